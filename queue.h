@@ -1,0 +1,1508 @@
+/* queue.h - Go's channels for C programs: bounded, blocking, closeable, cancellable, selectable.
+ *
+ *     typedef LEAT_CHAN(struct job) job_chan;
+ *     job_chan jobs;
+ *     leat_make(&jobs, 64);                                        // make(chan Job, 64)
+ *     leat_send(&jobs, &(struct job){ .id = 7 });                  // jobs <- Job{ID: 7}
+ *     leat_close(&jobs);                                           // close(jobs)
+ *     for (struct job j; leat_recv(&jobs, &j) == 0; ) run(&j);     // for j := range jobs
+ *     leat_free(&jobs);
+ *
+ * Copy this file into your project, that is all; link with -pthread.
+ * SPDX-License-Identifier: MIT
+ *
+ * WHAT IT IS NOT. Not unbounded, not shared between processes, not for coroutines: the threads are the
+ * operating system's. Not lock-free in the strict sense: a thread that is stopped between claiming a
+ * slot and publishing it delays whoever needs *that slot* (Vyukov's progress guarantee).
+ *
+ * ANSWERS. Every function returns 0, or a count or an index where that is its result, or:
+ *     -EAGAIN       try_: it would have to wait (exact: at one instant it really was full or empty)
+ *     -EPIPE        send: closed, nothing was sent.  recv: closed and drained
+ *     -ECANCELED    the context was cancelled; nothing was sent or taken
+ *     -ETIMEDOUT    its deadline passed; nothing was sent or taken
+ *     -EALREADY     second close: harmless
+ *     -EDEADLK      it would wait for ever
+ *     -EINVAL       bad argument          -ENOMEM   no memory
+ * errno is never touched. Times are int64_t nanoseconds of the monotonic clock, absolute.
+ * Three forms: leat_x waits for ever, leat_try_x never waits, leat_x_ctx gives up when the context does.
+ * A context that is done wins over a message that is ready.
+ *
+ * HOW TO READ IT. Top to bottom; each part uses only the parts above it:
+ *     1 the operating system   2 waiting   3 contexts   4 the ring   5 select, how everything waits
+ *     6 channels               7 typed macros: the names to call; their comments are the manual
+ * Names that end in an underscore are private.
+ *
+ * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
+ *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1
+ *          [this file]     LEAT_ASSERT(x)     checks misuse that no error code can tell; default: nothing
+ *
+ * MEMORY ORDER. Every release names the acquire that answers it, and the reverse; [X..] is relaxed.
+ *     label   site                              carries
+ *     [L1]    unlock                 -> [L2]    what the lock guards
+ *     [L2]    lock                   <- [L1]
+ *     [S1]    fire a waiter          -> [S2]    the message of a rendezvous, which case won
+ *     [S2]    a waiter sees it       <- [S1]
+ *     [K1]    a context is done      -> [K2]    what its canceller did before
+ *     [K2]    a call checks it       <- [K1]
+ *     [P1]    send publishes a slot  -> [P2]    the message
+ *     [P2]    recv finds it full     <- [P1]
+ *     [F1]    recv frees a slot      -> [F2]    that its message was copied out
+ *     [F2]    send finds it free     <- [F1]
+ *     [C1]    a claim                -> [C2]    everything that came before it
+ *     [C2]    an exact look          <- [C1]    (else a try over two channels could miss both)
+ *     [E1]    close                  -> [E2]    what the closer did before
+ *     [E2]    a call sees it         <- [E1]
+ *     [X1]    a guess at head or tail           nothing: the claim decides
+ *     [X2]    the WAITERS bit                   nothing: one word's own order is enough (part 4)
+ *     [X3]    waiting to claimed, gone          nothing: [S1] follows, or nobody looks
+ *     [X4]    close and cancel begin            nothing: [E1], [K1] follow
+ *     [X5]    counters and hints                nothing
+ */
+#ifndef LEAT_QUEUE_H
+#define LEAT_QUEUE_H
+
+#include <errno.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef LEAT_ASSERT
+#define LEAT_ASSERT(x) ((void)0)
+#endif
+
+#if defined __GNUC__
+#define LEAT_HOT_ static inline __attribute__((always_inline))
+#define LEAT_COLD_ static __attribute__((noinline, unused)) /* the harder case, out of line */
+#define LEAT_USUALLY_(x) __builtin_expect(!!(x), 1)
+#define LEAT_RARELY_(x) __builtin_expect(!!(x), 0)
+#define LEAT_MUST_CHECK_ __attribute__((warn_unused_result))
+#else
+#define LEAT_HOT_ static inline
+#define LEAT_COLD_ static inline
+#define LEAT_USUALLY_(x) (x)
+#define LEAT_RARELY_(x) (x)
+#define LEAT_MUST_CHECK_
+#endif
+
+/* ==== 1. The operating system =================================================================
+ *
+ * All that the toolkit knows of its platform: a clock, an event that a thread can wait on, yield,
+ * pause, the number of usable CPUs. Strict -std=c11 hides some declarations of the system's headers,
+ * so what is hidden is declared here, where it is used. */
+
+#define LEAT_FOREVER INT64_MAX
+#define LEAT_NS(n) ((int64_t)(n))
+#define LEAT_US(n) ((int64_t)(n) * 1000)
+#define LEAT_MS(n) ((int64_t)(n) * 1000000)
+#define LEAT_S(n) ((int64_t)(n) * 1000000000)
+
+#ifdef LEAT_CUSTOM_OS
+#include LEAT_CUSTOM_OS
+#else
+
+#include <sched.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+#if defined __linux__
+#include <sys/syscall.h>
+#endif
+#if !defined __linux__ || defined LEAT_NO_FUTEX
+#define LEAT_PTHREAD_EVENT_
+#include <pthread.h>
+#endif
+
+#if defined __linux__
+#define LEAT_CLOCK_ 1        /* CLOCK_MONOTONIC */
+#define LEAT_COARSE_CLOCK_ 6 /* CLOCK_MONOTONIC_COARSE: at most 10 ms old, a quarter of the price */
+#else
+#define LEAT_CLOCK_ CLOCK_MONOTONIC
+#define LEAT_COARSE_CLOCK_ CLOCK_MONOTONIC
+#endif
+
+static inline int64_t leat_os_clock_(int id)
+{
+#if defined __linux__
+    extern int clock_gettime(int, struct timespec *);
+#endif
+    struct timespec ts;
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static inline int64_t leat_os_now_(void)
+{
+    return leat_os_clock_(LEAT_CLOCK_);
+}
+
+static inline int64_t leat_os_coarse_now_(void)
+{
+    return leat_os_clock_(LEAT_COARSE_CLOCK_);
+}
+
+static inline void leat_os_yield_(void)
+{
+    sched_yield();
+}
+
+static inline void leat_os_pause_(void)
+{
+#if defined __x86_64__ || defined __i386__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("isb" ::: "memory");
+#elif defined __arm__ || defined __riscv
+    __asm__ volatile("" ::: "memory");
+#endif
+}
+
+/* An event is a 32-bit word that one thread waits on. leat_os_set_ stores a new value and wakes it;
+ * the thread may then return and its stack frame, with the event, may be gone: leat_os_set_ must not
+ * touch it again. leat_os_wait_ returns when the value is no longer `old`, at the deadline
+ * (-ETIMEDOUT), or for no reason (0). leat_os_done_ is called by the thread that waited. */
+#ifdef LEAT_PTHREAD_EVENT_
+
+typedef struct leat_os_event_ {
+    _Atomic uint32_t word_;
+    pthread_mutex_t mutex_;
+    pthread_cond_t cond_;
+} leat_os_event_;
+
+static inline void leat_os_init_(leat_os_event_ *e)
+{
+    pthread_condattr_t attr;
+    atomic_init(&e->word_, 0);
+    pthread_mutex_init(&e->mutex_, NULL);
+    pthread_condattr_init(&attr);
+#if defined __linux__
+    extern int pthread_condattr_setclock(pthread_condattr_t *, int);
+#endif
+    pthread_condattr_setclock(&attr, LEAT_CLOCK_);
+    pthread_cond_init(&e->cond_, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
+{
+    int err = 0;
+    pthread_mutex_lock(&e->mutex_);
+    if (atomic_load_explicit(&e->word_, memory_order_relaxed) == old) { /* [X3] the mutex orders it */
+        if (deadline == LEAT_FOREVER) {
+            pthread_cond_wait(&e->cond_, &e->mutex_);
+        } else {
+            struct timespec ts = { .tv_sec = (time_t)(deadline / 1000000000),
+                                   .tv_nsec = (long)(deadline % 1000000000) };
+            if (deadline <= 0 || pthread_cond_timedwait(&e->cond_, &e->mutex_, &ts) == ETIMEDOUT)
+                err = -ETIMEDOUT;
+        }
+    }
+    pthread_mutex_unlock(&e->mutex_);
+    return err;
+}
+
+static inline void leat_os_set_(leat_os_event_ *e, uint32_t value)
+{
+    pthread_mutex_lock(&e->mutex_);
+    atomic_store_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
+    pthread_cond_signal(&e->cond_);
+    pthread_mutex_unlock(&e->mutex_);
+}
+
+static inline void leat_os_done_(leat_os_event_ *e)
+{
+    pthread_mutex_lock(&e->mutex_); /* whoever set the event has let go of it after this */
+    pthread_mutex_unlock(&e->mutex_);
+    pthread_cond_destroy(&e->cond_);
+    pthread_mutex_destroy(&e->mutex_);
+}
+
+#else /* futex */
+
+typedef struct leat_os_event_ {
+    _Atomic uint32_t word_;
+} leat_os_event_;
+
+static inline void leat_os_init_(leat_os_event_ *e)
+{
+    atomic_init(&e->word_, 0);
+}
+
+static inline long leat_os_futex_(void *word, int op, uint32_t value, const void *deadline)
+{
+    extern long syscall(long, ...);
+    int saved = errno;
+    long r = syscall(SYS_futex, word, op, value, deadline, (void *)0, 0xFFFFFFFFu);
+    if (r < 0) r = -errno;
+    errno = saved;
+    return r;
+}
+
+static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
+{
+    struct { long sec, nsec; } ts = { (long)(deadline / 1000000000), (long)(deadline % 1000000000) };
+    if (deadline <= 0) return -ETIMEDOUT;
+    /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, which takes an absolute monotonic time */
+    long r = leat_os_futex_(&e->word_, 137, old, deadline == LEAT_FOREVER ? NULL : &ts);
+    return r == -ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+static inline void leat_os_set_(leat_os_event_ *e, uint32_t value)
+{
+    atomic_store_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
+    leat_os_futex_(&e->word_, 129, 1, NULL); /* FUTEX_WAKE, private: needs the address, not the event */
+}
+
+static inline void leat_os_done_(leat_os_event_ *e)
+{
+    (void)e;
+}
+
+#endif
+
+#if defined __linux__
+
+/* The CPU quota of one cgroup file in hundredths of a CPU, or 0 if it sets none.
+ * v2: "quota period" or "max period" in one file; v1: two files. */
+LEAT_COLD_ long leat_os_quota_of_(const char *quota_file, const char *period_file)
+{
+    long quota = -1, period = 100000;
+    FILE *f = fopen(quota_file, "re");
+    if (!f) return 0;
+    int fields = fscanf(f, "%ld %ld", &quota, &period);
+    fclose(f);
+    if (fields == 1 && period_file && (f = fopen(period_file, "re")) != NULL) {
+        if (fscanf(f, "%ld", &period) != 1) period = 0;
+        fclose(f);
+    }
+    return fields < 1 || quota <= 0 || period <= 0 ? 0 : quota * 100 / period;
+}
+
+/* The least CPU quota, in hundredths of a CPU, of this process's cgroup and of those around it;
+ * 0 if there is none. `proc` is /proc/self/cgroup, `sys` is /sys/fs/cgroup (tests pass their own). */
+LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
+{
+    char line[512], file[2][1100], group[512], kind[64];
+    long least = 0;
+    FILE *f = fopen(proc, "re");
+    if (!f) return 0;
+    while (fgets(line, sizeof line, f)) {
+        int v2 = sscanf(line, "0::%511[^\n]", group) == 1;
+        int v1 = !v2 && sscanf(line, "%*d:%63[^:]:%511[^\n]", kind, group) == 2;
+        if (v1) v1 = strcmp(kind, "cpu") == 0 || strncmp(kind, "cpu,", 4) == 0 || strstr(kind, ",cpu,");
+        if (!v1 && !v2) continue;
+        for (;;) { /* this group, then each that encloses it, then the root */
+            size_t n = strlen(group);
+            while (n && group[n - 1] == '/') group[--n] = 0;
+            snprintf(file[0], sizeof file[0], "%s%s%s/%s", sys, v2 ? "" : "/cpu", group,
+                     v2 ? "cpu.max" : "cpu.cfs_quota_us");
+            snprintf(file[1], sizeof file[1], "%s/cpu%s/cpu.cfs_period_us", sys, group);
+            long quota = leat_os_quota_of_(file[0], v2 ? NULL : file[1]);
+            if (quota && (!least || quota < least)) least = quota;
+            char *slash = strrchr(group, '/');
+            if (!slash) break;
+            *slash = 0;
+        }
+    }
+    fclose(f);
+    return least;
+}
+
+/* CPUs that this process may use: those that its main thread or the calling one may run on, but no
+ * more than the cgroup quota pays for (rounded down, at least 1). */
+LEAT_COLD_ int leat_os_cpus_(void)
+{
+    extern long syscall(long, ...);
+    int saved = errno, cpus = 0;
+    unsigned long process[128] = { 0 }, thread[128] = { 0 };
+    long n = syscall(SYS_sched_getaffinity, (long)getpid(), sizeof process, process);
+    if (n < 0) n = 0;
+    syscall(SYS_sched_getaffinity, 0L, sizeof thread, thread);
+    for (long i = 0; i < n / (long)sizeof *process; i++)
+        for (unsigned long set = process[i] | thread[i]; set; set &= set - 1) cpus++;
+    long quota = leat_os_quota_("/proc/self/cgroup", "/sys/fs/cgroup") / 100;
+    errno = saved;
+    if (cpus < 1) cpus = 1;
+    return quota > 0 && quota < cpus ? (int)quota : cpus;
+}
+
+#else
+
+LEAT_COLD_ int leat_os_cpus_(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : (int)n;
+}
+
+#endif
+#endif /* LEAT_CUSTOM_OS */
+
+/* The number of CPUs that this process can use now: affinity and cgroup quota count, not just the
+ * processors of the machine. At least 1. Reads files: for sizing, not for loops. */
+static inline int leat_cpus(void)
+{
+    return leat_os_cpus_();
+}
+
+/* The monotonic clock, in nanoseconds. */
+static inline int64_t leat_now(void)
+{
+    return leat_os_now_();
+}
+
+/* The absolute time `duration` nanoseconds from now: the past for a negative one, LEAT_FOREVER for one
+ * that is too long. */
+static inline int64_t leat_after(int64_t duration)
+{
+    int64_t now = leat_os_now_();
+    return duration > LEAT_FOREVER - now ? LEAT_FOREVER : now + duration;
+}
+
+/* ==== 2. Waiting ==============================================================================
+ *
+ * A thread that must sleep makes a waiter on its stack and links it on every list that could end the
+ * wait: a channel's, its context's and that context's ancestors', or those of all cases of a select.
+ *
+ *      WAITING --claim--> CLAIMED --fire--> FIRED        by whoever ends the wait
+ *         `---------------------------------> GONE        by the waiter itself: time-out
+ *
+ * I1  Links are made, and claims done, under the lock that guards the list. Nobody sleeps unless the
+ *     condition was looked at under that lock, after the bit that calls for a wake was set.
+ * I2  A claim is final: it unlinks, and it is always followed by a fire. Between the two the waiter
+ *     and its message buffer belong to the claimer, who may already have let go of the lock.
+ * I3  Who fires a waiter touches nothing of it afterwards. */
+
+enum { LEAT_WAITING_ = 0, LEAT_CLAIMED_ = 1, LEAT_FIRED_ = 2, LEAT_GONE_ = 3 };
+
+typedef _Atomic uint32_t leat_lock_;
+
+typedef struct leat_waiter_ {
+    leat_os_event_ state_;
+    struct leat_link_ *won_; /* the link that was claimed; read it once FIRED */
+} leat_waiter_;
+
+typedef struct leat_link_ {
+    struct leat_link_ *next_, *prev_;
+    leat_waiter_ *waiter_;
+    void *msg_;    /* a rendezvous copies to or from here */
+    int err_;      /* what the wait ended with: 0, -EPIPE */
+    bool linked_;
+} leat_link_;
+
+typedef struct leat_list_ {
+    leat_link_ *first_, *last_;
+} leat_list_;
+
+/* Pauses that double up to 64, some yields, then naps that grow to a millisecond: for what another
+ * thread is about to finish. A core is never burned, whoever was preempted. */
+LEAT_COLD_ void leat_backoff_(unsigned *round)
+{
+    unsigned r = (*round)++;
+    if (r < 7) {
+        for (unsigned i = 0; i < 1u << r; i++) leat_os_pause_();
+    } else if (r < 24) {
+        leat_os_yield_();
+    } else {
+        leat_os_event_ nap;
+        leat_os_init_(&nap);
+        leat_os_wait_(&nap, 0, leat_after(r < 44 ? LEAT_US(50) * (r - 23) : LEAT_MS(1)));
+        leat_os_done_(&nap);
+    }
+}
+
+static inline void leat_lock_take_(leat_lock_ *lock)
+{
+    for (unsigned round = 0;; leat_backoff_(&round))
+        if (!atomic_exchange_explicit(lock, 1, memory_order_acquire)) return; /* [L2] <- [L1] */
+}
+
+static inline void leat_lock_drop_(leat_lock_ *lock)
+{
+    atomic_store_explicit(lock, 0, memory_order_release); /* [L1] -> [L2] */
+}
+
+static inline void leat_link_back_(leat_list_ *list, leat_link_ *l)
+{
+    l->next_ = NULL;
+    l->prev_ = list->last_;
+    *(list->last_ ? &list->last_->next_ : &list->first_) = l;
+    list->last_ = l;
+    l->linked_ = true;
+}
+
+static inline void leat_link_front_(leat_list_ *list, leat_link_ *l)
+{
+    l->prev_ = NULL;
+    l->next_ = list->first_;
+    *(list->first_ ? &list->first_->prev_ : &list->last_) = l;
+    list->first_ = l;
+    l->linked_ = true;
+}
+
+static inline void leat_unlink_(leat_list_ *list, leat_link_ *l)
+{
+    *(l->prev_ ? &l->prev_->next_ : &list->first_) = l->next_;
+    *(l->next_ ? &l->next_->prev_ : &list->last_) = l->prev_;
+    l->linked_ = false;
+}
+
+/* Moves a waiter out of WAITING, for good. Whoever succeeds, decides how its wait ends. */
+static inline bool leat_decide_(leat_waiter_ *w, uint32_t state)
+{
+    uint32_t waiting = LEAT_WAITING_;
+    return atomic_compare_exchange_strong_explicit(&w->state_.word_, &waiting, state,
+                                                   memory_order_relaxed, /* [X3] */
+                                                   memory_order_relaxed);
+}
+
+/* Claims a waiter: true if its wait now ends with `err`, by the caller's fire. It is unlinked. */
+static inline bool leat_claim_link_(leat_list_ *list, leat_link_ *l, int err)
+{
+    if (!leat_decide_(l->waiter_, LEAT_CLAIMED_)) return false;
+    leat_unlink_(list, l);
+    l->err_ = err;
+    l->waiter_->won_ = l;
+    return true;
+}
+
+/* Claims the first waiter of a list that nobody else has; NULL if there is none. */
+LEAT_COLD_ leat_link_ *leat_claim_(leat_list_ *list, int err)
+{
+    leat_link_ *l = list->first_;
+    while (l && !leat_claim_link_(list, l, err)) l = l->next_;
+    return l;
+}
+
+/* Claims all of them, behind `chain`. */
+LEAT_COLD_ leat_link_ *leat_claim_all_(leat_list_ *list, int err, leat_link_ *chain)
+{
+    leat_link_ **end = &chain, *l;
+    while (*end) end = &(*end)->next_;
+    while ((l = leat_claim_(list, err)) != NULL) {
+        l->next_ = NULL;
+        *end = l;
+        end = &l->next_;
+    }
+    return chain;
+}
+
+static inline void leat_fire_(leat_link_ *l)
+{
+    leat_os_set_(&l->waiter_->state_, LEAT_FIRED_);
+}
+
+static inline void leat_fire_all_(leat_link_ *chain)
+{
+    for (leat_link_ *next; chain; chain = next) {
+        next = chain->next_;
+        leat_fire_(chain);
+    }
+}
+
+/* How many rounds to spin before sleeping. On one usable CPU nobody can answer while we spin. */
+static inline bool leat_spin_pays_(void)
+{
+    static _Atomic int cpus;
+    int n = atomic_load_explicit(&cpus, memory_order_relaxed); /* [X5] a cache of a constant */
+    if (LEAT_RARELY_(!n)) atomic_store_explicit(&cpus, n = leat_os_cpus_(), memory_order_relaxed); /* [X5] */
+    return n > 1;
+}
+
+enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16 };
+
+/* One round of spinning: true if it is worth coming again, false if it is time to sleep. */
+static inline bool leat_spin_(unsigned *round)
+{
+    unsigned r = *round;
+    if (r >= LEAT_PAUSES_ + LEAT_YIELDS_ || !leat_spin_pays_()) return false;
+    leat_backoff_(round);
+    return true;
+}
+
+/* Sleeps until the waiter is fired (0), or the deadline passes and nobody has claimed it (-ETIMEDOUT). */
+LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline, unsigned round)
+{
+    for (;;) {
+        uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_acquire); /* [S2] <- [S1] */
+        if (s == LEAT_FIRED_) return 0;
+        if (leat_spin_(&round)) continue;
+        if (leat_os_wait_(&w->state_, s, s == LEAT_WAITING_ ? deadline : LEAT_FOREVER) &&
+            leat_decide_(w, LEAT_GONE_))
+            return -ETIMEDOUT;
+    }
+}
+
+/* ==== 3. Contexts =============================================================================
+ *
+ * A context lives on a stack, needs no destructor, and all-zero is valid: never done. A call under a
+ * context looks at it and at all its ancestors; to sleep it links itself on each, so a cancel wakes
+ * exactly those that wait under it, and a child that goes out of scope leaves nothing behind. */
+
+typedef struct leat_ctx {
+    struct leat_ctx *parent_;
+    int64_t deadline_;      /* absolute; 0: none */
+    _Atomic uint64_t word_; /* cause << 32 | the bits below */
+    leat_lock_ lock_;       /* guards sleepers_ */
+    leat_list_ sleepers_;
+} leat_ctx;
+
+#define LEAT_CANCELLING_ 1u /* nobody goes to sleep any more; those asleep are being claimed */
+#define LEAT_CANCELLED_ 2u
+#define LEAT_TIMED_OUT_ 4u
+#define LEAT_DONE_ (LEAT_CANCELLED_ | LEAT_TIMED_OUT_)
+
+/* A context under `parent` (or NULL). Initialisers, for a declaration: leat_ctx c = LEAT_CTX(NULL);
+ * WITHIN: done `duration` nanoseconds from now. UNTIL: done at the absolute time `deadline`. */
+#define LEAT_CTX(parent) { .parent_ = (parent) }
+#define LEAT_CTX_WITHIN(parent, duration) LEAT_CTX_UNTIL(parent, leat_after(duration))
+#define LEAT_CTX_UNTIL(parent, deadline) { .parent_ = (parent), .deadline_ = leat_deadline_(deadline) }
+
+static inline int64_t leat_deadline_(int64_t t)
+{
+    return t == LEAT_FOREVER ? 0 : t < 1 ? 1 : t;
+}
+
+/* What became of a context whose word is not 0, once its canceller has got that far. */
+LEAT_COLD_ uint64_t leat_ctx_end_(leat_ctx *ctx)
+{
+    for (unsigned round = 0;; leat_backoff_(&round)) {
+        uint64_t word = atomic_load_explicit(&ctx->word_, memory_order_acquire); /* [K2] <- [K1] */
+        if (word & LEAT_DONE_) return word;
+    }
+}
+
+/* Notes the end of `to` on `ctx` and those between: an answer once given stays. */
+LEAT_COLD_ int leat_ctx_note_(leat_ctx *ctx, leat_ctx *to, uint64_t end)
+{
+    if (ctx != to) leat_ctx_note_(ctx->parent_, to, end);
+    uint64_t live = 0;
+    if (!atomic_compare_exchange_strong_explicit(&ctx->word_, &live, end, memory_order_release, /* [K1] -> [K2] */
+                                                 memory_order_relaxed))
+        end = leat_ctx_end_(ctx);
+    return end & LEAT_CANCELLED_ ? -ECANCELED : -ETIMEDOUT;
+}
+
+/* Whether a context is done, judged by the time `now`; 0: look at the clock if a deadline asks for it. */
+static inline int leat_ctx_err_at_(leat_ctx *ctx, int64_t now)
+{
+    for (leat_ctx *c = ctx; c; c = c->parent_) {
+        if (LEAT_RARELY_(atomic_load_explicit(&c->word_, memory_order_relaxed))) /* [X5] looked at again */
+            return leat_ctx_note_(ctx, c, leat_ctx_end_(c));
+        if (c->deadline_) {
+            if (!now) now = leat_os_coarse_now_();
+            if (LEAT_RARELY_(now >= c->deadline_)) return leat_ctx_note_(ctx, c, LEAT_TIMED_OUT_);
+        }
+    }
+    return 0;
+}
+
+/* 0 while the context is live; -ECANCELED once it or an ancestor was cancelled; -ETIMEDOUT once a
+ * deadline of theirs has passed (noticed within 10 ms). NULL is always live. Once an error, the answer
+ * never changes again. Any thread. */
+static inline int leat_ctx_err(leat_ctx *ctx)
+{
+    return leat_ctx_err_at_(ctx, 0);
+}
+
+/* Why the context is done: what its leat_cancel, or an ancestor's, was called with (the first wins),
+ * or -ETIMEDOUT. 0 while it is live. */
+static inline int leat_ctx_cause(leat_ctx *ctx)
+{
+    int err = leat_ctx_err(ctx);
+    return err == -ECANCELED ? (int)(uint32_t)(leat_ctx_end_(ctx) >> 32) : err;
+}
+
+/* Cancels a context and everything under it: whoever waits there wakes with -ECANCELED. `cause` is any
+ * int, handed back by leat_ctx_cause; 0 stands for -ECANCELED. The first end of a context wins. Any
+ * thread, but not a signal handler (leat_cancel_on_signals is for those). The context may be gone as
+ * soon as somebody has seen it done. */
+LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
+{
+    uint64_t live = 0;
+    if (!ctx) return;
+    if (!atomic_compare_exchange_strong_explicit(&ctx->word_, &live, LEAT_CANCELLING_,
+                                                 memory_order_relaxed, /* [X4] */
+                                                 memory_order_relaxed)) {
+        leat_ctx_end_(ctx);
+        return;
+    }
+    leat_lock_take_(&ctx->lock_);
+    leat_link_ *chain = leat_claim_all_(&ctx->sleepers_, -ECANCELED, NULL);
+    leat_lock_drop_(&ctx->lock_);
+    uint64_t word = (uint64_t)(uint32_t)(cause ? cause : -ECANCELED) << 32 | LEAT_CANCELLED_;
+    atomic_store_explicit(&ctx->word_, word, memory_order_release); /* [K1] -> [K2] our last touch of ctx */
+    leat_fire_all_(chain);
+}
+
+/* Sleeps until the waiter is fired, or a context ends: `ctx` and its ancestors, then `also` and its.
+ * One stack frame per ancestor holds the link on it. Afterwards the waiter is FIRED or GONE. Whether
+ * and by what it was fired is in won_ (NULL if it gave up itself). */
+LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, unsigned round)
+{
+    if (!ctx && !also) {
+        if (leat_park_(w, deadline, round)) w->won_ = NULL;
+        return;
+    }
+    if (!ctx) {
+        leat_block_(w, also, NULL, deadline, round);
+        return;
+    }
+    leat_link_ link = { .waiter_ = w };
+    leat_lock_take_(&ctx->lock_);
+    bool live = !atomic_load_explicit(&ctx->word_, memory_order_relaxed); /* [X4] the lock orders it */
+    if (live) leat_link_back_(&ctx->sleepers_, &link);
+    leat_lock_drop_(&ctx->lock_);
+    if (!live) {
+        if (leat_decide_(w, LEAT_GONE_)) w->won_ = NULL;
+        else leat_park_(w, LEAT_FOREVER, round);
+        return;
+    }
+    if (ctx->deadline_ && ctx->deadline_ < deadline) deadline = ctx->deadline_;
+    leat_block_(w, ctx->parent_, also, deadline, round);
+    if (w->won_ == &link) {
+        w->won_ = NULL;
+        return;
+    }
+    leat_lock_take_(&ctx->lock_);
+    leat_unlink_(&ctx->sleepers_, &link);
+    leat_lock_drop_(&ctx->lock_);
+}
+
+static inline void leat_waiter_init_(leat_waiter_ *w)
+{
+    leat_os_init_(&w->state_);
+    w->won_ = NULL;
+}
+
+/* Sleeps for `duration` nanoseconds: 0, or -ECANCELED or -ETIMEDOUT as soon as the context is done.
+ * ctx may be NULL. */
+LEAT_COLD_ int leat_sleep(leat_ctx *ctx, int64_t duration)
+{
+    int64_t deadline = leat_after(duration);
+    for (unsigned round = LEAT_PAUSES_ + LEAT_YIELDS_;;) {
+        int64_t now = leat_now();
+        int err = leat_ctx_err_at_(ctx, now);
+        if (err) return err;
+        if (now >= deadline) return 0;
+        leat_waiter_ w;
+        leat_waiter_init_(&w);
+        leat_block_(&w, ctx, NULL, deadline, round);
+        leat_os_done_(&w.state_);
+    }
+}
+
+/* ==== 4. The ring =============================================================================
+ *
+ * A bounded queue after D. Vyukov (2010), with stamps relative to the slot, so that capacities are
+ * exact, 1 works, and zeroed memory is an empty ring.
+ *
+ *     slot:         stamp (8 bytes) | message
+ *     head, tail:   lap | index | CLOSED | WAITERS | CLOSING      each on a cache line of its own
+ *
+ * lap | index is a position: where the next message is put (tail) or taken (head). In lap L a slot's
+ * stamp is L when it is free and L | FULL when it holds a message; taking it makes it free in L + 1.
+ * To send: read tail, find the slot free, claim it with a CAS on tail, write, publish the stamp.
+ *
+ * The bits live in the word that a claim must win, which makes closing and sleeping free of charge:
+ * CLOSING   (tail) matches no stamp, so no send claims after it.
+ * CLOSED    (tail) follows when all sleepers have been claimed; the closer touches nothing after it.
+ * WAITERS   (tail) receivers may be asleep, (head) senders may: claim one of them before publishing.
+ *           Setting it and claiming are read-modify-writes of one word, so they are ordered: a claim
+ *           after the bit sees it and wakes; one before it shows in the position that setting the bit
+ *           returned, and the would-be sleeper stays awake. No fence, no second word.
+ *
+ * I4  Last touch. Neither send nor recv nor close touches anything of the channel after the store that
+ *     publishes its effect. So whoever saw the effect may free the channel at once. */
+
+#define LEAT_CLOSING_ UINT64_C(1)
+#define LEAT_WAITERS_ UINT64_C(2)
+#define LEAT_CLOSED_ UINT64_C(4)
+#define LEAT_POS_ UINT64_C(8) /* one position */
+#define LEAT_FULL_ UINT64_C(2)
+#define LEAT_LINE_ 64
+
+typedef struct leat_chan {
+    unsigned char *slots_; /* NULL: unbuffered */
+    uint64_t cap_;         /* in slots */
+    uint64_t lap_;         /* LEAT_POS_ times the power of two that holds the capacity */
+    char pad0_[LEAT_LINE_];
+    _Atomic uint64_t tail_;
+    char pad1_[LEAT_LINE_];
+    _Atomic uint64_t head_;
+    char pad2_[LEAT_LINE_];
+    leat_lock_ lock_; /* guards the lists */
+    leat_list_ receivers_, senders_;
+} leat_chan;
+
+typedef _Atomic uint64_t leat_stamp_;
+
+static inline size_t leat_msg_at_(size_t align)
+{
+    return align > sizeof(leat_stamp_) ? align : sizeof(leat_stamp_);
+}
+
+static inline size_t leat_stride_(size_t size, size_t align)
+{
+    size_t at = leat_msg_at_(align);
+    return (at + size + at - 1) & ~(at - 1);
+}
+
+static inline uint64_t leat_position_(uint64_t word)
+{
+    return word & ~(LEAT_POS_ - 1);
+}
+
+static inline uint64_t leat_index_(const leat_chan *ch, uint64_t word)
+{
+    return (word & (ch->lap_ - 1)) / LEAT_POS_;
+}
+
+static inline uint64_t leat_lap_of_(const leat_chan *ch, uint64_t word)
+{
+    return word & (0 - ch->lap_);
+}
+
+/* The word `n` positions on, n <= capacity, its bits unchanged. */
+static inline uint64_t leat_advance_(const leat_chan *ch, uint64_t word, uint64_t n)
+{
+    bool wraps = leat_index_(ch, word) + n >= ch->cap_;
+    return word + n * LEAT_POS_ + (wraps ? ch->lap_ - ch->cap_ * LEAT_POS_ : 0);
+}
+
+static inline unsigned char *leat_slot_(const leat_chan *ch, uint64_t word, size_t size, size_t align)
+{
+    return ch->slots_ + leat_index_(ch, word) * leat_stride_(size, align);
+}
+
+static inline leat_stamp_ *leat_stamp_of_(unsigned char *slot)
+{
+    return (leat_stamp_ *)(void *)slot;
+}
+
+/* The stamp that a send (recv) at this position waits for. A closing tail's matches none. */
+static inline uint64_t leat_free_stamp_(const leat_chan *ch, uint64_t tail)
+{
+    return tail & ((0 - ch->lap_) | LEAT_CLOSING_);
+}
+
+static inline uint64_t leat_full_stamp_(const leat_chan *ch, uint64_t head)
+{
+    return leat_lap_of_(ch, head) | LEAT_FULL_;
+}
+
+/* Tickets between head and tail, claimed or published. */
+static inline uint64_t leat_count_(const leat_chan *ch, uint64_t tail, uint64_t head)
+{
+    uint64_t n = leat_position_(tail) - leat_position_(head);
+    if (leat_lap_of_(ch, tail) != leat_lap_of_(ch, head)) n -= ch->lap_ - ch->cap_ * LEAT_POS_;
+    return n / LEAT_POS_;
+}
+
+static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail, uint64_t head)
+{
+    return leat_position_(tail) - leat_position_(head) == ch->lap_;
+}
+
+/* The harder half of a claim that saw WAITERS: claims one sleeper, to be fired after publishing. The
+ * bit goes, as one wake at a time is in flight; the woken one sets it again if others wait (part 5). */
+LEAT_COLD_ leat_link_ *leat_summon_(leat_chan *ch, _Atomic uint64_t *word, leat_list_ *list)
+{
+    leat_lock_take_(&ch->lock_);
+    leat_link_ *l = leat_claim_(list, 0);
+    atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+    leat_lock_drop_(&ch->lock_);
+    return l;
+}
+
+static inline void leat_copy_(void *to, const void *from, size_t size)
+{
+    if (size == 8) memcpy(to, from, 8); /* the usual size stays a move where `size` is a variable */
+    else memcpy(to, from, size);
+}
+
+LEAT_COLD_ void leat_put_and_wake_(leat_chan *ch, unsigned char *slot, const void *msg, size_t size,
+                                   size_t align, uint64_t full)
+{
+    leat_link_ *l = leat_summon_(ch, &ch->tail_, &ch->receivers_);
+    leat_copy_(slot + leat_msg_at_(align), msg, size);
+    atomic_store_explicit(leat_stamp_of_(slot), full, memory_order_release); /* [P1] -> [P2] */
+    if (l) leat_fire_(l);
+}
+
+LEAT_COLD_ void leat_take_and_wake_(leat_chan *ch, unsigned char *slot, void *msg, size_t size,
+                                    size_t align, uint64_t free)
+{
+    leat_link_ *l = leat_summon_(ch, &ch->head_, &ch->senders_);
+    leat_copy_(msg, slot + leat_msg_at_(align), size);
+    atomic_store_explicit(leat_stamp_of_(slot), free, memory_order_release); /* [F1] -> [F2] */
+    if (l) leat_fire_(l);
+}
+
+/* The easy case of a send: one claim, one copy, one publish. True if it was that. */
+LEAT_HOT_ bool leat_put_(leat_chan *ch, const void *msg, size_t size, size_t align)
+{
+    if (LEAT_RARELY_(!ch->slots_)) return false;
+    uint64_t t = atomic_load_explicit(&ch->tail_, memory_order_relaxed); /* [X1] */
+    unsigned char *slot;
+    uint64_t free;
+    do {
+        slot = leat_slot_(ch, t, size, align);
+        free = leat_free_stamp_(ch, t);
+        if (atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire) != free) /* [F2] <- [F1] */
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&ch->tail_, &t, leat_advance_(ch, t, 1),
+                                                    memory_order_release, /* [C1] -> [C2] */
+                                                    memory_order_relaxed));
+    if (LEAT_RARELY_(t & LEAT_WAITERS_)) {
+        leat_put_and_wake_(ch, slot, msg, size, align, free | LEAT_FULL_);
+        return true;
+    }
+    memcpy(slot + leat_msg_at_(align), msg, size);
+    atomic_store_explicit(leat_stamp_of_(slot), free | LEAT_FULL_, memory_order_release); /* [P1] -> [P2] */
+    return true;
+}
+
+/* Its mirror image. */
+LEAT_HOT_ bool leat_take_(leat_chan *ch, void *msg, size_t size, size_t align)
+{
+    if (LEAT_RARELY_(!ch->slots_)) return false;
+    uint64_t h = atomic_load_explicit(&ch->head_, memory_order_relaxed); /* [X1] */
+    unsigned char *slot;
+    do {
+        slot = leat_slot_(ch, h, size, align);
+        if (atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire) != /* [P2] <- [P1] */
+            leat_full_stamp_(ch, h))
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&ch->head_, &h, leat_advance_(ch, h, 1),
+                                                    memory_order_release, /* [C1] -> [C2] */
+                                                    memory_order_relaxed));
+    uint64_t free = leat_lap_of_(ch, h) + ch->lap_;
+    if (LEAT_RARELY_(h & LEAT_WAITERS_)) {
+        leat_take_and_wake_(ch, slot, msg, size, align, free);
+        return true;
+    }
+    memcpy(msg, slot + leat_msg_at_(align), size);
+    atomic_store_explicit(leat_stamp_of_(slot), free, memory_order_release); /* [F1] -> [F2] */
+    return true;
+}
+
+/* ==== 5. Select, how everything waits =========================================================
+ *
+ * A case is one send or receive that a call would do. A blocking send is a select of one case.
+ *
+ * I5  Pass it on. A waiter that was fired by a buffered channel took the only wake in flight. Before
+ *     it tries again it looks at the list: if others wait, it sets WAITERS again, and if there is more
+ *     than it will take itself, it fires the next. If it then leaves without having taken from that
+ *     channel - it was cancelled, another case won - it looks once more.
+ *     Without this P0 claims slot k and is preempted, P1 publishes k+1 and wakes C0, P0 publishes k and
+ *     wakes nobody, C0 takes k, and k+1 stays with C1 asleep.
+ * I6  Sleep only if the position that setting WAITERS returned, with the other index, says empty (or
+ *     full), not closing, and no claim in flight. A woken waiter that lost goes back to the front.
+ * I7  Links on all channels of a select are made with all their locks held, in the order of their
+ *     addresses: two selects that could serve each other cannot both overlook it. */
+
+enum { LEAT_SENDS_ = 1, LEAT_RECEIVES_ = 2 };
+
+/* One case of a select; made by LEAT_SEND and LEAT_RECV. Only `err` is for the caller: after leat_select
+ * returned this case's index it is 0, or -EPIPE if the channel is closed (send: nothing was sent; recv:
+ * closed and drained). */
+typedef struct leat_case {
+    leat_chan *chan_; /* NULL: never ready */
+    int does_;
+    int err;
+    uint32_t size_, align_;
+    leat_link_ link_;
+    struct leat_case *order_; /* next in the order of channel addresses */
+    uint64_t tail_, head_;    /* what a look saw */
+} leat_case;
+
+#define LEAT_BUSY_ INT_MIN /* somebody is half-way through the slot: come again, do not sleep */
+#define LEAT_MET_ 1        /* fired by a rendezvous: the message has changed hands */
+
+static inline bool leat_sends_(const leat_case *c)
+{
+    return c->does_ == LEAT_SENDS_;
+}
+
+/* The list that a case sleeps on, the word whose WAITERS says so, and the same for its peers. */
+static inline leat_list_ *leat_list_of_(leat_case *c)
+{
+    return leat_sends_(c) ? &c->chan_->senders_ : &c->chan_->receivers_;
+}
+
+static inline _Atomic uint64_t *leat_word_of_(leat_case *c)
+{
+    return leat_sends_(c) ? &c->chan_->head_ : &c->chan_->tail_;
+}
+
+static inline leat_list_ *leat_peers_of_(leat_case *c)
+{
+    return leat_sends_(c) ? &c->chan_->receivers_ : &c->chan_->senders_;
+}
+
+static inline _Atomic uint64_t *leat_peers_word_of_(leat_case *c)
+{
+    return leat_sends_(c) ? &c->chan_->tail_ : &c->chan_->head_;
+}
+
+/* Whether somebody waits for a rendezvous with this case. The channel's lock is held. */
+static inline bool leat_peer_waits_(leat_case *c)
+{
+    for (leat_link_ *l = leat_peers_of_(c)->first_; l; l = l->next_)
+        if (atomic_load_explicit(&l->waiter_->state_.word_, memory_order_relaxed) == LEAT_WAITING_) /* [X5] */
+            return true;
+    return false;
+}
+
+/* Looks without touching: 0 ready, -EPIPE closed, -EAGAIN it would have to wait, LEAT_BUSY_. What it
+ * saw stays in the case. */
+LEAT_COLD_ int leat_look_(leat_case *c)
+{
+    leat_chan *ch = c->chan_;
+    if (!ch->slots_ || leat_sends_(c)) {
+        c->tail_ = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
+        if (c->tail_ & LEAT_CLOSING_) return c->tail_ & LEAT_CLOSED_ ? -EPIPE : LEAT_BUSY_;
+        if (ch->slots_ &&
+            atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, c->tail_, c->size_, c->align_)),
+                                 memory_order_relaxed) == leat_free_stamp_(ch, c->tail_)) /* [X5] */
+            return 0;
+        c->head_ = atomic_load_explicit(&ch->head_, memory_order_acquire); /* [C2] <- [C1] */
+        /* tail was here before head was there, and can be no further: full when head was read */
+        if (ch->slots_) return leat_is_full_(ch, c->tail_, c->head_) ? -EAGAIN : LEAT_BUSY_;
+        if (!((leat_sends_(c) ? c->tail_ : c->head_) & LEAT_WAITERS_)) return -EAGAIN;
+        leat_lock_take_(&ch->lock_);
+        bool waits = leat_peer_waits_(c);
+        leat_lock_drop_(&ch->lock_);
+        return waits ? 0 : -EAGAIN;
+    }
+    c->head_ = atomic_load_explicit(&ch->head_, memory_order_acquire); /* [C2] <- [C1] */
+    if (atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, c->head_, c->size_, c->align_)),
+                             memory_order_relaxed) == leat_full_stamp_(ch, c->head_)) /* [X5] */
+        return 0;
+    c->tail_ = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
+    if (leat_position_(c->tail_) != leat_position_(c->head_)) return LEAT_BUSY_;
+    return c->tail_ & LEAT_CLOSED_ ? -EPIPE : c->tail_ & LEAT_CLOSING_ ? LEAT_BUSY_ : -EAGAIN;
+}
+
+/* A rendezvous: the second to arrive copies between the two callers' buffers and fires the first. */
+LEAT_COLD_ bool leat_meet_(leat_case *c)
+{
+    leat_chan *ch = c->chan_;
+    _Atomic uint64_t *word = leat_peers_word_of_(c);
+    if (!(atomic_load_explicit(word, memory_order_relaxed) & LEAT_WAITERS_)) return false; /* [X1] */
+    leat_lock_take_(&ch->lock_);
+    leat_link_ *peer = leat_claim_(leat_peers_of_(c), LEAT_MET_);
+    if (!leat_peers_of_(c)->first_) atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+    leat_lock_drop_(&ch->lock_);
+    if (!peer) return false;
+    if (leat_sends_(c)) leat_copy_(peer->msg_, c->link_.msg_, c->size_);
+    else leat_copy_(c->link_.msg_, peer->msg_, c->size_);
+    leat_fire_(peer);
+    return true;
+}
+
+/* Tries one case: 0 done, or what leat_look_ says. */
+LEAT_COLD_ int leat_try_case_(leat_case *c)
+{
+    leat_chan *ch = c->chan_;
+    if (!ch->slots_ ? leat_meet_(c)
+        : leat_sends_(c) ? leat_put_(ch, c->link_.msg_, c->size_, c->align_)
+                         : leat_take_(ch, c->link_.msg_, c->size_, c->align_))
+        return 0;
+    int seen = leat_look_(c);
+    return seen ? seen : LEAT_BUSY_;
+}
+
+/* A random number below n (Marsaglia's xorshift; Lemire's reduction). */
+static inline uint32_t leat_random_(uint32_t n)
+{
+    static _Thread_local uint32_t x;
+    if (!x) x = (uint32_t)((uintptr_t)&x >> 4) | 1;
+    x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+    return (uint32_t)((uint64_t)x * n >> 32);
+}
+
+/* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_BUSY_. */
+LEAT_COLD_ int leat_poll_(leat_case *cases, size_t n)
+{
+    for (;;) {
+        uint32_t ready = 0;
+        size_t pick = 0;
+        bool busy = false;
+        for (size_t i = 0; i < n; i++) {
+            if (!cases[i].chan_) continue;
+            int seen = n == 1 ? 0 : leat_look_(&cases[i]);
+            if (seen == LEAT_BUSY_) busy = true;
+            else if (seen != -EAGAIN && leat_random_(++ready) == 0) pick = i;
+        }
+        if (!ready) return busy ? LEAT_BUSY_ : -EAGAIN;
+        int err = leat_try_case_(&cases[pick]);
+        if (!err || err == -EPIPE) {
+            cases[pick].err = err;
+            return (int)pick;
+        }
+        if (n == 1) return err;
+    }
+}
+
+/* Chains the cases that have a channel, in the order of the channels' addresses. */
+static inline leat_case *leat_in_order_(leat_case *cases, size_t n)
+{
+    leat_case *first = NULL;
+    for (size_t i = n; i-- > 0;) {
+        if (!cases[i].chan_) continue;
+        leat_case **at = &first;
+        while (*at && (uintptr_t)(*at)->chan_ < (uintptr_t)cases[i].chan_) at = &(*at)->order_;
+        cases[i].order_ = *at;
+        *at = &cases[i];
+    }
+    return first;
+}
+
+static inline void leat_lock_all_(leat_case *first)
+{
+    for (leat_case *c = first, *last = NULL; c; last = c, c = c->order_)
+        if (!last || last->chan_ != c->chan_) leat_lock_take_(&c->chan_->lock_);
+}
+
+static inline void leat_unlock_all_(leat_case *first)
+{
+    for (leat_case *c = first, *last = NULL; c; last = c, c = c->order_)
+        if (!last || last->chan_ != c->chan_) leat_lock_drop_(&c->chan_->lock_);
+}
+
+/* Sets WAITERS and looks once more (I6): whether this case may sleep. Its channel's lock is held. */
+LEAT_COLD_ bool leat_may_sleep_(leat_case *c)
+{
+    leat_chan *ch = c->chan_;
+    _Atomic uint64_t *word = leat_word_of_(c);
+    if (!ch->slots_) {
+        if (atomic_load_explicit(&ch->tail_, memory_order_relaxed) & LEAT_CLOSING_ || /* [X4] the lock orders it */
+            leat_peer_waits_(c))
+            return false;
+        atomic_fetch_add_explicit(word, LEAT_POS_, memory_order_release); /* [C1] -> [C2] shows that we came */
+        atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] */
+        return true;
+    }
+    uint64_t mine = atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+    uint64_t other = atomic_load_explicit(leat_peers_word_of_(c), memory_order_relaxed); /* [X2] */
+    if (leat_sends_(c)) return leat_is_full_(ch, other, mine) && !(other & LEAT_CLOSING_);
+    return leat_position_(mine) == leat_position_(other) && !(mine & LEAT_CLOSING_);
+}
+
+/* Links the waiter on every case's list, or on none if one of them need not sleep (I7). */
+LEAT_COLD_ bool leat_arm_(leat_case *first, leat_waiter_ *w, leat_case *to_front)
+{
+    leat_case *c;
+    leat_lock_all_(first);
+    for (c = first; c && leat_may_sleep_(c); c = c->order_) {
+        c->link_.waiter_ = w;
+        if (c == to_front) leat_link_front_(leat_list_of_(c), &c->link_);
+        else leat_link_back_(leat_list_of_(c), &c->link_);
+    }
+    bool armed = !c;
+    for (leat_case *undo = armed ? NULL : first; undo && undo != c; undo = undo->order_)
+        leat_unlink_(leat_list_of_(undo), &undo->link_);
+    leat_unlock_all_(first);
+    return armed;
+}
+
+/* Unlinks what is still linked; the case that was fired, or NULL. Of that one nothing is touched: with
+ * its message the channel may be gone. */
+LEAT_COLD_ leat_case *leat_disarm_(leat_case *first, leat_waiter_ *w)
+{
+    leat_case *won = NULL;
+    for (leat_case *c = first; c; c = c->order_) {
+        if (w->won_ == &c->link_) {
+            won = c;
+            continue;
+        }
+        leat_lock_take_(&c->chan_->lock_);
+        leat_unlink_(leat_list_of_(c), &c->link_);
+        leat_lock_drop_(&c->chan_->lock_);
+    }
+    return won;
+}
+
+/* Keeps a wake going (I5): if others wait beside this case, and its channel has `least` messages (or
+ * slots) for them, fires the next. */
+LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
+{
+    leat_chan *ch = c->chan_;
+    leat_list_ *list = leat_list_of_(c);
+    leat_link_ *next = NULL;
+    leat_lock_take_(&ch->lock_);
+    if (list->first_) {
+        _Atomic uint64_t *word = leat_word_of_(c);
+        uint64_t mine = atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+        uint64_t other = atomic_load_explicit(leat_peers_word_of_(c), memory_order_relaxed); /* [X2] */
+        uint64_t there = leat_sends_(c) ? ch->cap_ - leat_count_(ch, other, mine) : leat_count_(ch, mine, other);
+        if (there >= least && (next = leat_claim_(list, 0)) != NULL)
+            atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+    }
+    leat_lock_drop_(&ch->lock_);
+    if (next) leat_fire_(next);
+}
+
+/* Waits until one of the cases could be done (its index), or a context is done. */
+LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
+{
+    leat_case *first = leat_in_order_(cases, n), *fired = NULL;
+    if (!first && !ctx && !also) return -EDEADLK;
+    bool buffered = true; /* a rendezvous needs one side linked, so it spins after that, not before */
+    for (leat_case *c = first; c; c = c->order_) buffered &= c->chan_->slots_ != NULL;
+    int r;
+    int64_t now = 0;
+    for (unsigned round = 0, busy = 0;;) {
+        if ((r = leat_ctx_err_at_(ctx, now)) != 0 || (r = leat_ctx_err_at_(also, now)) != 0) break;
+        if ((r = leat_poll_(cases, n)) >= 0) break;
+        if (r == LEAT_BUSY_) {
+            leat_backoff_(&busy);
+            continue;
+        }
+        if (buffered && leat_spin_(&round)) continue;
+        leat_waiter_ w;
+        leat_waiter_init_(&w);
+        if (leat_arm_(first, &w, fired)) {
+            leat_block_(&w, ctx, also, LEAT_FOREVER, buffered ? LEAT_PAUSES_ + LEAT_YIELDS_ : 0);
+            fired = leat_disarm_(first, &w);
+            if (fired && fired->link_.err_ == LEAT_MET_) {
+                leat_os_done_(&w.state_);
+                fired->err = 0;
+                return (int)(fired - cases);
+            }
+            if (fired) leat_pass_on_(fired, 2);
+            now = fired ? 0 : leat_now(); /* a context woke us: look at its deadline exactly */
+            round = 0;
+        }
+        leat_os_done_(&w.state_);
+    }
+    if (fired && (r < 0 || &cases[r] != fired)) leat_pass_on_(fired, 1);
+    return r;
+}
+
+/* The try form. One case is judged exactly by leat_try_case_. Several were looked at one after another:
+ * that none was ready at one instant is certain only if a second look finds nothing changed. */
+LEAT_COLD_ int leat_try_select_(leat_case *cases, size_t n)
+{
+    for (unsigned busy = 0;; leat_backoff_(&busy)) {
+        int r = leat_poll_(cases, n);
+        if (r >= 0) return r;
+        bool same = r == -EAGAIN;
+        for (size_t i = 0; same && n > 1 && i < n; i++) {
+            leat_case *c = &cases[i];
+            if (!c->chan_) continue;
+            uint64_t tail = atomic_load_explicit(&c->chan_->tail_, memory_order_acquire); /* [C2] <- [C1] */
+            uint64_t head = atomic_load_explicit(&c->chan_->head_, memory_order_acquire); /* [C2] <- [C1] */
+            same = !(((tail ^ c->tail_) | (head ^ c->head_)) & ~LEAT_WAITERS_);
+        }
+        if (same) return -EAGAIN;
+    }
+}
+
+/* ==== 6. Channels ============================================================================= */
+
+static inline leat_case leat_case_(leat_chan *ch, int does, const void *msg, size_t size, size_t align)
+{
+    return (leat_case){ .chan_ = ch, .does_ = does, .size_ = (uint32_t)size, .align_ = (uint32_t)align,
+                        .link_ = { .msg_ = (void *)(uintptr_t)msg } };
+}
+
+LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int does, const void *msg, size_t size, size_t align)
+{
+    leat_case c = leat_case_(ch, does, msg, size, align);
+    int r = leat_select_(ctx, NULL, &c, 1);
+    return r < 0 ? r : c.err;
+}
+
+LEAT_COLD_ int leat_try_one_(leat_chan *ch, int does, const void *msg, size_t size, size_t align)
+{
+    leat_case c = leat_case_(ch, does, msg, size, align);
+    int r = leat_try_select_(&c, 1);
+    return r < 0 ? r : c.err;
+}
+
+LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
+{
+    uint64_t lap = LEAT_POS_;
+    size_t stride = leat_stride_(size, align);
+    if (!ch || size > INT32_MAX || cap > SIZE_MAX / 4) return -EINVAL;
+    *ch = (leat_chan){ .slots_ = NULL };
+    if (!cap) return 0;
+    while (lap / LEAT_POS_ < cap) lap *= 2;
+    if (cap > PTRDIFF_MAX / stride) return -ENOMEM;
+    if (align <= _Alignof(max_align_t)) {
+        ch->slots_ = calloc(cap, stride);
+    } else if ((ch->slots_ = aligned_alloc(align, cap * stride)) != NULL) {
+        memset(ch->slots_, 0, cap * stride);
+    }
+    if (!ch->slots_) return -ENOMEM;
+    ch->cap_ = cap;
+    ch->lap_ = lap;
+    return 0;
+}
+
+static inline void leat_free_(leat_chan *ch)
+{
+    if (!ch) return;
+    free(ch->slots_);
+    *ch = (leat_chan){ .slots_ = NULL };
+}
+
+LEAT_HOT_ int leat_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
+{
+    if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
+    if (LEAT_USUALLY_(leat_put_(ch, msg, size, align))) return 0;
+    return leat_wait_case_(NULL, ch, LEAT_SENDS_, msg, size, align);
+}
+
+LEAT_HOT_ int leat_recv_(leat_chan *ch, void *msg, size_t size, size_t align)
+{
+    if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
+    if (LEAT_USUALLY_(leat_take_(ch, msg, size, align))) return 0;
+    return leat_wait_case_(NULL, ch, LEAT_RECEIVES_, msg, size, align);
+}
+
+LEAT_HOT_ int leat_send_ctx_(leat_ctx *ctx, leat_chan *ch, const void *msg, size_t size, size_t align)
+{
+    int err = leat_ctx_err(ctx);
+    if (LEAT_RARELY_(err)) return err;
+    if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
+    if (LEAT_USUALLY_(leat_put_(ch, msg, size, align))) return 0;
+    return leat_wait_case_(ctx, ch, LEAT_SENDS_, msg, size, align);
+}
+
+LEAT_HOT_ int leat_recv_ctx_(leat_ctx *ctx, leat_chan *ch, void *msg, size_t size, size_t align)
+{
+    int err = leat_ctx_err(ctx);
+    if (LEAT_RARELY_(err)) return err;
+    if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
+    if (LEAT_USUALLY_(leat_take_(ch, msg, size, align))) return 0;
+    return leat_wait_case_(ctx, ch, LEAT_RECEIVES_, msg, size, align);
+}
+
+LEAT_HOT_ int leat_try_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
+{
+    if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
+    if (LEAT_USUALLY_(leat_put_(ch, msg, size, align))) return 0;
+    return leat_try_one_(ch, LEAT_SENDS_, msg, size, align);
+}
+
+LEAT_HOT_ int leat_try_recv_(leat_chan *ch, void *msg, size_t size, size_t align)
+{
+    if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
+    if (LEAT_USUALLY_(leat_take_(ch, msg, size, align))) return 0;
+    return leat_try_one_(ch, LEAT_RECEIVES_, msg, size, align);
+}
+
+/* Claims the longest free prefix of n slots with one CAS: how many. */
+LEAT_HOT_ size_t leat_put_some_(leat_chan *ch, const unsigned char *msgs, size_t n, size_t size, size_t align)
+{
+    if (LEAT_RARELY_(!ch->slots_)) return 0;
+    if (n > ch->cap_) n = (size_t)ch->cap_;
+    uint64_t t = atomic_load_explicit(&ch->tail_, memory_order_relaxed), at; /* [X1] */
+    size_t k;
+    do {
+        for (k = 0, at = t; k < n; k++, at = leat_advance_(ch, at, 1))
+            if (atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, at, size, align)),
+                                     memory_order_acquire) != leat_free_stamp_(ch, at)) /* [F2] <- [F1] */
+                break;
+        if (!k) return 0;
+    } while (!atomic_compare_exchange_weak_explicit(&ch->tail_, &t, at, memory_order_release, /* [C1] -> [C2] */
+                                                    memory_order_relaxed));
+    leat_link_ *l = t & LEAT_WAITERS_ ? leat_summon_(ch, &ch->tail_, &ch->receivers_) : NULL;
+    at = t;
+    for (size_t i = 0; i < k; i++) {
+        unsigned char *slot = leat_slot_(ch, at, size, align);
+        uint64_t full = leat_free_stamp_(ch, at) | LEAT_FULL_;
+        at = leat_advance_(ch, at, 1);
+        memcpy(slot + leat_msg_at_(align), msgs + i * size, size);
+        atomic_store_explicit(leat_stamp_of_(slot), full, memory_order_release); /* [P1] -> [P2] */
+    }
+    if (l) leat_fire_(l);
+    return k;
+}
+
+LEAT_HOT_ size_t leat_take_some_(leat_chan *ch, unsigned char *msgs, size_t n, size_t size, size_t align)
+{
+    if (LEAT_RARELY_(!ch->slots_)) return 0;
+    if (n > ch->cap_) n = (size_t)ch->cap_;
+    uint64_t h = atomic_load_explicit(&ch->head_, memory_order_relaxed), at; /* [X1] */
+    size_t k;
+    do {
+        for (k = 0, at = h; k < n; k++, at = leat_advance_(ch, at, 1))
+            if (atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, at, size, align)),
+                                     memory_order_acquire) != leat_full_stamp_(ch, at)) /* [P2] <- [P1] */
+                break;
+        if (!k) return 0;
+    } while (!atomic_compare_exchange_weak_explicit(&ch->head_, &h, at, memory_order_release, /* [C1] -> [C2] */
+                                                    memory_order_relaxed));
+    leat_link_ *l = h & LEAT_WAITERS_ ? leat_summon_(ch, &ch->head_, &ch->senders_) : NULL;
+    at = h;
+    for (size_t i = 0; i < k; i++) {
+        unsigned char *slot = leat_slot_(ch, at, size, align);
+        uint64_t free = leat_lap_of_(ch, at) + ch->lap_;
+        at = leat_advance_(ch, at, 1);
+        memcpy(msgs + i * size, slot + leat_msg_at_(align), size);
+        atomic_store_explicit(leat_stamp_of_(slot), free, memory_order_release); /* [F1] -> [F2] */
+    }
+    if (l) leat_fire_(l);
+    return k;
+}
+
+LEAT_HOT_ ptrdiff_t leat_send_many_(leat_ctx *ctx, leat_chan *ch, const void *msgs, size_t n, size_t size,
+                                    size_t align)
+{
+    int err = leat_ctx_err(ctx);
+    if (LEAT_RARELY_(err)) return err;
+    if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
+    if (LEAT_RARELY_(!n)) return 0;
+    size_t k = leat_put_some_(ch, msgs, n, size, align);
+    if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
+    if ((err = leat_wait_case_(ctx, ch, LEAT_SENDS_, msgs, size, align)) != 0) return err;
+    return n == 1 ? 1 : 1 + (ptrdiff_t)leat_put_some_(ch, (const unsigned char *)msgs + size, n - 1, size, align);
+}
+
+LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *ch, void *msgs, size_t n, size_t size, size_t align)
+{
+    int err = leat_ctx_err(ctx);
+    if (LEAT_RARELY_(err)) return err;
+    if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
+    if (LEAT_RARELY_(!n)) return 0;
+    size_t k = leat_take_some_(ch, msgs, n, size, align);
+    if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
+    if ((err = leat_wait_case_(ctx, ch, LEAT_RECEIVES_, msgs, size, align)) != 0) return err;
+    return n == 1 ? 1 : 1 + (ptrdiff_t)leat_take_some_(ch, (unsigned char *)msgs + size, n - 1, size, align);
+}
+
+/* Claims every sleeper between the two bits, so that CLOSED can be the last touch (I4). Whoever meets
+ * CLOSING alone waits for CLOSED. */
+LEAT_COLD_ int leat_close_(leat_chan *ch)
+{
+    if (!ch) return -EINVAL;
+    uint64_t t = atomic_fetch_or_explicit(&ch->tail_, LEAT_CLOSING_, memory_order_relaxed); /* [X4] */
+    if (t & LEAT_CLOSING_) {
+        for (unsigned round = 0; !(t & LEAT_CLOSED_); leat_backoff_(&round))
+            t = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [E2] <- [E1] */
+        return -EALREADY;
+    }
+    leat_lock_take_(&ch->lock_);
+    leat_link_ *chain = leat_claim_all_(&ch->senders_, -EPIPE, leat_claim_all_(&ch->receivers_, -EPIPE, NULL));
+    leat_lock_drop_(&ch->lock_);
+    atomic_fetch_or_explicit(&ch->tail_, LEAT_CLOSED_, memory_order_release); /* [E1] -> [E2] */
+    leat_fire_all_(chain);
+    return 0;
+}
+
+static inline size_t leat_len_(leat_chan *ch)
+{
+    if (!ch || !ch->slots_) return 0;
+    for (;;) {
+        uint64_t h = atomic_load_explicit(&ch->head_, memory_order_acquire); /* [C2] <- [C1] */
+        uint64_t t = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [C2] <- [C1] */
+        if (leat_position_(h) == leat_position_(atomic_load_explicit(&ch->head_, memory_order_relaxed))) /* [X5] */
+            return (size_t)leat_count_(ch, t, h);
+    }
+}
+
+static inline size_t leat_cap_(const leat_chan *ch)
+{
+    return ch ? (size_t)ch->cap_ : 0;
+}
+
+static inline bool leat_is_closed_(leat_chan *ch)
+{
+    return ch && atomic_load_explicit(&ch->tail_, memory_order_acquire) & LEAT_CLOSED_; /* [E2] <- [E1] */
+}
+
+/* ==== 7. The names to call ====================================================================
+ *
+ * `c` is a pointer to a LEAT_CHAN(T), `m` and `a` are T * (for sending also const T *): anything else
+ * does not compile. All may be called from any thread, except make and free: nobody else may use the
+ * channel then. Messages are copied in and out; what they point to is the business of the two sides. */
+
+/* The type of a channel of T: typedef LEAT_CHAN(struct job) job_chan; all-zero is an unbuffered one. */
+#define LEAT_CHAN(T) \
+    union {          \
+        leat_chan chan; \
+        T *type_;    \
+    }
+
+struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_expected; };
+#define LEAT_T_(c) __typeof__(*(c)->type_)
+#define LEAT_C_(c) (1 ? (leat_chan *)(void *)(c) : &(c)->chan)
+#define LEAT_IN_(c, m) \
+    _Generic((m), LEAT_T_(c) *: (m), const LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
+#define LEAT_OUT_(c, m) _Generic((m), LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
+#define LEAT_OF_(c) sizeof(LEAT_T_(c)), _Alignof(LEAT_T_(c))
+
+/* int leat_make(c, size_t capacity): a channel that holds exactly `capacity` messages; 0: unbuffered, a
+ * send and a receive meet. Not to be called on a channel that is in use.
+ * 0, -ENOMEM, -EINVAL (NULL, or a capacity beyond reason). */
+#define leat_make(c, capacity) leat_make_(LEAT_C_(c), capacity, LEAT_OF_(c))
+
+/* void leat_free(c): frees the slots, with the messages that are still in them. Nobody may be using the
+ * channel. But whoever learned from the channel itself that it is not needed any more - got the last
+ * message, or -EPIPE - may free it at once, without waiting for the other side's call to return. */
+#define leat_free(c) leat_free_(LEAT_C_(c))
+
+/* int leat_send(c, m): copies *m in; waits while the channel is full (unbuffered: until it was received).
+ * 0: sent, and it will be received if anybody receives until -EPIPE. -EPIPE: closed, not sent.
+ * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, not sent. */
+#define leat_send(c, m) leat_send_(LEAT_C_(c), LEAT_IN_(c, m), LEAT_OF_(c))
+#define leat_try_send(c, m) leat_try_send_(LEAT_C_(c), LEAT_IN_(c, m), LEAT_OF_(c))
+#define leat_send_ctx(ctx, c, m) leat_send_ctx_(ctx, LEAT_C_(c), LEAT_IN_(c, m), LEAT_OF_(c))
+
+/* int leat_recv(c, m): takes the oldest message into *m; waits while there is none.
+ * 0: received. -EPIPE: closed and drained; *m is untouched, as after every error.
+ * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, nothing taken. */
+#define leat_recv(c, m) leat_recv_(LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
+#define leat_try_recv(c, m) leat_try_recv_(LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
+#define leat_recv_ctx(ctx, c, m) leat_recv_ctx_(ctx, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
+
+/* ptrdiff_t leat_send_many(ctx, c, a, size_t n): sends a[0], a[1].. in order, as many as go in without
+ * waiting, but at least one, for which it waits. How many were sent (n = 0: 0); or, none sent, the
+ * errors of leat_send_ctx. ctx may be NULL. One claim moves the whole batch. */
+#define leat_send_many(ctx, c, a, n) leat_send_many_(ctx, LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
+
+/* ptrdiff_t leat_recv_many(ctx, c, a, size_t n): receives up to n messages into a[0].., at least one,
+ * for which it waits. How many (n = 0: 0); or, none taken, the errors of leat_recv_ctx. */
+#define leat_recv_many(ctx, c, a, n) leat_recv_many_(ctx, LEAT_C_(c), LEAT_OUT_(c, a), n, LEAT_OF_(c))
+
+/* int leat_close(c): no more sends. Those that wait get -EPIPE; receivers drain what was sent, then get
+ * -EPIPE. A send that races with it either returned 0, and is received, or -EPIPE.
+ * 0, or -EALREADY: it was closed before (and is closed when this returns). */
+#define leat_close(c) leat_close_(LEAT_C_(c))
+
+/* size_t leat_len(c), leat_cap(c), bool leat_is_closed(c): snapshots, old when you look at them. */
+#define leat_len(c) leat_len_(LEAT_C_(c))
+#define leat_cap(c) leat_cap_(LEAT_C_(c))
+#define leat_is_closed(c) leat_is_closed_(LEAT_C_(c))
+
+/* The cases of a select: leat_case cases[] = { LEAT_RECV(&jobs, &job), LEAT_SEND(&acks, &ack) };
+ * A NULL channel of the right type never is ready. */
+#define LEAT_SEND(c, m) leat_case_(LEAT_C_(c), LEAT_SENDS_, LEAT_IN_(c, m), LEAT_OF_(c))
+#define LEAT_RECV(c, m) leat_case_(LEAT_C_(c), LEAT_RECEIVES_, LEAT_OUT_(c, m), LEAT_OF_(c))
+
+/* Waits until one of n cases can go on, does it, and returns its index; among several that are ready
+ * each has the same chance. cases[i].err is 0, or -EPIPE where the channel is closed (which counts as
+ * ready, as in Go). Buffered and unbuffered channels, sends and receives, the same channel more than
+ * once: any mix. Errors: -ECANCELED, -ETIMEDOUT (ctx, which may be NULL; no case was done), -EDEADLK
+ * (no case has a channel and there is no ctx), -EINVAL. Allocates nothing. */
+static inline int leat_select(leat_ctx *ctx, leat_case *cases, size_t n)
+{
+    if ((!cases && n) || n > INT_MAX) return -EINVAL;
+    return leat_select_(ctx, NULL, cases, n);
+}
+
+/* The same without waiting: -EAGAIN if at one instant none of the cases was ready. */
+static inline int leat_try_select(leat_case *cases, size_t n)
+{
+    if ((!cases && n) || n > INT_MAX) return -EINVAL;
+    return leat_try_select_(cases, n);
+}
+
+#endif

@@ -1,0 +1,404 @@
+/* semaphore.h - a weighted, fair, closeable, cancellable counting semaphore, and a wait group.
+ *
+ *     leat_sem slots = LEAT_SEM(8);             // at most eight at once
+ *     leat_acquire(&slots, 1);
+ *     work();
+ *     leat_release(&slots, 1);
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * WHAT IT IS NOT. Not <semaphore.h>: whoever includes that with this file first on the search path still
+ * gets the system's, with sem_t, and this one beside it. Not shared between processes. In C++ this file
+ * is the system's alone.
+ *
+ * ANSWERS. As in queue.h, and -EOVERFLOW: released more than was acquired; nothing changed.
+ * Needs queue.h. The same three forms of each call that can wait.
+ *
+ * OPTIONS. [this file] LEAT_LINT   be no system header: warn about this file too
+ *
+ * MEMORY ORDER.
+ *     label   site                              carries
+ *     [M1]    permits released       -> [M2]    what was done under them
+ *     [M2]    permits acquired       <- [M1]
+ *     [W1]    a wait group counts    -> [W2]    what the task did
+ *     [W2]    a wait sees zero       <- [W1]
+ *     [X6]    a guess at a word, or at its limit: nothing, the CAS decides
+ */
+/* leat:forward-begin  (ahead of the guard: through "" the file may find itself again) */
+#if defined __GNUC__ && !defined LEAT_LINT
+#pragma GCC system_header
+#if __has_include_next(<semaphore.h>)
+#include_next <semaphore.h>
+#endif
+#endif
+/* leat:forward-end */
+#if !defined LEAT_SEMAPHORE_H && !defined __cplusplus
+#define LEAT_SEMAPHORE_H
+
+#include "queue.h"
+
+/* ==== 1. Semaphore ============================================================================
+ *
+ *     word:  permits (may be below zero after a shrink) | CLOSED | FAIR | WAITERS
+ *
+ * No bit set: acquire and release are one CAS each. Any bit set: both take the lock, and then nobody
+ * else changes the word. So, as with channels:
+ *
+ * S1  Last touch. Permits are published either by a CAS on a word without bits, as the last thing that
+ *     a release does, or under the lock with a bit left set, so that whoever takes them has to wait for
+ *     the unlock. Who got the permits may free the semaphore.
+ * S2  One wake at a time, a hint: the woken one tries again, and so may anybody who runs (barging).
+ *     While the hint is on its way WAITERS is clear. The woken one sets it again.
+ * S3  FAIR is set by who finds that the first in line has waited 1 ms. From then on permits are handed
+ *     over in order, until the first in line is younger again. So many are not starved by few. */
+
+typedef struct leat_sem {
+    _Atomic int64_t word_;
+    _Atomic int64_t most_;
+    leat_lock_ lock_;
+    leat_list_ line_;
+} leat_sem;
+
+typedef struct leat_place_ {
+    leat_link_ link_; /* first: a link in the line is a place */
+    int64_t need_, since_;
+    bool fired_; /* it had its turn */
+} leat_place_;
+
+#define LEAT_SEM_WAITERS_ INT64_C(1)
+#define LEAT_SEM_FAIR_ INT64_C(2)
+#define LEAT_SEM_CLOSED_ INT64_C(4)
+#define LEAT_SEM_BITS_ INT64_C(7)
+#define LEAT_PERMIT_ INT64_C(8)
+#define LEAT_PATIENCE_ LEAT_MS(1)
+
+/* A semaphore of n permits; or with `start` permits of at most `most` (0 of LEAT_SEM_MAX to signal
+ * with). Initialisers. All-zero is valid: no permits, ever. */
+#define LEAT_SEM_MAX (INT64_MAX / 16)
+#define LEAT_SEM(n) LEAT_SEM_OF(n, n)
+#define LEAT_SEM_OF(start, most) { .word_ = (int64_t)(start) * LEAT_PERMIT_, .most_ = (most) }
+
+static inline int64_t leat_permits_(int64_t word)
+{
+    return (word & ~LEAT_SEM_BITS_) / LEAT_PERMIT_;
+}
+
+/* Takes the lock and makes the word ours, by a bit. */
+static inline int64_t leat_sem_lock_(leat_sem *s)
+{
+    leat_lock_take_(&s->lock_);
+    return atomic_fetch_or_explicit(&s->word_, LEAT_SEM_WAITERS_, memory_order_acquire); /* [M2] <- [M1] */
+}
+
+static inline void leat_sem_unlock_(leat_sem *s, int64_t word)
+{
+    atomic_store_explicit(&s->word_, word, memory_order_release); /* [M1] -> [M2] */
+    leat_lock_drop_(&s->lock_);
+}
+
+/* Whether the first in line has lost patience. */
+static inline bool leat_sem_late_(const leat_sem *s)
+{
+    leat_place_ *first = (leat_place_ *)(void *)s->line_.first_;
+    return first && leat_now() - first->since_ >= LEAT_PATIENCE_;
+}
+
+/* Serves the line with the permits in `word` and *extra more: hands them over in FAIR order, else gives
+ * the first whom they satisfy a hint. Returns the word that remains, with the right bits; *extra is what
+ * is left of it; whom to fire is added to *chain. The lock is held. */
+LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, leat_link_ **chain)
+{
+    bool hinted = false;
+    while (s->line_.first_ && !hinted) {
+        leat_link_ *l = s->line_.first_;
+        int64_t need = ((leat_place_ *)(void *)l)->need_;
+        bool enough = leat_permits_(word) + *extra >= need;
+        bool fair = word & LEAT_SEM_FAIR_;
+        if (!enough) {
+            if (atomic_load_explicit(&l->waiter_->state_.word_, memory_order_relaxed) == LEAT_WAITING_) /* [X5] */
+                break;
+            leat_unlink_(&s->line_, l); /* it is leaving: do not let it hold up the line */
+        } else if (!leat_claim_link_(&s->line_, l, fair ? LEAT_MET_ : 0)) {
+            leat_unlink_(&s->line_, l);
+        } else {
+            l->next_ = *chain;
+            *chain = l;
+            hinted = !fair;
+            if (fair) {
+                int64_t here = leat_permits_(word) < 0 ? 0 : leat_permits_(word);
+                int64_t from_word = need < here ? need : here;
+                word -= from_word * LEAT_PERMIT_;
+                *extra -= need - from_word;
+                if (!leat_sem_late_(s)) word &= ~LEAT_SEM_FAIR_;
+            }
+        }
+    }
+    if (!s->line_.first_) word &= ~(LEAT_SEM_WAITERS_ | LEAT_SEM_FAIR_);
+    else if (hinted) word &= ~LEAT_SEM_WAITERS_;
+    else word |= LEAT_SEM_WAITERS_;
+    return word;
+}
+
+/* Publishes n permits if no bit is set: 0, -EOVERFLOW, or -EAGAIN: the harder case. */
+LEAT_HOT_ int leat_sem_give_(leat_sem *s, int64_t n)
+{
+    int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] */
+    while (!(word & LEAT_SEM_BITS_)) {
+        if (leat_permits_(word) > atomic_load_explicit(&s->most_, memory_order_relaxed) - n) /* [X6] */
+            return -EOVERFLOW;
+        if (atomic_compare_exchange_weak_explicit(&s->word_, &word, word + n * LEAT_PERMIT_,
+                                                  memory_order_release, /* [M1] -> [M2] */
+                                                  memory_order_relaxed))
+            return 0;
+    }
+    return -EAGAIN;
+}
+
+/* Takes n permits if no bit is set and so many are there. */
+LEAT_HOT_ bool leat_sem_get_(leat_sem *s, int64_t n)
+{
+    int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] */
+    while (!(word & LEAT_SEM_BITS_) && word >= n * LEAT_PERMIT_)
+        if (atomic_compare_exchange_weak_explicit(&s->word_, &word, word - n * LEAT_PERMIT_,
+                                                  memory_order_acquire, /* [M2] <- [M1] */
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+/* The harder case of a release of n, and of raising the limit by `more` along with it. */
+LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
+{
+    leat_link_ *chain = NULL;
+    int64_t word = leat_sem_lock_(s);
+    int64_t most = atomic_load_explicit(&s->most_, memory_order_relaxed); /* [X6] the lock orders it */
+    int err = more > LEAT_SEM_MAX - most ? -EINVAL : leat_permits_(word) > most + more - n ? -EOVERFLOW : 0;
+    if (!err) atomic_store_explicit(&s->most_, most + more, memory_order_relaxed); /* [X6] */
+    for (int64_t left = err ? 0 : n;;) {
+        word = leat_sem_serve_(s, word, &left, &chain);
+        if (word & LEAT_SEM_BITS_) { /* S1: under the lock, with a bit left */
+            word += left * LEAT_PERMIT_;
+            left = 0;
+        }
+        leat_sem_unlock_(s, word);
+        if (!left || leat_sem_give_(s, left) != -EAGAIN) break; /* S1: as the last thing */
+        word = leat_sem_lock_(s);
+    }
+    leat_fire_all_(chain);
+    return err;
+}
+
+/* One try under the lock. 0: taken. -EPIPE. -EAGAIN: there were too few, and `place`, unless NULL, is
+ * now in line; in front if it had been fired. */
+LEAT_COLD_ int leat_sem_try_(leat_sem *s, int64_t n, leat_place_ *place)
+{
+    bool fired = place && place->fired_;
+    leat_link_ *chain = NULL;
+    int64_t word = leat_sem_lock_(s), none = 0;
+    if (!fired && leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
+    int err = -EAGAIN;
+    if (leat_permits_(word) >= n && (fired || !(word & LEAT_SEM_FAIR_))) err = 0;
+    else if (word & LEAT_SEM_CLOSED_) err = -EPIPE;
+    else if (place && n > atomic_load_explicit(&s->most_, memory_order_relaxed)) err = -EDEADLK; /* [X6] */
+    if (!err) word -= n * LEAT_PERMIT_;
+    if (err == -EAGAIN && place) {
+        (fired ? leat_link_front_ : leat_link_back_)(&s->line_, &place->link_);
+        if (leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
+    } else {
+        word = leat_sem_serve_(s, word, &none, &chain);
+    }
+    leat_sem_unlock_(s, word);
+    leat_fire_all_(chain);
+    return err;
+}
+
+/* Leaves the line, or gives up a hint; whoever comes after may now be served (queue.h, I5). */
+LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_place_ *place)
+{
+    leat_link_ *chain = NULL;
+    int64_t word = leat_sem_lock_(s), none = 0;
+    if (place->link_.linked_) leat_unlink_(&s->line_, &place->link_);
+    word = leat_sem_serve_(s, word, &none, &chain);
+    leat_sem_unlock_(s, word);
+    leat_fire_all_(chain);
+}
+
+LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_sem *s, int64_t n)
+{
+    int err;
+    for (unsigned round = 0;;) {
+        if ((err = leat_ctx_err(ctx)) != 0) return err;
+        if (leat_sem_get_(s, n)) return 0;
+        if (!leat_spin_(&round)) break;
+    }
+    leat_place_ place = { .need_ = n, .since_ = leat_now() };
+    for (;;) {
+        leat_waiter_ w;
+        leat_waiter_init_(&w);
+        place.link_.waiter_ = &w;
+        if ((err = leat_sem_try_(s, n, &place)) == -EAGAIN) {
+            leat_block_(&w, ctx, NULL, LEAT_FOREVER, LEAT_PAUSES_ + LEAT_YIELDS_);
+            place.fired_ = w.won_ != NULL;
+            err = !place.fired_ ? -EAGAIN : place.link_.err_ ? place.link_.err_ : -EAGAIN;
+        }
+        leat_os_done_(&w.state_);
+        if (err != -EAGAIN) return err == LEAT_MET_ ? 0 : err;
+        if ((err = leat_ctx_err_at_(ctx, leat_now())) != 0) {
+            leat_sem_leave_(s, &place);
+            return err;
+        }
+    }
+}
+
+/* Takes n permits (n >= 0); waits while there are too few. 0: taken. -EPIPE: closed, and too few are
+ * left. -EDEADLK: n is more than the semaphore can ever hold. -EINVAL.
+ * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is done, none taken.
+ * Any thread. Permits are not tied to threads: another may release them. */
+LEAT_HOT_ int leat_acquire(leat_sem *s, int64_t n)
+{
+    if (LEAT_RARELY_(!s || n < 0 || n > LEAT_SEM_MAX)) return -EINVAL;
+    return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_wait_(NULL, s, n);
+}
+
+LEAT_HOT_ int leat_try_acquire(leat_sem *s, int64_t n)
+{
+    if (LEAT_RARELY_(!s || n < 0 || n > LEAT_SEM_MAX)) return -EINVAL;
+    return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_try_(s, n, NULL);
+}
+
+LEAT_HOT_ int leat_acquire_ctx(leat_ctx *ctx, leat_sem *s, int64_t n)
+{
+    int err = leat_ctx_err(ctx);
+    if (LEAT_RARELY_(err)) return err;
+    if (LEAT_RARELY_(!s || n < 0 || n > LEAT_SEM_MAX)) return -EINVAL;
+    return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_wait_(ctx, s, n);
+}
+
+/* Gives n permits back (n >= 0). 0, -EOVERFLOW: more than were acquired, nothing changed; -EINVAL. Never
+ * waits. Any thread, also after close. */
+LEAT_HOT_ int leat_release(leat_sem *s, int64_t n)
+{
+    if (LEAT_RARELY_(!s || n < 0 || n > LEAT_SEM_MAX)) return -EINVAL;
+    int err = leat_sem_give_(s, n);
+    return LEAT_USUALLY_(err != -EAGAIN) ? err : leat_sem_add_(s, n, 0);
+}
+
+/* No more waiting: who waits, or would have to, gets -EPIPE; permits that are there may still be taken,
+ * and released. 0, or -EALREADY. */
+LEAT_COLD_ int leat_sem_close(leat_sem *s)
+{
+    if (!s) return -EINVAL;
+    int64_t word = leat_sem_lock_(s);
+    bool again = word & LEAT_SEM_CLOSED_;
+    leat_link_ *chain = leat_claim_all_(&s->line_, -EPIPE, NULL);
+    leat_sem_unlock_(s, (word & ~LEAT_SEM_BITS_) | LEAT_SEM_CLOSED_);
+    leat_fire_all_(chain);
+    return again ? -EALREADY : 0;
+}
+
+/* Changes the number of permits by `delta`. Growing serves who waits. Shrinking waits for nobody: what
+ * is acquired stays acquired, and there are so many fewer when it comes back. 0, or -EINVAL: below zero
+ * or beyond LEAT_SEM_MAX in all, unchanged. */
+LEAT_COLD_ int leat_sem_resize(leat_sem *s, int64_t delta)
+{
+    if (!s || delta > LEAT_SEM_MAX || delta < -LEAT_SEM_MAX) return -EINVAL;
+    if (delta >= 0) return leat_sem_add_(s, delta, delta);
+    int64_t word = leat_sem_lock_(s), none = 0;
+    leat_link_ *chain = NULL;
+    int64_t most = atomic_load_explicit(&s->most_, memory_order_relaxed) + delta; /* [X6] the lock orders it */
+    if (most >= 0) {
+        atomic_store_explicit(&s->most_, most, memory_order_relaxed); /* [X6] */
+        word += delta * LEAT_PERMIT_;
+    }
+    leat_sem_unlock_(s, leat_sem_serve_(s, word, &none, &chain));
+    leat_fire_all_(chain);
+    return most < 0 ? -EINVAL : 0;
+}
+
+/* Permits that are there: a snapshot; below zero after a shrink that is not yet paid for. */
+static inline int64_t leat_sem_available(leat_sem *s)
+{
+    return leat_permits_(atomic_load_explicit(&s->word_, memory_order_relaxed)); /* [X6] */
+}
+
+/* ==== 2. Wait group ===========================================================================
+ *
+ * A count of what is not done yet, and threads that wait for zero. Reusable. */
+
+typedef struct leat_wg {
+    _Atomic int64_t word_; /* count * 2 | WAITERS */
+    leat_lock_ lock_;
+    leat_list_ waiters_;
+} leat_wg;
+
+/* Initialiser; all-zero is LEAT_WG(0). */
+#define LEAT_WG(n) { .word_ = (int64_t)(n) * 2 }
+
+/* Adds n to the count, n may be negative. At zero all who wait are released, and the wait group may be
+ * gone as soon as one of them has returned. 0, -EOVERFLOW: the count would be below zero, unchanged. */
+static inline int leat_wg_add(leat_wg *w, int64_t n)
+{
+    if (!w || n > LEAT_SEM_MAX || n < -LEAT_SEM_MAX) return -EINVAL;
+    leat_link_ *chain = NULL;
+    int64_t word = atomic_load_explicit(&w->word_, memory_order_relaxed); /* [X6] */
+    for (;;) {
+        int64_t count = (word >> 1) + n;
+        if (LEAT_RARELY_(count < 0 || count > LEAT_SEM_MAX)) break;
+        if (LEAT_RARELY_(!count && word & 1)) { /* claim who waits first: the CAS is our last touch */
+            leat_lock_take_(&w->lock_);
+            chain = leat_claim_all_(&w->waiters_, 0, chain);
+            word = atomic_fetch_and_explicit(&w->word_, ~INT64_C(1), memory_order_relaxed) & ~INT64_C(1); /* [X2] */
+            leat_lock_drop_(&w->lock_);
+        } else if (atomic_compare_exchange_weak_explicit(&w->word_, &word, word + n * 2,
+                                                         memory_order_release, /* [W1] -> [W2] */
+                                                         memory_order_relaxed)) {
+            leat_fire_all_(chain);
+            return 0;
+        }
+    }
+    leat_fire_all_(chain);
+    return -EOVERFLOW;
+}
+
+static inline int leat_wg_done(leat_wg *w)
+{
+    return leat_wg_add(w, -1);
+}
+
+/* Waits until the count is zero: 0, or -ECANCELED, -ETIMEDOUT when ctx (or NULL) is done. What was done
+ * before each leat_wg_done is seen afterwards. */
+LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
+{
+    if (!w) return -EINVAL;
+    int64_t now = 0;
+    for (unsigned round = 0;;) {
+        int err = leat_ctx_err_at_(ctx, now);
+        if (err) return err;
+        if (atomic_load_explicit(&w->word_, memory_order_acquire) < 2) return 0; /* [W2] <- [W1] */
+        if (leat_spin_(&round)) continue;
+        leat_waiter_ waiter;
+        leat_waiter_init_(&waiter);
+        leat_link_ link = { .waiter_ = &waiter };
+        leat_lock_take_(&w->lock_);
+        if (atomic_fetch_or_explicit(&w->word_, 1, memory_order_acquire) >= 2) /* [W2] <- [W1] */
+            leat_link_back_(&w->waiters_, &link);
+        leat_lock_drop_(&w->lock_);
+        if (link.linked_) {
+            leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, round);
+            if (!waiter.won_) {
+                leat_lock_take_(&w->lock_);
+                leat_unlink_(&w->waiters_, &link);
+                leat_lock_drop_(&w->lock_);
+                now = leat_now();
+            }
+        }
+        leat_os_done_(&waiter.state_);
+    }
+}
+
+static inline int leat_wg_wait(leat_wg *w)
+{
+    return leat_wg_wait_ctx(NULL, w);
+}
+
+#endif
