@@ -188,7 +188,8 @@ static inline void leat_os_init_(leat_os_event_ *e)
 
 static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
 {
-    int err = 0;
+    int err = 0, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the waiter is on our stack */
     pthread_mutex_lock(&e->mutex_);
     if (atomic_load_explicit(&e->word_, memory_order_relaxed) == old) { /* [X3] the mutex orders it */
         if (deadline == LEAT_FOREVER) {
@@ -201,6 +202,7 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
         }
     }
     pthread_mutex_unlock(&e->mutex_);
+    pthread_setcancelstate(cancel, &cancel);
     return err;
 }
 
@@ -259,6 +261,57 @@ static inline void leat_os_set_(leat_os_event_ *e, uint32_t value)
 static inline void leat_os_done_(leat_os_event_ *e)
 {
     (void)e;
+}
+
+#endif
+
+/* For threads that the toolkit makes: a name (15 bytes count), and no signals but those that a thread's
+ * own fault raises. leat_os_mask_ swaps the calling thread's mask with *mask. */
+#if defined __linux__
+
+typedef uint64_t leat_os_mask_t_;
+/* all but ILL 4, TRAP 5, ABRT 6, BUS 7, FPE 8, SEGV 11, SYS 31, and 32 to 34, which the C library uses */
+#define LEAT_OS_MASK_ALL_ (~UINT64_C(0x3C00004F8))
+
+static inline void leat_os_mask_(leat_os_mask_t_ *mask)
+{
+    extern long syscall(long, ...);
+    leat_os_mask_t_ old = 0;
+    syscall(SYS_rt_sigprocmask, 2L /* SIG_SETMASK */, mask, &old, 8L);
+    *mask = old;
+}
+
+static inline void leat_os_name_(const char *name)
+{
+    extern long syscall(long, ...);
+    syscall(SYS_prctl, 15L /* PR_SET_NAME */, name, 0L, 0L, 0L);
+}
+
+#else
+
+#include <signal.h>
+typedef sigset_t leat_os_mask_t_;
+#define LEAT_OS_MASK_ALL_ leat_os_mask_all_()
+
+static inline sigset_t leat_os_mask_all_(void)
+{
+    static const int faults[] = { SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS };
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
+    return all;
+}
+
+static inline void leat_os_mask_(leat_os_mask_t_ *mask)
+{
+    sigset_t old;
+    pthread_sigmask(SIG_SETMASK, mask, &old);
+    *mask = old;
+}
+
+static inline void leat_os_name_(const char *name)
+{
+    (void)name; /* a nicety that each system spells differently */
 }
 
 #endif

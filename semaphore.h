@@ -380,10 +380,10 @@ LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
         leat_waiter_init_(&waiter);
         leat_link_ link = { .waiter_ = &waiter };
         leat_lock_take_(&w->lock_);
-        if (atomic_fetch_or_explicit(&w->word_, 1, memory_order_acquire) >= 2) /* [W2] <- [W1] */
-            leat_link_back_(&w->waiters_, &link);
+        bool more = atomic_fetch_or_explicit(&w->word_, 1, memory_order_acquire) >= 2; /* [W2] <- [W1] */
+        if (more) leat_link_back_(&w->waiters_, &link);
         leat_lock_drop_(&w->lock_);
-        if (link.linked_) {
+        if (more) {
             leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, round);
             if (!waiter.won_) {
                 leat_lock_take_(&w->lock_);

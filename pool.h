@@ -1,0 +1,933 @@
+/* pool.h - Go's errgroup and worker pool for C programs: bounded, draining, cancellable.
+ *
+ *     leat_group g = LEAT_GROUP(NULL);                          // errgroup.WithContext
+ *     leat_group_limit(&g, 10);                                 // g.SetLimit(10)
+ *     for (size_t i = 0; i < n; i++) leat_go(&g, fetch, &urls[i]);
+ *     int err = leat_wait(&g);                                  // the first error; it cancelled the rest
+ *
+ *     leat_pool p;                                              // an executor for jobs of any kind
+ *     leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 8 });
+ *     leat_submit(&p, work, arg);                               // waits while the queue is full
+ *     leat_pool_stop(&p, NULL);                                 // no more, drain, join
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * WHAT IT IS NOT. Not green threads: a task runs on a thread of the system, so bound them. Not a thread
+ * per pool: workers belong to one pool.
+ *
+ * ANSWERS. As in queue.h, and:
+ *     -ESHUTDOWN    after stop, or after wait
+ *     -EALREADY     stopped before: harmless
+ *     -EDEADLK      it would wait for ever: for its own pool or group, or for room that only it can make
+ *     -EAGAIN       also: a thread could not be made (passed on from pthread_create)
+ * Needs queue.h and semaphore.h.
+ *
+ * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end; or, a pool's job, it is
+ * handed to the `dropped` of leat_pool_abort once. A thread that a job ends (pthread_exit, cancellation)
+ * is replaced, and the job counts as failed with -EINTR. Threads are joined, never detached; they block
+ * all signals but those of their own faults.
+ *
+ * MEMORY ORDER. What a task did is carried to leat_wait by pthread_join.
+ *     label   site                              carries
+ *     [G1]    the gate shuts, a call leaves  -> [G2]    that stop began; that the call is over
+ *     [G2]    a call enters, stop waits      <- [G1]
+ *     [X7]    counters and states that a lock, a join or the reader's tolerance orders: nothing
+ */
+#ifndef LEAT_POOL_H
+#define LEAT_POOL_H
+
+#include "semaphore.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* A task: gets its group's or pool's context and the argument it was submitted with (shared with the
+ * caller, not copied). Returns 0, or any non-zero int: an error, handed back verbatim. */
+typedef int leat_task(leat_ctx *ctx, void *arg);
+
+typedef struct leat_job_ {
+    leat_task *fn_;
+    void *arg_;
+} leat_job_;
+
+typedef LEAT_CHAN(leat_job_) leat_jobs_;
+typedef LEAT_CHAN(int) leat_ints_;
+
+/* ==== 1. Threads ============================================================================== */
+
+/* A thread of a group or pool. Its counters are written by itself alone. */
+typedef struct leat_hand_ {
+    struct leat_hand_ *next_;
+    struct leat_crew_ *crew_;
+    void *owner_;
+    void (*work_)(struct leat_hand_ *); /* what the thread does */
+    void (*died_)(struct leat_hand_ *); /* what it does when a job has ended it */
+    pthread_t thread_;
+    int id_;
+    bool gone_;          /* it takes no more jobs and may be joined */
+    leat_job_ first_;    /* a group's: the task it begins with */
+    bool stuck_;         /* a group's: its task waits in leat_go */
+    leat_case *waits_;   /* a pool's: its job waits for room, here */
+    leat_ctx ctx_;       /* a pool's: cancelled to retire it */
+    bool retired_;
+    leat_ints_ *ready_;  /* a pool's: where to say how the init hook ended */
+    char pad_[LEAT_LINE_];
+    _Atomic size_t taken_, completed_, failed_, high_;
+} leat_hand_;
+
+typedef struct leat_crew_ {
+    leat_lock_ lock_;   /* guards what follows, and the plain fields of the hands */
+    leat_hand_ *hands_; /* until they are joined */
+    int next_id_;
+} leat_crew_;
+
+static inline void leat_count_up_(_Atomic size_t *n)
+{
+    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed); /* [X7] */
+}
+
+/* The calling thread as one of the crew, or NULL. The lock is held. */
+static inline leat_hand_ *leat_me_(const leat_crew_ *crew)
+{
+    leat_hand_ *h = crew->hands_;
+    while (h && !(pthread_equal(h->thread_, pthread_self()) && !h->gone_)) h = h->next_;
+    return h;
+}
+
+LEAT_COLD_ bool leat_in_crew_(leat_crew_ *crew)
+{
+    leat_lock_take_(&crew->lock_);
+    bool in = leat_me_(crew) != NULL;
+    leat_lock_drop_(&crew->lock_);
+    return in;
+}
+
+static inline void leat_hand_leaves_(leat_hand_ *h)
+{
+    leat_lock_take_(&h->crew_->lock_);
+    h->gone_ = true;
+    leat_lock_drop_(&h->crew_->lock_);
+}
+
+static inline void leat_hand_died_(void *arg)
+{
+    leat_hand_ *h = arg;
+    h->died_(h);
+    leat_hand_leaves_(h);
+}
+
+static inline void *leat_hand_main_(void *arg)
+{
+    leat_hand_ *h = arg;
+    leat_lock_take_(&h->crew_->lock_); /* whoever made us has it until we are in the list */
+    leat_lock_drop_(&h->crew_->lock_);
+    pthread_cleanup_push(leat_hand_died_, h);
+    h->work_(h);
+    pthread_cleanup_pop(0);
+    leat_hand_leaves_(h);
+    return NULL;
+}
+
+/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. */
+LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
+{
+    pthread_attr_t attr;
+    leat_os_mask_t_ mask = LEAT_OS_MASK_ALL_;
+    int err = pthread_attr_init(&attr);
+    if (!err && stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
+    h->crew_ = crew;
+    leat_lock_take_(&crew->lock_);
+    if (!err) {
+        h->id_ = crew->next_id_;
+        leat_os_mask_(&mask);
+        err = pthread_create(&h->thread_, &attr, leat_hand_main_, h);
+        leat_os_mask_(&mask);
+    }
+    if (!err) {
+        h->next_ = crew->hands_;
+        crew->hands_ = h;
+        crew->next_id_++;
+    }
+    leat_lock_drop_(&crew->lock_);
+    pthread_attr_destroy(&attr);
+    if (err) free(h);
+    return -err;
+}
+
+/* Joins and frees a chain of hands. */
+LEAT_COLD_ void leat_part_(leat_hand_ *h)
+{
+    for (leat_hand_ *next; h; h = next) {
+        next = h->next_;
+        pthread_join(h->thread_, NULL);
+        free(h);
+    }
+}
+
+/* ==== 2. Group: tasks on threads, first error cancels =========================================
+ *
+ * A thread that has finished a task offers itself (idle_), and waits for the next. To start a task,
+ * leat_go takes an idle thread, or makes one if the limit allows it, or waits for one; then hands the
+ * task over. Tasks are never queued, so an accepted one has a thread that will run it. */
+
+typedef struct leat_group {
+    leat_ctx ctx_;
+    leat_sem idle_;   /* threads that are not promised a task */
+    leat_jobs_ tasks_; /* unbuffered */
+    leat_crew_ crew_; /* its lock guards what follows */
+    int limit_;       /* 0: none */
+    int making_;      /* threads that exist or are being made */
+    bool shut_;       /* no more tasks */
+    bool used_;       /* there were tasks */
+    bool over_;       /* somebody has seen the last one return */
+    int64_t active_;  /* tasks accepted, not returned */
+    leat_sem *shared_;
+    leat_chan *closes_;
+    leat_wg running_; /* active_, to wait for */
+    leat_chan joined_; /* closed when all is over */
+    _Atomic int err_;
+    _Atomic size_t errors_;
+} leat_group;
+
+/* An initialiser: a group whose tasks run under a context of their own, below `parent` (or NULL). */
+#define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
+
+/* The context that the group's tasks get: done with the first error as cause, and after leat_wait. */
+static inline leat_ctx *leat_group_ctx(leat_group *g)
+{
+    return &g->ctx_;
+}
+
+/* How many tasks have returned an error so far: 1 if only the one that leat_wait tells. */
+static inline size_t leat_group_errors(leat_group *g)
+{
+    return atomic_load_explicit(&g->errors_, memory_order_relaxed); /* [X7] */
+}
+
+/* At most n tasks at once (n >= 1). 0, or -EINVAL: n < 1, or there have been tasks. */
+static inline int leat_group_limit(leat_group *g, int n)
+{
+    if (!g || n < 1 || g->used_) return -EINVAL;
+    g->limit_ = n;
+    return 0;
+}
+
+/* Each task holds one permit of *sem while it runs: a limit for several groups together. Before the
+ * first task; the semaphore must outlive the group. 0, -EINVAL. */
+static inline int leat_group_share(leat_group *g, leat_sem *sem)
+{
+    if (!g || !sem || g->used_) return -EINVAL;
+    g->shared_ = sem;
+    return 0;
+}
+
+/* Counts n tasks as over. When none is left, closes what is to be closed. */
+LEAT_COLD_ void leat_group_less_(leat_group *g, int64_t n)
+{
+    leat_chan *closes = NULL;
+    leat_lock_take_(&g->crew_.lock_);
+    g->active_ -= n;
+    if (!g->active_ && g->closes_) {
+        closes = g->closes_;
+        g->closes_ = NULL;
+        g->shut_ = true;
+    }
+    leat_lock_drop_(&g->crew_.lock_);
+    if (closes) leat_close_(closes);
+    int err = leat_wg_add(&g->running_, -n);
+    LEAT_ASSERT(!err);
+    (void)err;
+}
+
+LEAT_COLD_ void leat_group_ended_(leat_group *g, int err)
+{
+    if (err) {
+        int none = 0;
+        atomic_fetch_add_explicit(&g->errors_, 1, memory_order_relaxed); /* [X7] */
+        if (atomic_compare_exchange_strong_explicit(&g->err_, &none, err, memory_order_relaxed, /* [X7] */
+                                                    memory_order_relaxed))
+            leat_cancel(&g->ctx_, err);
+    }
+    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_ASSERT(!"shared semaphore over-released");
+    leat_group_less_(g, 1);
+}
+
+static inline void leat_group_work_(leat_hand_ *h)
+{
+    leat_group *g = h->owner_;
+    for (leat_job_ job = h->first_;;) {
+        if (job.fn_) leat_group_ended_(g, job.fn_(&g->ctx_, job.arg_));
+        int err = leat_release(&g->idle_, 1);
+        LEAT_ASSERT(!err);
+        if (err || leat_recv(&g->tasks_, &job)) return;
+    }
+}
+
+static inline void leat_group_died_(leat_hand_ *h);
+
+/* Makes a thread that begins with `first`. */
+LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first)
+{
+    leat_hand_ *h = calloc(1, sizeof *h);
+    if (!h) return -ENOMEM;
+    h->owner_ = g;
+    h->work_ = leat_group_work_;
+    h->died_ = leat_group_died_;
+    h->first_ = first;
+    return leat_hire_(&g->crew_, h, 0);
+}
+
+/* A task has ended its thread: another takes its place. */
+static inline void leat_group_died_(leat_hand_ *h)
+{
+    leat_group *g = h->owner_;
+    leat_job_ none = { .fn_ = NULL };
+    int err = leat_group_hire_(g, none);
+    leat_group_ended_(g, -EINTR);
+    if (err) { /* no other: this one goes on, here */
+        h->first_ = none;
+        leat_group_work_(h);
+    }
+}
+
+/* Counts n tasks as accepted, unless it is too late for that. */
+LEAT_COLD_ int leat_group_more_(leat_group *g, int64_t n)
+{
+    leat_lock_take_(&g->crew_.lock_);
+    int err = g->shut_ ? -ESHUTDOWN : leat_ctx_err(&g->ctx_);
+    if (!err) {
+        g->used_ = true;
+        g->active_ += n;
+        err = leat_wg_add(&g->running_, n);
+    }
+    leat_lock_drop_(&g->crew_.lock_);
+    return err;
+}
+
+typedef int leat_idle_(leat_ctx *ctx, leat_sem *s, int64_t n); /* leat_acquire_ctx, or without waiting */
+
+/* Waits at the limit for a thread, in the way of `idle`. A task that waits here blocks its own thread;
+ * if all of them do, none will ever be idle. */
+LEAT_COLD_ int leat_group_queue_(leat_group *g, leat_idle_ *idle)
+{
+    int threads = 0;
+    bool all_stuck = true;
+    leat_lock_take_(&g->crew_.lock_);
+    leat_hand_ *me = leat_me_(&g->crew_);
+    for (leat_hand_ *h = g->crew_.hands_; h; h = h->next_) {
+        threads += !h->gone_;
+        all_stuck &= h == me || h->stuck_ || h->gone_;
+    }
+    all_stuck &= me && threads == g->making_;
+    if (me && !all_stuck) me->stuck_ = true;
+    leat_lock_drop_(&g->crew_.lock_);
+    if (all_stuck) return -EDEADLK;
+    int err = idle(&g->ctx_, &g->idle_, 1);
+    if (me) {
+        leat_lock_take_(&g->crew_.lock_);
+        me->stuck_ = false; /* before the task is handed over, so nobody is taken for stuck who is not */
+        leat_lock_drop_(&g->crew_.lock_);
+    }
+    return err;
+}
+
+/* Gets a thread for an accepted task. */
+LEAT_COLD_ int leat_group_start_(leat_group *g, leat_job_ job, leat_idle_ *idle)
+{
+    int err = g->shared_ ? idle(&g->ctx_, g->shared_, 1) : 0;
+    if (err) return err;
+    if (leat_try_acquire(&g->idle_, 1)) {
+        leat_lock_take_(&g->crew_.lock_);
+        bool make = !g->limit_ || g->making_ < g->limit_;
+        g->making_ += make;
+        leat_lock_drop_(&g->crew_.lock_);
+        if (make) {
+            if ((err = leat_group_hire_(g, job)) == 0) return 0;
+            leat_lock_take_(&g->crew_.lock_);
+            g->making_--;
+            leat_lock_drop_(&g->crew_.lock_);
+        } else {
+            err = leat_group_queue_(g, idle);
+        }
+    }
+    if (!err && (err = leat_send(&g->tasks_, &job)) == 0) return 0;
+    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_ASSERT(!"shared semaphore over-released");
+    return err;
+}
+
+static inline int leat_try_idle_(leat_ctx *ctx, leat_sem *s, int64_t n)
+{
+    (void)ctx;
+    return leat_try_acquire(s, n);
+}
+
+static inline int leat_wait_idle_(leat_ctx *ctx, leat_sem *s, int64_t n)
+{
+    return leat_acquire_ctx(ctx, s, n);
+}
+
+/* Runs fn(ctx, arg) on a thread of its own; at the limit waits until another task has returned.
+ * 0: it will run. -ECANCELED, -ETIMEDOUT: the group's context is done, it will not run. -ESHUTDOWN:
+ * after leat_wait, or after the group closed its channel. -EDEADLK: all tasks of the group at the limit
+ * wait here. -EAGAIN, -ENOMEM: no thread could be made. -EINVAL. Any thread, also the group's tasks. */
+static inline int leat_go(leat_group *g, leat_task *fn, void *arg)
+{
+    if (!g || !fn) return -EINVAL;
+    int err = leat_group_more_(g, 1);
+    if (err) return err;
+    err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_wait_idle_);
+    if (err) leat_group_less_(g, 1);
+    return err;
+}
+
+/* The same without waiting: -EAGAIN at the limit. */
+static inline int leat_try_go(leat_group *g, leat_task *fn, void *arg)
+{
+    if (!g || !fn) return -EINVAL;
+    int err = leat_group_more_(g, 1);
+    if (err) return err;
+    err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_try_idle_);
+    if (err) leat_group_less_(g, 1);
+    return err == -EDEADLK ? -EAGAIN : err;
+}
+
+/* n tasks fn(ctx, arg) with the same argument: the workers of a pool. 0: all n will run. Else the error
+ * of the first that could not be started; those before it run. */
+static inline int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
+{
+    if (!g || !fn || n < 0) return -EINVAL;
+    int err = leat_group_more_(g, n), i;
+    if (err) return err;
+    for (i = 0; i < n && !err; i++) err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_wait_idle_);
+    if (err) leat_group_less_(g, n - i + 1);
+    return err;
+}
+
+/* When the last task has returned, the channel is closed, once: leat_group_closes(&g, &results). Call it
+ * after the last leat_go, or around one leat_go_n; once the channel is closed, leat_go says -ESHUTDOWN.
+ * Without any task leat_wait closes it. 0, or -EINVAL: the group closes another already. */
+#define leat_group_closes(g, c) leat_group_closes_(g, LEAT_C_(c))
+
+LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
+{
+    if (!g || !ch) return -EINVAL;
+    leat_lock_take_(&g->crew_.lock_);
+    bool free = !g->closes_ && !g->shut_;
+    if (free) g->closes_ = ch;
+    bool now = free && g->used_ && !g->active_;
+    leat_lock_drop_(&g->crew_.lock_);
+    if (now) leat_group_less_(g, 0);
+    return free ? 0 : -EINVAL;
+}
+
+/* Waits until all tasks have returned, and joins the threads. 0, or the first non-zero that a task
+ * returned; it cancelled the group's context, but the cancellation does not hide it. -EDEADLK: called by
+ * a task of the group. May be called again: the same answer. Frees everything that the group holds. */
+LEAT_COLD_ int leat_wait(leat_group *g)
+{
+    if (!g) return -EINVAL;
+    if (leat_in_crew_(&g->crew_)) return -EDEADLK;
+    leat_chan *closes = NULL;
+    leat_hand_ *hands = NULL;
+    for (bool over = false, first = false; !over;) {
+        int err = leat_wg_wait(&g->running_);
+        LEAT_ASSERT(!err);
+        (void)err;
+        leat_lock_take_(&g->crew_.lock_);
+        if (!g->active_) {
+            over = true;
+            first = !g->over_;
+            g->over_ = g->shut_ = true;
+            closes = g->closes_;
+            g->closes_ = NULL;
+        }
+        leat_lock_drop_(&g->crew_.lock_);
+        if (over && !first) {
+            leat_recv_(&g->joined_, &(char){ 0 }, 1, 1);
+            return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
+        }
+    }
+    if (closes) leat_close_(closes);
+    leat_close(&g->tasks_); /* no task is under way: the threads go */
+    leat_lock_take_(&g->crew_.lock_);
+    hands = g->crew_.hands_;
+    g->crew_.hands_ = NULL;
+    leat_lock_drop_(&g->crew_.lock_);
+    leat_part_(hands);
+    leat_cancel(&g->ctx_, -ECANCELED);
+    leat_close_(&g->joined_);
+    return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
+}
+
+/* ==== 3. Pool: fixed workers, a bounded queue, drain, stop ====================================
+ *
+ * The queue is a channel of jobs, so submit is a send and a worker's next job is a receive under the
+ * worker's own context: retire one by cancelling that, all by cancelling the pool's.
+ *
+ * The gate counts the calls that are inside and has a bit for shut. Stop shuts it, closes the queue, and
+ * frees nothing before the last call has left: so submit may race with stop. */
+
+typedef struct leat_pool_opts {
+    int workers;       /* threads; 0: leat_cpus() */
+    int queue;         /* jobs that may wait; 0: twice the workers */
+    const char *name;  /* of the threads, 15 bytes with their number; copied. NULL: "leat" */
+    size_t stack_size; /* bytes; 0: the system's default */
+    int (*worker_init)(void *user, int id);  /* on each worker's thread, first: 0, or an error that
+                                                leat_pool_start or _resize then returns. May be NULL */
+    void (*worker_fini)(void *user, int id); /* on it, last, if init succeeded. May be NULL */
+    void *user;        /* handed to both */
+} leat_pool_opts;
+
+/* A snapshot. submitted = completed + failed + dropped + busy + queued, when nothing moves. */
+typedef struct leat_stats {
+    size_t workers, busy;      /* threads; those that run a job: saturation is busy / workers */
+    size_t queued, queue_cap, queue_high; /* jobs that wait; how many could; how many did at most */
+    size_t submitted, completed, failed, dropped; /* jobs accepted; that returned 0; that did not;
+                                                     that leat_pool_abort handed back */
+} leat_stats;
+
+typedef struct leat_pool {
+    leat_ctx ctx_;
+    leat_jobs_ queue_;
+    _Atomic int64_t gate_; /* calls inside * 4 | STARTED | SHUT */
+    _Atomic int end_;      /* OPEN, ENDING, OVER */
+    leat_crew_ crew_;      /* its lock guards what follows */
+    leat_hand_ past_;      /* the counters of the threads that are gone */
+    size_t queue_cap_, dropped_;
+    leat_wg running_;      /* workers that may take another job */
+    leat_chan left_;       /* closed when the last call has left the shut gate */
+    leat_sem resizing_;
+    leat_pool_opts opts_;
+    char name_[16];
+} leat_pool;
+
+enum { LEAT_SHUT_ = 1, LEAT_STARTED_ = 2, LEAT_INSIDE_ = 4 };
+enum { LEAT_OPEN_ = 0, LEAT_ENDING_ = 1, LEAT_OVER_ = 2 };
+
+static inline void leat_pool_exit_(leat_pool *p)
+{
+    int64_t gate = atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] */
+    if (LEAT_RARELY_(gate == (LEAT_INSIDE_ | LEAT_STARTED_ | LEAT_SHUT_))) leat_close_(&p->left_);
+}
+
+static inline int leat_pool_enter_(leat_pool *p)
+{
+    if (LEAT_RARELY_(!p)) return -EINVAL;
+    int64_t gate = atomic_fetch_add_explicit(&p->gate_, LEAT_INSIDE_, memory_order_acquire); /* [G2] <- [G1] */
+    if (LEAT_USUALLY_((gate & (LEAT_STARTED_ | LEAT_SHUT_)) == LEAT_STARTED_)) return 0;
+    leat_pool_exit_(p);
+    return gate & LEAT_SHUT_ ? -ESHUTDOWN : -EINVAL;
+}
+
+static inline void leat_pool_work_(leat_hand_ *h)
+{
+    leat_pool *p = h->owner_;
+    leat_job_ job;
+    while (leat_recv_ctx(&h->ctx_, &p->queue_, &job) == 0) {
+        size_t depth = leat_len(&p->queue_) + 1; /* it is deepest just before a job is taken */
+        if (depth > p->queue_cap_) depth = p->queue_cap_;
+        if (depth > atomic_load_explicit(&h->high_, memory_order_relaxed)) /* [X7] */
+            atomic_store_explicit(&h->high_, depth, memory_order_relaxed); /* [X7] */
+        leat_count_up_(&h->taken_);
+        int err = job.fn_(&p->ctx_, job.arg_);
+        leat_count_up_(err ? &h->failed_ : &h->completed_);
+    }
+}
+
+static inline void leat_pool_thread_(leat_hand_ *h)
+{
+    leat_pool *p = h->owner_;
+    char name[32];
+    snprintf(name, sizeof name, "%.11s-%d", p->name_, h->id_);
+    leat_os_name_(name);
+    int err = p->opts_.worker_init ? p->opts_.worker_init(p->opts_.user, h->id_) : 0;
+    leat_ints_ *ready = h->ready_;
+    h->ready_ = NULL;
+    if (ready && leat_send(ready, &err)) err = err ? err : -EPIPE;
+    if (!err) {
+        leat_pool_work_(h);
+        if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
+    }
+    leat_wg_done(&p->running_);
+}
+
+static inline void leat_pool_died_(leat_hand_ *h);
+
+/* Adds a worker, which holds a count of running_ from now on. Returns when its init hook has. */
+LEAT_COLD_ int leat_pool_hire_(leat_pool *p)
+{
+    leat_ints_ ready = { .type_ = NULL };
+    leat_hand_ *h = calloc(1, sizeof *h);
+    if (!h) return -ENOMEM;
+    h->owner_ = p;
+    h->work_ = leat_pool_thread_;
+    h->died_ = leat_pool_died_;
+    h->ctx_.parent_ = &p->ctx_;
+    h->ready_ = p->opts_.worker_init ? &ready : NULL;
+    bool wait = h->ready_ != NULL;
+    leat_wg_add(&p->running_, 1);
+    int err = leat_hire_(&p->crew_, h, p->opts_.stack_size);
+    if (err) leat_wg_done(&p->running_);
+    else if (wait && leat_recv(&ready, &err)) err = -EPIPE;
+    return err;
+}
+
+/* A job (or the init hook) has ended its thread: another takes its place. If none can be made, this one
+ * goes on, here. If not even that, nobody may be left to run the queue: the pool ends. */
+static inline void leat_pool_died_(leat_hand_ *h)
+{
+    leat_pool *p = h->owner_;
+    int err = -EINTR;
+    if (h->ready_) {
+        if (leat_send(h->ready_, &err)) LEAT_ASSERT(!"unbuffered, never closed");
+    } else {
+        leat_count_up_(&h->failed_);
+        if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
+        if (!leat_ctx_err(&h->ctx_) && leat_pool_hire_(p)) {
+            if (!p->opts_.worker_init || !(err = p->opts_.worker_init(p->opts_.user, h->id_))) {
+                leat_pool_work_(h);
+                if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
+            } else {
+                leat_cancel(&p->ctx_, err);
+            }
+        }
+    }
+    leat_wg_done(&p->running_);
+}
+
+/* Adds up the counters of a hand. */
+static inline void leat_fold_(leat_hand_ *into, const leat_hand_ *h)
+{
+    size_t high = atomic_load_explicit(&h->high_, memory_order_relaxed); /* [X7] */
+    if (high > atomic_load_explicit(&into->high_, memory_order_relaxed)) /* [X7] */
+        atomic_store_explicit(&into->high_, high, memory_order_relaxed); /* [X7] */
+    into->completed_ += atomic_load_explicit(&h->completed_, memory_order_relaxed); /* [X7] */
+    into->failed_ += atomic_load_explicit(&h->failed_, memory_order_relaxed); /* [X7] */
+    into->taken_ += atomic_load_explicit(&h->taken_, memory_order_relaxed); /* [X7] */
+}
+
+/* Takes the threads out of the list that are gone (all of them, if the pool is ending), to be joined. */
+LEAT_COLD_ leat_hand_ *leat_pool_reap_(leat_pool *p)
+{
+    leat_hand_ *gone = NULL;
+    leat_lock_take_(&p->crew_.lock_);
+    for (leat_hand_ **at = &p->crew_.hands_, *h; (h = *at) != NULL;) {
+        if (h->gone_) {
+            leat_fold_(&p->past_, h);
+            *at = h->next_;
+            h->next_ = gone;
+            gone = h;
+        } else {
+            at = &h->next_;
+        }
+    }
+    leat_lock_drop_(&p->crew_.lock_);
+    return gone;
+}
+
+/* Waits for all workers to have gone, and joins them. */
+LEAT_COLD_ void leat_pool_join_(leat_pool *p)
+{
+    int err = leat_wg_wait(&p->running_);
+    LEAT_ASSERT(!err);
+    (void)err;
+    for (unsigned round = 0; p->crew_.hands_; leat_backoff_(&round)) leat_part_(leat_pool_reap_(p));
+}
+
+/* Shuts the gate and closes the queue: nothing is accepted any more. */
+static inline int leat_pool_shut_(leat_pool *p)
+{
+    if (!p || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
+    if (leat_in_crew_(&p->crew_)) return -EDEADLK;
+    atomic_fetch_or_explicit(&p->gate_, LEAT_SHUT_, memory_order_acq_rel); /* [G1] -> [G2], [G2] <- [G1] */
+    leat_close_(&p->queue_.chan);
+    return 0;
+}
+
+/* Ends a shut pool whose workers go: -EALREADY, or 0 to whoever did it. The jobs that nobody took go to
+ * `dropped`, with the count in *left; if there are some and `left` is NULL, nothing is done: -EAGAIN. */
+LEAT_COLD_ int leat_pool_end_(leat_pool *p, void dropped(leat_task *, void *, void *), void *user, size_t *left)
+{
+    for (unsigned round = 0;; leat_backoff_(&round)) {
+        int open = LEAT_OPEN_;
+        if (atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_acquire, /* [G2] <- [G1] */
+                                                    memory_order_acquire)) /* [G2] <- [G1] */
+            break;
+        if (open == LEAT_OVER_) return -EALREADY;
+    }
+    char none;
+    if (atomic_load_explicit(&p->gate_, memory_order_acquire) >= LEAT_INSIDE_) /* [G2] <- [G1] */
+        (void)!leat_recv_(&p->left_, &none, 1, 1);
+    leat_pool_join_(p);
+    if (!left && leat_len(&p->queue_)) {
+        atomic_store_explicit(&p->end_, LEAT_OPEN_, memory_order_release); /* [G1] -> [G2] */
+        return -EAGAIN;
+    }
+    for (leat_job_ job; left && leat_try_recv(&p->queue_, &job) == 0; ++*left)
+        if (dropped) dropped(job.fn_, job.arg_, user);
+    leat_lock_take_(&p->crew_.lock_);
+    p->dropped_ = left ? *left : 0;
+    free(p->queue_.chan.slots_);
+    p->queue_.chan.slots_ = NULL;
+    leat_lock_drop_(&p->crew_.lock_);
+    leat_cancel(&p->ctx_, -ECANCELED);
+    atomic_store_explicit(&p->end_, LEAT_OVER_, memory_order_release); /* [G1] -> [G2] */
+    return 0;
+}
+
+/* Starts a pool whose jobs run under a context of its own, below `ctx` (or NULL). `opts` may be NULL; it
+ * is copied, its `user` is not. 0; or, with everything unwound, -EINVAL (a negative number), -ENOMEM,
+ * -EAGAIN (no thread could be made), or what a worker_init returned. When `ctx` ends, the workers finish
+ * their jobs and take no more, and submit says so; leat_pool_stop or _abort is still needed. */
+LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts *opts)
+{
+    leat_pool_opts o = { .workers = 0 };
+    if (opts) o = *opts;
+    if (!p || o.workers < 0 || o.queue < 0 || o.queue > INT_MAX / 2 || o.workers > INT_MAX / 2) return -EINVAL;
+    if (!o.workers) o.workers = leat_cpus();
+    if (!o.queue) o.queue = 2 * o.workers;
+    *p = (leat_pool){ .ctx_ = LEAT_CTX(ctx), .resizing_ = LEAT_SEM(1), .opts_ = o, .queue_cap_ = (size_t)o.queue };
+    snprintf(p->name_, sizeof p->name_, "%s", o.name ? o.name : "leat");
+    int err = leat_make(&p->queue_, (size_t)o.queue);
+    if (err) return err;
+    atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] nobody knows it yet */
+    for (int i = 0; i < o.workers && !err; i++) err = leat_pool_hire_(p);
+    if (!err) return 0;
+    leat_pool_shut_(p);
+    size_t none = 0;
+    leat_pool_end_(p, NULL, NULL, &none);
+    return err;
+}
+
+/* A job that found the queue full is about to wait for room. If it runs on a worker, and all the others
+ * wait for room already, there never will be any: -EDEADLK. To be told from one that has just got room
+ * and is on its way back, they must really be asleep on a queue that really is full. */
+LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_case *c)
+{
+    for (unsigned round = 0;; leat_backoff_(&round)) {
+        bool runs = false, unsure = false;
+        leat_lock_take_(&p->crew_.lock_);
+        leat_hand_ *me = leat_me_(&p->crew_);
+        leat_lock_take_(&c->chan_->lock_);
+        for (leat_hand_ *h = me ? p->crew_.hands_ : NULL; h; h = h->next_) {
+            if (h == me || h->gone_ || h->retired_) continue;
+            runs |= !h->waits_;
+            unsure |= h->waits_ && !h->waits_->link_.linked_;
+        }
+        runs |= leat_look_(c) != -EAGAIN;
+        leat_lock_drop_(&c->chan_->lock_);
+        if (me && runs) me->waits_ = c;
+        leat_lock_drop_(&p->crew_.lock_);
+        if (!me || runs) return 0;
+        if (!unsure) return -EDEADLK;
+    }
+}
+
+LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
+{
+    leat_case c = leat_case_(&p->queue_.chan, LEAT_SENDS_, job, sizeof *job, _Alignof(leat_job_));
+    int r = leat_try_select_(&c, 1);
+    if (r == -EAGAIN && (r = leat_pool_stuck_(p, &c)) == 0) {
+        r = leat_select_(ctx, &p->ctx_, &c, 1);
+        leat_lock_take_(&p->crew_.lock_);
+        leat_hand_ *me = leat_me_(&p->crew_);
+        if (me) me->waits_ = NULL;
+        leat_lock_drop_(&p->crew_.lock_);
+    }
+    return r < 0 ? r : c.err;
+}
+
+/* Queues a job: fn(ctx, arg) on one of the workers; waits while the queue is full.
+ * 0: accepted; it will run once, or go to the `dropped` of leat_pool_abort. -ESHUTDOWN: the pool is being
+ * stopped. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: this is a job, the last one that
+ * does not wait for room. -EINVAL. Any thread, also jobs. Allocates nothing.
+ * try: -EAGAIN instead of waiting. ctx: -ECANCELED, -ETIMEDOUT also when ctx is done. */
+LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *arg)
+{
+    leat_job_ job = { fn, arg };
+    int err = leat_ctx_err(ctx);
+    if (LEAT_RARELY_(err || !fn)) return err ? err : -EINVAL;
+    if (LEAT_RARELY_((err = leat_pool_enter_(p)) != 0)) return err;
+    err = leat_ctx_err(&p->ctx_);
+    if (LEAT_USUALLY_(!err) && LEAT_RARELY_(!leat_put_(&p->queue_.chan, &job, sizeof job, _Alignof(leat_job_))))
+        err = leat_pool_wait_(ctx, p, &job);
+    leat_pool_exit_(p);
+    return LEAT_RARELY_(err == -EPIPE) ? -ESHUTDOWN : err;
+}
+
+LEAT_HOT_ int leat_submit(leat_pool *p, leat_task *fn, void *arg)
+{
+    return leat_submit_ctx(NULL, p, fn, arg);
+}
+
+LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void *arg)
+{
+    leat_job_ job = { fn, arg };
+    if (LEAT_RARELY_(!fn)) return -EINVAL;
+    int err = leat_pool_enter_(p);
+    if (LEAT_RARELY_(err)) return err;
+    err = leat_ctx_err(&p->ctx_);
+    if (LEAT_USUALLY_(!err)) err = leat_try_send(&p->queue_, &job);
+    leat_pool_exit_(p);
+    return LEAT_RARELY_(err == -EPIPE) ? -ESHUTDOWN : err;
+}
+
+/* Accepts no more jobs, waits until those that were accepted have run, joins the workers, frees all.
+ * 0: done. -ETIMEDOUT, -ECANCELED: `ctx` (or NULL) ended first, or the pool's own context ended and jobs
+ * are left; the pool is still valid: stop it again, or abort it. -EALREADY: it was stopped before, and
+ * is. -EDEADLK: called by a job of the pool. -EINVAL: never started. Any thread; also at the same time. */
+LEAT_COLD_ int leat_pool_stop(leat_pool *p, leat_ctx *ctx)
+{
+    int err = leat_pool_shut_(p);
+    if (!err) err = leat_wg_wait_ctx(ctx, &p->running_);
+    if (!err && (err = leat_pool_end_(p, NULL, NULL, NULL)) == -EAGAIN) err = leat_ctx_err(&p->ctx_);
+    return err;
+}
+
+/* Accepts no more jobs, cancels the pool's context, waits until the jobs that run have returned (they
+ * should look at their context), and hands every job that was accepted but not started to
+ * dropped(fn, arg, user), once each, in order, on this thread; NULL: they are only counted. Joins, frees.
+ * 0, or -EALREADY, -EDEADLK, -EINVAL as leat_pool_stop. */
+LEAT_COLD_ int leat_pool_abort(leat_pool *p, void dropped(leat_task *fn, void *arg, void *user), void *user)
+{
+    size_t left = 0;
+    int err = leat_pool_shut_(p);
+    if (err) return err;
+    leat_cancel(&p->ctx_, -ECANCELED);
+    err = leat_wg_wait(&p->running_);
+    return err ? err : leat_pool_end_(p, dropped, user, &left);
+}
+
+/* Changes the number of workers to n >= 1, under load. Those too many finish the job they run.
+ * 0; -EINVAL; -ESHUTDOWN; -ECANCELED, -ETIMEDOUT: the pool's context is done; -EAGAIN, -ENOMEM, or what a
+ * worker_init returned: fewer than n were added. Any thread. */
+LEAT_COLD_ int leat_pool_resize(leat_pool *p, int n)
+{
+    if (n < 1) return -EINVAL;
+    int err = leat_pool_enter_(p), have = 0;
+    if (err) return err;
+    if ((err = leat_acquire_ctx(&p->ctx_, &p->resizing_, 1)) == 0) {
+        leat_lock_take_(&p->crew_.lock_);
+        for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_)
+            if (!h->gone_ && !h->retired_ && ++have > n) {
+                h->retired_ = true;
+                leat_cancel(&h->ctx_, -ECANCELED);
+            }
+        leat_lock_drop_(&p->crew_.lock_);
+        while (have < n && !err) {
+            err = leat_pool_hire_(p);
+            have++;
+        }
+        leat_part_(leat_pool_reap_(p));
+        if (leat_release(&p->resizing_, 1)) LEAT_ASSERT(!"released once");
+    }
+    leat_pool_exit_(p);
+    return err;
+}
+
+/* Fills *st. 0, or -EINVAL: never started. Any thread, also after stop. */
+LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
+{
+    if (!p || !st || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
+    leat_hand_ sum = { .next_ = NULL };
+    *st = (leat_stats){ .queue_cap = p->queue_cap_ };
+    leat_lock_take_(&p->crew_.lock_);
+    leat_fold_(&sum, &p->past_);
+    for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) {
+        leat_fold_(&sum, h);
+        st->workers += !h->gone_ && !h->retired_;
+    }
+    st->queued = leat_len(&p->queue_);
+    st->dropped = p->dropped_;
+    leat_lock_drop_(&p->crew_.lock_);
+    st->completed = sum.completed_;
+    st->failed = sum.failed_;
+    st->queue_high = sum.high_ > st->queued ? sum.high_ : st->queued;
+    st->busy = sum.taken_ - st->completed - st->failed;
+    st->submitted = sum.taken_ + st->queued + st->dropped;
+    return 0;
+}
+
+/* ==== 4. Signals ============================================================================== */
+
+typedef struct leat_signals_ {
+    _Atomic(leat_ctx *) ctx_;
+    _Atomic uint64_t set_; /* 1 << signal */
+    int pipe_[2];
+    leat_lock_ lock_;
+} leat_signals_;
+
+/* A signal handler has no argument: this is the one thing of the toolkit that is the process's. */
+static inline leat_signals_ *leat_signals_here_(void)
+{
+    static leat_signals_ s;
+    return &s;
+}
+
+static inline void leat_on_signal_(int sig)
+{
+    leat_signals_ *s = leat_signals_here_();
+    int saved = errno;
+    unsigned char byte = (unsigned char)sig;
+    for (int i = 1; i < 64; i++) /* the second one is the system's */
+        if (atomic_load_explicit(&s->set_, memory_order_relaxed) >> i & 1) signal(i, SIG_DFL); /* [X7] */
+    if (write(s->pipe_[1], &byte, 1) < 0) byte = 0;
+    errno = saved;
+}
+
+static inline void *leat_signal_thread_(void *arg)
+{
+    leat_signals_ *s = arg;
+    leat_os_name_("leat-signals");
+    for (unsigned char sig; read(s->pipe_[0], &sig, 1) == 1;)
+        leat_cancel(atomic_load_explicit(&s->ctx_, memory_order_relaxed), sig); /* [X7] the pipe orders it */
+    return NULL;
+}
+
+/* leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0): the first of these signals cancels ctx, with the
+ * signal's number as cause, for a graceful end; the second does what it would have done without us (ends
+ * the process). The list ends with 0. ctx must live as long as the process, or until the next call; a
+ * call replaces the one before, with ctx = NULL the signals get their default action back. The handler
+ * only writes to a pipe; a thread of the toolkit's reads it, the one that is detached.
+ * 0, or -EINVAL (no signal, or not a signal's number), or the error of pipe or pthread_create. */
+LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
+{
+    leat_signals_ *s = leat_signals_here_();
+    uint64_t set = 0;
+    int err = 0;
+    va_list ap;
+    va_start(ap, ctx);
+    for (int sig; (sig = va_arg(ap, int)) != 0;) {
+        if (sig < 1 || sig > 63 || sig == SIGKILL || sig == SIGSTOP) err = -EINVAL;
+        else set |= UINT64_C(1) << sig;
+    }
+    va_end(ap);
+    if (err || !set) return -EINVAL;
+    leat_lock_take_(&s->lock_);
+    if (!s->pipe_[1]) {
+        pthread_t thread;
+        leat_os_mask_t_ mask = LEAT_OS_MASK_ALL_;
+        int saved = errno;
+        if (pipe(s->pipe_)) err = -errno;
+        errno = saved;
+        leat_os_mask_(&mask);
+        if (!err) err = -pthread_create(&thread, NULL, leat_signal_thread_, s);
+        leat_os_mask_(&mask);
+        if (!err) err = -pthread_detach(thread);
+    }
+    if (!err) {
+        uint64_t old = atomic_load_explicit(&s->set_, memory_order_relaxed); /* [X7] */
+        atomic_store_explicit(&s->ctx_, ctx, memory_order_relaxed); /* [X7] */
+        atomic_store_explicit(&s->set_, ctx ? set : 0, memory_order_relaxed); /* [X7] */
+        for (int i = 1; i < 64; i++) {
+            void (*action)(int) = ctx && set >> i & 1 ? leat_on_signal_ : SIG_DFL;
+            if (((set | old) >> i & 1) && signal(i, action) == SIG_ERR) err = -EINVAL;
+        }
+    }
+    leat_lock_drop_(&s->lock_);
+    return err;
+}
+
+#endif
