@@ -87,7 +87,8 @@ static inline int64_t leat_permits_(int64_t word)
 static inline int64_t leat_sem_lock_(leat_sem *s)
 {
     leat_lock_take_(&s->lock_);
-    return atomic_fetch_or_explicit(&s->word_, LEAT_SEM_WAITERS_, memory_order_acquire); /* [M2] <- [M1] */
+    return LEAT_SEM_WAITERS_ |
+           atomic_fetch_or_explicit(&s->word_, LEAT_SEM_WAITERS_, memory_order_acquire); /* [M2] <- [M1] */
 }
 
 static inline void leat_sem_unlock_(leat_sem *s, int64_t word)

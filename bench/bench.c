@@ -1,11 +1,11 @@
-/* bench.c - leat beside a well-written mutex queue and pool, a bare Vyukov ring, sem_t and plain threads.
+/* bench.c - leat beside a well-written mutex queue and pool, a bare Vyukov ring, sem_t and threads.
  *
- *     bench                        everything, in about a minute
- *     bench --only ping-pong -r 15
+ *     bench                            everything, in about half a minute
+ *     bench --only ping-pong -r 15     only what has that in its name, 15 rounds
  *
- * The table at the end of this file is the list of what is measured, against whom, and with what target.
- * Above it: the contestants, each made to fit the same loops. The loops are inlined into each contestant
- * and its calls into the loops, so nobody pays for the harness. Every message that was received is
+ * Below is the table of what is measured, against whom, and with what target. The contestants are
+ * in queues.h, pools.h and semaphores.h, each made to fit the same loops, which the compiler
+ * inlines into each of them, so nobody pays for the harness. Every message, job and permit is
  * counted and summed. README.md says how to read the result.
  *
  * SPDX-License-Identifier: MIT */
@@ -16,7 +16,11 @@
 #include "semaphores.h"
 
 #include <getopt.h>
+#if defined __GLIBC__
 #include <malloc.h>
+#endif
+
+/* clang-format off */
 
 /* A throughput work: `of` 0 is leat, the mutex ring must take at least `times` as long. */
 #define THROUGHPUT(senders, receivers, times)                                         \
@@ -85,6 +89,8 @@ static const struct work works[] = {
                { .name = "pthread_create + join", .run = plain_threads, .check = RATIO, .of = 0 } } },
 };
 
+/* clang-format on */
+
 enum { WORKS = sizeof works / sizeof *works };
 
 static struct result *result_of(const struct work *w)
@@ -92,14 +98,14 @@ static struct result *result_of(const struct work *w)
     return &shared->result[(w - works) * MOST_ROWS];
 }
 
-static bool selected(const char *name)
-{
-    return !opt.only || strstr(name, opt.only);
-}
+static bool selected(const char *name) { return !opt.only || strstr(name, opt.only); }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
-struct memory { size_t chan, slot, rest; }; /* slot: 0 if it cannot be told */
+struct memory {
+    size_t chan, slot, rest; /* slot: 0 if it cannot be told */
+    bool slot_met, rest_met;
+};
 
 #if defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
 static size_t heap_of_chan(size_t cap)
@@ -124,12 +130,17 @@ static struct memory measure_memory(void)
     size_t small = heap_of_chan(1024), large = heap_of_chan(4096);
     struct memory m = { .chan = sizeof(leat_chan), .slot = (large - small) / 3072 };
     m.rest = small + m.chan - 1024 * m.slot;
+    m.slot_met = m.slot <= 16;
+    m.rest_met = m.rest <= 512;
+    targets += m.slot ? 2 : 0;
+    targets_met += m.slot ? m.slot_met + m.rest_met : 0;
     return m;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
-/* leat asks once how many CPUs there are, so this runs in a process of its own, made before leat was used. */
+/* leat asks once how many CPUs there are, so this runs in a process of its own, made before leat
+ * was used. */
 static void measure_on_one_cpu(void)
 {
     int status, n = 0;
@@ -141,7 +152,8 @@ static void measure_on_one_cpu(void)
         sched_getaffinity(0, sizeof opt.cpus, &opt.cpus);
         start_watchdog();
         for (int i = 0; i < WORKS; i++)
-            if (works[i].one_cpu && selected(works[i].name)) measure(&works[i], result_of(&works[i]));
+            if (works[i].one_cpu && selected(works[i].name))
+                measure(&works[i], result_of(&works[i]));
         fflush(stderr);
         _exit(0);
     }
@@ -171,11 +183,8 @@ static const char *cpu_model(void)
 
 static void print_table(void)
 {
-    double load[1] = { -1 };
-    if (getloadavg(load, 1) == 1 && load[0] > 0.3)
-        printf("The machine is busy (load %.2f): read ratios, not digits; better, wait.\n", load[0]);
-    printf("%s, %d usable CPUs, %s; %d rounds of %.0f ms%s\n\n", cpu_model(), CPU_COUNT(&opt.cpus), COMPILER,
-           opt.rounds, opt.round_ns / 1e6, opt.pin ? ", pinned" : "");
+    printf("%s, %d usable CPUs, %s; %d rounds of %.0f ms%s\n\n", cpu_model(), CPU_COUNT(&opt.cpus),
+           COMPILER, opt.rounds, opt.round_ns / 1e6, opt.pin ? ", pinned" : "");
     if (CPU_COUNT(&opt.cpus) != 2) puts("The targets are for 2 CPUs.\n");
     print_head();
     for (int i = 0; i < WORKS; i++) {
@@ -187,22 +196,25 @@ static void print_table(void)
         struct memory m = measure_memory();
         printf("\nmemory\n  sizeof(leat_chan)            %9zu bytes\n", m.chan);
         if (m.slot) {
-            bool slot_met = m.slot <= 16, rest_met = m.rest <= 512;
-            printf("  a slot, message of 8         %9zu bytes  <= 16  %s\n", m.slot, slot_met ? "met" : "MISSED");
-            printf("  a channel without its slots  %9zu bytes  <= 512  %s\n", m.rest, rest_met ? "met" : "MISSED");
-            targets += 2;
-            targets_met += slot_met + rest_met;
+            printf("  a slot, message of 8         %9zu bytes  <= 16  %s\n", m.slot,
+                   m.slot_met ? "met" : "MISSED");
+            printf("  a channel without its slots  %9zu bytes  <= 512  %s\n", m.rest,
+                   m.rest_met ? "met" : "MISSED");
         }
     }
-    printf("\n%d of %d targets met\n", targets_met, targets);
+    printf("\n%d of %d targets met", targets_met, targets);
+    if (disturbed) printf("; %d works were disturbed: measure them again", disturbed);
+    putchar('\n');
 }
 
 static void print_json(void)
 {
     bool first = true;
-    printf("{\"cpu\": \"%s\", \"cpus\": %d, \"compiler\": \"%s\", \"rounds\": %d, \"round_ms\": %g, \"pinned\": %s,\n"
-           " \"unit\": \"ns per operation\", \"works\": [", cpu_model(), CPU_COUNT(&opt.cpus), COMPILER, opt.rounds,
-           opt.round_ns / 1e6, opt.pin ? "true" : "false");
+    printf("{\"cpu\": \"%s\", \"cpus\": %d, \"compiler\": \"%s\", \"rounds\": %d, \"round_ms\": "
+           "%g, \"pinned\": %s,\n"
+           " \"unit\": \"ns per operation\", \"works\": [",
+           cpu_model(), CPU_COUNT(&opt.cpus), COMPILER, opt.rounds, opt.round_ns / 1e6,
+           opt.pin ? "true" : "false");
     for (int i = 0; i < WORKS; i++) {
         if (!selected(works[i].name)) continue;
         if (!works[i].one_cpu) measure(&works[i], result_of(&works[i]));
@@ -212,7 +224,8 @@ static void print_json(void)
     printf("],\n");
     if (selected("memory")) {
         struct memory m = measure_memory();
-        printf(" \"memory\": {\"chan\": %zu, \"slot\": %zu, \"chan_without_slots\": %zu},\n", m.chan, m.slot, m.rest);
+        printf(" \"memory\": {\"chan\": %zu, \"slot\": %zu, \"chan_without_slots\": %zu},\n",
+               m.chan, m.slot, m.rest);
     }
     printf(" \"targets\": %d, \"met\": %d, \"wrong\": %d}\n", targets, targets_met,
            atomic_load_explicit(&shared->wrong, memory_order_relaxed));
@@ -222,8 +235,8 @@ static void usage(FILE *to)
 {
     fputs("usage: bench [-r ROUNDS] [--only NAME] [--scale X] [--pin] [--json]\n"
           "\n"
-          "Measures leat beside a mutex queue, a mutex pool, a bare Vyukov ring, sem_t and plain threads,\n"
-          "round by round in turns, and prints medians, ratios and whether the targets are met.\n"
+          "Measures leat beside a mutex queue and pool, a bare Vyukov ring, sem_t and plain threads,\n"
+          "round by round in turns; prints medians, ratios and whether the targets are met.\n"
           "\n"
           "  -r, --rounds N   rounds of each, 1 to 99 (7)\n"
           "  --only NAME      only what has NAME in its name\n"
@@ -234,7 +247,8 @@ static void usage(FILE *to)
           "\n"
           "Exit status: 0 measured (targets met or not), 1 a wrong result or a hang, 2 bad usage.\n"
           "\n"
-          "Names:\n", to);
+          "Names:\n",
+          to);
     for (int i = 0; i < WORKS; i++) fprintf(to, "  %s\n", works[i].name);
     fputs("  memory\n", to);
 }
@@ -248,18 +262,20 @@ static _Noreturn void bad_usage(const char *what)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "rounds", required_argument, NULL, 'r' }, { "only", required_argument, NULL, 'o' },
-        { "scale", required_argument, NULL, 's' },  { "pin", no_argument, NULL, 'p' },
-        { "json", no_argument, NULL, 'j' },         { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 }
-    };
+    static const struct option options[] = { { "rounds", required_argument, NULL, 'r' },
+                                             { "only", required_argument, NULL, 'o' },
+                                             { "scale", required_argument, NULL, 's' },
+                                             { "pin", no_argument, NULL, 'p' },
+                                             { "json", no_argument, NULL, 'j' },
+                                             { "help", no_argument, NULL, 'h' },
+                                             { NULL, 0, NULL, 0 } };
     char *rest = NULL;
     for (int c; (c = getopt_long(argc, argv, "r:h", options, NULL)) != -1;) {
         switch (c) {
         case 'r': {
             long rounds = strtol(optarg, &rest, 10);
-            if (rest == optarg || *rest || rounds < 1 || rounds > MOST_ROUNDS) bad_usage("rounds are 1 to 99");
+            if (rest == optarg || *rest || rounds < 1 || rounds > MOST_ROUNDS)
+                bad_usage("rounds are 1 to 99");
             opt.rounds = (int)rounds;
             break;
         }
@@ -285,8 +301,8 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
     parse(argc, argv);
-    shared = mmap(NULL, sizeof *shared + sizeof(struct result) * WORKS * MOST_ROWS, PROT_READ | PROT_WRITE,
-                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    shared = mmap(NULL, sizeof *shared + sizeof(struct result) * WORKS * MOST_ROWS,
+                  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED || sched_getaffinity(0, sizeof opt.cpus, &opt.cpus)) {
         perror("bench");
         return 1;
@@ -295,7 +311,9 @@ int main(int argc, char **argv)
     atomic_store_explicit(&shared->row, "nobody", memory_order_relaxed);
     measure_on_one_cpu();
     start_watchdog();
-    if (opt.json) print_json();
-    else print_table();
+    if (opt.json)
+        print_json();
+    else
+        print_table();
     return atomic_load_explicit(&shared->wrong, memory_order_relaxed) ? 1 : 0;
 }

@@ -45,7 +45,8 @@ INLINE void end(struct member *m)
 
 /* `left` threads share n operations between them, `right` threads take what comes. From the first
  * start to the last end. */
-static struct sample run_crew(uint64_t n, int left, thread_fn *left_fn, int right, thread_fn *right_fn)
+static struct sample run_crew(uint64_t n, int left, thread_fn *left_fn, int right,
+                              thread_fn *right_fn)
 {
     static struct crew crew;
     crew.size = left + right;

@@ -1,5 +1,5 @@
-/* harness.h - how the benchmark measures and prints: clocks, interleaved rounds, medians, verdicts, the
- * table, the JSON, and the watchdog that turns a hang into a message. It knows no contestant.
+/* harness.h - how the benchmark measures and prints: clocks, interleaved rounds, medians, verdicts,
+ * the table, the JSON, and the watchdog that turns a hang into a message. It knows no contestant.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef BENCH_HARNESS_H
@@ -23,7 +23,7 @@
 
 enum { MOST_ROUNDS = 99, MOST_ROWS = 5, HANG_SECONDS = 10 };
 
-/* ---- what is measured: a work is a table of contestants that do the same ---------------------- */
+/* ---- what is measured: a work is a table of contestants that do the same --------------------- */
 
 enum metric { WALL, CPU };
 enum check {
@@ -37,7 +37,9 @@ enum check {
 struct work;
 
 /* Nanoseconds per operation: on the wall, and of CPU time of all threads that took part. */
-struct sample { double wall, cpu; };
+struct sample {
+    double wall, cpu;
+};
 
 struct row {
     const char *name;
@@ -49,17 +51,18 @@ struct row {
 
 struct work {
     const char *name;
-    enum metric by;  /* which of the two times is judged */
-    bool one_cpu;    /* in a child process that may use one CPU only */
-    bool once;       /* one operation that takes a second: at most 3 rounds, no warm-up */
-    int left, right; /* senders and receivers; or workers; or cases and how many of them are ready */
+    enum metric by; /* which of the two times is judged */
+    bool one_cpu;   /* in a child process that may use one CPU only */
+    bool once;      /* one operation that takes a second: at most 3 rounds, no warm-up */
+    int left, right; /* senders, receivers; or workers; or cases, and how many of them are ready */
     size_t cap;
     struct row row[MOST_ROWS];
 };
 
 struct result {
     uint64_t n;
-    int rounds; /* 0: not measured */
+    int rounds;     /* 0: not measured */
+    double foreign; /* first row only: CPUs that something else kept busy meanwhile, on average */
     struct sample round[MOST_ROUNDS];
 };
 
@@ -80,7 +83,7 @@ static struct shared {
     struct result result[];
 } *shared;
 
-/* ---- clocks ----------------------------------------------------------------------------------- */
+/* ---- clocks ---------------------------------------------------------------------------------- */
 
 static inline int64_t clock_ns(clockid_t clock)
 {
@@ -90,7 +93,10 @@ static inline int64_t clock_ns(clockid_t clock)
 }
 
 /* A stretch of time. One thread's CPU time, or the whole process's. */
-struct watch { int64_t wall, cpu; clockid_t clock; };
+struct watch {
+    int64_t wall, cpu;
+    clockid_t clock;
+};
 
 static inline struct watch watch_start(clockid_t cpu_clock)
 {
@@ -106,7 +112,20 @@ static inline struct sample watch_stop(struct watch w, uint64_t n)
     return (struct sample){ (double)wall / (double)n, (double)cpu / (double)n };
 }
 
-/* ---- what must not happen --------------------------------------------------------------------- */
+/* CPU time that the whole machine has spent, idling apart, or -1. What a hypervisor took counts. */
+static inline double machine_ns(void)
+{
+    double v[8] = { 0 };
+    FILE *f = fopen("/proc/stat", "r");
+    int n = f ? fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", v, v + 1, v + 2, v + 3, v + 4,
+                       v + 5, v + 6, v + 7)
+              : 0;
+    if (f) fclose(f);
+    double ticks = v[0] + v[1] + v[2] + v[5] + v[6] + v[7]; /* 3 and 4: idle */
+    return n == 8 ? ticks * 1e9 / (double)sysconf(_SC_CLK_TCK) : -1;
+}
+
+/* ---- what must not happen -------------------------------------------------------------------- */
 
 /* A contestant lost, doubled or mangled a message, or a call failed: said at once, remembered. */
 __attribute__((format(printf, 1, 2))) static void wrong(const char *format, ...)
@@ -131,12 +150,13 @@ static inline void must_sum(uint64_t n, uint64_t count, uint64_t sum)
 {
     uint64_t expected = n % 2 ? (n + 1) / 2 * n : n / 2 * (n + 1);
     if (count != n || sum != expected)
-        wrong("received %llu of %llu messages, checksum %llu instead of %llu", (unsigned long long)count,
-              (unsigned long long)n, (unsigned long long)sum, (unsigned long long)expected);
+        wrong("received %llu of %llu messages, checksum %llu instead of %llu",
+              (unsigned long long)count, (unsigned long long)n, (unsigned long long)sum,
+              (unsigned long long)expected);
 }
 
-/* It is also the second thread that is always alive: without one glibc leaves the locked instructions
- * out of its mutexes, and the uncontended comparisons would be with something else. */
+/* It is also the second thread that is always alive: without one glibc leaves the locked
+ * instructions out of its mutexes, and the uncontended comparisons would be with something else. */
 static void *watchdog(void *unused)
 {
     unsigned long seen = 0;
@@ -173,7 +193,7 @@ static inline void pin_to(int i)
     sched_setaffinity(0, sizeof one, &one);
 }
 
-/* ---- rounds ----------------------------------------------------------------------------------- */
+/* ---- rounds ---------------------------------------------------------------------------------- */
 
 static struct sample run_once(const struct work *w, const struct row *row, uint64_t n)
 {
@@ -206,16 +226,23 @@ static int rows(const struct work *w)
 static void measure(const struct work *w, struct result *result)
 {
     int rounds = w->once && opt.rounds > 3 ? 3 : opt.rounds;
+    double machine = machine_ns();
+    struct watch watch = watch_start(CLOCK_PROCESS_CPUTIME_ID);
     for (int r = 0; r < rows(w); r++) result[r].n = w->once ? 1 : warm_up(w, &w->row[r]);
     for (int round = 0; round < rounds; round++)
         for (int r = 0; r < rows(w); r++)
             result[r].round[round] = run_once(w, &w->row[r], result[r].n);
     for (int r = 0; r < rows(w); r++) result[r].rounds = rounds;
+    struct sample own = watch_stop(watch, 1);
+    double foreign = machine < 0 ? 0 : machine_ns() - machine - own.cpu;
+    result[0].foreign = foreign < 50e6 ? 0 : foreign / own.wall; /* it is told in ticks of 10 ms */
 }
 
-/* ---- verdicts --------------------------------------------------------------------------------- */
+/* ---- verdicts -------------------------------------------------------------------------------- */
 
-struct spread { double least, median, most; };
+struct spread {
+    double least, median, most;
+};
 
 static int by_value(const void *a, const void *b)
 {
@@ -233,7 +260,11 @@ static struct spread spread_of(const struct result *r, enum metric by)
 }
 
 /* What a row is judged by: its time, or its ratio to another row's; and the sense of the target. */
-struct verdict { double value; bool ratio, judged, met; const char *sense; };
+struct verdict {
+    double value;
+    bool ratio, judged, met;
+    const char *sense;
+};
 
 static struct verdict judge(const struct work *w, const struct result *result, int row)
 {
@@ -247,17 +278,20 @@ static struct verdict judge(const struct work *w, const struct result *result, i
     return v;
 }
 
-/* ---- printing --------------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static const char *number(char *to, size_t size, double v)
 {
-    if (v < 1000) snprintf(to, size, "%.1f", v);
-    else if (v < 1e6) snprintf(to, size, "%.0f", v);
-    else snprintf(to, size, "%.1f M", v / 1e6);
+    if (v < 1000)
+        snprintf(to, size, "%.1f", v);
+    else if (v < 1e6)
+        snprintf(to, size, "%.0f", v);
+    else
+        snprintf(to, size, "%.1f M", v / 1e6);
     return to;
 }
 
-static int targets, targets_met;
+static int targets, targets_met, disturbed;
 
 static void print_verdict(const struct work *w, const struct row *r, struct verdict v)
 {
@@ -267,7 +301,7 @@ static void print_verdict(const struct work *w, const struct row *r, struct verd
         char limit[32];
         targets++;
         targets_met += v.met;
-        snprintf(limit, sizeof limit, "%.4g", r->limit);
+        snprintf(limit, sizeof limit, "%.10g", r->limit);
         printf("  %-31s %s %s %s", text, v.sense, limit, v.met ? "met" : "MISSED");
     } else if (v.ratio) {
         printf("  %s", text);
@@ -283,14 +317,20 @@ static void print_head(void)
 static void print_work(const struct work *w, const struct result *result)
 {
     char a[32], b[32];
-    printf("\n%s  [by %s]\n", w->name, w->by == WALL ? "wall time" : "CPU time");
+    printf("\n%s  [by %s]", w->name, w->by == WALL ? "wall time" : "CPU time");
+    if (result[0].foreign > 0.1) {
+        disturbed++;
+        printf("  DISTURBED: %.1f CPUs busy elsewhere", result[0].foreign);
+    }
+    putchar('\n');
     for (int i = 0; i < rows(w); i++) {
         if (!result[i].rounds) {
             printf("  %-28s not measured\n", w->row[i].name);
             continue;
         }
         struct spread s = spread_of(&result[i], w->by);
-        printf("  %-28s %9s", w->row[i].name, number(a, sizeof a, spread_of(&result[i], WALL).median));
+        printf("  %-28s %9s", w->row[i].name,
+               number(a, sizeof a, spread_of(&result[i], WALL).median));
         printf(" %9s", number(a, sizeof a, spread_of(&result[i], CPU).median));
         printf("  %8s ..%8s", number(a, sizeof a, s.least), number(b, sizeof b, s.most));
         print_verdict(w, &w->row[i], judge(w, result, i));
@@ -309,8 +349,8 @@ static void json_samples(const char *name, const struct result *r, enum metric b
 
 static void json_work(const struct work *w, const struct result *result, bool first)
 {
-    printf("%s\n  {\"name\": \"%s\", \"by\": \"%s\", \"rows\": [", first ? "" : ",", w->name,
-           w->by == WALL ? "wall" : "cpu");
+    printf("%s\n  {\"name\": \"%s\", \"by\": \"%s\", \"foreign_cpus\": %.2f, \"rows\": [",
+           first ? "" : ",", w->name, w->by == WALL ? "wall" : "cpu", result[0].foreign);
     for (int i = 0; i < rows(w); i++) {
         printf("%s\n    {\"name\": \"%s\", \"n\": %llu", i ? "," : "", w->row[i].name,
                (unsigned long long)result[i].n);
@@ -318,7 +358,8 @@ static void json_work(const struct work *w, const struct result *result, bool fi
             json_samples("wall", &result[i], WALL);
             json_samples("cpu", &result[i], CPU);
             struct verdict v = judge(w, result, i);
-            if (v.ratio) printf(", \"ratio\": %.4f, \"of\": \"%s\"", v.value, w->row[w->row[i].of].name);
+            if (v.ratio)
+                printf(", \"ratio\": %.4f, \"of\": \"%s\"", v.value, w->row[w->row[i].of].name);
             if (v.judged) {
                 targets++;
                 targets_met += v.met;

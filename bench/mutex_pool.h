@@ -1,7 +1,7 @@
-/* mutex_pool.h - the pool's opponent: fixed workers behind one mutex and two condition variables, with
- * what leat_pool's submit and stop promise: submit waits while the queue is full, stop refuses new
- * jobs, lets the queue drain and joins, and every accepted job runs exactly once. See mutex_ring.h for
- * what was done to make it fast.
+/* mutex_pool.h - the pool's opponent: fixed workers behind one mutex and two condition variables,
+ * with what leat_pool's submit and stop promise: submit waits while the queue is full, stop refuses
+ * new jobs, lets the queue drain and joins, and every accepted job runs exactly once. See
+ * mutex_ring.h for what was done to make it fast.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef BENCH_MUTEX_POOL_H
@@ -14,7 +14,10 @@ typedef void mutex_job(void *arg);
 struct mutex_pool {
     pthread_mutex_t lock;
     pthread_cond_t not_empty, not_full;
-    struct mutex_pool_slot { mutex_job *fn; void *arg; } *slots;
+    struct mutex_pool_slot {
+        mutex_job *fn;
+        void *arg;
+    } * slots;
     size_t cap, head, tail, len;
     unsigned idle, submitters; /* who waits and was not signalled; too high after a spurious wake */
     bool stopping;
@@ -26,7 +29,7 @@ struct mutex_pool {
 
 struct mutex_pool_opts {
     int workers;
-    size_t queue;
+    int queue;
     void (*init)(void *user), (*fini)(void *user); /* on each worker's thread; or NULL */
     void *user;
 };
@@ -56,7 +59,7 @@ static inline void *mutex_pool_work(void *arg)
 }
 
 /* 0, or -ESHUTDOWN after stop began. */
-static inline int mutex_pool_submit(struct mutex_pool *p, mutex_job *fn, void *arg)
+INLINE int mutex_pool_submit(struct mutex_pool *p, mutex_job *fn, void *arg)
 {
     pthread_mutex_lock(&p->lock);
     while (p->len == p->cap && !p->stopping) {
@@ -96,8 +99,9 @@ static inline int mutex_pool_stop(struct mutex_pool *p)
 
 static inline int mutex_pool_start(struct mutex_pool *p, const struct mutex_pool_opts *opts)
 {
-    *p = (struct mutex_pool){ .cap = opts->queue, .init = opts->init, .fini = opts->fini,
-                              .user = opts->user };
+    *p = (struct mutex_pool){
+        .cap = (size_t)opts->queue, .init = opts->init, .fini = opts->fini, .user = opts->user
+    };
     p->slots = calloc(p->cap, sizeof *p->slots);
     p->threads = calloc((size_t)opts->workers, sizeof *p->threads);
     mutex_make_fast(&p->lock);

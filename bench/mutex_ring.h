@@ -1,19 +1,22 @@
-/* mutex_ring.h - the opponent: a bounded, blocking, closeable queue of 8-byte messages for any number
- * of senders and receivers, made of one mutex and two condition variables, as fast as such a thing gets.
+/* mutex_ring.h - the opponent: a bounded, blocking, closeable queue of 8-byte messages for any
+ * number of senders and receivers, made of one mutex and two condition variables, as fast as such a
+ * thing gets.
  *
  * What was measured to help and is done:
  *   - the message size is a constant, the index wraps by a comparison (no division);
- *   - a signal is sent only to somebody who waits, and once for each wait: who signals takes the waiter
- *     off the count, so a burst of sends does not signal again until the woken thread has run;
- *   - the signal is sent under the lock. After the unlock it costs one wake less on paper, but with
- *     several threads it was two to five times slower: the woken thread and the next lock race;
+ *   - a signal is sent only to somebody who waits, and once for each wait: who signals takes the
+ *     waiter off the count, so a burst of sends does not signal again until the woken one has run;
+ *   - the signal is sent under the lock. After the unlock it should be cheaper, but with one sender
+ *     and four receivers, or the reverse, it was two to five times slower;
  *   - the mutex is glibc's adaptive kind, where there is one, which spins briefly before it sleeps.
- * What it does not do is spin before it waits on the condition: then it would no longer be what people
- * mean by a mutex and a condition variable.
+ * What it does not do is spin before it waits on the condition: then it would no longer be what
+ * people mean by a mutex and a condition variable.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef BENCH_MUTEX_RING_H
 #define BENCH_MUTEX_RING_H
+
+#include "harness.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -27,7 +30,8 @@ struct mutex_ring {
     pthread_cond_t not_empty, not_full;
     uint64_t *slots;
     size_t cap, head, tail, len;
-    unsigned receivers, senders; /* who waits and was not signalled; too high after a spurious wake */
+    unsigned receivers,
+        senders; /* who waits and was not signalled; too high after a spurious wake */
     bool closed;
 };
 
@@ -61,7 +65,7 @@ static inline void mutex_ring_free(struct mutex_ring *r)
 }
 
 /* Under the lock: wakes up to n of those who wait. */
-static inline void mutex_ring_signal(pthread_cond_t *cond, unsigned *waiting, size_t n)
+INLINE void mutex_ring_signal(pthread_cond_t *cond, unsigned *waiting, size_t n)
 {
     for (; *waiting && n; n--) {
         --*waiting;
@@ -69,8 +73,9 @@ static inline void mutex_ring_signal(pthread_cond_t *cond, unsigned *waiting, si
     }
 }
 
-/* Puts as many of n messages as there is room for, waits for room for the first. How many, or -EPIPE. */
-static inline ptrdiff_t mutex_ring_send_many(struct mutex_ring *r, const uint64_t *msg, size_t n)
+/* Puts as many of n messages as there is room for, waits for room for the first. How many, or
+ * -EPIPE. */
+INLINE ptrdiff_t mutex_ring_send_many(struct mutex_ring *r, const uint64_t *msg, size_t n)
 {
     pthread_mutex_lock(&r->lock);
     while (r->len == r->cap && !r->closed) {
@@ -93,7 +98,7 @@ static inline ptrdiff_t mutex_ring_send_many(struct mutex_ring *r, const uint64_
 }
 
 /* Takes at most n messages, waits for the first. How many, or -EPIPE: closed and drained. */
-static inline ptrdiff_t mutex_ring_recv_many(struct mutex_ring *r, uint64_t *msg, size_t n)
+INLINE ptrdiff_t mutex_ring_recv_many(struct mutex_ring *r, uint64_t *msg, size_t n)
 {
     pthread_mutex_lock(&r->lock);
     while (r->len == 0 && !r->closed) {
@@ -115,13 +120,13 @@ static inline ptrdiff_t mutex_ring_recv_many(struct mutex_ring *r, uint64_t *msg
     return (ptrdiff_t)n;
 }
 
-static inline int mutex_ring_send(struct mutex_ring *r, uint64_t msg)
+INLINE int mutex_ring_send(struct mutex_ring *r, uint64_t msg)
 {
     ptrdiff_t n = mutex_ring_send_many(r, &msg, 1);
     return n < 0 ? (int)n : 0;
 }
 
-static inline int mutex_ring_recv(struct mutex_ring *r, uint64_t *msg)
+INLINE int mutex_ring_recv(struct mutex_ring *r, uint64_t *msg)
 {
     ptrdiff_t n = mutex_ring_recv_many(r, msg, 1);
     return n < 0 ? (int)n : 0;

@@ -11,9 +11,11 @@
 
 enum { GROUP_TASKS = 10000 };
 
-/* What the jobs did. Each worker counts for itself and adds it up when it ends, so that counting does
- * not cost what it counts. */
-static _Thread_local struct { uint64_t count, sum; } tally;
+/* What the jobs did. Each worker counts for itself and adds it up when it ends, so that counting
+ * does not cost what it counts. */
+static _Thread_local struct {
+    uint64_t count, sum;
+} tally;
 static _Atomic uint64_t total_count, total_sum;
 
 static void tally_start(void *unused)
@@ -36,18 +38,18 @@ static inline void tally_job(void *arg)
 }
 
 struct pool_ops {
-    int (*start)(int workers, size_t queue);
+    int (*start)(int workers, int queue);
     int (*submit)(uintptr_t number);
     int (*stop)(void);
 };
 
-/* Submits n empty jobs from one thread and stops the pool: until the last job has run and the workers
- * are joined. The making of the workers is not counted. */
+/* Submits n empty jobs from one thread and stops the pool: until the last job has run and the
+ * workers are joined. The making of the workers is not counted. */
 INLINE struct sample empty_jobs(const struct work *w, uint64_t n, const struct pool_ops *p)
 {
     atomic_store_explicit(&total_count, 0, memory_order_relaxed);
     atomic_store_explicit(&total_sum, 0, memory_order_relaxed);
-    must(p->start(w->left, w->cap), "start");
+    must(p->start(w->left, (int)w->cap), "start");
     struct watch watch = watch_start(CLOCK_PROCESS_CPUTIME_ID);
     for (uint64_t i = 1; i <= n; i++)
         if (p->submit((uintptr_t)i)) break;
@@ -58,7 +60,7 @@ INLINE struct sample empty_jobs(const struct work *w, uint64_t n, const struct p
     return s;
 }
 
-/* ---- leat ------------------------------------------------------------------------------------- */
+/* ---- leat ------------------------------------------------------------------------------------ */
 
 static leat_pool leat_p;
 
@@ -82,26 +84,28 @@ static int leat_tally_job(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-static inline int leat_p_start(int workers, size_t queue)
+INLINE int leat_p_start(int workers, int queue)
 {
-    return leat_pool_start(&leat_p, NULL, &(leat_pool_opts){ .workers = workers, .queue = queue,
-                                                             .worker_init = leat_tally_start,
-                                                             .worker_fini = leat_tally_end });
+    return leat_pool_start(&leat_p, NULL,
+                           &(leat_pool_opts){ .workers = workers,
+                                              .queue = queue,
+                                              .worker_init = leat_tally_start,
+                                              .worker_fini = leat_tally_end });
 }
 
-static inline int leat_p_submit(uintptr_t number)
+INLINE int leat_p_submit(uintptr_t number)
 {
     return leat_submit(&leat_p, leat_tally_job, (void *)number);
 }
 
-static inline int leat_p_stop(void)
-{
-    return leat_pool_stop(&leat_p, NULL);
-}
+INLINE int leat_p_stop(void) { return leat_pool_stop(&leat_p, NULL); }
 
 static const struct pool_ops leat_pool_ops = { leat_p_start, leat_p_submit, leat_p_stop };
 
-static struct sample leat_jobs(const struct work *w, uint64_t n) { return empty_jobs(w, n, &leat_pool_ops); }
+static struct sample leat_jobs(const struct work *w, uint64_t n)
+{
+    return empty_jobs(w, n, &leat_pool_ops);
+}
 
 struct leat_answer {
     leat_sem done;
@@ -119,7 +123,7 @@ static int leat_answers(leat_ctx *ctx, void *arg)
 static struct sample leat_churn(const struct work *w, uint64_t n)
 {
     struct leat_answer a = { .done = LEAT_SEM_OF(0, LEAT_SEM_MAX) };
-    must(leat_p_start(w->left, w->cap), "leat_pool_start");
+    must(leat_p_start(w->left, (int)w->cap), "leat_pool_start");
     struct watch watch = watch_start(CLOCK_PROCESS_CPUTIME_ID);
     for (uint64_t i = 0; i < n; i++)
         if (leat_submit(&leat_p, leat_answers, &a) || leat_acquire(&a.done, 1)) break;
@@ -132,7 +136,7 @@ static struct sample leat_churn(const struct work *w, uint64_t n)
 /* 64 workers that have worked before, then have nothing to do for a second. */
 static struct sample leat_idle(const struct work *w, uint64_t n)
 {
-    must(leat_p_start(w->left, w->cap), "leat_pool_start");
+    must(leat_p_start(w->left, (int)w->cap), "leat_pool_start");
     for (uintptr_t i = 0; i < 10000; i++) must(leat_p_submit(i), "leat_submit");
     nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
     struct watch watch = watch_start(CLOCK_PROCESS_CPUTIME_ID);
@@ -142,29 +146,30 @@ static struct sample leat_idle(const struct work *w, uint64_t n)
     return s;
 }
 
-/* ---- the mutex pool --------------------------------------------------------------------------- */
+/* ---- the mutex pool -------------------------------------------------------------------------- */
 
 static struct mutex_pool mutex_p;
 
-static inline int mutex_p_start(int workers, size_t queue)
+INLINE int mutex_p_start(int workers, int queue)
 {
-    return mutex_pool_start(&mutex_p, &(struct mutex_pool_opts){ .workers = workers, .queue = queue,
-                                                                 .init = tally_start, .fini = tally_end });
+    return mutex_pool_start(
+        &mutex_p, &(struct mutex_pool_opts){
+                      .workers = workers, .queue = queue, .init = tally_start, .fini = tally_end });
 }
 
-static inline int mutex_p_submit(uintptr_t number)
+INLINE int mutex_p_submit(uintptr_t number)
 {
     return mutex_pool_submit(&mutex_p, tally_job, (void *)number);
 }
 
-static inline int mutex_p_stop(void)
-{
-    return mutex_pool_stop(&mutex_p);
-}
+INLINE int mutex_p_stop(void) { return mutex_pool_stop(&mutex_p); }
 
 static const struct pool_ops mutex_pool_ops = { mutex_p_start, mutex_p_submit, mutex_p_stop };
 
-static struct sample mutex_jobs(const struct work *w, uint64_t n) { return empty_jobs(w, n, &mutex_pool_ops); }
+static struct sample mutex_jobs(const struct work *w, uint64_t n)
+{
+    return empty_jobs(w, n, &mutex_pool_ops);
+}
 
 struct mutex_answer {
     pthread_mutex_t lock;
@@ -188,7 +193,7 @@ static struct sample mutex_churn(const struct work *w, uint64_t n)
     struct mutex_answer a = { .done = false };
     mutex_make_fast(&a.lock);
     pthread_cond_init(&a.cond, NULL);
-    must(mutex_p_start(w->left, w->cap), "mutex_pool_start");
+    must(mutex_p_start(w->left, (int)w->cap), "mutex_pool_start");
     struct watch watch = watch_start(CLOCK_PROCESS_CPUTIME_ID);
     for (uint64_t i = 0; i < n; i++) {
         if (mutex_pool_submit(&mutex_p, mutex_answers, &a)) break;
@@ -205,7 +210,7 @@ static struct sample mutex_churn(const struct work *w, uint64_t n)
     return s;
 }
 
-/* ---- groups ----------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 static _Atomic uint64_t tasks_run;
 
@@ -253,7 +258,8 @@ static struct sample plain_threads(const struct work *w, uint64_t n)
     struct watch watch = watch_start(CLOCK_PROCESS_CPUTIME_ID);
     for (uint64_t i = 0; i < n; i++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, plain_empty_task, NULL) || pthread_join(thread, NULL)) break;
+        if (pthread_create(&thread, NULL, plain_empty_task, NULL) || pthread_join(thread, NULL))
+            break;
     }
     struct sample s = watch_stop(watch, n);
     must_have_run(n);

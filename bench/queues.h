@@ -33,7 +33,7 @@ struct queue_ops {
     ptrdiff_t (*recv_many)(union any_ring *, uint64_t *msg, size_t n);
 };
 
-/* ---- the loops -------------------------------------------------------------------------------- */
+/* ---- the loops ------------------------------------------------------------------------------- */
 
 /* One thread sends and receives in turns. */
 INLINE struct sample alone(const struct work *w, uint64_t n, const struct queue_ops *q)
@@ -89,13 +89,15 @@ stop:
 
 INLINE void last_sender_closes(struct member *m, const struct queue_ops *q)
 {
-    if (atomic_fetch_sub_explicit(&m->crew->senders, 1, memory_order_acq_rel) == 1) q->close(&ring[0]);
+    if (atomic_fetch_sub_explicit(&m->crew->senders, 1, memory_order_acq_rel) == 1)
+        q->close(&ring[0]);
 }
 
 INLINE void *sends(struct member *m, const struct queue_ops *q)
 {
     begin(m);
-    for (uint64_t i = m->first, last = m->last; i <= last && !m->err; i++) m->err = q->send(&ring[0], i);
+    for (uint64_t i = m->first, last = m->last; i <= last && !m->err; i++)
+        m->err = q->send(&ring[0], i);
     last_sender_closes(m, q);
     end(m);
     return NULL;
@@ -176,8 +178,8 @@ INLINE void *returns(struct member *m, const struct queue_ops *q)
     return NULL;
 }
 
-INLINE struct sample flow(const struct work *w, uint64_t n, const struct queue_ops *q, thread_fn *left,
-                          thread_fn *right)
+INLINE struct sample flow(const struct work *w, uint64_t n, const struct queue_ops *q,
+                          thread_fn *left, thread_fn *right)
 {
     must(q->make(&ring[0], w->cap), "make");
     struct sample s = run_crew(n, w->left, left, w->right, right);
@@ -196,60 +198,47 @@ INLINE struct sample ping_pong(size_t cap, uint64_t n, const struct queue_ops *q
     return s;
 }
 
-/* ---- leat ------------------------------------------------------------------------------------- */
+/* ---- leat ------------------------------------------------------------------------------------ */
 
-static inline int leat_q_make(union any_ring *r, size_t cap)
-{
-    return leat_make(&r->leat, cap);
-}
+INLINE int leat_q_make(union any_ring *r, size_t cap) { return leat_make(&r->leat, cap); }
 
-static inline void leat_q_free(union any_ring *r)
-{
-    leat_free(&r->leat);
-}
+INLINE void leat_q_free(union any_ring *r) { leat_free(&r->leat); }
 
-static inline int leat_q_close(union any_ring *r)
-{
-    return leat_close(&r->leat);
-}
+INLINE int leat_q_close(union any_ring *r) { return leat_close(&r->leat); }
 
-static inline int leat_q_send(union any_ring *r, uint64_t msg)
-{
-    return leat_send(&r->leat, &msg);
-}
+INLINE int leat_q_send(union any_ring *r, uint64_t msg) { return leat_send(&r->leat, &msg); }
 
-static inline int leat_q_recv(union any_ring *r, uint64_t *msg)
-{
-    return leat_recv(&r->leat, msg);
-}
+INLINE int leat_q_recv(union any_ring *r, uint64_t *msg) { return leat_recv(&r->leat, msg); }
 
-static inline ptrdiff_t leat_q_send_many(union any_ring *r, uint64_t *msg, size_t n)
+INLINE ptrdiff_t leat_q_send_many(union any_ring *r, uint64_t *msg, size_t n)
 {
     return leat_send_many(NULL, &r->leat, msg, n);
 }
 
-static inline ptrdiff_t leat_q_recv_many(union any_ring *r, uint64_t *msg, size_t n)
+INLINE ptrdiff_t leat_q_recv_many(union any_ring *r, uint64_t *msg, size_t n)
 {
     return leat_recv_many(NULL, &r->leat, msg, n);
 }
 
-static const struct queue_ops leat_q = { leat_q_make, leat_q_free, leat_q_close,    leat_q_send,
-                                         leat_q_recv, leat_q_send_many, leat_q_recv_many };
+static const struct queue_ops leat_q = { leat_q_make,     leat_q_free, leat_q_close,
+                                         leat_q_send,     leat_q_recv, leat_q_send_many,
+                                         leat_q_recv_many };
 
 static leat_ctx some_ctx = LEAT_CTX(NULL);
 
-static inline int leat_q_send_ctx(union any_ring *r, uint64_t msg)
+INLINE int leat_q_send_ctx(union any_ring *r, uint64_t msg)
 {
     return leat_send_ctx(&some_ctx, &r->leat, &msg);
 }
 
-static inline int leat_q_recv_ctx(union any_ring *r, uint64_t *msg)
+INLINE int leat_q_recv_ctx(union any_ring *r, uint64_t *msg)
 {
     return leat_recv_ctx(&some_ctx, &r->leat, msg);
 }
 
-static const struct queue_ops leat_q_ctx = { leat_q_make,     leat_q_free,     leat_q_close, leat_q_send_ctx,
-                                             leat_q_recv_ctx, NULL,            NULL };
+static const struct queue_ops leat_q_ctx = {
+    leat_q_make, leat_q_free, leat_q_close, leat_q_send_ctx, leat_q_recv_ctx, NULL, NULL
+};
 
 static void *leat_sends(void *m) { return sends(m, &leat_q); }
 static void *leat_receives(void *m) { return receives(m, &leat_q); }
@@ -259,8 +248,14 @@ static void *leat_serves(void *m) { return serves(m, &leat_q); }
 static void *leat_returns(void *m) { return returns(m, &leat_q); }
 
 static struct sample leat_alone(const struct work *w, uint64_t n) { return alone(w, n, &leat_q); }
-static struct sample leat_alone_ctx(const struct work *w, uint64_t n) { return alone(w, n, &leat_q_ctx); }
-static struct sample leat_alone_many(const struct work *w, uint64_t n) { return alone_many(w, n, &leat_q); }
+static struct sample leat_alone_ctx(const struct work *w, uint64_t n)
+{
+    return alone(w, n, &leat_q_ctx);
+}
+static struct sample leat_alone_many(const struct work *w, uint64_t n)
+{
+    return alone_many(w, n, &leat_q);
+}
 
 static struct sample leat_flow(const struct work *w, uint64_t n)
 {
@@ -283,45 +278,40 @@ static struct sample leat_ping_pong_unbuffered(const struct work *w, uint64_t n)
     return ping_pong(0, n, &leat_q, leat_serves, leat_returns);
 }
 
-/* ---- the mutex ring --------------------------------------------------------------------------- */
+/* ---- the mutex ring -------------------------------------------------------------------------- */
 
-static inline int mutex_q_make(union any_ring *r, size_t cap)
+INLINE int mutex_q_make(union any_ring *r, size_t cap)
 {
     return mutex_ring_make(&r->mutex, cap);
 }
 
-static inline void mutex_q_free(union any_ring *r)
-{
-    mutex_ring_free(&r->mutex);
-}
+INLINE void mutex_q_free(union any_ring *r) { mutex_ring_free(&r->mutex); }
 
-static inline int mutex_q_close(union any_ring *r)
-{
-    return mutex_ring_close(&r->mutex);
-}
+INLINE int mutex_q_close(union any_ring *r) { return mutex_ring_close(&r->mutex); }
 
-static inline int mutex_q_send(union any_ring *r, uint64_t msg)
+INLINE int mutex_q_send(union any_ring *r, uint64_t msg)
 {
     return mutex_ring_send(&r->mutex, msg);
 }
 
-static inline int mutex_q_recv(union any_ring *r, uint64_t *msg)
+INLINE int mutex_q_recv(union any_ring *r, uint64_t *msg)
 {
     return mutex_ring_recv(&r->mutex, msg);
 }
 
-static inline ptrdiff_t mutex_q_send_many(union any_ring *r, uint64_t *msg, size_t n)
+INLINE ptrdiff_t mutex_q_send_many(union any_ring *r, uint64_t *msg, size_t n)
 {
     return mutex_ring_send_many(&r->mutex, msg, n);
 }
 
-static inline ptrdiff_t mutex_q_recv_many(union any_ring *r, uint64_t *msg, size_t n)
+INLINE ptrdiff_t mutex_q_recv_many(union any_ring *r, uint64_t *msg, size_t n)
 {
     return mutex_ring_recv_many(&r->mutex, msg, n);
 }
 
-static const struct queue_ops mutex_q = { mutex_q_make, mutex_q_free, mutex_q_close,    mutex_q_send,
-                                          mutex_q_recv, mutex_q_send_many, mutex_q_recv_many };
+static const struct queue_ops mutex_q = { mutex_q_make,     mutex_q_free, mutex_q_close,
+                                          mutex_q_send,     mutex_q_recv, mutex_q_send_many,
+                                          mutex_q_recv_many };
 
 static void *mutex_sends(void *m) { return sends(m, &mutex_q); }
 static void *mutex_receives(void *m) { return receives(m, &mutex_q); }
@@ -331,7 +321,10 @@ static void *mutex_serves(void *m) { return serves(m, &mutex_q); }
 static void *mutex_returns(void *m) { return returns(m, &mutex_q); }
 
 static struct sample mutex_alone(const struct work *w, uint64_t n) { return alone(w, n, &mutex_q); }
-static struct sample mutex_alone_many(const struct work *w, uint64_t n) { return alone_many(w, n, &mutex_q); }
+static struct sample mutex_alone_many(const struct work *w, uint64_t n)
+{
+    return alone_many(w, n, &mutex_q);
+}
 
 static struct sample mutex_flow(const struct work *w, uint64_t n)
 {
@@ -348,24 +341,21 @@ static struct sample mutex_ping_pong(const struct work *w, uint64_t n)
     return ping_pong(w->cap, n, &mutex_q, mutex_serves, mutex_returns);
 }
 
-/* ---- the bare Vyukov ring --------------------------------------------------------------------- */
+/* ---- the bare Vyukov ring -------------------------------------------------------------------- */
 
-static inline int vyukov_q_make(union any_ring *r, size_t cap)
+INLINE int vyukov_q_make(union any_ring *r, size_t cap)
 {
     return vyukov_make(&r->vyukov, cap);
 }
 
-static inline void vyukov_q_free(union any_ring *r)
-{
-    vyukov_free(&r->vyukov);
-}
+INLINE void vyukov_q_free(union any_ring *r) { vyukov_free(&r->vyukov); }
 
-static inline int vyukov_q_send(union any_ring *r, uint64_t msg)
+INLINE int vyukov_q_send(union any_ring *r, uint64_t msg)
 {
     return vyukov_try_send(&r->vyukov, msg);
 }
 
-static inline int vyukov_q_recv(union any_ring *r, uint64_t *msg)
+INLINE int vyukov_q_recv(union any_ring *r, uint64_t *msg)
 {
     return vyukov_try_recv(&r->vyukov, msg);
 }
@@ -373,12 +363,15 @@ static inline int vyukov_q_recv(union any_ring *r, uint64_t *msg)
 static const struct queue_ops vyukov_q = { vyukov_q_make, vyukov_q_free, NULL, vyukov_q_send,
                                            vyukov_q_recv, NULL,          NULL };
 
-static struct sample vyukov_alone(const struct work *w, uint64_t n) { return alone(w, n, &vyukov_q); }
+static struct sample vyukov_alone(const struct work *w, uint64_t n)
+{
+    return alone(w, n, &vyukov_q);
+}
 
-/* ---- select ----------------------------------------------------------------------------------- */
+/* ---- select ---------------------------------------------------------------------------------- */
 
-/* `left` receiving cases of which `right` are ready. What was received is replaced by one send, so the
- * number stays the same; with one ready it moves on to the next channel. */
+/* `left` receiving cases of which `right` are ready. What was received is replaced by one send, so
+ * the number stays the same; with one ready it moves on to the next channel. */
 static struct sample leat_selects(const struct work *w, uint64_t n)
 {
     static u64_chan chan[MOST_CASES];
@@ -410,7 +403,8 @@ static struct sample leat_selects(const struct work *w, uint64_t n)
         for (uint64_t rest; leat_try_recv(&chan[i], &rest) == 0;) received += rest;
         leat_free(&chan[i]);
     }
-    if (sent != received) wrong("sent %llu, received %llu", (unsigned long long)sent, (unsigned long long)received);
+    if (sent != received)
+        wrong("sent %llu, received %llu", (unsigned long long)sent, (unsigned long long)received);
     return s;
 }
 

@@ -51,7 +51,8 @@ INLINE void *visits(struct member *m, const struct sem_ops *s)
     return NULL;
 }
 
-INLINE struct sample sem_crew(const struct work *w, uint64_t n, const struct sem_ops *s, thread_fn *fn)
+INLINE struct sample sem_crew(const struct work *w, uint64_t n, const struct sem_ops *s,
+                              thread_fn *fn)
 {
     s->make((unsigned)w->cap);
     struct sample took = run_crew(n, w->left, fn, 0, fn);
@@ -59,50 +60,33 @@ INLINE struct sample sem_crew(const struct work *w, uint64_t n, const struct sem
     return took;
 }
 
-static void leat_s_make(unsigned permits)
-{
-    leat_s = (leat_sem)LEAT_SEM(permits);
-}
+static void leat_s_make(unsigned permits) { leat_s = (leat_sem)LEAT_SEM(permits); }
 
-static inline int leat_s_acquire(void)
-{
-    return leat_acquire(&leat_s, 1);
-}
+INLINE int leat_s_acquire(void) { return leat_acquire(&leat_s, 1); }
 
-static inline int leat_s_release(void)
-{
-    return leat_release(&leat_s, 1);
-}
+INLINE int leat_s_release(void) { return leat_release(&leat_s, 1); }
 
-static int64_t leat_s_available(void)
-{
-    return leat_sem_available(&leat_s);
-}
+static int64_t leat_s_available(void) { return leat_sem_available(&leat_s); }
 
-static const struct sem_ops leat_sem_ops = { leat_s_make, leat_s_acquire, leat_s_release, leat_s_available };
+static const struct sem_ops leat_sem_ops = { leat_s_make, leat_s_acquire, leat_s_release,
+                                             leat_s_available };
 
 static void *leat_visits(void *m) { return visits(m, &leat_sem_ops); }
-static struct sample leat_sem_alone(const struct work *w, uint64_t n) { return sem_alone(w, n, &leat_sem_ops); }
+static struct sample leat_sem_alone(const struct work *w, uint64_t n)
+{
+    return sem_alone(w, n, &leat_sem_ops);
+}
 
 static struct sample leat_sem_crew(const struct work *w, uint64_t n)
 {
     return sem_crew(w, n, &leat_sem_ops, leat_visits);
 }
 
-static void posix_s_make(unsigned permits)
-{
-    sem_init(&posix_s, 0, permits);
-}
+static void posix_s_make(unsigned permits) { sem_init(&posix_s, 0, permits); }
 
-static inline int posix_s_acquire(void)
-{
-    return sem_wait(&posix_s);
-}
+INLINE int posix_s_acquire(void) { return sem_wait(&posix_s); }
 
-static inline int posix_s_release(void)
-{
-    return sem_post(&posix_s);
-}
+INLINE int posix_s_release(void) { return sem_post(&posix_s); }
 
 static int64_t posix_s_available(void)
 {
@@ -112,10 +96,14 @@ static int64_t posix_s_available(void)
     return n;
 }
 
-static const struct sem_ops posix_sem_ops = { posix_s_make, posix_s_acquire, posix_s_release, posix_s_available };
+static const struct sem_ops posix_sem_ops = { posix_s_make, posix_s_acquire, posix_s_release,
+                                              posix_s_available };
 
 static void *posix_visits(void *m) { return visits(m, &posix_sem_ops); }
-static struct sample posix_sem_alone(const struct work *w, uint64_t n) { return sem_alone(w, n, &posix_sem_ops); }
+static struct sample posix_sem_alone(const struct work *w, uint64_t n)
+{
+    return sem_alone(w, n, &posix_sem_ops);
+}
 
 static struct sample posix_sem_crew(const struct work *w, uint64_t n)
 {
@@ -128,12 +116,12 @@ static void bare_s_make(unsigned permits)
     atomic_store_explicit(&bare_word, permits, memory_order_relaxed);
 }
 
-static inline int bare_s_acquire(void)
+INLINE int bare_s_acquire(void)
 {
     return atomic_fetch_sub_explicit(&bare_word, 1, memory_order_acquire) == 0;
 }
 
-static inline int bare_s_release(void)
+INLINE int bare_s_release(void)
 {
     return atomic_fetch_add_explicit(&bare_word, 1, memory_order_release) == UINT64_MAX;
 }
@@ -143,8 +131,12 @@ static int64_t bare_s_available(void)
     return (int64_t)atomic_load_explicit(&bare_word, memory_order_relaxed);
 }
 
-static const struct sem_ops bare_ops = { bare_s_make, bare_s_acquire, bare_s_release, bare_s_available };
+static const struct sem_ops bare_ops = { bare_s_make, bare_s_acquire, bare_s_release,
+                                         bare_s_available };
 
-static struct sample bare_alone(const struct work *w, uint64_t n) { return sem_alone(w, n, &bare_ops); }
+static struct sample bare_alone(const struct work *w, uint64_t n)
+{
+    return sem_alone(w, n, &bare_ops);
+}
 
 #endif

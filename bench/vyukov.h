@@ -1,10 +1,12 @@
-/* vyukov.h - the floor: D. Vyukov's bounded queue (2010) of 8-byte messages and nothing else. It cannot
- * wait, close or be cancelled, and its capacity is a power of two. Two locked operations, one to send
- * and one to receive, are the least that a queue with many senders and receivers can do.
+/* vyukov.h - the floor: D. Vyukov's bounded queue (2010) of 8-byte messages and nothing else. It
+ * cannot wait, close or be cancelled, and its capacity is a power of two. Two locked operations,
+ * one to send and one to receive, are the least that many senders and receivers can do with.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef BENCH_VYUKOV_H
 #define BENCH_VYUKOV_H
+
+#include "harness.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -38,13 +40,10 @@ static inline int vyukov_make(struct vyukov *q, size_t cap)
     return 0;
 }
 
-static inline void vyukov_free(struct vyukov *q)
-{
-    free(q->slots);
-}
+static inline void vyukov_free(struct vyukov *q) { free(q->slots); }
 
 /* 0, or -EAGAIN if it was full. */
-static inline int vyukov_try_send(struct vyukov *q, uint64_t msg)
+INLINE int vyukov_try_send(struct vyukov *q, uint64_t msg)
 {
     size_t t = atomic_load_explicit(&q->tail, memory_order_relaxed);
     for (;;) {
@@ -63,12 +62,13 @@ static inline int vyukov_try_send(struct vyukov *q, uint64_t msg)
 }
 
 /* 0, or -EAGAIN if it was empty. */
-static inline int vyukov_try_recv(struct vyukov *q, uint64_t *msg)
+INLINE int vyukov_try_recv(struct vyukov *q, uint64_t *msg)
 {
     size_t h = atomic_load_explicit(&q->head, memory_order_relaxed);
     for (;;) {
         struct vyukov_slot *s = &q->slots[h & q->mask];
-        ptrdiff_t ahead = (ptrdiff_t)(atomic_load_explicit(&s->turn, memory_order_acquire) - (h + 1));
+        ptrdiff_t ahead =
+            (ptrdiff_t)(atomic_load_explicit(&s->turn, memory_order_acquire) - (h + 1));
         if (ahead < 0) return -EAGAIN;
         if (ahead > 0) {
             h = atomic_load_explicit(&q->head, memory_order_relaxed);
