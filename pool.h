@@ -483,7 +483,9 @@ typedef struct leat_pool_opts {
 /* A snapshot. submitted = completed + failed + dropped + busy + queued, when nothing moves. */
 typedef struct leat_stats {
     size_t workers, busy;      /* threads; those that run a job: saturation is busy / workers */
-    size_t queued, queue_cap, queue_high; /* jobs that wait; how many could; how many did at most */
+    size_t queued, queue_cap;
+    size_t queue_high; /* the most that were seen waiting: by each call of leat_pool_stats, by each submit
+                          that found no room, by every 16th job */
     size_t submitted, completed, failed, dropped; /* jobs accepted; that returned 0; that did not;
                                                      that leat_pool_abort handed back */
 } leat_stats;
@@ -491,7 +493,9 @@ typedef struct leat_stats {
 typedef struct leat_pool {
     leat_ctx ctx_;
     leat_jobs_ queue_;
+    char pad0_[LEAT_LINE_];
     _Atomic int64_t gate_; /* calls inside * 4 | STARTED | SHUT */
+    char pad1_[LEAT_LINE_];
     _Atomic int end_;      /* OPEN, ENDING, OVER */
     leat_crew_ crew_;      /* its lock guards what follows */
     leat_hand_ past_;      /* the counters of the threads that are gone */
@@ -521,15 +525,19 @@ static inline int leat_pool_enter_(leat_pool *p)
     return gate & LEAT_SHUT_ ? -ESHUTDOWN : -EINVAL;
 }
 
+static inline void leat_high_(leat_hand_ *h, size_t depth)
+{
+    if (depth > atomic_load_explicit(&h->high_, memory_order_relaxed)) /* [X7] */
+        atomic_store_explicit(&h->high_, depth, memory_order_relaxed); /* [X7] */
+}
+
 static inline void leat_pool_work_(leat_hand_ *h)
 {
     leat_pool *p = h->owner_;
     leat_job_ job;
     while (leat_recv_ctx(&h->ctx_, &p->queue_, &job) == 0) {
-        size_t depth = leat_len(&p->queue_) + 1; /* it is deepest just before a job is taken */
-        if (depth > p->queue_cap_) depth = p->queue_cap_;
-        if (depth > atomic_load_explicit(&h->high_, memory_order_relaxed)) /* [X7] */
-            atomic_store_explicit(&h->high_, depth, memory_order_relaxed); /* [X7] */
+        if (atomic_load_explicit(&h->taken_, memory_order_relaxed) % 16 == 0) /* [X7] */
+            leat_high_(h, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
         leat_count_up_(&h->taken_);
         int err = job.fn_(&p->ctx_, job.arg_);
         leat_count_up_(err ? &h->failed_ : &h->completed_);
@@ -600,9 +608,7 @@ static inline void leat_pool_died_(leat_hand_ *h)
 /* Adds up the counters of a hand. */
 static inline void leat_fold_(leat_hand_ *into, const leat_hand_ *h)
 {
-    size_t high = atomic_load_explicit(&h->high_, memory_order_relaxed); /* [X7] */
-    if (high > atomic_load_explicit(&into->high_, memory_order_relaxed)) /* [X7] */
-        atomic_store_explicit(&into->high_, high, memory_order_relaxed); /* [X7] */
+    leat_high_(into, atomic_load_explicit(&h->high_, memory_order_relaxed)); /* [X7] */
     into->completed_ += atomic_load_explicit(&h->completed_, memory_order_relaxed); /* [X7] */
     into->failed_ += atomic_load_explicit(&h->failed_, memory_order_relaxed); /* [X7] */
     into->taken_ += atomic_load_explicit(&h->taken_, memory_order_relaxed); /* [X7] */
@@ -710,6 +716,7 @@ LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_case *c)
         bool runs = false, unsure = false;
         leat_lock_take_(&p->crew_.lock_);
         leat_hand_ *me = leat_me_(&p->crew_);
+        leat_high_(&p->past_, p->queue_cap_);
         leat_lock_take_(&c->chan_->lock_);
         for (leat_hand_ *h = me ? p->crew_.hands_ : NULL; h; h = h->next_) {
             if (h == me || h->gone_ || h->retired_) continue;
@@ -834,17 +841,18 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
     leat_hand_ sum = { .next_ = NULL };
     *st = (leat_stats){ .queue_cap = p->queue_cap_ };
     leat_lock_take_(&p->crew_.lock_);
+    st->queued = leat_len(&p->queue_);
+    leat_high_(&p->past_, st->queued);
     leat_fold_(&sum, &p->past_);
     for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) {
         leat_fold_(&sum, h);
         st->workers += !h->gone_ && !h->retired_;
     }
-    st->queued = leat_len(&p->queue_);
     st->dropped = p->dropped_;
     leat_lock_drop_(&p->crew_.lock_);
     st->completed = sum.completed_;
     st->failed = sum.failed_;
-    st->queue_high = sum.high_ > st->queued ? sum.high_ : st->queued;
+    st->queue_high = sum.high_ < st->queue_cap ? sum.high_ : st->queue_cap;
     st->busy = sum.taken_ - st->completed - st->failed;
     st->submitted = sum.taken_ + st->queued + st->dropped;
     return 0;

@@ -160,10 +160,11 @@ static inline void leat_os_pause_(void)
 #endif
 }
 
-/* An event is a 32-bit word that one thread waits on. leat_os_set_ stores a new value and wakes it;
- * the thread may then return and its stack frame, with the event, may be gone: leat_os_set_ must not
- * touch it again. leat_os_wait_ returns when the value is no longer `old`, at the deadline
- * (-ETIMEDOUT), or for no reason (0). leat_os_done_ is called by the thread that waited. */
+/* An event is a 32-bit word that one thread waits on. leat_os_set_ stores a new value and, if the old one
+ * had the bit LEAT_ASLEEP_, wakes the thread; it may then return and its stack frame, with the event, may
+ * be gone: leat_os_set_ must not touch it again. leat_os_wait_ returns when the value is no longer `old`,
+ * at the deadline (-ETIMEDOUT), or for no reason (0). leat_os_done_ is called by the thread that waited. */
+#define LEAT_ASLEEP_ 4u
 #ifdef LEAT_PTHREAD_EVENT_
 
 typedef struct leat_os_event_ {
@@ -254,8 +255,8 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
 
 static inline void leat_os_set_(leat_os_event_ *e, uint32_t value)
 {
-    atomic_store_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
-    leat_os_futex_(&e->word_, 129, 1, NULL); /* FUTEX_WAKE, private: needs the address, not the event */
+    uint32_t old = atomic_exchange_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
+    if (old & LEAT_ASLEEP_) leat_os_futex_(&e->word_, 129, 1, NULL); /* FUTEX_WAKE, private: an address will do */
 }
 
 static inline void leat_os_done_(leat_os_event_ *e)
@@ -422,6 +423,8 @@ static inline int64_t leat_after(int64_t duration)
  *      WAITING --claim--> CLAIMED --fire--> FIRED        by whoever ends the wait
  *         `---------------------------------> GONE        by the waiter itself: time-out
  *
+ * with the bit ASLEEP beside WAITING and CLAIMED when the waiter no longer spins.
+ *
  * I1  Links are made, and claims done, under the lock that guards the list. Nobody sleeps unless the
  *     condition was looked at under that lock, after the bit that calls for a wake was set.
  * I2  A claim is final: it unlinks, and it is always followed by a fire. Between the two the waiter
@@ -502,13 +505,22 @@ static inline void leat_unlink_(leat_list_ *list, leat_link_ *l)
     l->linked_ = false;
 }
 
+static inline bool leat_waits_(leat_waiter_ *w)
+{
+    uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X3] */
+    return (s & ~LEAT_ASLEEP_) == LEAT_WAITING_;
+}
+
 /* Moves a waiter out of WAITING, for good. Whoever succeeds, decides how its wait ends. */
 static inline bool leat_decide_(leat_waiter_ *w, uint32_t state)
 {
-    uint32_t waiting = LEAT_WAITING_;
-    return atomic_compare_exchange_strong_explicit(&w->state_.word_, &waiting, state,
-                                                   memory_order_relaxed, /* [X3] */
-                                                   memory_order_relaxed);
+    uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X3] */
+    while ((s & ~LEAT_ASLEEP_) == LEAT_WAITING_)
+        if (atomic_compare_exchange_weak_explicit(&w->state_.word_, &s, state | (s & LEAT_ASLEEP_),
+                                                  memory_order_relaxed, /* [X3] */
+                                                  memory_order_relaxed))
+            return true;
+    return false;
 }
 
 /* Claims a waiter: true if its wait now ends with `err`, by the caller's fire. It is unlinked. */
@@ -580,10 +592,12 @@ LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline, unsigned round)
 {
     for (;;) {
         uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_acquire); /* [S2] <- [S1] */
-        if (s == LEAT_FIRED_) return 0;
+        if ((s & ~LEAT_ASLEEP_) == LEAT_FIRED_) return 0;
         if (leat_spin_(&round)) continue;
-        if (leat_os_wait_(&w->state_, s, s == LEAT_WAITING_ ? deadline : LEAT_FOREVER) &&
-            leat_decide_(w, LEAT_GONE_))
+        if (!(s & LEAT_ASLEEP_))
+            atomic_fetch_or_explicit(&w->state_.word_, LEAT_ASLEEP_, memory_order_relaxed); /* [X3] */
+        else if (leat_os_wait_(&w->state_, s, leat_waits_(w) ? deadline : LEAT_FOREVER) &&
+                 leat_decide_(w, LEAT_GONE_))
             return -ETIMEDOUT;
     }
 }
@@ -1005,8 +1019,7 @@ static inline _Atomic uint64_t *leat_peers_word_of_(leat_case *c)
 static inline bool leat_peer_waits_(leat_case *c)
 {
     for (leat_link_ *l = leat_peers_of_(c)->first_; l; l = l->next_)
-        if (atomic_load_explicit(&l->waiter_->state_.word_, memory_order_relaxed) == LEAT_WAITING_) /* [X5] */
-            return true;
+        if (leat_waits_(l->waiter_)) return true;
     return false;
 }
 
@@ -1351,29 +1364,49 @@ LEAT_HOT_ int leat_try_recv_(leat_chan *ch, void *msg, size_t size, size_t align
     return leat_try_one_(ch, LEAT_RECEIVES_, msg, size, align);
 }
 
-/* Claims the longest free prefix of n slots with one CAS: how many. */
+/* A walk over the slots from a position on: kept in steps, as a batch is long. */
+typedef struct leat_walk_ {
+    unsigned char *slot_;
+    uint64_t to_wrap_; /* slots up to the end of the ring */
+    uint64_t lap_;     /* the lap of this slot */
+} leat_walk_;
+
+LEAT_HOT_ leat_walk_ leat_walk_from_(const leat_chan *ch, uint64_t word, size_t size, size_t align)
+{
+    return (leat_walk_){ leat_slot_(ch, word, size, align), ch->cap_ - leat_index_(ch, word), leat_free_stamp_(ch, word) };
+}
+
+LEAT_HOT_ void leat_step_(const leat_chan *ch, leat_walk_ *w, size_t size, size_t align)
+{
+    w->slot_ += leat_stride_(size, align);
+    if (LEAT_RARELY_(!--w->to_wrap_)) *w = (leat_walk_){ ch->slots_, ch->cap_, w->lap_ + ch->lap_ };
+}
+
+/* Claims the longest free prefix of n slots with one CAS, and fills them: how many. */
 LEAT_HOT_ size_t leat_put_some_(leat_chan *ch, const unsigned char *msgs, size_t n, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch->slots_)) return 0;
     if (n > ch->cap_) n = (size_t)ch->cap_;
-    uint64_t t = atomic_load_explicit(&ch->tail_, memory_order_relaxed), at; /* [X1] */
+    uint64_t t = atomic_load_explicit(&ch->tail_, memory_order_relaxed); /* [X1] */
+    leat_walk_ w;
     size_t k;
     do {
-        for (k = 0, at = t; k < n; k++, at = leat_advance_(ch, at, 1))
-            if (atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, at, size, align)),
-                                     memory_order_acquire) != leat_free_stamp_(ch, at)) /* [F2] <- [F1] */
+        w = leat_walk_from_(ch, t, size, align);
+        for (k = 0; k < n; k++, leat_step_(ch, &w, size, align))
+            if (atomic_load_explicit(leat_stamp_of_(w.slot_), memory_order_acquire) != w.lap_) /* [F2] <- [F1] */
                 break;
         if (!k) return 0;
-    } while (!atomic_compare_exchange_weak_explicit(&ch->tail_, &t, at, memory_order_release, /* [C1] -> [C2] */
+    } while (!atomic_compare_exchange_weak_explicit(&ch->tail_, &t, leat_advance_(ch, t, k),
+                                                    memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
-    leat_link_ *l = t & LEAT_WAITERS_ ? leat_summon_(ch, &ch->tail_, &ch->receivers_) : NULL;
-    at = t;
+    leat_link_ *l = LEAT_RARELY_(t & LEAT_WAITERS_) ? leat_summon_(ch, &ch->tail_, &ch->receivers_) : NULL;
+    w = leat_walk_from_(ch, t, size, align);
     for (size_t i = 0; i < k; i++) {
-        unsigned char *slot = leat_slot_(ch, at, size, align);
-        uint64_t full = leat_free_stamp_(ch, at) | LEAT_FULL_;
-        at = leat_advance_(ch, at, 1);
-        memcpy(slot + leat_msg_at_(align), msgs + i * size, size);
-        atomic_store_explicit(leat_stamp_of_(slot), full, memory_order_release); /* [P1] -> [P2] */
+        leat_stamp_ *stamp = leat_stamp_of_(w.slot_);
+        uint64_t full = w.lap_ | LEAT_FULL_;
+        memcpy(w.slot_ + leat_msg_at_(align), msgs + i * size, size);
+        leat_step_(ch, &w, size, align);
+        atomic_store_explicit(stamp, full, memory_order_release); /* [P1] -> [P2] */
     }
     if (l) leat_fire_(l);
     return k;
@@ -1383,24 +1416,27 @@ LEAT_HOT_ size_t leat_take_some_(leat_chan *ch, unsigned char *msgs, size_t n, s
 {
     if (LEAT_RARELY_(!ch->slots_)) return 0;
     if (n > ch->cap_) n = (size_t)ch->cap_;
-    uint64_t h = atomic_load_explicit(&ch->head_, memory_order_relaxed), at; /* [X1] */
+    uint64_t h = atomic_load_explicit(&ch->head_, memory_order_relaxed), lap = ch->lap_; /* [X1] */
+    leat_walk_ w;
     size_t k;
     do {
-        for (k = 0, at = h; k < n; k++, at = leat_advance_(ch, at, 1))
-            if (atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, at, size, align)),
-                                     memory_order_acquire) != leat_full_stamp_(ch, at)) /* [P2] <- [P1] */
+        w = leat_walk_from_(ch, h, size, align);
+        for (k = 0; k < n; k++, leat_step_(ch, &w, size, align))
+            if (atomic_load_explicit(leat_stamp_of_(w.slot_), memory_order_acquire) != /* [P2] <- [P1] */
+                (w.lap_ | LEAT_FULL_))
                 break;
         if (!k) return 0;
-    } while (!atomic_compare_exchange_weak_explicit(&ch->head_, &h, at, memory_order_release, /* [C1] -> [C2] */
+    } while (!atomic_compare_exchange_weak_explicit(&ch->head_, &h, leat_advance_(ch, h, k),
+                                                    memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
-    leat_link_ *l = h & LEAT_WAITERS_ ? leat_summon_(ch, &ch->head_, &ch->senders_) : NULL;
-    at = h;
+    leat_link_ *l = LEAT_RARELY_(h & LEAT_WAITERS_) ? leat_summon_(ch, &ch->head_, &ch->senders_) : NULL;
+    w = leat_walk_from_(ch, h, size, align);
     for (size_t i = 0; i < k; i++) {
-        unsigned char *slot = leat_slot_(ch, at, size, align);
-        uint64_t free = leat_lap_of_(ch, at) + ch->lap_;
-        at = leat_advance_(ch, at, 1);
-        memcpy(msgs + i * size, slot + leat_msg_at_(align), size);
-        atomic_store_explicit(leat_stamp_of_(slot), free, memory_order_release); /* [F1] -> [F2] */
+        leat_stamp_ *stamp = leat_stamp_of_(w.slot_);
+        uint64_t free = w.lap_ + lap;
+        memcpy(msgs + i * size, w.slot_ + leat_msg_at_(align), size);
+        leat_step_(ch, &w, size, align);
+        atomic_store_explicit(stamp, free, memory_order_release); /* [F1] -> [F2] */
     }
     if (l) leat_fire_(l);
     return k;
