@@ -1070,14 +1070,16 @@ LEAT_COLD_ bool leat_meet_(leat_case *c)
     return true;
 }
 
+static inline bool leat_easy_(leat_case *c)
+{
+    return leat_sends_(c) ? leat_put_(c->chan_, c->link_.msg_, c->size_, c->align_)
+                          : leat_take_(c->chan_, c->link_.msg_, c->size_, c->align_);
+}
+
 /* Tries one case: 0 done, or what leat_look_ says. */
 LEAT_COLD_ int leat_try_case_(leat_case *c)
 {
-    leat_chan *ch = c->chan_;
-    if (!ch->slots_ ? leat_meet_(c)
-        : leat_sends_(c) ? leat_put_(ch, c->link_.msg_, c->size_, c->align_)
-                         : leat_take_(ch, c->link_.msg_, c->size_, c->align_))
-        return 0;
+    if (c->chan_->slots_ ? leat_easy_(c) : leat_meet_(c)) return 0;
     int seen = leat_look_(c);
     return seen ? seen : LEAT_BUSY_;
 }
@@ -1213,6 +1215,31 @@ LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
     if (next) leat_fire_(next);
 }
 
+/* Waits, for so many pauses at most, until the slot that a case needs next has changed. It looks at
+ * nothing else: to read the other side's index would take it away from who is about to move it. */
+LEAT_COLD_ bool leat_watch_(leat_case *c, unsigned pauses)
+{
+    leat_chan *ch = c->chan_;
+    uint64_t at = atomic_load_explicit(leat_sends_(c) ? &ch->tail_ : &ch->head_, memory_order_relaxed); /* [X1] */
+    leat_stamp_ *stamp = leat_stamp_of_(leat_slot_(ch, at, c->size_, c->align_));
+    uint64_t seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
+    if (seen == (leat_sends_(c) ? leat_free_stamp_(ch, at) : leat_full_stamp_(ch, at))) return true;
+    while (pauses--) {
+        leat_os_pause_();
+        if (atomic_load_explicit(stamp, memory_order_relaxed) != seen) return true; /* [X5] */
+    }
+    return false;
+}
+
+/* leat_spin_ for a single buffered case. */
+static inline bool leat_spin_on_(leat_case *c, unsigned *round)
+{
+    if (*round >= LEAT_PAUSES_) return leat_spin_(round);
+    if (!leat_spin_pays_()) return false;
+    leat_watch_(c, 1u << (*round)++);
+    return true;
+}
+
 /* Waits until one of the cases could be done (its index), or a context is done. */
 LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
@@ -1229,7 +1256,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
             leat_backoff_(&busy);
             continue;
         }
-        if (buffered && leat_spin_(&round)) continue;
+        if (buffered && (n == 1 && first ? leat_spin_on_(first, &round) : leat_spin_(&round))) continue;
         leat_waiter_ w;
         leat_waiter_init_(&w);
         if (leat_arm_(first, &w, fired)) {
@@ -1280,6 +1307,7 @@ static inline leat_case leat_case_(leat_chan *ch, int does, const void *msg, siz
 LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int does, const void *msg, size_t size, size_t align)
 {
     leat_case c = leat_case_(ch, does, msg, size, align);
+    if (ch->slots_ && leat_spin_pays_() && leat_watch_(&c, 32) && leat_easy_(&c)) return 0;
     int r = leat_select_(ctx, NULL, &c, 1);
     return r < 0 ? r : c.err;
 }
