@@ -146,7 +146,7 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
 LEAT_HOT_ int leat_sem_give_(leat_sem *s, int64_t n)
 {
     int64_t full = (atomic_load_explicit(&s->most_, memory_order_relaxed) - n) * LEAT_PERMIT_; /* [X6] */
-    int64_t word = full < 0 ? 0 : full;
+    int64_t word = full;
     while (!(word & LEAT_SEM_BITS_)) {
         if (LEAT_RARELY_(word > full)) return -EOVERFLOW;
         if (atomic_compare_exchange_weak_explicit(&s->word_, &word, word + n * LEAT_PERMIT_,
