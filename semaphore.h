@@ -351,7 +351,7 @@ static inline int leat_wg_add(leat_wg *w, int64_t n)
         if (LEAT_RARELY_(!count && word & 1)) { /* claim who waits first: the CAS is our last touch */
             leat_lock_take_(&w->lock_);
             chain = leat_claim_all_(&w->waiters_, 0, chain);
-            word = atomic_fetch_and_explicit(&w->word_, ~INT64_C(1), memory_order_relaxed) & ~INT64_C(1); /* [X2] */
+            word = atomic_fetch_and_explicit(&w->word_, ~INT64_C(1), memory_order_relaxed) & ~INT64_C(1); /* [X6] */
             leat_lock_drop_(&w->lock_);
         } else if (atomic_compare_exchange_weak_explicit(&w->word_, &word, word + n * 2,
                                                          memory_order_release, /* [W1] -> [W2] */
