@@ -853,7 +853,7 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
     st->completed = sum.completed_;
     st->failed = sum.failed_;
     st->queue_high = sum.high_ < st->queue_cap ? sum.high_ : st->queue_cap;
-    st->busy = sum.taken_ - st->completed - st->failed;
+    st->busy = sum.taken_ > st->completed + st->failed ? sum.taken_ - st->completed - st->failed : 0;
     st->submitted = sum.taken_ + st->queued + st->dropped;
     return 0;
 }

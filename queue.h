@@ -802,6 +802,7 @@ typedef struct leat_chan {
     char pad2_[LEAT_LINE_];
     leat_lock_ lock_; /* guards the lists */
     leat_list_ receivers_, senders_;
+    _Atomic uint32_t shy_[2]; /* yields not to spend before sleeping: as receiver, as sender */
 } leat_chan;
 
 typedef _Atomic uint64_t leat_stamp_;
@@ -1231,13 +1232,24 @@ LEAT_COLD_ bool leat_watch_(leat_case *c, unsigned pauses)
     return false;
 }
 
-/* leat_spin_ for a single buffered case. */
-static inline bool leat_spin_on_(leat_case *c, unsigned *round)
+/* Spinning for a single buffered case learns: who had to sleep all the same makes those after it give up
+ * four yields sooner, who sees its slot change while yielding lets them try one longer. */
+LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round)
 {
-    if (*round >= LEAT_PAUSES_) return leat_spin_(round);
     if (!leat_spin_pays_()) return false;
-    leat_watch_(c, 1u << (*round)++);
-    return true;
+    if (*round < LEAT_PAUSES_) {
+        leat_watch_(c, 1u << (*round)++);
+        return true;
+    }
+    _Atomic uint32_t *shy = &c->chan_->shy_[leat_sends_(c)];
+    uint32_t n = atomic_load_explicit(shy, memory_order_relaxed); /* [X5] */
+    if (*round + n < LEAT_PAUSES_ + LEAT_YIELDS_) {
+        leat_backoff_(round);
+        if (n && leat_watch_(c, 0)) atomic_store_explicit(shy, n - 1, memory_order_relaxed); /* [X5] */
+        return true;
+    }
+    if (n < LEAT_YIELDS_) atomic_store_explicit(shy, n + 4, memory_order_relaxed); /* [X5] */
+    return false;
 }
 
 /* Waits until one of the cases could be done (its index), or a context is done. */
@@ -1247,6 +1259,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
     if (!first && !ctx && !also) return -EDEADLK;
     bool buffered = true; /* a rendezvous needs one side linked, so it spins after that, not before */
     for (leat_case *c = first; c; c = c->order_) buffered &= c->chan_->slots_ != NULL;
+    leat_case *only = buffered && n == 1 ? first : NULL;
     int r;
     int64_t now = 0;
     for (unsigned round = 0, busy = 0;;) {
@@ -1256,7 +1269,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
             leat_backoff_(&busy);
             continue;
         }
-        if (buffered && (n == 1 && first ? leat_spin_on_(first, &round) : leat_spin_(&round))) continue;
+        if (only ? leat_spin_on_(only, &round) : buffered && leat_spin_(&round)) continue;
         leat_waiter_ w;
         leat_waiter_init_(&w);
         if (leat_arm_(first, &w, fired)) {
