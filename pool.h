@@ -306,11 +306,9 @@ LEAT_COLD_ int leat_group_more_(leat_group *g, int64_t n)
     return err;
 }
 
-typedef int leat_idle_(leat_ctx *ctx, leat_sem *s, int64_t n); /* leat_acquire_ctx, or without waiting */
-
-/* Waits at the limit for a thread, in the way of `idle`. A task that waits here blocks its own thread;
- * if all of them do, none will ever be idle. */
-LEAT_COLD_ int leat_group_queue_(leat_group *g, leat_idle_ *idle)
+/* Waits at the limit for a thread. A task that waits here blocks its own thread; if all of them do, none
+ * will ever be idle. */
+LEAT_COLD_ int leat_group_queue_(leat_group *g)
 {
     int threads = 0;
     bool all_stuck = true;
@@ -324,7 +322,7 @@ LEAT_COLD_ int leat_group_queue_(leat_group *g, leat_idle_ *idle)
     if (me && !all_stuck) me->stuck_ = true;
     leat_lock_drop_(&g->crew_.lock_);
     if (all_stuck) return -EDEADLK;
-    int err = idle(&g->ctx_, &g->idle_, 1);
+    int err = leat_acquire_ctx(&g->ctx_, &g->idle_, 1);
     if (me) {
         leat_lock_take_(&g->crew_.lock_);
         me->stuck_ = false; /* before the task is handed over, so nobody is taken for stuck who is not */
@@ -333,10 +331,12 @@ LEAT_COLD_ int leat_group_queue_(leat_group *g, leat_idle_ *idle)
     return err;
 }
 
-/* Gets a thread for an accepted task. */
-LEAT_COLD_ int leat_group_start_(leat_group *g, leat_job_ job, leat_idle_ *idle)
+/* Gets a thread for an accepted task; at the limit, waits for one by leat_group_queue_, or does not. */
+LEAT_COLD_ int leat_group_start_(leat_group *g, leat_job_ job, int at_limit(leat_group *))
 {
-    int err = g->shared_ ? idle(&g->ctx_, g->shared_, 1) : 0;
+    int err = !g->shared_                     ? 0
+              : at_limit == leat_group_queue_ ? leat_acquire_ctx(&g->ctx_, g->shared_, 1)
+                                              : leat_try_acquire(g->shared_, 1);
     if (err) return err;
     if (leat_try_acquire(&g->idle_, 1)) {
         leat_lock_take_(&g->crew_.lock_);
@@ -349,7 +349,7 @@ LEAT_COLD_ int leat_group_start_(leat_group *g, leat_job_ job, leat_idle_ *idle)
             g->making_--;
             leat_lock_drop_(&g->crew_.lock_);
         } else {
-            err = leat_group_queue_(g, idle);
+            err = at_limit(g);
         }
     }
     if (!err && (err = leat_send(&g->tasks_, &job)) == 0) return 0;
@@ -357,15 +357,10 @@ LEAT_COLD_ int leat_group_start_(leat_group *g, leat_job_ job, leat_idle_ *idle)
     return err;
 }
 
-static inline int leat_try_idle_(leat_ctx *ctx, leat_sem *s, int64_t n)
+static inline int leat_group_again_(leat_group *g)
 {
-    (void)ctx;
-    return leat_try_acquire(s, n);
-}
-
-static inline int leat_wait_idle_(leat_ctx *ctx, leat_sem *s, int64_t n)
-{
-    return leat_acquire_ctx(ctx, s, n);
+    (void)g;
+    return -EAGAIN;
 }
 
 /* Runs fn(ctx, arg) on a thread of its own; at the limit waits until another task has returned.
@@ -377,7 +372,7 @@ static inline int leat_go(leat_group *g, leat_task *fn, void *arg)
     if (!g || !fn) return -EINVAL;
     int err = leat_group_more_(g, 1);
     if (err) return err;
-    err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_wait_idle_);
+    err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_group_queue_);
     if (err) leat_group_less_(g, 1);
     return err;
 }
@@ -388,9 +383,9 @@ static inline int leat_try_go(leat_group *g, leat_task *fn, void *arg)
     if (!g || !fn) return -EINVAL;
     int err = leat_group_more_(g, 1);
     if (err) return err;
-    err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_try_idle_);
+    err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_group_again_);
     if (err) leat_group_less_(g, 1);
-    return err == -EDEADLK ? -EAGAIN : err;
+    return err;
 }
 
 /* n tasks fn(ctx, arg) with the same argument: the workers of a pool. 0: all n will run. Else the error
@@ -400,7 +395,7 @@ static inline int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
     if (!g || !fn || n < 0) return -EINVAL;
     int err = leat_group_more_(g, n), i;
     if (err) return err;
-    for (i = 0; i < n && !err; i++) err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_wait_idle_);
+    for (i = 0; i < n && !err; i++) err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_group_queue_);
     if (err) leat_group_less_(g, n - i + 1);
     return err;
 }
@@ -592,8 +587,15 @@ static inline void leat_pool_died_(leat_hand_ *h)
         if (leat_send(h->ready_, &err)) LEAT_ASSERT(!"unbuffered, never closed");
     } else {
         leat_count_up_(&h->failed_);
+        leat_lock_take_(&p->crew_.lock_);
+        bool replace = !h->retired_;
+        h->retired_ = true; /* it counts as a worker no longer */
+        leat_lock_drop_(&p->crew_.lock_);
         if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
-        if (!leat_ctx_err(&h->ctx_) && leat_pool_hire_(p)) {
+        if (replace && leat_pool_hire_(p)) {
+            leat_lock_take_(&p->crew_.lock_);
+            h->retired_ = false;
+            leat_lock_drop_(&p->crew_.lock_);
             if (!p->opts_.worker_init || !(err = p->opts_.worker_init(p->opts_.user, h->id_))) {
                 leat_pool_work_(h);
                 if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
@@ -817,11 +819,14 @@ LEAT_COLD_ int leat_pool_resize(leat_pool *p, int n)
     if (err) return err;
     if ((err = leat_acquire_ctx(&p->ctx_, &p->resizing_, 1)) == 0) {
         leat_lock_take_(&p->crew_.lock_);
-        for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_)
-            if (!h->gone_ && !h->retired_ && ++have > n) {
-                h->retired_ = true;
-                leat_cancel(&h->ctx_, -ECANCELED);
-            }
+        for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) have += !h->gone_ && !h->retired_;
+        for (int any = 0; any < 2; any++) /* first those whose job waits for room: the others make it */
+            for (leat_hand_ *h = p->crew_.hands_; h && have > n; h = h->next_)
+                if (!h->gone_ && !h->retired_ && (any || h->waits_)) {
+                    h->retired_ = true;
+                    have--;
+                    leat_cancel(&h->ctx_, -ECANCELED);
+                }
         leat_lock_drop_(&p->crew_.lock_);
         while (have < n && !err) {
             err = leat_pool_hire_(p);

@@ -109,6 +109,7 @@
 #include <time.h>
 #include <unistd.h>
 #if defined __linux__
+#include <fcntl.h>
 #include <sys/syscall.h>
 #endif
 #if !defined __linux__ || defined LEAT_NO_FUTEX
@@ -271,8 +272,15 @@ static inline void leat_os_done_(leat_os_event_ *e)
 #if defined __linux__
 
 typedef uint64_t leat_os_mask_t_;
-/* all but ILL 4, TRAP 5, ABRT 6, BUS 7, FPE 8, SEGV 11, SYS 31, and 32 to 34, which the C library uses */
-#define LEAT_OS_MASK_ALL_ (~UINT64_C(0x3C00004F8))
+#define LEAT_OS_MASK_ALL_ leat_os_mask_all_()
+
+/* All but ILL 4, TRAP 5, ABRT 6, BUS 7, FPE 8, SEGV 11, SYS 31, and those from 32 that are the C library's. */
+static inline uint64_t leat_os_mask_all_(void)
+{
+    extern int __libc_current_sigrtmin(void);
+    uint64_t below_rtmin = (UINT64_C(1) << (__libc_current_sigrtmin() - 1)) - 1;
+    return ~(UINT64_C(0x400004F8) | (below_rtmin & ~UINT64_C(0x7FFFFFFF)));
+}
 
 static inline void leat_os_mask_(leat_os_mask_t_ *mask)
 {
@@ -319,34 +327,51 @@ static inline void leat_os_name_(const char *name)
 
 #if defined __linux__
 
-/* The CPU quota of one cgroup file in hundredths of a CPU, or 0 if it sets none.
- * v2: "quota period" or "max period" in one file; v1: two files. */
+/* Reads a small file into buf, and ends it; without malloc, as it happens on somebody's first wait. */
+LEAT_COLD_ bool leat_os_read_(const char *name, char *buf, size_t size)
+{
+    size_t n = 0;
+#ifdef O_CLOEXEC
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+#else
+    int fd = open(name, O_RDONLY); /* -std=c11 */
+#endif
+    if (fd < 0) return false;
+    for (ssize_t k; n < size - 1 && (k = read(fd, buf + n, size - 1 - n)) > 0;) n += (size_t)k;
+    close(fd);
+    buf[n] = 0;
+    return true;
+}
+
+/* The CPU quota of one cgroup in hundredths of a CPU; 0: none. v2 has "quota period" or "max period" in
+ * one file, v1 two files. */
 LEAT_COLD_ long leat_os_quota_of_(const char *quota_file, const char *period_file)
 {
     long quota = -1, period = 100000;
-    FILE *f = fopen(quota_file, "re");
-    if (!f) return 0;
-    int fields = fscanf(f, "%ld %ld", &quota, &period);
-    fclose(f);
-    if (fields == 1 && period_file && (f = fopen(period_file, "re")) != NULL) {
-        if (fscanf(f, "%ld", &period) != 1) period = 0;
-        fclose(f);
-    }
-    return fields < 1 || quota <= 0 || period <= 0 ? 0 : quota * 100 / period;
+    char text[64];
+    if (!leat_os_read_(quota_file, text, sizeof text)) return 0;
+    if (sscanf(text, "%ld %ld", &quota, &period) == 1 && period_file && leat_os_read_(period_file, text, sizeof text))
+        period = atol(text);
+    if (quota <= 0 || period <= 0) return 0;
+    return quota < period / 100 ? 1 : quota / (period / 100 ? period / 100 : 1);
 }
 
-/* The least CPU quota, in hundredths of a CPU, of this process's cgroup and of those around it;
- * 0 if there is none. `proc` is /proc/self/cgroup, `sys` is /sys/fs/cgroup (tests pass their own). */
+/* The least CPU quota, in hundredths of a CPU, of this process's cgroup and of those around it; 0: none.
+ * `proc` is /proc/self/cgroup, `sys` is /sys/fs/cgroup (tests pass their own). */
 LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
 {
-    char line[512], file[2][1100], group[512], kind[64];
+    char text[4096], file[2][800], group[512], kind[66];
     long least = 0;
-    FILE *f = fopen(proc, "re");
-    if (!f) return 0;
-    while (fgets(line, sizeof line, f)) {
-        int v2 = sscanf(line, "0::%511[^\n]", group) == 1;
-        int v1 = !v2 && sscanf(line, "%*d:%63[^:]:%511[^\n]", kind, group) == 2;
-        if (v1) v1 = strcmp(kind, "cpu") == 0 || strncmp(kind, "cpu,", 4) == 0 || strstr(kind, ",cpu,");
+    if (!leat_os_read_(proc, text, sizeof text)) return 0;
+    for (char *line = text, *next; line; line = next) {
+        if ((next = strchr(line, '\n')) != NULL) *next++ = 0;
+        bool v2 = sscanf(line, "0::%511[^\n]", group) == 1;
+        bool v1 = !v2 && sscanf(line, "%*d:%63[^:]:%511[^\n]", kind + 1, group) == 2;
+        if (v1) {
+            kind[0] = ',';
+            strcat(kind, ",");
+            v1 = strstr(kind, ",cpu,") != NULL;
+        }
         if (!v1 && !v2) continue;
         for (;;) { /* this group, then each that encloses it, then the root */
             size_t n = strlen(group);
@@ -361,7 +386,6 @@ LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
             *slash = 0;
         }
     }
-    fclose(f);
     return least;
 }
 
@@ -377,10 +401,10 @@ LEAT_COLD_ int leat_os_cpus_(void)
     syscall(SYS_sched_getaffinity, 0L, sizeof thread, thread);
     for (long i = 0; i < n / (long)sizeof *process; i++)
         for (unsigned long set = process[i] | thread[i]; set; set &= set - 1) cpus++;
-    long quota = leat_os_quota_("/proc/self/cgroup", "/sys/fs/cgroup") / 100;
+    long quota = leat_os_quota_("/proc/self/cgroup", "/sys/fs/cgroup");
     errno = saved;
-    if (cpus < 1) cpus = 1;
-    return quota > 0 && quota < cpus ? (int)quota : cpus;
+    if (quota && quota / 100 < cpus) cpus = (int)(quota / 100);
+    return cpus < 1 ? 1 : cpus;
 }
 
 #else
@@ -1165,16 +1189,14 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c)
 /* Links the waiter on every case's list, or on none if one of them need not sleep (I7). */
 LEAT_COLD_ bool leat_arm_(leat_case *first, leat_waiter_ *w, leat_case *to_front)
 {
-    leat_case *c;
+    leat_case *c = first;
     leat_lock_all_(first);
-    for (c = first; c && leat_may_sleep_(c); c = c->order_) {
+    while (c && leat_may_sleep_(c)) c = c->order_;
+    bool armed = !c; /* all looked at before the first is linked: two of them may be each other's peers */
+    for (c = armed ? first : NULL; c; c = c->order_) {
         c->link_.waiter_ = w;
-        if (c == to_front) leat_link_front_(leat_list_of_(c), &c->link_);
-        else leat_link_back_(leat_list_of_(c), &c->link_);
+        (c == to_front ? leat_link_front_ : leat_link_back_)(leat_list_of_(c), &c->link_);
     }
-    bool armed = !c;
-    for (leat_case *undo = armed ? NULL : first; undo && undo != c; undo = undo->order_)
-        leat_unlink_(leat_list_of_(undo), &undo->link_);
     leat_unlock_all_(first);
     return armed;
 }
@@ -1336,11 +1358,10 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
 {
     uint64_t lap = LEAT_POS_;
     size_t stride = leat_stride_(size, align);
-    if (!ch || size > INT32_MAX || cap > SIZE_MAX / 4) return -EINVAL;
+    if (!ch || size > INT32_MAX || cap > PTRDIFF_MAX / stride) return -EINVAL;
     *ch = (leat_chan){ .slots_ = NULL };
     if (!cap) return 0;
     while (lap / LEAT_POS_ < cap) lap *= 2;
-    if (cap > PTRDIFF_MAX / stride) return -ENOMEM;
     if (align <= _Alignof(max_align_t)) {
         ch->slots_ = calloc(cap, stride);
     } else if ((ch->slots_ = aligned_alloc(align, cap * stride)) != NULL) {

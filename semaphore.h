@@ -114,10 +114,14 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
         leat_link_ *l = s->line_.first_;
         int64_t need = ((leat_place_ *)(void *)l)->need_;
         bool enough = leat_permits_(word) + *extra >= need;
+        bool never = need > atomic_load_explicit(&s->most_, memory_order_relaxed); /* [X6] after a shrink */
         bool fair = word & LEAT_SEM_FAIR_;
-        if (!enough) {
+        if (!enough && !never) {
             if (leat_waits_(l->waiter_)) break;
             leat_unlink_(&s->line_, l); /* it is leaving: do not let it hold up the line */
+        } else if (never && leat_claim_link_(&s->line_, l, -EDEADLK)) {
+            l->next_ = *chain;
+            *chain = l;
         } else if (!leat_claim_link_(&s->line_, l, fair ? LEAT_MET_ : 0)) {
             leat_unlink_(&s->line_, l);
         } else {

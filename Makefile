@@ -1,0 +1,134 @@
+# leat - the headers need no build. This builds, runs and proves what stands around them.
+# SPDX-License-Identifier: MIT
+#
+#     make test CC=clang OPT=-O3 SAN=thread DEFS=-DLEAT_NO_FUTEX
+#
+# builds a variant in a folder of its own, build/<variant>/, and runs all tests there. V=1: says how.
+
+OPT = -O2
+SAN = none#         none, address (with undefined), thread
+DEFS =#             -DLEAT_NO_FUTEX, ...
+ONLY =#             words: only the tests with one of them in their name
+PREFIX = /usr/local
+DESTDIR =
+VERSION = 0.1.0
+
+space := $() $()
+VARIANT := $(subst $(space),,$(notdir $(CC))$(OPT)$(patsubst %,-%,$(filter-out none,$(SAN)))$(DEFS))
+BUILD := build/$(VARIANT)
+HEADERS := queue.h semaphore.h pool.h
+
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
+WERROR = -Werror
+demo bench: WERROR = # who tries it with a newer compiler should see it run
+SANFLAGS_address := -fsanitize=address,undefined -fno-sanitize-recover=all
+SANFLAGS_thread := -fsanitize=thread
+COMMON = -std=c11 $(WARN) -pthread -g -fno-omit-frame-pointer -iquote . $(OPT) $(SANFLAGS_$(SAN)) $(DEFS)
+# LEAT_LINT: semaphore.h is usually a system header, of which compilers do not warn.
+TEST_CFLAGS = $(COMMON) -DLEAT_LINT -iquote tests
+
+# ---- What can be built here -----------------------------------------------------------------------
+# An example names its library by its #include; `make deps` installs what is missing.
+
+has = $(shell printf '\#include <%s>\n' $(1) | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
+users = $(shell grep -l '^ *\#include <$(1)>' examples/*.c examples/seeds/*.c 2>/dev/null)
+SQLITE := $(call users,sqlite3.h)
+CURL := $(call users,curl/curl.h)
+LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL))
+
+PROGRAMS := $(filter-out $(LEFT_OUT),$(wildcard examples/*.c examples/seeds/*.c))
+TESTS_C := $(wildcard tests/t-*.c)
+TESTS_SH := $(wildcard tests/t-*.sh)
+chosen = $(if $(strip $(ONLY)),$(foreach word,$(ONLY),$(foreach t,$(1),$(if $(findstring $(word),$(t)),$(t)))),$(1))
+TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(call chosen,$(TESTS_C)))
+
+# ---- Targets --------------------------------------------------------------------------------------
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+demo: $(BUILD)/examples/pwc ## count a real tree with the example pwc, and compare with wc
+	sh examples/demo.sh $<
+
+deps: ## install what the tests and examples need beside a C compiler and make (Debian, Ubuntu)
+	@sh tools/deps.sh
+
+# The work is done by a second make, which sees what `deps` has installed.
+test: $(filter deps,$(MAKECMDGOALS)) ## build everything and run all tests; ONLY="word ..." for some
+	@$(MAKE) --no-print-directory $(JOBS) built
+	@$(RUN) $(TEST_PROGRAMS) $(call chosen,$(TESTS_SH))
+
+test-c: $(filter deps,$(MAKECMDGOALS)) ## only the test programs: quick, what check-all repeats
+	@$(MAKE) --no-print-directory $(JOBS) $(TEST_PROGRAMS)
+	@$(RUN) $(TEST_PROGRAMS)
+
+check-all: ## test-c with gcc and clang, -O0 to -O3, under sanitizers, without futex
+	@sh tools/check-all.sh
+
+asan: ; @$(MAKE) --no-print-directory test-c SAN=address OPT=-O1 ## test-c under ASan and UBSan
+tsan: ; @$(MAKE) --no-print-directory test-c SAN=thread ## test-c under TSan
+nofutex: ; @$(MAKE) --no-print-directory test-c DEFS=-DLEAT_NO_FUTEX ## test-c with the portable fallback
+
+bench: build/bench/bench ## measure leat beside a mutex queue and pool
+	./$<
+
+single: build/leat.h ## write build/leat.h: all three headers in one
+
+pairs: ## does every memory order have its partner?
+	@sh tools/pairs.sh $(HEADERS)
+
+install: ## headers to PREFIX/include/leat, and leat.pc; DESTDIR= for packagers
+	install -d "$(DESTDIR)$(PREFIX)/include/leat" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
+	install -m 644 $(HEADERS) "$(DESTDIR)$(PREFIX)/include/leat"
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' tools/leat.pc.in \
+	    > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/leat.pc"
+
+uninstall: ## what install wrote
+	cd "$(DESTDIR)$(PREFIX)/include/leat" && rm -f $(HEADERS)
+	rmdir "$(DESTDIR)$(PREFIX)/include/leat"
+	rm -f "$(DESTDIR)$(PREFIX)/lib/pkgconfig/leat.pc"
+
+format: ## lay out the C files as .clang-format says
+	clang-format -i $(HEADERS) $(C_FILES)
+
+lint: ## what clang-format, cppcheck and clang-tidy have to say; whatever is installed
+	@sh tools/lint.sh $(HEADERS) $(C_FILES)
+
+loc: ## lines of code
+	@wc -l $(HEADERS) && cat $(C_FILES) | wc -l | sed 's/$$/ in tests, examples and bench/'
+
+clean: ## remove build/
+	rm -rf build
+
+.PHONY: help demo deps test test-c check-all asan tsan nofutex bench single pairs install uninstall \
+        format lint loc clean built
+.DELETE_ON_ERROR:
+
+# ---- How ------------------------------------------------------------------------------------------
+
+C_FILES = $(wildcard tests/*.[ch] tests/samples/*.c examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch])
+Q = $(if $(V),,@echo '  $@' &&)
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
+RUN = CC="$(CC)" CXX="$(CXX)" BUILD="$(BUILD)" SAN="$(SAN)" sh tools/test.sh
+
+built: $(TEST_PROGRAMS) $(PROGRAMS:%.c=$(BUILD)/%)
+	@for p in $(sort $(LEFT_OUT)); do echo "left out: $$p (no library: make deps)"; done
+
+$(BUILD)/tap.o: tests/tap.c tests/tap.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CFLAGS) -c $< -o $@
+
+$(BUILD)/t-%: tests/t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h)
+	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@
+
+$(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/seeds/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) $< -o $@ $(if $(filter $<,$(SQLITE)),-lsqlite3) $(if $(filter $<,$(CURL)),-lcurl)
+
+build/bench/bench: $(wildcard bench/*.[ch]) $(HEADERS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 $(WARN) -pthread -O2 $(filter %.c,$^) -o $@
+
+build/leat.h: $(HEADERS) tools/single.sh
+	@mkdir -p $(@D)
+	sh tools/single.sh $(HEADERS) > $@

@@ -1,0 +1,212 @@
+/* checkurl - asks whether web servers are up: three workers, a time-out for each, a deadline for all.
+ *
+ *     URLs --queue--> 3 workers, each with its own curl handle        cc -O2 -pthread checkurl.c -lcurl
+ *
+ * It can be stopped in three ways. At the end, and after a signal, leat_pool_stop lets the workers do
+ * what is queued. When the deadline comes first it returns -ETIMEDOUT; then leat_pool_abort cancels the
+ * pool's context, and a request under way, which looks at it from a callback of curl's, gives up. And a
+ * second signal kills.
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "../pool.h"
+
+#include <curl/curl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { MOST = 256 };
+
+enum verdict { NOT_CHECKED, UP, UNKNOWN, DOWN, GIVEN_UP, VERDICTS };
+
+struct site {
+    char *url;
+    enum verdict verdict;
+};
+
+struct list {
+    struct site *sites;
+    size_t n;
+};
+
+static _Thread_local CURL *curl; /* a worker's, for all its requests: it keeps connections open */
+static double time_out = 10;     /* seconds */
+static bool verbose;
+
+static size_t discard(char *data, size_t size, size_t n, void *none)
+{
+    (void)data, (void)size, (void)n, (void)none;
+    return 0; /* no more: the status has come, and what follows does not matter */
+}
+
+static int give_up(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    (void)a, (void)b, (void)c, (void)d;
+    return leat_ctx_err(ctx) != 0; /* curl asks when something happens, and about once a second */
+}
+
+static int init(void *user, int id)
+{
+    (void)user, (void)id;
+    if (!(curl = curl_easy_init())) return -ENOMEM;
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); /* signals are not for threads */
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(time_out * 1000));
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 10L);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "checkurl");
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, discard);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, give_up);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+    return 0;
+}
+
+static void fini(void *user, int id)
+{
+    (void)user, (void)id;
+    curl_easy_cleanup(curl);
+}
+
+static int check(leat_ctx *ctx, void *arg)
+{
+    struct site *s = arg;
+    long code = 0;
+    curl_easy_setopt(curl, CURLOPT_URL, s->url);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, ctx);
+    CURLcode rc = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
+    if (rc == CURLE_WRITE_ERROR) rc = CURLE_OK; /* our own, in discard */
+    s->verdict = rc == CURLE_ABORTED_BY_CALLBACK ? GIVEN_UP : rc ? DOWN : code == 200 ? UP : UNKNOWN;
+    switch (s->verdict) {
+    case UP: printf("%s → UP\n", s->url); break;
+    case UNKNOWN: printf("%s → UNKNOWN (%ld)\n", s->url, code); break;
+    case GIVEN_UP: printf("%s → given up\n", s->url); break;
+    default: printf("%s → DOWN\n", s->url);
+    }
+    if (verbose && rc) fprintf(stderr, "checkurl: %s: %s\n", s->url, curl_easy_strerror(rc));
+    return 0;
+}
+
+static void add(struct list *l, const char *url)
+{
+    struct site *more = realloc(l->sites, (l->n + 1) * sizeof *more);
+    char *copy = strdup(url);
+    if (!more || !copy) fputs("checkurl: out of memory\n", stderr), exit(1);
+    l->sites = more;
+    l->sites[l->n++] = (struct site){ .url = copy };
+}
+
+/* Adds the URLs of a file, one on each line; or says why not. */
+static bool add_file(struct list *l, const char *path)
+{
+    char *line = NULL;
+    size_t room = 0;
+    FILE *in = strcmp(path, "-") ? fopen(path, "re") : stdin;
+    while (in && getline(&line, &room, in) > 0) {
+        char *url = line + strspn(line, " \t\r\n");
+        url[strcspn(url, " \t\r\n")] = 0;
+        if (*url && *url != '#') add(l, url);
+    }
+    bool good = in && !ferror(in);
+    if (!good) fprintf(stderr, "checkurl: %s: %s\n", path, strerror(errno));
+    if (in && in != stdin) fclose(in);
+    free(line);
+    return good;
+}
+
+/* Checks them all; or leaves the rest, when `stop` is done or the deadline (seconds; 0: none) comes. */
+static int check_all(struct list *l, int workers, leat_ctx *stop, double deadline)
+{
+    leat_pool pool;
+    int64_t until = deadline > 0 ? leat_after((int64_t)(deadline * 1e9)) : LEAT_FOREVER;
+    leat_ctx feeding = LEAT_CTX_UNTIL(stop, until), draining = LEAT_CTX_UNTIL(NULL, until);
+    bool progress = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
+    leat_pool_opts opts = { .workers = workers, .name = "check", .worker_init = init, .worker_fini = fini };
+    int err = leat_pool_start(&pool, NULL, &opts);
+    if (err) return err;
+    for (size_t i = 0; i < l->n && !err; i++) {
+        err = leat_submit_ctx(&feeding, &pool, check, &l->sites[i]); /* waits while the queue is full */
+        if (progress) fprintf(stderr, "\r%zu of %zu ", i, l->n);
+    }
+    if (progress) fputs("\r\033[K", stderr);
+    if (err == -ECANCELED)
+        fprintf(stderr, "checkurl: signal %d: no more URLs but those queued\n", leat_ctx_cause(stop));
+    int end = leat_pool_stop(&pool, &draining);
+    if (end == -ETIMEDOUT) {
+        fprintf(stderr, "checkurl: not done after %g s\n", deadline);
+        leat_pool_abort(&pool, NULL, NULL); /* what it drops is NOT_CHECKED already */
+    }
+    return err ? err : end;
+}
+
+static int usage(FILE *out)
+{
+    fputs("usage: checkurl [options] [URL ...]\n"
+          "Tells for each URL, as the answers come, whether it is UP (the answer is 200), DOWN (there is\n"
+          "none), or UNKNOWN (it is another). Redirections are followed.\n"
+          "  -f, --file FILE    check the URLs in the file too, one on each line (-: standard input);\n"
+          "                     empty lines and those that begin with # are passed over\n"
+          "  -w, --workers N    N requests at a time (default: 3)\n"
+          "  -t, --timeout S    no answer within S seconds is DOWN (default: 10)\n"
+          "  -d, --deadline S   after S seconds give up the requests under way, and leave out the others\n"
+          "  -v, --verbose      say why a server is DOWN\n"
+          "  -h, --help         this text\n"
+          "INT and TERM: only what is queued is still checked. A second one kills.\n"
+          "Ends with 0: all are up; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n", out);
+    return out == stdout ? 0 : 2;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "file", required_argument, NULL, 'f' }, { "workers", required_argument, NULL, 'w' },
+        { "timeout", required_argument, NULL, 't' }, { "deadline", required_argument, NULL, 'd' },
+        { "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+    };
+    static leat_ctx stop = LEAT_CTX(NULL);
+    static struct list list;
+    size_t n[VERDICTS] = { 0 };
+    double deadline = 0;
+    int workers = 3;
+    for (int o; (o = getopt_long(argc, argv, "f:w:t:d:vh", options, NULL)) != -1;) switch (o) {
+        case 'f':
+            if (add_file(&list, optarg)) break;
+            return 2;
+        case 'w': workers = atoi(optarg); break;
+        case 't': time_out = atof(optarg); break;
+        case 'd':
+            deadline = atof(optarg);
+            if (deadline > 0) break;
+            return usage(stderr);
+        case 'v': verbose = true; break;
+        case 'h': return usage(stdout);
+        default: return usage(stderr);
+    }
+    while (optind < argc) add(&list, argv[optind++]);
+    if (!list.n || workers < 1 || workers > MOST || !(time_out >= 0.001 && time_out < 1e6) || deadline > 1e9)
+        return usage(stderr);
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (curl_global_init(CURL_GLOBAL_DEFAULT)) return fputs("checkurl: curl does not start\n", stderr), 1;
+    int err = leat_cancel_on_signals(&stop, SIGINT, SIGTERM, 0);
+    if (!err) err = check_all(&list, workers, &stop, deadline);
+    curl_global_cleanup();
+
+    for (struct site *s = list.sites; s < list.sites + list.n; free(s++->url)) {
+        if (s->verdict == NOT_CHECKED) printf("%s → not checked\n", s->url);
+        n[s->verdict]++;
+    }
+    free(list.sites);
+    fprintf(stderr, "checkurl: %zu up, %zu down, %zu unknown, %zu given up, %zu not checked\n", n[UP], n[DOWN],
+            n[UNKNOWN], n[GIVEN_UP], n[NOT_CHECKED]);
+    if (err == -ECANCELED) return 128 + leat_ctx_cause(&stop);
+    if (err && err != -ETIMEDOUT) fprintf(stderr, "checkurl: %s\n", strerror(-err));
+    return err || n[UP] < list.n;
+}

@@ -1,0 +1,257 @@
+/* t-group-threads.c - a group makes few threads, says so when it can make none, and survives a task that
+ * ends its thread.
+ * SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <stdatomic.h>
+
+static _Atomic int made, fail_at, fail_always; /* threads asked for; the one that fails, 1 the first */
+
+static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+    int n = atomic_fetch_add(&made, 1) + 1;
+    if (n == fail_at || (fail_always && n >= fail_always)) return 11; /* EAGAIN */
+    return pthread_create(t, attr, fn, arg);
+}
+
+#include "peek.h"
+
+#define pthread_create fake_create /* the group's, not the tests' */
+#include "pool.h"
+#undef pthread_create
+
+static void fake_nothing(void)
+{
+    made = fail_at = fail_always = 0;
+}
+
+static int nothing(leat_ctx *ctx, void *arg)
+{
+    (void)ctx, (void)arg;
+    return 0;
+}
+
+static int counts(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_relaxed);
+    return 0;
+}
+
+static int at_door(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    door_pass(arg);
+    return 0;
+}
+
+/* ==== Few threads ============================================================================= */
+
+TEST(a_hundred_thousand_tasks_with_limit_4_make_no_more_than_4_threads)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    _Atomic int ran = 0;
+    int n = tap_rounds(100000);
+    fake_nothing();
+    CHECK_EQ(leat_group_limit(&g, 4), 0);
+    for (int i = 0; i < n; i++) REQUIRE_EQ(leat_go(&g, counts, (void *)&ran), 0);
+    CHECK_EQ(leat_wait(&g), 0);
+    CHECK_EQ(ran, n);
+    CHECK(made <= 4);
+}
+
+TEST(without_a_limit_an_idle_thread_is_taken_before_one_is_made)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    fake_nothing();
+    for (int i = 0; i < 100; i++) {
+        REQUIRE_EQ(leat_go(&g, nothing, NULL), 0);
+        UNTIL(leat_sem_available(&g.idle_) == 1);
+    }
+    CHECK_EQ(leat_wait(&g), 0);
+    CHECK_EQ(made, 1);
+}
+
+TEST(no_thread_is_made_without_a_task)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    fake_nothing();
+    CHECK_EQ(leat_go_n(&g, 0, nothing, NULL), 0);
+    CHECK_EQ(leat_wait(&g), 0);
+    CHECK_EQ(made, 0);
+}
+
+/* ==== No threads ============================================================================== */
+
+TEST(that_no_thread_could_be_made_is_told_and_nothing_is_lost)
+{
+    for (int at = 1; at <= 5; at++) {
+        leat_group g = LEAT_GROUP(NULL);
+        door d = { 0 };
+        int ok = 0;
+        fake_nothing();
+        fail_at = at;
+        for (int i = 0; i < 5; i++) {
+            int err = leat_go(&g, at_door, &d);
+            CHECK_EQ(err, i == at - 1 ? -EAGAIN : 0);
+            ok += !err;
+        }
+        CHECK_EQ(ok, 4);
+        door_until(&d, 4);
+        door_open(&d);
+        CHECK_EQ(leat_wait(&g), 0); /* it is not the tasks' error */
+        CHECK_EQ(d.at_it, 4);
+    }
+}
+
+TEST(of_many_at_once_those_before_the_failure_run_and_the_results_end_after_them)
+{
+    for (int at = 1; at <= 6; at++) {
+        leat_group g = LEAT_GROUP(NULL);
+        LEAT_CHAN(int) results;
+        door d = { 0 };
+        int none;
+        fake_nothing();
+        fail_at = at;
+        REQUIRE_EQ(leat_make(&results, 1), 0);
+        CHECK_EQ(leat_go_n(&g, 6, at_door, &d), -EAGAIN);
+        CHECK_EQ(leat_group_closes(&g, &results), 0);
+        door_until(&d, at - 1);
+        CHECK(at == 1 || !leat_is_closed(&results));
+        door_open(&d);
+        CHECK_EQ(leat_recv(&results, &none), -EPIPE);
+        CHECK_EQ(leat_wait(&g), 0);
+        CHECK_EQ(d.at_it, at - 1);
+        leat_free(&results);
+    }
+}
+
+TEST(a_failure_at_the_limit_gives_the_place_and_the_shared_permit_back)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    leat_sem s = LEAT_SEM(2);
+    _Atomic int ran = 0;
+    fake_nothing();
+    fail_at = 1;
+    CHECK_EQ(leat_group_limit(&g, 1), 0);
+    CHECK_EQ(leat_group_share(&g, &s), 0);
+    CHECK_EQ(leat_go(&g, counts, (void *)&ran), -EAGAIN);
+    CHECK_EQ(leat_sem_available(&s), 2);
+    CHECK_EQ(leat_go(&g, counts, (void *)&ran), 0);
+    CHECK_EQ(leat_go(&g, counts, (void *)&ran), 0);
+    CHECK_EQ(leat_wait(&g), 0);
+    CHECK_EQ(ran, 2);
+    CHECK_EQ(made, 2);
+    CHECK_EQ(leat_sem_available(&s), 2);
+}
+
+TEST(with_one_thread_and_no_more_to_be_had_all_tasks_run_on_it)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    _Atomic int ran = 0;
+    fake_nothing();
+    fail_always = 2;
+    CHECK_EQ(leat_group_limit(&g, 1), 0);
+    for (int i = 0; i < 50; i++) CHECK_EQ(leat_go(&g, counts, (void *)&ran), 0);
+    CHECK_EQ(leat_wait(&g), 0);
+    CHECK_EQ(ran, 50);
+}
+
+/* ==== A task that ends its thread ============================================================= */
+
+static int exits(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    if (arg) door_pass(arg);
+    pthread_exit(NULL);
+}
+
+TEST(a_task_that_ends_its_thread_has_failed_and_hangs_nobody)
+{
+    for (int k = 0; k < tap_rounds(200); k++) {
+        leat_group g = LEAT_GROUP(NULL);
+        fake_nothing();
+        REQUIRE_EQ(leat_go(&g, exits, NULL), 0);
+        REQUIRE_EQ(leat_wait(&g), -EINTR);
+        REQUIRE_EQ(leat_group_errors(&g), 1);
+        REQUIRE_EQ(leat_ctx_cause(leat_group_ctx(&g)), -EINTR);
+    }
+}
+
+TEST(all_tasks_may_end_their_threads_at_once)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    LEAT_CHAN(int) results;
+    door d = { 0 };
+    int none;
+    fake_nothing();
+    REQUIRE_EQ(leat_make(&results, 1), 0);
+    CHECK_EQ(leat_group_closes(&g, &results), 0);
+    CHECK_EQ(leat_go_n(&g, 8, exits, &d), 0);
+    door_until(&d, 8);
+    door_open(&d);
+    CHECK_EQ(leat_recv(&results, &none), -EPIPE);
+    CHECK_EQ(leat_wait(&g), -EINTR);
+    CHECK_EQ(leat_group_errors(&g), 8);
+    leat_free(&results);
+}
+
+static int go_after(void *arg)
+{
+    return leat_go(arg, nothing, NULL);
+}
+
+TEST(who_waits_at_the_limit_for_a_task_that_ends_its_thread_goes_on)
+{
+    for (int k = 0; k < tap_rounds(100); k++) {
+        leat_group g = LEAT_GROUP(NULL);
+        door d = { 0 };
+        side waiter;
+        fake_nothing();
+        REQUIRE_EQ(leat_group_limit(&g, 1), 0);
+        REQUIRE_EQ(leat_go(&g, exits, &d), 0);
+        side_start(&waiter, go_after, &g);
+        UNTIL(peek_sem(&g.idle_) == 1);
+        door_open(&d);
+        int err = side_join(&waiter);
+        REQUIRE(err == 0 || err == -ECANCELED);
+        REQUIRE_EQ(leat_wait(&g), -EINTR);
+    }
+}
+
+TEST(a_task_that_ends_its_thread_when_no_other_can_be_made_hangs_nobody)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    leat_sem s = LEAT_SEM(4);
+    door d = { 0 };
+    fake_nothing();
+    CHECK_EQ(leat_group_share(&g, &s), 0);
+    CHECK_EQ(leat_go_n(&g, 3, exits, &d), 0);
+    fail_always = 1;
+    door_until(&d, 3);
+    door_open(&d);
+    CHECK_EQ(leat_wait(&g), -EINTR);
+    CHECK_EQ(leat_group_errors(&g), 3);
+    CHECK_EQ(leat_sem_available(&s), 4);
+}
+
+static pthread_t cancelled;
+static int is_cancelled(leat_ctx *ctx, void *arg)
+{
+    cancelled = pthread_self();
+    door_pass(arg);
+    while (ctx) pthread_testcancel();
+    return 0;
+}
+
+TEST(a_task_whose_thread_is_cancelled_has_failed_and_hangs_nobody)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    door d = { 0 };
+    fake_nothing();
+    CHECK_EQ(leat_go(&g, is_cancelled, &d), 0);
+    door_until(&d, 1);
+    CHECK_EQ(pthread_cancel(cancelled), 0);
+    door_open(&d);
+    CHECK_EQ(leat_wait(&g), -EINTR);
+    CHECK_EQ(leat_group_errors(&g), 1);
+}

@@ -1,0 +1,331 @@
+/* t-pool-faults.c - a pool in trouble: no thread to be had, no memory, jobs that end their threads. It
+ * says so, unwinds, and loses nothing; and submit needs neither threads nor memory.
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+static _Atomic int made, fail_at, fail_always; /* threads asked for; the one that fails, 1 the first */
+static _Atomic int gotten, no_memory_at, given_back;
+
+static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+    int n = atomic_fetch_add(&made, 1) + 1;
+    if (n == fail_at || (fail_always && n >= fail_always)) return EAGAIN;
+    return pthread_create(t, attr, fn, arg);
+}
+
+static void *fake_calloc(size_t n, size_t size)
+{
+    if (atomic_fetch_add(&gotten, 1) + 1 == no_memory_at) {
+        atomic_fetch_sub(&gotten, 1);
+        return NULL;
+    }
+    return calloc(n, size);
+}
+
+static void fake_free(void *p)
+{
+    if (p) atomic_fetch_add(&given_back, 1);
+    free(p);
+}
+
+#include "tap.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define calloc fake_calloc /* those of the headers */
+#define free fake_free
+#include "queue.h"
+#include "semaphore.h"
+
+#define pthread_create fake_create
+#include "pool.h"
+#undef pthread_create
+#undef calloc
+#undef free
+
+#include "peek.h"
+
+static void fake_nothing(void)
+{
+    made = fail_at = fail_always = gotten = no_memory_at = given_back = 0;
+}
+
+static int counts(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_relaxed);
+    return 0;
+}
+
+static int at_door(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    door_pass(arg);
+    return 0;
+}
+
+static size_t workers(leat_pool *p)
+{
+    leat_stats st = { .workers = 0 };
+    CHECK_EQ(leat_pool_stats(p, &st), 0);
+    return st.workers;
+}
+
+/* ==== No threads, no memory =================================================================== */
+
+TEST(a_start_that_cannot_make_all_threads_fails_with_all_unwound)
+{
+    for (int at = 1; at <= 4; at++) {
+        leat_pool p;
+        _Atomic int ran = 0;
+        fake_nothing();
+        fail_at = at;
+        CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 4 }), -EAGAIN);
+        CHECK_EQ(made, at); /* it does not go on trying */
+        CHECK_EQ(gotten, given_back);
+        CHECK(leat_submit(&p, counts, &ran) != 0);
+        CHECK(leat_pool_stop(&p, NULL) != 0);
+        CHECK_EQ(ran, 0);
+        CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 4 }), 0); /* and later it may work */
+        CHECK_EQ(leat_submit(&p, counts, &ran), 0);
+        CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+        CHECK_EQ(ran, 1);
+        CHECK_EQ(gotten, given_back);
+    }
+}
+
+TEST(a_start_without_memory_fails_with_all_unwound)
+{
+    for (int at = 1; at <= 5; at++) { /* the queue, then each worker */
+        leat_pool p;
+        _Atomic int ran = 0;
+        fake_nothing();
+        no_memory_at = at;
+        CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 4 }), -ENOMEM);
+        CHECK_EQ(gotten, given_back);
+        CHECK(leat_submit(&p, counts, &ran) != 0);
+    }
+}
+
+TEST(a_resize_that_cannot_make_a_thread_says_so_and_the_pool_goes_on)
+{
+    leat_pool p;
+    _Atomic int ran = 0;
+    fake_nothing();
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2 }), 0);
+    fail_at = 4;
+    CHECK_EQ(leat_pool_resize(&p, 6), -EAGAIN);
+    CHECK_EQ(workers(&p), 3);
+    fail_at = 0;
+    no_memory_at = gotten + 1;
+    CHECK_EQ(leat_pool_resize(&p, 6), -ENOMEM);
+    CHECK_EQ(workers(&p), 3);
+    no_memory_at = 0;
+    CHECK_EQ(leat_pool_resize(&p, 6), 0);
+    CHECK_EQ(workers(&p), 6);
+    for (int i = 0; i < 50; i++) CHECK_EQ(leat_submit(&p, counts, &ran), 0);
+    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(ran, 50);
+    CHECK_EQ(gotten, given_back);
+}
+
+TEST(a_group_without_memory_says_so_and_runs_what_it_accepted)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    door d = { 0 };
+    fake_nothing();
+    no_memory_at = 3;
+    CHECK_EQ(leat_go_n(&g, 4, at_door, &d), -ENOMEM);
+    door_until(&d, 2);
+    door_open(&d);
+    CHECK_EQ(leat_wait(&g), 0);
+    CHECK_EQ(d.at_it, 2);
+    CHECK_EQ(gotten, given_back);
+}
+
+
+TEST(submit_allocates_nothing)
+{
+    leat_pool p;
+    _Atomic int ran = 0;
+    fake_nothing();
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2, .queue = 2 }), 0);
+    int before = gotten;
+    for (int i = 0; i < 2000; i++) {
+        leat_ctx ctx = LEAT_CTX(NULL);
+        CHECK_EQ(leat_submit_ctx(&ctx, &p, counts, &ran), 0);
+    }
+    CHECK_EQ(gotten, before);
+    CHECK_EQ(made, 2);
+    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(gotten, given_back);
+}
+
+/* ==== Jobs that end their threads ============================================================= */
+
+static int exits(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_relaxed);
+    pthread_exit(NULL);
+}
+
+TEST(a_job_that_ends_its_thread_has_failed_and_its_worker_is_replaced)
+{
+    for (int n = 1; n <= 3; n++) {
+        leat_pool p;
+        leat_stats st;
+        _Atomic int ran = 0, ended = 0;
+        fake_nothing();
+        REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = n, .queue = 4 }), 0);
+        for (int i = 0; i < 60; i++) CHECK_EQ(leat_submit(&p, i % 3 ? counts : exits, i % 3 ? &ran : &ended), 0);
+        CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+        CHECK_EQ(ran, 40);
+        CHECK_EQ(ended, 20);
+        CHECK_EQ(leat_pool_stats(&p, &st), 0);
+        CHECK_EQ(st.completed, 40);
+        CHECK_EQ(st.failed, 20);
+        CHECK_EQ(st.submitted, 60);
+        CHECK_EQ(st.busy, 0);
+        CHECK_EQ(made, n + 20);
+        CHECK_EQ(gotten, given_back);
+    }
+}
+
+TEST(as_many_workers_as_before_after_all_were_replaced)
+{
+    leat_pool p;
+    _Atomic int ended = 0;
+    door d = { 0 };
+    fake_nothing();
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 4, .queue = 4 }), 0);
+    for (int i = 0; i < 8; i++) CHECK_EQ(leat_submit(&p, exits, &ended), 0);
+    for (int i = 0; i < 4; i++) CHECK_EQ(leat_submit(&p, at_door, &d), 0);
+    door_until(&d, 4); /* four at once */
+    door_open(&d);
+    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(gotten, given_back);
+}
+
+TEST(a_job_that_ends_its_thread_when_no_other_can_be_made_hangs_nobody)
+{
+    leat_pool p;
+    leat_stats st;
+    _Atomic int ran = 0, ended = 0;
+    fake_nothing();
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1, .queue = 20 }), 0);
+    fail_always = 1;
+    CHECK_EQ(leat_submit(&p, exits, &ended), 0);
+    for (int i = 0; i < 10; i++) CHECK_EQ(leat_submit(&p, counts, &ran), 0);
+    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(ran, 10);
+    CHECK_EQ(leat_pool_stats(&p, &st), 0);
+    CHECK_EQ(st.failed, 1);
+    CHECK_EQ(st.completed, 10);
+    CHECK_EQ(gotten, given_back);
+}
+
+TEST(jobs_that_end_their_threads_when_no_others_can_be_made_hang_nobody)
+{
+    leat_pool p;
+    leat_stats st;
+    _Atomic int ran = 0, ended = 0;
+    fake_nothing();
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1, .queue = 20 }), 0);
+    fail_always = 1;
+    for (int i = 0; i < 3; i++) CHECK_EQ(leat_submit(&p, exits, &ended), 0);
+    for (int i = 0; i < 10; i++) (void)leat_submit(&p, counts, &ran);
+    int err = leat_pool_stop(&p, NULL); /* drained, or told that nobody could: but not for ever */
+    if (err) CHECK_EQ(leat_pool_abort(&p, NULL, NULL), 0);
+    CHECK_EQ(leat_pool_stats(&p, &st), 0);
+    CHECK_EQ(st.submitted, st.completed + st.failed + st.dropped);
+    CHECK_EQ(gotten, given_back);
+}
+
+static int exits_in_init(void *user, int id)
+{
+    (void)user;
+    if (id == 1) pthread_exit(NULL);
+    return 0;
+}
+
+TEST(an_init_hook_that_ends_its_thread_fails_the_start)
+{
+    leat_pool p;
+    fake_nothing();
+    CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 3, .worker_init = exits_in_init }), -EINTR);
+    CHECK_EQ(gotten, given_back);
+}
+
+struct victim {
+    door d;
+    pthread_t thread;
+};
+
+static int is_cancelled(leat_ctx *ctx, void *arg)
+{
+    struct victim *v = arg;
+    v->thread = pthread_self();
+    door_pass(&v->d);
+    while (ctx) pthread_testcancel();
+    return 0;
+}
+
+TEST(a_job_whose_thread_is_cancelled_has_failed_and_its_worker_is_replaced)
+{
+    leat_pool p;
+    leat_stats st;
+    struct victim v = { .d = { 0 } };
+    _Atomic int ran = 0;
+    fake_nothing();
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1, .queue = 8 }), 0);
+    CHECK_EQ(leat_submit(&p, is_cancelled, &v), 0);
+    for (int i = 0; i < 5; i++) CHECK_EQ(leat_submit(&p, counts, &ran), 0);
+    door_until(&v.d, 1);
+    CHECK_EQ(pthread_cancel(v.thread), 0);
+    door_open(&v.d);
+    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(ran, 5);
+    CHECK_EQ(leat_pool_stats(&p, &st), 0);
+    CHECK_EQ(st.failed, 1);
+    CHECK_EQ(st.completed, 5);
+    CHECK_EQ(made, 2);
+    CHECK_EQ(gotten, given_back);
+}
+
+static int stop(void *p)
+{
+    return leat_pool_stop(p, NULL);
+}
+
+TEST(jobs_may_end_their_threads_while_it_stops_or_shrinks)
+{
+    for (int k = 0; k < tap_rounds(200); k++) {
+        leat_pool p;
+        leat_stats st;
+        _Atomic int ran = 0, ended = 0;
+        side stopper;
+        fake_nothing();
+        REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 3, .queue = 30 }), 0);
+        for (int i = 0; i < 30; i++) REQUIRE_EQ(leat_submit(&p, i % 2 ? counts : exits, i % 2 ? &ran : &ended), 0);
+        side_start(&stopper, stop, &p);
+        for (int i = 3; i-- > 0;) {
+            int err = leat_pool_resize(&p, 1 + i);
+            REQUIRE(err == 0 || err == -ESHUTDOWN);
+        }
+        REQUIRE_EQ(side_join(&stopper), 0);
+        REQUIRE_EQ(ran, 15);
+        REQUIRE_EQ(ended, 15);
+        REQUIRE_EQ(leat_pool_stats(&p, &st), 0);
+        REQUIRE_EQ(st.failed, 15);
+        REQUIRE_EQ(st.completed, 15);
+        REQUIRE_EQ(gotten, given_back);
+    }
+}

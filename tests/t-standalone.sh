@@ -1,0 +1,108 @@
+# Each header works alone, whatever was included before it, and semaphore.h keeps no one from the system's.
+. tests/tap.sh
+
+strict="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
+
+accepts() { # compiler and options, what to include in which order
+    for file in $2; do
+        case $file in stdio.h) echo "#include <$file>" ;; *) echo "#include \"$file\"" ;; esac
+    done >"$tmp/alone.c"
+    echo 'int main(void) { return 0; }' >>"$tmp/alone.c"
+    $1 $strict -DLEAT_LINT -iquote . -c "$tmp/alone.c" -o "$tmp/alone.o" || { echo "$1: $2"; return 1; }
+}
+
+everywhere() { # compiler, header: alone, twice, <stdio.h> before and after it, strict and not
+    for std in "c11" "gnu11" "c11 -D_GNU_SOURCE" "c11 -D_POSIX_C_SOURCE=200809L" "c11 -DLEAT_NO_FUTEX"; do
+        for files in "$2" "$2 $2" "stdio.h $2" "$2 stdio.h"; do
+            accepts "$1 -std=$std -O2" "$files" || return 1
+        done
+    done
+}
+
+for cc in $(compilers); do
+    for header in queue.h semaphore.h pool.h; do
+        check "$header alone, in any company, $cc" everywhere $cc $header
+        for opt in -O0 -O3; do
+            check "$header alone, $cc $opt" accepts "$cc -std=c11 $opt" $header
+        done
+    done
+done
+
+# Two translation units.
+cat >"$tmp/one.c" <<'EOF'
+#include "pool.h"
+#include "queue.h"
+#include "semaphore.h"
+typedef LEAT_CHAN(int) int_chan;
+int other(int_chan *c);
+int main(void)
+{
+    int_chan c;
+    int got = 0;
+    if (leat_make(&c, 1) || other(&c)) return 1;
+    int err = leat_recv(&c, &got);
+    leat_free(&c);
+    return err || got != 7;
+}
+EOF
+cat >"$tmp/two.c" <<'EOF'
+#include "queue.h"
+#include "semaphore.h"
+#include "pool.h"
+typedef LEAT_CHAN(int) int_chan;
+int other(int_chan *c);
+int other(int_chan *c) { return leat_send(c, &(int){ 7 }); }
+EOF
+for cc in $(compilers); do
+    check "two files link together, $cc" $cc -std=c11 $strict -DLEAT_LINT -iquote . -pthread "$tmp/one.c" "$tmp/two.c" \
+        -o "$tmp/two"
+    check "... and share a channel" "$tmp/two"
+done
+
+# The system's <semaphore.h>, with our folder first on the path.
+cat >"$tmp/theirs.c" <<'EOF'
+#include <semaphore.h>
+int main(void)
+{
+    sem_t s;
+    return sem_init(&s, 0, 1) || sem_wait(&s) || sem_destroy(&s);
+}
+EOF
+{ echo '#include "pool.h"'; cat "$tmp/theirs.c"; } >"$tmp/both.c"
+{ cat "$tmp/theirs.c"; echo '#include "pool.h"'; } >"$tmp/late.c"
+{ echo '#include "semaphore.h"'; cat "$tmp/theirs.c"; } >"$tmp/quoted.c"
+for cc in $(compilers); do
+    for std in c11 gnu11; do
+        for file in theirs both late quoted; do
+            check "sem_t, $file.c, $cc -std=$std" $cc -std=$std -Wall -Wextra -Wpedantic -Werror -I. -pthread \
+                "$tmp/$file.c" -o "$tmp/theirs"
+        done
+    done
+    check "... and runs" "$tmp/theirs"
+done
+
+cat >"$tmp/theirs.cc" <<'EOF'
+#include <semaphore>
+#include <thread>
+int main()
+{
+    std::counting_semaphore<8> s(0);
+    std::thread t([&] { s.release(); });
+    s.acquire();
+    t.join();
+}
+EOF
+{ echo '#include <semaphore.h>'; sed 's/int main() {*/sem_t posix;\n&/' "$tmp/theirs.cc"; } >"$tmp/both.cc"
+found=
+for cxx in $CXX g++ clang++; do
+    have $cxx && echo 'int main() {}' | $cxx -std=c++20 -x c++ -fsyntax-only - 2>/dev/null || continue
+    case " $found " in *" $cxx "*) continue ;; esac
+    found="$found $cxx"
+    check "C++20's <semaphore> and <thread>, $cxx" $cxx -std=c++20 -Wall -Wextra -Werror -I. -pthread "$tmp/theirs.cc" \
+        -o "$tmp/theirs"
+    check "... and run" "$tmp/theirs"
+    check "C++ with <semaphore.h>, $cxx" $cxx -std=c++20 -Wall -Wextra -Werror -I. -pthread "$tmp/both.cc" \
+        -o "$tmp/theirs"
+done
+[ -n "$found" ] || skip "C++20 is left in peace" "no C++20 compiler"
+finish

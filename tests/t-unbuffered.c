@@ -1,0 +1,302 @@
+/* Capacity 0 is a meeting: neither side goes on before the other is there. As Go's. */
+#include "staging.h"
+
+#include <sched.h>
+
+TEST(a_send_returns_only_after_it_was_received)
+{
+    int_chan c;
+    struct call s;
+    int m;
+    REQUIRE_EQ(leat_make(&c, 0), 0);
+    for (int i = 0; i < 20; i++) {
+        send_waits(&s, NULL, &c, i);
+        CHECK(!is_over(&s)); /* in line: nobody took it */
+        CHECK_EQ(leat_len(&c), 0);
+        CHECK(leat_recv(&c, &m) == 0 && m == i);
+        CHECK_EQ(end(&s), 0);
+    }
+    leat_free(&c);
+}
+
+TEST(a_receive_returns_only_after_a_send)
+{
+    int_chan c;
+    struct call r;
+    REQUIRE_EQ(leat_make(&c, 0), 0);
+    for (int i = 0; i < 20; i++) {
+        recv_waits(&r, NULL, &c);
+        CHECK(!is_over(&r));
+        CHECK_EQ(leat_send(&c, &i), 0);
+        CHECK_EQ(end(&r), 0);
+        CHECK_EQ(r.msg, i);
+    }
+    leat_free(&c);
+}
+
+TEST(senders_are_received_in_the_order_in_which_they_came)
+{
+    enum { N = 8 };
+    int_chan c;
+    struct call s[N];
+    int m;
+    REQUIRE_EQ(leat_make(&c, 0), 0);
+    for (int i = 0; i < N; i++) send_waits(&s[i], NULL, &c, i);
+    for (int i = 0; i < N; i++) CHECK(leat_recv(&c, &m) == 0 && m == i);
+    for (int i = 0; i < N; i++) CHECK_EQ(end(&s[i]), 0);
+    leat_free(&c);
+}
+
+TEST(receivers_are_served_in_the_order_in_which_they_came)
+{
+    enum { N = 8 };
+    int_chan c;
+    struct call r[N];
+    REQUIRE_EQ(leat_make(&c, 0), 0);
+    for (int i = 0; i < N; i++) recv_waits(&r[i], NULL, &c);
+    for (int i = 0; i < N; i++) CHECK_EQ(leat_send(&c, &i), 0);
+    for (int i = 0; i < N; i++) {
+        CHECK_EQ(end(&r[i]), 0);
+        CHECK_EQ(r[i].msg, i);
+    }
+    leat_free(&c);
+}
+
+TEST(who_gives_up_leaves_the_line_and_the_next_moves_up)
+{
+    int_chan c;
+    struct call s[3];
+    int m;
+    REQUIRE_EQ(leat_make(&c, 0), 0);
+    leat_ctx ctx = LEAT_CTX(NULL);
+    for (int i = 0; i < 3; i++) send_waits(&s[i], i == 1 ? &ctx : NULL, &c, i);
+    leat_cancel(&ctx, 0);
+    CHECK_EQ(end(&s[1]), -ECANCELED);
+    CHECK_EQ(senders(&c), 2);
+    CHECK(leat_recv(&c, &m) == 0 && m == 0);
+    CHECK(leat_recv(&c, &m) == 0 && m == 2);
+    CHECK_EQ(end(&s[0]), 0);
+    CHECK_EQ(end(&s[2]), 0);
+    CHECK_EQ(leat_try_recv(&c, &m), -EAGAIN);
+    leat_free(&c);
+}
+
+struct big {
+    unsigned char b[4096];
+};
+
+typedef LEAT_CHAN(struct big) big_chan;
+
+static void send_big(void *arg)
+{
+    big_chan *c = arg;
+    for (int i = 0; i < 200; i++) {
+        struct big m;
+        memset(&m, i, sizeof m);
+        CHECK_EQ(leat_send(c, &m), 0);
+    }
+    CHECK_EQ(leat_close(c), 0);
+}
+
+TEST(a_big_message_changes_hands_whole)
+{
+    static big_chan c;
+    struct actor a;
+    struct big m;
+    REQUIRE_EQ(leat_make(&c, 0), 0);
+    enter(&a, send_big, &c);
+    int i = 0;
+    for (; leat_recv(&c, &m) == 0; i++)
+        for (size_t j = 0; j < sizeof m.b; j++)
+            if (!CHECK_EQ(m.b[j], i)) break;
+    CHECK_EQ(i, 200);
+    leave(&a);
+}
+
+/* Each side adds before it meets; what the other added is seen after. Data races are for TSan to see. */
+static void meet_plainly(int i, void *arg)
+{
+    int_chan *c = arg;
+    static int left, right;
+    int n = tap_rounds(20000);
+    for (int k = 1, m; k <= n; k++) {
+        if (i) {
+            right = k;
+            CHECK_EQ(leat_send(&c[0], &k), 0); /* after this `left` is the other's again */
+            CHECK_EQ(leat_recv(&c[1], &m), 0);
+            CHECK_EQ(left, k);
+        } else {
+            CHECK_EQ(leat_recv(&c[0], &m), 0);
+            CHECK_EQ(m, k);
+            CHECK_EQ(right, k);
+            left = k;
+            CHECK_EQ(leat_send(&c[1], &k), 0);
+        }
+    }
+}
+
+TEST(what_was_written_before_a_meeting_is_seen_after_it)
+{
+    int_chan c[2];
+    REQUIRE_EQ(leat_make(&c[0], 0), 0);
+    REQUIRE_EQ(leat_make(&c[1], 0), 0);
+    tap_threads(2, meet_plainly, c);
+}
+
+enum { SIDES = 6, EACH = 4000 };
+
+struct fair {
+    int_chan c;
+    _Atomic unsigned char got[SIDES][EACH];
+    _Atomic int left;
+    int each;
+};
+
+static void fair_part(int i, void *arg)
+{
+    struct fair *f = arg;
+    if (i < SIDES) {
+        for (int n = 0; n < f->each; n++) CHECK_EQ(leat_send(&f->c, &(int){ i * EACH + n }), 0);
+        if (atomic_fetch_sub_explicit(&f->left, 1, memory_order_relaxed) == 1)
+            CHECK_EQ(leat_close(&f->c), 0);
+        return;
+    }
+    int last[SIDES], m, err;
+    for (int s = 0; s < SIDES; s++) last[s] = -1;
+    while ((err = i % 2 ? leat_recv(&f->c, &m) : leat_try_recv(&f->c, &m)) != -EPIPE) {
+        if (err == -EAGAIN) {
+            sched_yield();
+            continue;
+        }
+        CHECK_EQ(err, 0);
+        CHECK(m % EACH > last[m / EACH]);
+        last[m / EACH] = m % EACH;
+        atomic_fetch_add_explicit(&f->got[m / EACH][m % EACH], 1, memory_order_relaxed);
+    }
+}
+
+TEST(many_to_many_and_to_one_each_message_once_and_in_order)
+{
+    for (int many = 0; many < 2; many++) {
+        static struct fair f;
+        memset(&f, 0, sizeof f);
+        f.each = tap_rounds(EACH);
+        atomic_store_explicit(&f.left, SIDES, memory_order_relaxed);
+        REQUIRE_EQ(leat_make(&f.c, 0), 0);
+        tap_threads(SIDES + (many ? SIDES : 1), fair_part, &f);
+        for (int s = 0; s < SIDES; s++)
+            for (int n = 0; n < f.each; n++)
+                if (!CHECK_EQ(atomic_load_explicit(&f.got[s][n], memory_order_relaxed), 1)) return;
+        leat_free(&f.c);
+    }
+}
+
+TEST(close_ends_a_meeting_that_did_not_happen)
+{
+    int_chan c;
+    struct call s, r;
+    REQUIRE_EQ(leat_make(&c, 0), 0);
+    send_waits(&s, NULL, &c, 1);
+    CHECK_EQ(leat_close(&c), 0);
+    CHECK_EQ(end(&s), -EPIPE);
+    leat_free(&c);
+    recv_waits(&r, NULL, &c);
+    CHECK_EQ(leat_close(&c), 0);
+    CHECK_EQ(end(&r), -EPIPE);
+    CHECK_EQ(leat_try_recv(&c, &r.msg), -EPIPE);
+    CHECK_EQ(leat_try_send(&c, &r.msg), -EPIPE);
+}
+
+/* A partner that is being copied to or from is nobody else's. */
+TEST(a_partner_meets_one_only)
+{
+    int_chan c;
+    struct call r;
+    REQUIRE_EQ(leat_make(&c, 0), 0);
+    recv_waits(&r, NULL, &c);
+    leat_lock_take_(&c.chan.lock_);
+    leat_link_ *l =
+        leat_claim_(&c.chan.receivers_, LEAT_MET_); /* a sender that is preempted here */
+    leat_lock_drop_(&c.chan.lock_);
+    REQUIRE(l);
+    CHECK_EQ(leat_try_send(&c, &(int){ 2 }), -EAGAIN);
+    CHECK(!is_over(&r));
+    memcpy(l->msg_, &(int){ 1 }, sizeof(int));
+    leat_fire_(l);
+    CHECK_EQ(end(&r), 0);
+    CHECK_EQ(r.msg, 1);
+    leat_free(&c);
+}
+
+static int_chan line[200];
+
+static void pass(void *arg)
+{
+    int i = (int)(intptr_t)arg, m;
+    while (leat_recv(&line[i], &m) == 0) {
+        m++;
+        CHECK_EQ(leat_send(&line[i + 1], &m), 0);
+    }
+    CHECK_EQ(leat_close(&line[i + 1]), 0);
+}
+
+TEST(a_chain_of_a_hundred_threads_hands_on_every_message)
+{
+    enum { LONG = 100 };
+    static struct actor a[LONG];
+    int m = 0, sent = 0, got = 0, n = tap_rounds(200);
+    for (int i = 0; i < LONG; i++) enter(&a[i], pass, (void *)(intptr_t)i);
+    while (got < n) {
+        leat_case cases[] = { LEAT_SEND(sent < n ? &line[0] : NULL, &sent),
+                              LEAT_RECV(&line[LONG], &m) };
+        if (leat_select(NULL, cases, 2) == 0) sent++;
+        else CHECK_EQ(m, LONG + got++);
+    }
+    CHECK_EQ(leat_close(&line[0]), 0);
+    CHECK_EQ(leat_recv(&line[LONG], &m), -EPIPE);
+    for (int i = 0; i < LONG; i++) leave(&a[i]);
+}
+
+/* The prime sieve of the Go tour's elders: a chain that grows. */
+struct filter {
+    struct actor actor;
+    int_chan *in, out;
+    int prime;
+};
+
+static void sieve(void *arg)
+{
+    struct filter *f = arg;
+    int m;
+    while (leat_recv(f->in, &m) == 0)
+        if (m % f->prime && leat_send(&f->out, &m)) break;
+    CHECK_EQ(leat_close(&f->out), 0);
+}
+
+static void numbers(void *arg)
+{
+    for (int i = 2; leat_send((int_chan *)arg, &i) == 0;) i++;
+}
+
+TEST(the_prime_sieve_finds_primes_and_can_be_stopped)
+{
+    enum { N = 25 };
+    static struct filter f[N];
+    static const int primes[N] = { 2,  3,  5,  7,  11, 13, 17, 19, 23, 29, 31, 37, 41,
+                                   43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97 };
+    static int_chan all;
+    struct actor a;
+    int_chan *in = &all;
+    enter(&a, numbers, &all);
+    for (int i = 0; i < N; i++) {
+        f[i].in = in;
+        CHECK_EQ(leat_recv(in, &f[i].prime), 0);
+        CHECK_EQ(f[i].prime, primes[i]);
+        enter(&f[i].actor, sieve, &f[i]);
+        in = &f[i].out;
+    }
+    CHECK_EQ(leat_close(&all), 0);
+    leave(&a);
+    for (int m; leat_recv(in, &m) == 0;) {} /* the last of them sends into this */
+    for (int i = 0; i < N; i++) leave(&f[i].actor);
+}

@@ -1,0 +1,61 @@
+#!/bin/sh
+# deps.sh - installs what the tests and examples want beside a C compiler and make (Debian, Ubuntu).
+# SPDX-License-Identifier: MIT
+#
+# It never fails: whatever stays missing is said, and `make test` leaves out what needs it.
+set -u
+CC=${CC:-cc}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+header() { printf '#include <%s>\n' "$1" | "$CC" -E -x c - >/dev/null 2>&1; }
+sanitizes() { # can clang link with its sanitizers' runtime?
+    echo 'int main(void) { return 0; }' | clang -fsanitize=thread -x c - -o /dev/null 2>/dev/null
+}
+clang_version() { clang --version | sed -n '1s/.*version \([0-9]*\).*/\1/p'; }
+
+# What is missing: a line each, "package what is left out without it".
+missing() {
+    header sqlite3.h || echo "libsqlite3-dev the examples webhooks and indexer"
+    header curl/curl.h || echo "libcurl4-openssl-dev the examples that fetch"
+    have pkg-config || echo "pkg-config the test of the installed leat.pc"
+    have prove || echo "perl prove, which runs the tests (a plain loop will)"
+    have g++ || echo "g++ the tests that C++ is left in peace"
+    have python3 || echo "python3 the test servers for the examples that fetch"
+    have gdb || echo "gdb variables' values in the report of a hang"
+    if ! have clang; then echo "clang the second compiler"
+    elif ! sanitizes; then echo "libclang-rt-$(clang_version)-dev clang's sanitizers"
+    fi
+}
+
+get() { # package ...
+    if [ "$(id -u)" -eq 0 ]; then as_root=
+    elif sudo -n true 2>/dev/null; then as_root='sudo -n'
+    else
+        echo "deps: run as root: apt-get install $*"
+        return 1
+    fi
+    echo "deps: installing $*"
+    [ -n "$updated" ] || $as_root apt-get -q update && updated=yes
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@" && return
+    for package in "$@"; do # one that does not exist here must not keep the others out
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$package"
+    done
+}
+
+updated= before=
+if have apt-get; then
+    for round in 1 2; do # the second for the runtime that fits a clang just installed
+        packages=$(missing | cut -d' ' -f1 | tr '\n' ' ')
+        [ "$packages" != "$before" ] || break
+        before=$packages
+        get $packages || break
+    done
+fi
+left=$(missing)
+if [ -z "$left" ]; then
+    echo "deps: all there"
+else
+    echo "deps: still missing, so left out:"
+    echo "$left" | sed 's/^\([^ ]*\) \(.*\)/    \2 (\1)/'
+fi
+exit 0

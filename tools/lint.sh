@@ -1,0 +1,25 @@
+#!/bin/sh
+# lint.sh FILE ... - what the tools that are installed have to say. They advise; only the tests decide.
+# SPDX-License-Identifier: MIT
+set -u
+have() { command -v "$1" >/dev/null; }
+
+if have clang-format; then
+    for file in "$@"; do
+        lines=$(clang-format "$file" | diff "$file" - | grep -c '^<')
+        [ "$lines" -eq 0 ] || echo "$file: clang-format would change $lines lines"
+    done
+fi
+if have cppcheck; then
+    cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr -DLEAT_LINT \
+        -Itests --suppress=missingIncludeSystem --suppress=internalAstError "$@"
+fi
+if have clang-tidy; then
+    unsafe=-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
+    noise=-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-macro-parentheses
+    for file in queue.h semaphore.h pool.h; do
+        clang-tidy --quiet --checks="-*,bugprone-*,clang-analyzer-*,$noise,$unsafe" \
+            "$file" -- -x c -std=c11 -DLEAT_LINT 2>/dev/null | grep -A2 warning:
+    done
+fi
+:
