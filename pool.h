@@ -270,7 +270,7 @@ static inline void leat_group_died_(leat_hand_ *h);
 /* Makes a thread that begins with `first`. */
 LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first)
 {
-    leat_hand_ *h = calloc(1, sizeof *h);
+    leat_hand_ *h = leat_zeroed_(1, sizeof *h, 1);
     if (!h) return -ENOMEM;
     h->owner_ = g;
     h->work_ = leat_group_work_;
@@ -562,7 +562,7 @@ static inline void leat_pool_died_(leat_hand_ *h);
 LEAT_COLD_ int leat_pool_hire_(leat_pool *p)
 {
     leat_ints_ ready = { .type_ = NULL };
-    leat_hand_ *h = calloc(1, sizeof *h);
+    leat_hand_ *h = leat_zeroed_(1, sizeof *h, 1);
     if (!h) return -ENOMEM;
     h->owner_ = p;
     h->work_ = leat_pool_thread_;

@@ -1113,7 +1113,7 @@ LEAT_COLD_ int leat_try_case_(leat_case *c)
 static inline uint32_t leat_random_(uint32_t n)
 {
     static _Thread_local uint32_t x;
-    if (!x) x = (uint32_t)((uintptr_t)&x >> 4) | 1;
+    if (!x) x = (uint32_t)(((uint64_t)leat_now() ^ (uintptr_t)&x) * UINT64_C(0x9E3779B97F4A7C15) >> 32) | 1;
     x ^= x << 13, x ^= x >> 17, x ^= x << 5;
     return (uint32_t)((uint64_t)x * n >> 32);
 }
@@ -1354,6 +1354,17 @@ LEAT_COLD_ int leat_try_one_(leat_chan *ch, int does, const void *msg, size_t si
     return r < 0 ? r : c.err;
 }
 
+/* Zeroed memory, or NULL; errno stays. */
+LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
+{
+    int saved = errno;
+    void *p;
+    if (align <= _Alignof(max_align_t)) p = calloc(n, size);
+    else if ((p = aligned_alloc(align, n * size)) != NULL) memset(p, 0, n * size);
+    errno = saved;
+    return p;
+}
+
 LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
 {
     uint64_t lap = LEAT_POS_;
@@ -1362,12 +1373,7 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
     *ch = (leat_chan){ .slots_ = NULL };
     if (!cap) return 0;
     while (lap / LEAT_POS_ < cap) lap *= 2;
-    if (align <= _Alignof(max_align_t)) {
-        ch->slots_ = calloc(cap, stride);
-    } else if ((ch->slots_ = aligned_alloc(align, cap * stride)) != NULL) {
-        memset(ch->slots_, 0, cap * stride);
-    }
-    if (!ch->slots_) return -ENOMEM;
+    if ((ch->slots_ = leat_zeroed_(cap, stride, align)) == NULL) return -ENOMEM;
     ch->cap_ = cap;
     ch->lap_ = lap;
     return 0;

@@ -146,19 +146,15 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
 /* Both guess that nobody else holds permits, from most_: to read a word that one has just changed by a
  * locked operation, and then change it, takes 5 ns longer each (Ice Lake) than to guess and be right. */
 
-/* Publishes n permits if no bit is set: 0, -EOVERFLOW, or -EAGAIN: the harder case. */
-LEAT_HOT_ int leat_sem_give_(leat_sem *s, int64_t n)
+/* Publishes n permits if no bit is set and at most `room` (in units of the word) are there. `word`: a guess. */
+LEAT_HOT_ bool leat_sem_give_(leat_sem *s, int64_t n, int64_t word, int64_t room)
 {
-    int64_t full = (atomic_load_explicit(&s->most_, memory_order_relaxed) - n) * LEAT_PERMIT_; /* [X6] */
-    int64_t word = full;
-    while (!(word & LEAT_SEM_BITS_)) {
-        if (LEAT_RARELY_(word > full)) return -EOVERFLOW;
+    while (!(word & LEAT_SEM_BITS_) && word <= room)
         if (atomic_compare_exchange_weak_explicit(&s->word_, &word, word + n * LEAT_PERMIT_,
                                                   memory_order_release, /* [M1] -> [M2] */
                                                   memory_order_relaxed))
-            return 0;
-    }
-    return -EAGAIN;
+            return true;
+    return false;
 }
 
 /* Takes n permits if no bit is set and so many are there. */
@@ -188,7 +184,7 @@ LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
             left = 0;
         }
         leat_sem_unlock_(s, word);
-        if (!left || leat_sem_give_(s, left) != -EAGAIN) break; /* S1: as the last thing */
+        if (!left || leat_sem_give_(s, left, word, INT64_MAX)) break; /* S1: as the last thing */
         word = leat_sem_lock_(s);
     }
     leat_fire_all_(chain);
@@ -287,8 +283,8 @@ LEAT_HOT_ int leat_acquire_ctx(leat_ctx *ctx, leat_sem *s, int64_t n)
 LEAT_HOT_ int leat_release(leat_sem *s, int64_t n)
 {
     if (LEAT_RARELY_(!s || n < 0 || n > LEAT_SEM_MAX)) return -EINVAL;
-    int err = leat_sem_give_(s, n);
-    return LEAT_USUALLY_(err != -EAGAIN) ? err : leat_sem_add_(s, n, 0);
+    int64_t room = (atomic_load_explicit(&s->most_, memory_order_relaxed) - n) * LEAT_PERMIT_; /* [X6] */
+    return LEAT_USUALLY_(leat_sem_give_(s, n, room, room)) ? 0 : leat_sem_add_(s, n, 0);
 }
 
 /* No more waiting: who waits, or would have to, gets -EPIPE; permits that are there may still be taken,

@@ -16,9 +16,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { MOST = 256 };
+enum { MOST = 256, FOR_EVER = 1000000000 };
 
 enum verdict { NOT_CHECKED, UP, UNKNOWN, DOWN, GIVEN_UP, VERDICTS };
+static const char *const name[] = { "not checked", "UP", "UNKNOWN", "DOWN", "given up" };
 
 struct site {
     char *url;
@@ -83,13 +84,11 @@ static int check(leat_ctx *ctx, void *arg)
     CURLcode rc = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
     if (rc == CURLE_WRITE_ERROR) rc = CURLE_OK; /* our own, in discard */
-    s->verdict = rc == CURLE_ABORTED_BY_CALLBACK ? GIVEN_UP : rc ? DOWN : code == 200 ? UP : UNKNOWN;
-    switch (s->verdict) {
-    case UP: printf("%s → UP\n", s->url); break;
-    case UNKNOWN: printf("%s → UNKNOWN (%ld)\n", s->url, code); break;
-    case GIVEN_UP: printf("%s → given up\n", s->url); break;
-    default: printf("%s → DOWN\n", s->url);
-    }
+    if (rc == CURLE_ABORTED_BY_CALLBACK) s->verdict = GIVEN_UP;
+    else if (rc != CURLE_OK) s->verdict = DOWN;
+    else s->verdict = code == 200 ? UP : UNKNOWN;
+    if (s->verdict == UNKNOWN) printf("%s → UNKNOWN (%ld)\n", s->url, code);
+    else printf("%s → %s\n", s->url, name[s->verdict]);
     if (verbose && rc) fprintf(stderr, "checkurl: %s: %s\n", s->url, curl_easy_strerror(rc));
     return 0;
 }
@@ -121,23 +120,24 @@ static bool add_file(struct list *l, const char *path)
     return good;
 }
 
-/* Checks them all; or leaves the rest, when `stop` is done or the deadline (seconds; 0: none) comes. */
+/* Checks them all; or leaves the rest, when `stop` is done or the deadline comes. */
 static int check_all(struct list *l, int workers, leat_ctx *stop, double deadline)
 {
     leat_pool pool;
-    int64_t until = deadline > 0 ? leat_after((int64_t)(deadline * 1e9)) : LEAT_FOREVER;
+    int64_t until = leat_after((int64_t)(deadline * 1e9));
     leat_ctx feeding = LEAT_CTX_UNTIL(stop, until), draining = LEAT_CTX_UNTIL(NULL, until);
     bool progress = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
-    leat_pool_opts opts = { .workers = workers, .name = "check", .worker_init = init, .worker_fini = fini };
+    leat_pool_opts opts = { .workers = workers, .worker_init = init, .worker_fini = fini };
     int err = leat_pool_start(&pool, NULL, &opts);
     if (err) return err;
     for (size_t i = 0; i < l->n && !err; i++) {
-        err = leat_submit_ctx(&feeding, &pool, check, &l->sites[i]); /* waits while the queue is full */
+        err = leat_submit_ctx(&feeding, &pool, check, &l->sites[i]); /* waits for room */
         if (progress) fprintf(stderr, "\r%zu of %zu ", i, l->n);
     }
     if (progress) fputs("\r\033[K", stderr);
     if (err == -ECANCELED)
-        fprintf(stderr, "checkurl: signal %d: no more URLs but those queued\n", leat_ctx_cause(stop));
+        fprintf(stderr, "checkurl: signal %d: no more URLs but those queued\n",
+                leat_ctx_cause(stop));
     int end = leat_pool_stop(&pool, &draining);
     if (end == -ETIMEDOUT) {
         fprintf(stderr, "checkurl: not done after %g s\n", deadline);
@@ -149,63 +149,65 @@ static int check_all(struct list *l, int workers, leat_ctx *stop, double deadlin
 static int usage(FILE *out)
 {
     fputs("usage: checkurl [options] [URL ...]\n"
-          "Tells for each URL, as the answers come, whether it is UP (the answer is 200), DOWN (there is\n"
-          "none), or UNKNOWN (it is another). Redirections are followed.\n"
-          "  -f, --file FILE    check the URLs in the file too, one on each line (-: standard input);\n"
-          "                     empty lines and those that begin with # are passed over\n"
+          "Tells for each URL, as the answers come, whether it is UP (it answers 200), DOWN (it\n"
+          "does not answer), or UNKNOWN (it answers otherwise). Redirections are followed.\n"
+          "  -f, --file FILE    check the URLs in the file too, one on each line (-: standard\n"
+          "                     input); empty lines and those that begin with # are passed over\n"
           "  -w, --workers N    N requests at a time (default: 3)\n"
           "  -t, --timeout S    no answer within S seconds is DOWN (default: 10)\n"
-          "  -d, --deadline S   after S seconds give up the requests under way, and leave out the others\n"
+          "  -d, --deadline S   after S seconds give up what is under way, leave out the rest\n"
           "  -v, --verbose      say why a server is DOWN\n"
           "  -h, --help         this text\n"
           "INT and TERM: only what is queued is still checked. A second one kills.\n"
-          "Ends with 0: all are up; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n", out);
+          "Ends with 0: all are up; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n",
+          out);
     return out == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "file", required_argument, NULL, 'f' }, { "workers", required_argument, NULL, 'w' },
-        { "timeout", required_argument, NULL, 't' }, { "deadline", required_argument, NULL, 'd' },
-        { "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+        { "file", required_argument, NULL, 'f' },
+        { "workers", required_argument, NULL, 'w' },
+        { "timeout", required_argument, NULL, 't' },
+        { "deadline", required_argument, NULL, 'd' },
+        { "verbose", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
     };
     static leat_ctx stop = LEAT_CTX(NULL);
     static struct list list;
     size_t n[VERDICTS] = { 0 };
-    double deadline = 0;
+    double deadline = FOR_EVER;
     int workers = 3;
-    for (int o; (o = getopt_long(argc, argv, "f:w:t:d:vh", options, NULL)) != -1;) switch (o) {
-        case 'f':
-            if (add_file(&list, optarg)) break;
-            return 2;
-        case 'w': workers = atoi(optarg); break;
-        case 't': time_out = atof(optarg); break;
-        case 'd':
-            deadline = atof(optarg);
-            if (deadline > 0) break;
-            return usage(stderr);
-        case 'v': verbose = true; break;
-        case 'h': return usage(stdout);
-        default: return usage(stderr);
+    bool read_all = true;
+    for (int o; (o = getopt_long(argc, argv, "f:w:t:d:vh", options, NULL)) != -1;) {
+        if (o == 'f') read_all = add_file(&list, optarg) && read_all;
+        else if (o == 'w') workers = atoi(optarg);
+        else if (o == 't') time_out = atof(optarg);
+        else if (o == 'd') deadline = atof(optarg);
+        else if (o == 'v') verbose = true;
+        else return usage(o == 'h' ? stdout : stderr);
     }
     while (optind < argc) add(&list, argv[optind++]);
-    if (!list.n || workers < 1 || workers > MOST || !(time_out >= 0.001 && time_out < 1e6) || deadline > 1e9)
+    if (!read_all) return 2;
+    if (!list.n || workers < 1 || workers > MOST || !(deadline > 0 && deadline <= FOR_EVER) ||
+        !(time_out >= 0.001 && time_out <= 1e6))
         return usage(stderr);
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (curl_global_init(CURL_GLOBAL_DEFAULT)) return fputs("checkurl: curl does not start\n", stderr), 1;
-    int err = leat_cancel_on_signals(&stop, SIGINT, SIGTERM, 0);
+    int err = curl_global_init(CURL_GLOBAL_DEFAULT) ? -ENOMEM : 0;
+    if (!err) err = leat_cancel_on_signals(&stop, SIGINT, SIGTERM, 0);
     if (!err) err = check_all(&list, workers, &stop, deadline);
     curl_global_cleanup();
 
     for (struct site *s = list.sites; s < list.sites + list.n; free(s++->url)) {
-        if (s->verdict == NOT_CHECKED) printf("%s → not checked\n", s->url);
+        if (s->verdict == NOT_CHECKED) printf("%s → %s\n", s->url, name[NOT_CHECKED]);
         n[s->verdict]++;
     }
     free(list.sites);
-    fprintf(stderr, "checkurl: %zu up, %zu down, %zu unknown, %zu given up, %zu not checked\n", n[UP], n[DOWN],
-            n[UNKNOWN], n[GIVEN_UP], n[NOT_CHECKED]);
+    fprintf(stderr, "checkurl: %zu up, %zu down, %zu unknown, %zu given up, %zu not checked\n",
+            n[UP], n[DOWN], n[UNKNOWN], n[GIVEN_UP], n[NOT_CHECKED]);
     if (err == -ECANCELED) return 128 + leat_ctx_cause(&stop);
     if (err && err != -ETIMEDOUT) fprintf(stderr, "checkurl: %s\n", strerror(-err));
     return err || n[UP] < list.n;

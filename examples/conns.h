@@ -48,9 +48,10 @@ static inline int conns_open(conn_chan *idle, int n, const char *path, const cha
     for (int k = 0; k < n && !err; k++) {
         struct conn c = { .db = NULL };
         int no = sqlite3_open_v2(path, &c.db, flags, NULL);
-        if (!no) no = sqlite3_busy_timeout(c.db, 30000); /* other connections' transactions are short */
+        if (!no) no = sqlite3_busy_timeout(c.db, 30000); /* others' transactions are short */
         if (!no && schema) no = sqlite3_exec(c.db, schema, NULL, NULL, NULL);
-        for (int i = 0; sql[i] && !no; i++) no = sqlite3_prepare_v2(c.db, sql[i], -1, &c.stmt[i], NULL);
+        for (int i = 0; sql[i] && !no; i++)
+            no = sqlite3_prepare_v2(c.db, sql[i], -1, &c.stmt[i], NULL);
         if (no) err = conns_complain(&c, path);
         if (leat_send(idle, &c)) abort(); /* cannot be: there is room, and nobody closes it */
     }

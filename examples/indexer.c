@@ -49,25 +49,27 @@ struct stage {
 /* A content stays as long as a file has it. */
 #define DROP_CONTENT \
     " WHEN NOT EXISTS(SELECT 1 FROM files WHERE content = OLD.content) BEGIN" \
-    " DELETE FROM contents WHERE id = OLD.content; DELETE FROM texts WHERE rowid = OLD.content; END;"
+    " DELETE FROM contents WHERE id = OLD.content;" \
+    " DELETE FROM texts WHERE rowid = OLD.content; END;"
 static const char schema[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
     "CREATE TABLE IF NOT EXISTS contents(id INTEGER PRIMARY KEY, print INTEGER NOT NULL UNIQUE);"
-    "CREATE TABLE IF NOT EXISTS files(path TEXT PRIMARY KEY, content INTEGER NOT NULL, run INTEGER);"
+    "CREATE TABLE IF NOT EXISTS files(path TEXT PRIMARY KEY, content INTEGER, run INTEGER);"
     "CREATE INDEX IF NOT EXISTS files_content ON files(content);"
     "CREATE VIRTUAL TABLE IF NOT EXISTS texts USING fts5(body);"
     "CREATE TRIGGER IF NOT EXISTS changed AFTER UPDATE OF content ON files" DROP_CONTENT
     "CREATE TRIGGER IF NOT EXISTS gone AFTER DELETE ON files" DROP_CONTENT;
 enum { FIND, ADD_CONTENT, ADD_TEXT, ADD_FILE, FORGET, SEARCH };
 static const char *const sql[] = {
-    "SELECT path FROM files JOIN contents ON id = content WHERE print = ?1 ORDER BY path <> ?2, path",
+    "SELECT path FROM files JOIN contents ON id = content WHERE print = ?1"
+    " ORDER BY path <> ?2, path",
     "INSERT INTO contents(print) VALUES(?1)",
     "INSERT INTO texts(rowid, body) VALUES(last_insert_rowid(), ?1)",
     "INSERT INTO files SELECT ?1, id, ?3 FROM contents WHERE print = ?2"
     " ON CONFLICT(path) DO UPDATE SET content = excluded.content, run = excluded.run",
     "DELETE FROM files WHERE run <> ?1 AND substr(path, 1, length(?2)) = ?2",
-    "SELECT path, snippet(texts, 0, '[', ']', '...', 12) FROM texts JOIN files ON content = texts.rowid"
-    " WHERE texts MATCH ?1 ORDER BY rank, path LIMIT ?2",
+    "SELECT path, snippet(texts, 0, '[', ']', '...', 12) FROM texts"
+    " JOIN files ON content = texts.rowid WHERE texts MATCH ?1 ORDER BY rank, path LIMIT ?2",
     NULL,
 };
 
@@ -89,10 +91,12 @@ static int read_file(struct doc *d)
 {
     struct stat st;
     ssize_t n = 1;
-    int fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY), err = fd < 0 || fstat(fd, &st) ? errno : 0;
+    int fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int err = fd < 0 || fstat(fd, &st) ? errno : 0;
     size_t size = err || st.st_size > LARGEST ? 0 : (size_t)st.st_size;
     d->text = got(malloc(size + 1));
-    while (d->size < size && (n = read(fd, d->text + d->size, size - d->size)) > 0) d->size += (size_t)n;
+    while (d->size < size && (n = read(fd, d->text + d->size, size - d->size)) > 0)
+        d->size += (size_t)n;
     if (n < 0) err = errno;
     if (fd >= 0) close(fd);
     return err;
@@ -199,7 +203,7 @@ static int work(leat_ctx *ctx, void *arg)
     struct doc *all[BATCH], *todo[BATCH];
     int64_t since = leat_now();
     (void)ctx; /* not looked at: after a signal, what was found is still indexed */
-    for (ptrdiff_t n; (n = leat_recv_many(NULL, s->in, all, s->batch)) > 0; lap(&since, &s->blocked)) {
+    for (ptrdiff_t n; (n = leat_recv_many(NULL, s->in, all, s->batch)) > 0;) {
         size_t k = 0;
         lap(&since, &s->starved);
         for (ptrdiff_t i = 0; i < n; i++)
@@ -209,6 +213,7 @@ static int work(leat_ctx *ctx, void *arg)
         lap(&since, &s->busy);
         for (ptrdiff_t i = 0; i < n; i++)
             if (leat_send(s->out, &all[i])) return -EPIPE;
+        lap(&since, &s->blocked);
     }
     lap(&since, &s->starved);
     return 0;
@@ -271,8 +276,9 @@ static void tell_stages(int64_t elapsed)
     puts("stage        workers   items    busy s  starved s  blocked s  saturation");
     for (struct stage *s = stages; s < stages + STAGES; s++) {
         double saturation = load(&s->busy) / ((double)elapsed * s->workers);
-        printf("%-12s %7d %7.0f %9.3f %10.3f %10.3f %9.0f %%\n", s->name, s->workers, load(&s->items),
-               load(&s->busy) / 1e9, load(&s->starved) / 1e9, load(&s->blocked) / 1e9, 100 * saturation);
+        printf("%-12s %7d %7.0f %9.3f %10.3f %10.3f %9.0f %%\n", s->name, s->workers,
+               load(&s->items), load(&s->busy) / 1e9, load(&s->starved) / 1e9,
+               load(&s->blocked) / 1e9, 100 * saturation);
         if (saturation > most) most = saturation, bottleneck = s->name;
     }
     printf("bottleneck: %s\n", bottleneck);
@@ -292,7 +298,7 @@ static int forget(struct conn *c, void *gone)
     return err;
 }
 
-/* Runs the pipeline over the folders: 0, or not all is indexed; -ECANCELED: `stop` has ended the walk. */
+/* Runs the pipeline: 0, or not all is indexed; -ECANCELED: `stop` has ended the walk. */
 static int index_folders(void)
 {
     static leat_group walker = LEAT_GROUP(NULL);
@@ -321,8 +327,9 @@ static int index_folders(void)
     if (!err) err = n[UNREADABLE] || n[LOST];
     if (!err) err = conns_transact(&idle, forget, &gone); /* else who knows whether they are gone */
 
-    printf("%zu added, %zu unchanged, %zu duplicates, %zu passed over, %zu unreadable, %zu lost, %d gone\n",
-           n[ADDED], n[UNCHANGED], n[DUPLICATE], n[PASSED_OVER], n[UNREADABLE], n[LOST], gone);
+    printf("%zu added, %zu unchanged, %zu duplicates, ", n[ADDED], n[UNCHANGED], n[DUPLICATE]);
+    printf("%zu passed over, %zu unreadable, %zu lost, %d gone\n", n[PASSED_OVER], n[UNREADABLE],
+           n[LOST], gone);
     tell_stages(elapsed);
     return err;
 }
@@ -335,7 +342,8 @@ static int search(sqlite3_stmt *s, const char *query, int most)
     sqlite3_bind_int(s, 2, most);
     for (; sqlite3_step(s) == SQLITE_ROW; found++) {
         printf("%s: ", sqlite3_column_text(s, 0));
-        for (const unsigned char *c = sqlite3_column_text(s, 1); *c; c++) putchar(*c < ' ' ? ' ' : *c);
+        for (const unsigned char *c = sqlite3_column_text(s, 1); *c; c++)
+            putchar(*c < ' ' ? ' ' : *c);
         putchar('\n');
     }
     if (!sqlite3_reset(s)) return !found;
@@ -345,42 +353,40 @@ static int search(sqlite3_stmt *s, const char *query, int most)
 
 static int usage(FILE *out)
 {
-    fputs("usage: indexer [options] folder ...\n"
-          "       indexer [options] --query TEXT\n"
-          "Brings a full-text index of the folders' text files up to date; or searches it. Files with the\n"
-          "same words in the same order are duplicates: they are named, and stored once. Files without\n"
-          "text, or above 16 MB, are passed over; links are not followed.\n"
-          "  -d, --db FILE         the index, an SQLite database (default: index.db)\n"
-          "  -w, --workers R,F,I   threads that read, fingerprint, insert (default: one per CPU, 1, 1)\n"
-          "  -q, --query TEXT      print the files that match, best first. TEXT is an FTS5 query: words\n"
-          "                        that all must be there, \"a phrase\", a OR b, a NOT b, pre*\n"
-          "  -n, --most N          print at most N of them (default: 20)\n"
-          "  -h, --help            this text\n"
-          "INT and TERM end the walk; what was found is still indexed. A second one kills.\n"
-          "Ends with 0; 1: not all could be indexed, or nothing was found; 2: wrong usage; 128 + n: signal\n"
-          "n has ended the walk.\n", out);
+    fputs(
+        "usage: indexer [options] folder ...\n"
+        "       indexer [options] --query TEXT\n"
+        "Brings a full-text index of the folders' text files up to date; or searches it. Files\n"
+        "with the same words in the same order are duplicates: they are named, and stored once.\n"
+        "Files without text, or above 16 MB, are passed over; links are not followed.\n"
+        "  -d, --db FILE         the index, an SQLite database (default: index.db)\n"
+        "  -w, --workers R,F,I   threads that read, fingerprint, insert (default: CPUs,1,1)\n"
+        "  -q, --query TEXT      print the files that match, best first. TEXT is an FTS5 query:\n"
+        "                        words, all of them; \"a phrase\"; a OR b; a NOT b; pre*\n"
+        "  -n, --most N          print at most N of them (default: 20)\n"
+        "  -h, --help            this text\n"
+        "INT and TERM end the walk; what was found is still indexed. A second one kills.\n"
+        "Ends with 0; 1: not all could be indexed, or nothing was found; 2: wrong usage; 128 + n:\n"
+        "signal n has ended the walk.\n",
+        out);
     return out == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "db", required_argument, NULL, 'd' }, { "workers", required_argument, NULL, 'w' },
+        { "db", required_argument, NULL, 'd' },    { "workers", required_argument, NULL, 'w' },
         { "query", required_argument, NULL, 'q' }, { "most", required_argument, NULL, 'n' },
-        { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+        { "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
     };
     const char *db = "index.db", *query = NULL;
     int most = 20, w[STAGES] = { leat_cpus(), 1, 1 };
-    char more;
-    for (int o; (o = getopt_long(argc, argv, "d:w:q:n:h", options, NULL)) != -1;) switch (o) {
-        case 'd': db = optarg; break;
-        case 'w':
-            if (sscanf(optarg, "%d,%d,%d%c", &w[0], &w[1], &w[2], &more) == 3) break;
-            return usage(stderr);
-        case 'q': query = optarg; break;
-        case 'n': most = atoi(optarg); break;
-        case 'h': return usage(stdout);
-        default: return usage(stderr);
+    for (int o; (o = getopt_long(argc, argv, "d:w:q:n:h", options, NULL)) != -1;) {
+        if (o == 'd') db = optarg;
+        else if (o == 'w' && sscanf(optarg, "%d,%d,%d", &w[0], &w[1], &w[2]) == STAGES) continue;
+        else if (o == 'q') query = optarg;
+        else if (o == 'n') most = atoi(optarg);
+        else return usage(o == 'h' ? stdout : stderr);
     }
     for (int i = 0; i < STAGES; i++) {
         if (w[i] < 1 || w[i] > MOST) return usage(stderr);

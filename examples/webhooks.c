@@ -107,7 +107,8 @@ struct input {
     int fd, err;
     bool over;
     char *text; /* what was read and not handed out lies from begin to end */
-    size_t room, begin, end, lines; /* lines handed out */
+    size_t room, begin, end;
+    size_t lines; /* handed out */
 };
 
 /* Waits for more text and reads it, or the end; or gives up when `stop` is done. */
@@ -117,7 +118,7 @@ static void fill(struct input *in)
     memmove(in->text, in->text + in->begin, in->end -= in->begin);
     in->begin = 0;
     if (in->end == in->room) in->text = got(realloc(in->text, in->room *= 2));
-    while (!leat_ctx_err(&stop) && poll(&ready, 1, 100) <= 0) {} /* sees a signal when nothing comes */
+    while (!leat_ctx_err(&stop) && poll(&ready, 1, 100) <= 0) continue; /* so it sees a signal */
     ssize_t n = leat_ctx_err(&stop) ? 0 : read(in->fd, in->text + in->end, in->room - in->end);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (n < 0) in->err = errno;
@@ -130,8 +131,9 @@ static struct batch *next_batch(struct input *in, size_t most)
 {
     size_t size = 0, lines = 0;
     for (;; fill(in)) {
-        for (char *nl, *at = in->text + in->begin; lines < most; lines++, size = (size_t)(nl + 1 - at))
-            if (!(nl = memchr(at + size, '\n', in->end - in->begin - size))) break;
+        const char *text = in->text + in->begin, *nl;
+        for (; lines < most; lines++, size = (size_t)(nl + 1 - text))
+            if (!(nl = memchr(text + size, '\n', in->end - in->begin - size))) break;
         if (lines || in->over) break;
     }
     if (leat_ctx_err(&stop)) return NULL;
@@ -171,51 +173,58 @@ static int store_all(struct input *in, int workers, int batch, bool spawn)
         err = spawn ? leat_go(&group, store, b) : leat_submit_ctx(&stop, &pool, store, b);
         if (err) in->lines -= b->lines, free(b); /* not accepted */
     }
-    int end = spawn ? leat_wait(&group) : leat_pool_stop(&pool, NULL); /* what was accepted is stored */
+    int end = spawn ? leat_wait(&group) : leat_pool_stop(&pool, NULL); /* when all is stored */
     return err && err != -ECANCELED ? err : end;
 }
 
 static int usage(FILE *out)
 {
-    fputs("usage: webhooks [options] [file]\n"
-          "Stores the events of a file (default: standard input), one JSON object on each line, in the\n"
-          "table events(id, type, payload, stored) of an SQLite database. An event whose id is known\n"
-          "already is not stored again, so it may be delivered twice.\n"
-          "  -d, --db FILE         the database (default: webhooks.db)\n"
-          "  -w, --workers N       at most N threads (default: 4)\n"
-          "  -c, --connections N   at most N connections to the database (default: 2)\n"
-          "  -b, --batch N         at most N events in a job and its transaction (default: 64)\n"
-          "  -s, --spawn           start a task for each job, instead of a fixed pool of workers\n"
-          "  -h, --help            this text\n"
-          "INT and TERM end the reading; what was accepted is stored. A second one kills.\n"
-          "Ends with 0: all are stored; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n", out);
+    fputs(
+        "usage: webhooks [options] [file]\n"
+        "Stores the events of a file (default: standard input), one JSON object on each line, in\n"
+        "the table events(id, type, payload, stored) of an SQLite database. An event whose id is\n"
+        "known already is not stored again, so it may be delivered twice.\n"
+        "  -d, --db FILE         the database (default: webhooks.db)\n"
+        "  -w, --workers N       at most N threads (default: 4)\n"
+        "  -c, --connections N   at most N connections to the database (default: 2)\n"
+        "  -b, --batch N         at most N events in a job and its transaction (default: 64)\n"
+        "  -s, --spawn           start a task for each job, instead of a fixed pool of workers\n"
+        "  -h, --help            this text\n"
+        "INT and TERM end the reading; what was accepted is stored. A second one kills.\n"
+        "Ends with 0: all are stored; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n",
+        out);
     return out == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "db", required_argument, NULL, 'd' }, { "workers", required_argument, NULL, 'w' },
-        { "connections", required_argument, NULL, 'c' }, { "batch", required_argument, NULL, 'b' },
-        { "spawn", no_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+        { "db", required_argument, NULL, 'd' },
+        { "workers", required_argument, NULL, 'w' },
+        { "connections", required_argument, NULL, 'c' },
+        { "batch", required_argument, NULL, 'b' },
+        { "spawn", no_argument, NULL, 's' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
     };
     const char *db = "webhooks.db";
     int workers = 4, conns = 2, batch = 64;
     bool spawn = false;
-    for (int o; (o = getopt_long(argc, argv, "d:w:c:b:sh", options, NULL)) != -1;) switch (o) {
-        case 'd': db = optarg; break;
-        case 'w': workers = atoi(optarg); break;
-        case 'c': conns = atoi(optarg); break;
-        case 'b': batch = atoi(optarg); break;
-        case 's': spawn = true; break;
-        case 'h': return usage(stdout);
-        default: return usage(stderr);
+    for (int o; (o = getopt_long(argc, argv, "d:w:c:b:sh", options, NULL)) != -1;) {
+        if (o == 'd') db = optarg;
+        else if (o == 'w') workers = atoi(optarg);
+        else if (o == 'c') conns = atoi(optarg);
+        else if (o == 'b') batch = atoi(optarg);
+        else if (o == 's') spawn = true;
+        else return usage(o == 'h' ? stdout : stderr);
     }
-    if (workers < 1 || workers > MOST || conns < 1 || conns > MOST || batch < 1 || argc - optind > 1)
+    if (workers < 1 || workers > MOST || conns < 1 || conns > MOST || batch < 1)
         return usage(stderr);
-    const char *file = optind < argc && strcmp(argv[optind], "-") ? argv[optind] : NULL;
-    struct input in = { .fd = file ? open(file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO, .room = BLOCK };
-    if (in.fd < 0) return fprintf(stderr, "webhooks: %s: %s\n", file, strerror(errno)), 2;
+    if (argc - optind > 1) return usage(stderr);
+    const char *name = optind < argc ? argv[optind] : "-";
+    struct input in = { .fd = STDIN_FILENO, .room = BLOCK };
+    if (strcmp(name, "-") && (in.fd = open(name, O_RDONLY | O_CLOEXEC)) < 0)
+        return fprintf(stderr, "webhooks: %s: %s\n", name, strerror(errno)), 2;
 
     in.text = got(malloc(in.room));
     int err = leat_cancel_on_signals(&stop, SIGINT, SIGTERM, 0);
@@ -223,16 +232,18 @@ int main(int argc, char **argv)
     if (!err) err = store_all(&in, workers, batch, spawn);
     conns_close(&idle);
     free(in.text);
-    if (file) close(in.fd);
+    close(in.fd);
 
     size_t n[KINDS];
     for (int kind = 0; kind < KINDS; kind++)
         n[kind] = atomic_load_explicit(&total[kind], memory_order_relaxed);
-    printf("%zu lines: %zu accepted, %zu stored, %zu known before, %zu malformed, %zu lost\n", in.lines,
-           in.lines - n[BLANK] - n[MALFORMED], n[STORED], n[KNOWN], n[MALFORMED], n[LOST]);
+    size_t accepted = in.lines - n[BLANK] - n[MALFORMED];
+    printf("%zu lines: %zu accepted, %zu stored, %zu known before, %zu malformed, %zu lost\n",
+           in.lines, accepted, n[STORED], n[KNOWN], n[MALFORMED], n[LOST]);
     if (err) fprintf(stderr, "webhooks: %s\n", strerror(-err));
-    if (in.err) fprintf(stderr, "webhooks: %s: %s\n", file ? file : "standard input", strerror(in.err));
-    if (leat_ctx_cause(&stop) <= 0) return err || in.err || n[MALFORMED] || n[LOST];
-    fprintf(stderr, "webhooks: stopped by signal %d, after line %zu\n", leat_ctx_cause(&stop), in.lines);
-    return 128 + leat_ctx_cause(&stop);
+    if (in.err) fprintf(stderr, "webhooks: %s: %s\n", name, strerror(in.err));
+    int sig = leat_ctx_cause(&stop);
+    if (sig <= 0) return err || in.err || n[MALFORMED] || n[LOST];
+    fprintf(stderr, "webhooks: stopped by signal %d, after line %zu\n", sig, in.lines);
+    return 128 + sig;
 }

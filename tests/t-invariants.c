@@ -595,7 +595,8 @@ TEST(I4_a_wake_after_the_channel_is_gone_reaches_its_sleeper)
 static void do_send_two(void *p)
 {
     struct call *k = p;
-    k->err = leat_send_many(NULL, k->c, (int[]){ k->msg, k->msg }, 2) == 2 ? 0 : -EIO;
+    int m[2] = { k->msg, k->msg };
+    k->err = leat_send_many(NULL, k->c, m, 2) == 2 ? 0 : -EIO;
 }
 
 static void do_recv_two(void *p)
