@@ -130,8 +130,9 @@ static inline void *leat_hand_main_(void *arg)
     return NULL;
 }
 
-/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. */
-LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
+/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. With
+ * `old` it takes that one's place, unless that was retired: -ECANCELED. */
+LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size, leat_hand_ *old)
 {
     pthread_attr_t attr;
     leat_os_mask_t_ mask = LEAT_OS_MASK_ALL_;
@@ -139,6 +140,7 @@ LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
     if (!err && stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
     h->crew_ = crew;
     leat_lock_take_(&crew->lock_);
+    if (!err && old && old->retired_) err = ECANCELED;
     if (!err) {
         h->id_ = crew->next_id_;
         leat_os_mask_(&mask);
@@ -149,6 +151,7 @@ LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
         h->next_ = crew->hands_;
         crew->hands_ = h;
         crew->next_id_++;
+        if (old) old->retired_ = true;
     }
     leat_lock_drop_(&crew->lock_);
     pthread_attr_destroy(&attr);
@@ -276,7 +279,7 @@ LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first)
     h->work_ = leat_group_work_;
     h->died_ = leat_group_died_;
     h->first_ = first;
-    return leat_hire_(&g->crew_, h, 0);
+    return leat_hire_(&g->crew_, h, 0, NULL);
 }
 
 /* A task has ended its thread: another takes its place. */
@@ -288,7 +291,9 @@ static inline void leat_group_died_(leat_hand_ *h)
     leat_group_ended_(g, -EINTR);
     if (err) { /* no other: this one goes on, here */
         h->first_ = none;
+        pthread_cleanup_push(leat_hand_died_, h);
         leat_group_work_(h);
+        pthread_cleanup_pop(0);
     }
 }
 
@@ -452,8 +457,9 @@ LEAT_COLD_ int leat_wait(leat_group *g)
     leat_lock_drop_(&g->crew_.lock_);
     leat_part_(hands);
     leat_cancel(&g->ctx_, -ECANCELED);
+    int err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
     leat_close_(&g->joined_);
-    return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
+    return err;
 }
 
 /* ==== 3. Pool: fixed workers, a bounded queue, drain, stop ====================================
@@ -496,7 +502,6 @@ typedef struct leat_pool {
     leat_hand_ past_;      /* the counters of the threads that are gone */
     size_t queue_cap_, dropped_;
     leat_wg running_;      /* workers that may take another job */
-    leat_chan left_;       /* closed when the last call has left the shut gate */
     leat_sem resizing_;
     leat_pool_opts opts_;
     char name_[16];
@@ -507,8 +512,7 @@ enum { LEAT_OPEN_ = 0, LEAT_ENDING_ = 1, LEAT_OVER_ = 2 };
 
 static inline void leat_pool_exit_(leat_pool *p)
 {
-    int64_t gate = atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] */
-    if (LEAT_RARELY_(gate == (LEAT_INSIDE_ | LEAT_STARTED_ | LEAT_SHUT_))) leat_close_(&p->left_);
+    atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] our last touch */
 }
 
 static inline int leat_pool_enter_(leat_pool *p)
@@ -558,8 +562,9 @@ static inline void leat_pool_thread_(leat_hand_ *h)
 
 static inline void leat_pool_died_(leat_hand_ *h);
 
-/* Adds a worker, which holds a count of running_ from now on. Returns when its init hook has. */
-LEAT_COLD_ int leat_pool_hire_(leat_pool *p)
+/* Adds a worker (in the place of `old`), which holds a count of running_ from now on. Returns when its init
+ * hook has. */
+LEAT_COLD_ int leat_pool_hire_(leat_pool *p, leat_hand_ *old)
 {
     leat_ints_ ready = { .type_ = NULL };
     leat_hand_ *h = leat_zeroed_(1, sizeof *h, 1);
@@ -571,14 +576,31 @@ LEAT_COLD_ int leat_pool_hire_(leat_pool *p)
     h->ready_ = p->opts_.worker_init ? &ready : NULL;
     bool wait = h->ready_ != NULL;
     leat_wg_add(&p->running_, 1);
-    int err = leat_hire_(&p->crew_, h, p->opts_.stack_size);
+    int err = leat_hire_(&p->crew_, h, p->opts_.stack_size, old);
     if (err) leat_wg_done(&p->running_);
     else if (wait && leat_recv(&ready, &err)) err = -EPIPE;
     return err;
 }
 
+static inline void leat_pool_go_on_(leat_hand_ *h)
+{
+    leat_pool *p = h->owner_;
+    leat_lock_take_(&p->crew_.lock_);
+    h->retired_ = false;
+    leat_lock_drop_(&p->crew_.lock_);
+    int err = p->opts_.worker_init ? p->opts_.worker_init(p->opts_.user, h->id_) : 0;
+    if (err) {
+        leat_cancel(&p->ctx_, err);
+        return;
+    }
+    pthread_cleanup_push(leat_hand_died_, h);
+    leat_pool_work_(h);
+    pthread_cleanup_pop(0);
+    if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
+}
+
 /* A job (or the init hook) has ended its thread: another takes its place. If none can be made, this one
- * goes on, here. If not even that, nobody may be left to run the queue: the pool ends. */
+ * goes on, here. If not even that, nobody may be left to run the queue: the pool's context ends. */
 static inline void leat_pool_died_(leat_hand_ *h)
 {
     leat_pool *p = h->owner_;
@@ -587,22 +609,9 @@ static inline void leat_pool_died_(leat_hand_ *h)
         if (leat_send(h->ready_, &err)) LEAT_ASSERT(!"unbuffered, never closed");
     } else {
         leat_count_up_(&h->failed_);
-        leat_lock_take_(&p->crew_.lock_);
-        bool replace = !h->retired_;
-        h->retired_ = true; /* it counts as a worker no longer */
-        leat_lock_drop_(&p->crew_.lock_);
         if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
-        if (replace && leat_pool_hire_(p)) {
-            leat_lock_take_(&p->crew_.lock_);
-            h->retired_ = false;
-            leat_lock_drop_(&p->crew_.lock_);
-            if (!p->opts_.worker_init || !(err = p->opts_.worker_init(p->opts_.user, h->id_))) {
-                leat_pool_work_(h);
-                if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
-            } else {
-                leat_cancel(&p->ctx_, err);
-            }
-        }
+        err = leat_pool_hire_(p, h);
+        if (err && err != -ECANCELED) leat_pool_go_on_(h);
     }
     leat_wg_done(&p->running_);
 }
@@ -665,9 +674,8 @@ LEAT_COLD_ int leat_pool_end_(leat_pool *p, void dropped(leat_task *, void *, vo
             break;
         if (open == LEAT_OVER_) return -EALREADY;
     }
-    char none;
-    if (atomic_load_explicit(&p->gate_, memory_order_acquire) >= LEAT_INSIDE_) /* [G2] <- [G1] */
-        (void)!leat_recv_(&p->left_, &none, 1, 1);
+    for (unsigned round = 0; atomic_load_explicit(&p->gate_, memory_order_acquire) >= LEAT_INSIDE_;) /* [G2] <- [G1] */
+        leat_backoff_(&round); /* who slept in there was woken by the close, and is on the way out */
     leat_pool_join_(p);
     if (!left && leat_len(&p->queue_)) {
         atomic_store_explicit(&p->end_, LEAT_OPEN_, memory_order_release); /* [G1] -> [G2] */
@@ -701,7 +709,7 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
     int err = leat_make(&p->queue_, (size_t)o.queue);
     if (err) return err;
     atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] nobody knows it yet */
-    for (int i = 0; i < o.workers && !err; i++) err = leat_pool_hire_(p);
+    for (int i = 0; i < o.workers && !err; i++) err = leat_pool_hire_(p, NULL);
     if (!err) return 0;
     leat_pool_shut_(p);
     size_t none = 0;
@@ -829,7 +837,7 @@ LEAT_COLD_ int leat_pool_resize(leat_pool *p, int n)
                 }
         leat_lock_drop_(&p->crew_.lock_);
         while (have < n && !err) {
-            err = leat_pool_hire_(p);
+            err = leat_pool_hire_(p, NULL);
             have++;
         }
         leat_part_(leat_pool_reap_(p));

@@ -42,6 +42,10 @@
  *     [L2]    lock                   <- [L1]
  *     [S1]    fire a waiter          -> [S2]    the message of a rendezvous, which case won
  *     [S2]    a waiter sees it       <- [S1]
+ *     [D1]    a wait is decided      -> [D2]    everything that came before it (a try-select that finds
+ *     [D2]    a look for waiters     <- [D1]    nobody waiting here must not miss who came there earlier)
+ *     [J1]    a cancel begins        -> [J2]    the same
+ *     [J2]    a sleeper looks        <- [J1]
  *     [K1]    a context is done      -> [K2]    what its canceller did before
  *     [K2]    a call checks it       <- [K1]
  *     [P1]    send publishes a slot  -> [P2]    the message
@@ -54,8 +58,8 @@
  *     [E2]    a call sees it         <- [E1]
  *     [X1]    a guess at head or tail           nothing: the claim decides
  *     [X2]    the WAITERS bit                   nothing: one word's own order is enough (part 4)
- *     [X3]    waiting to claimed, gone          nothing: [S1] follows, or nobody looks
- *     [X4]    close and cancel begin            nothing: [E1], [K1] follow
+ *     [X3]    a waiter's state, looked at       nothing: [D1] decides
+ *     [X4]    close begins                      nothing: [E1] follows
  *     [X5]    counters and hints                nothing
  */
 #ifndef LEAT_QUEUE_H
@@ -99,6 +103,8 @@
 #define LEAT_US(n) ((int64_t)(n) * 1000)
 #define LEAT_MS(n) ((int64_t)(n) * 1000000)
 #define LEAT_S(n) ((int64_t)(n) * 1000000000)
+
+#define LEAT_ASLEEP_ 4u /* see the event below */
 
 #ifdef LEAT_CUSTOM_OS
 #include LEAT_CUSTOM_OS
@@ -165,7 +171,6 @@ static inline void leat_os_pause_(void)
  * had the bit LEAT_ASLEEP_, wakes the thread; it may then return and its stack frame, with the event, may
  * be gone: leat_os_set_ must not touch it again. leat_os_wait_ returns when the value is no longer `old`,
  * at the deadline (-ETIMEDOUT), or for no reason (0). leat_os_done_ is called by the thread that waited. */
-#define LEAT_ASLEEP_ 4u
 #ifdef LEAT_PTHREAD_EVENT_
 
 typedef struct leat_os_event_ {
@@ -531,7 +536,7 @@ static inline void leat_unlink_(leat_list_ *list, leat_link_ *l)
 
 static inline bool leat_waits_(leat_waiter_ *w)
 {
-    uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X3] */
+    uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_acquire); /* [D2] <- [D1] */
     return (s & ~LEAT_ASLEEP_) == LEAT_WAITING_;
 }
 
@@ -541,7 +546,7 @@ static inline bool leat_decide_(leat_waiter_ *w, uint32_t state)
     uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X3] */
     while ((s & ~LEAT_ASLEEP_) == LEAT_WAITING_)
         if (atomic_compare_exchange_weak_explicit(&w->state_.word_, &s, state | (s & LEAT_ASLEEP_),
-                                                  memory_order_relaxed, /* [X3] */
+                                                  memory_order_release, /* [D1] -> [D2] */
                                                   memory_order_relaxed))
             return true;
     return false;
@@ -602,12 +607,23 @@ static inline bool leat_spin_pays_(void)
 
 enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16 };
 
+/* Yields once. If another thread ran meanwhile, that counts for as many rounds as it took: a round is
+ * two microseconds at most, all of them 32. */
+static inline void leat_yield_(unsigned *round)
+{
+    int64_t since = leat_os_now_();
+    leat_os_yield_();
+    int64_t took = leat_os_now_() - since;
+    *round += took > LEAT_US(100) ? 50 : 1 + (unsigned)(took / LEAT_US(2));
+}
+
 /* One round of spinning: true if it is worth coming again, false if it is time to sleep. */
 static inline bool leat_spin_(unsigned *round)
 {
     unsigned r = *round;
     if (r >= LEAT_PAUSES_ + LEAT_YIELDS_ || !leat_spin_pays_()) return false;
-    leat_backoff_(round);
+    if (r < LEAT_PAUSES_) leat_backoff_(round);
+    else leat_yield_(round);
     return true;
 }
 
@@ -715,7 +731,7 @@ LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
     uint64_t live = 0;
     if (!ctx) return;
     if (!atomic_compare_exchange_strong_explicit(&ctx->word_, &live, LEAT_CANCELLING_,
-                                                 memory_order_relaxed, /* [X4] */
+                                                 memory_order_release, /* [J1] -> [J2] */
                                                  memory_order_relaxed)) {
         leat_ctx_end_(ctx);
         return;
@@ -743,7 +759,7 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
     }
     leat_link_ link = { .waiter_ = w };
     leat_lock_take_(&ctx->lock_);
-    bool live = !atomic_load_explicit(&ctx->word_, memory_order_relaxed); /* [X4] the lock orders it */
+    bool live = !atomic_load_explicit(&ctx->word_, memory_order_acquire); /* [J2] <- [J1] */
     if (live) leat_link_back_(&ctx->sleepers_, &link);
     leat_lock_drop_(&ctx->lock_);
     if (!live) {
@@ -1176,8 +1192,8 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c)
         if (atomic_load_explicit(&ch->tail_, memory_order_relaxed) & LEAT_CLOSING_ || /* [X4] the lock orders it */
             leat_peer_waits_(c))
             return false;
-        atomic_fetch_add_explicit(word, LEAT_POS_, memory_order_release); /* [C1] -> [C2] shows that we came */
         atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] */
+        atomic_fetch_add_explicit(word, LEAT_POS_, memory_order_release);    /* [C1] -> [C2] says that we came */
         return true;
     }
     uint64_t mine = atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
@@ -1266,7 +1282,7 @@ LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round)
     _Atomic uint32_t *shy = &c->chan_->shy_[leat_sends_(c)];
     uint32_t n = atomic_load_explicit(shy, memory_order_relaxed); /* [X5] */
     if (*round + n < LEAT_PAUSES_ + LEAT_YIELDS_) {
-        leat_backoff_(round);
+        leat_yield_(round);
         if (n && leat_watch_(c, 0)) atomic_store_explicit(shy, n - 1, memory_order_relaxed); /* [X5] */
         return true;
     }
@@ -1308,7 +1324,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         }
         leat_os_done_(&w.state_);
     }
-    if (fired && (r < 0 || &cases[r] != fired)) leat_pass_on_(fired, 1);
+    if (fired && (r < 0 || cases[r].chan_ != fired->chan_ || cases[r].does_ != fired->does_)) leat_pass_on_(fired, 1);
     return r;
 }
 
@@ -1519,6 +1535,7 @@ LEAT_HOT_ ptrdiff_t leat_send_many_(leat_ctx *ctx, leat_chan *ch, const void *ms
     if (LEAT_RARELY_(!n)) return 0;
     size_t k = leat_put_some_(ch, msgs, n, size, align);
     if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
+    if (!ch->slots_) n = 1;
     if ((err = leat_wait_case_(ctx, ch, LEAT_SENDS_, msgs, size, align)) != 0) return err;
     return n == 1 ? 1 : 1 + (ptrdiff_t)leat_put_some_(ch, (const unsigned char *)msgs + size, n - 1, size, align);
 }
@@ -1531,6 +1548,7 @@ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *ch, void *msgs, si
     if (LEAT_RARELY_(!n)) return 0;
     size_t k = leat_take_some_(ch, msgs, n, size, align);
     if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
+    if (!ch->slots_) n = 1;
     if ((err = leat_wait_case_(ctx, ch, LEAT_RECEIVES_, msgs, size, align)) != 0) return err;
     return n == 1 ? 1 : 1 + (ptrdiff_t)leat_take_some_(ch, (unsigned char *)msgs + size, n - 1, size, align);
 }
@@ -1647,7 +1665,7 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
 /* Waits until one of n cases can go on, does it, and returns its index; among several that are ready
  * each has the same chance. cases[i].err is 0, or -EPIPE where the channel is closed (which counts as
  * ready, as in Go). Buffered and unbuffered channels, sends and receives, the same channel more than
- * once: any mix. Errors: -ECANCELED, -ETIMEDOUT (ctx, which may be NULL; no case was done), -EDEADLK
+ * once (then it must outlive the call): any mix. Errors: -ECANCELED, -ETIMEDOUT (ctx, which may be NULL; no case was done), -EDEADLK
  * (no case has a channel and there is no ctx), -EINVAL. Allocates nothing. */
 static inline int leat_select(leat_ctx *ctx, leat_case *cases, size_t n)
 {

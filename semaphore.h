@@ -44,9 +44,9 @@
  * No bit set: acquire and release are one CAS each. Any bit set: both take the lock, and then nobody
  * else changes the word. So, as with channels:
  *
- * S1  Last touch. Permits are published either by a CAS on a word without bits, as the last thing that
- *     a release does, or under the lock with a bit left set, so that whoever takes them has to wait for
- *     the unlock. Who got the permits may free the semaphore.
+ * S1  Last touch. Permits are published either by a CAS on a word without bits, and nothing after it, or
+ *     under the lock with a bit left set, so that whoever takes them has to wait for the unlock. Who got
+ *     the permits may free the semaphore.
  * S2  One wake at a time, a hint: the woken one tries again, and so may anybody who runs (barging).
  *     While the hint is on its way WAITERS is clear. The woken one sets it again.
  * S3  FAIR is set by who finds that the first in line has waited 1 ms. From then on permits are handed
@@ -146,9 +146,10 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
 /* Both guess that nobody else holds permits, from most_: to read a word that one has just changed by a
  * locked operation, and then change it, takes 5 ns longer each (Ice Lake) than to guess and be right. */
 
-/* Publishes n permits if no bit is set and at most `room` (in units of the word) are there. `word`: a guess. */
-LEAT_HOT_ bool leat_sem_give_(leat_sem *s, int64_t n, int64_t word, int64_t room)
+/* Publishes n permits if no bit is set and it leaves at most most_. */
+LEAT_HOT_ bool leat_sem_give_(leat_sem *s, int64_t n)
 {
+    int64_t room = (atomic_load_explicit(&s->most_, memory_order_relaxed) - n) * LEAT_PERMIT_, word = room; /* [X6] */
     while (!(word & LEAT_SEM_BITS_) && word <= room)
         if (atomic_compare_exchange_weak_explicit(&s->word_, &word, word + n * LEAT_PERMIT_,
                                                   memory_order_release, /* [M1] -> [M2] */
@@ -177,16 +178,10 @@ LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
     int64_t most = atomic_load_explicit(&s->most_, memory_order_relaxed); /* [X6] the lock orders it */
     int err = more > LEAT_SEM_MAX - most ? -EINVAL : leat_permits_(word) > most + more - n ? -EOVERFLOW : 0;
     if (!err) atomic_store_explicit(&s->most_, most + more, memory_order_relaxed); /* [X6] */
-    for (int64_t left = err ? 0 : n;;) {
-        word = leat_sem_serve_(s, word, &left, &chain);
-        if (word & LEAT_SEM_BITS_) { /* S1: under the lock, with a bit left */
-            word += left * LEAT_PERMIT_;
-            left = 0;
-        }
-        leat_sem_unlock_(s, word);
-        if (!left || leat_sem_give_(s, left, word, INT64_MAX)) break; /* S1: as the last thing */
-        word = leat_sem_lock_(s);
-    }
+    int64_t left = err ? 0 : n;
+    word = leat_sem_serve_(s, word, &left, &chain);
+    if (left && !(word & LEAT_SEM_BITS_)) word |= LEAT_SEM_WAITERS_; /* S1; the next one clears it */
+    leat_sem_unlock_(s, word + left * LEAT_PERMIT_);
     leat_fire_all_(chain);
     return err;
 }
@@ -283,8 +278,7 @@ LEAT_HOT_ int leat_acquire_ctx(leat_ctx *ctx, leat_sem *s, int64_t n)
 LEAT_HOT_ int leat_release(leat_sem *s, int64_t n)
 {
     if (LEAT_RARELY_(!s || n < 0 || n > LEAT_SEM_MAX)) return -EINVAL;
-    int64_t room = (atomic_load_explicit(&s->most_, memory_order_relaxed) - n) * LEAT_PERMIT_; /* [X6] */
-    return LEAT_USUALLY_(leat_sem_give_(s, n, room, room)) ? 0 : leat_sem_add_(s, n, 0);
+    return LEAT_USUALLY_(leat_sem_give_(s, n)) ? 0 : leat_sem_add_(s, n, 0);
 }
 
 /* No more waiting: who waits, or would have to, gets -EPIPE; permits that are there may still be taken,
@@ -338,8 +332,8 @@ typedef struct leat_wg {
 /* Initialiser; all-zero is LEAT_WG(0). */
 #define LEAT_WG(n) { .word_ = (int64_t)(n) * 2 }
 
-/* Adds n to the count, n may be negative. At zero all who wait are released, and the wait group may be
- * gone as soon as one of them has returned. 0, -EOVERFLOW: the count would be below zero, unchanged. */
+/* Adds n to the count, n may be negative. At zero all who wait are released; this call does not touch the
+ * wait group after that, so who alone waits for it may free it at once. 0, -EOVERFLOW: the count would be below zero, unchanged. */
 static inline int leat_wg_add(leat_wg *w, int64_t n)
 {
     if (!w || n > LEAT_SEM_MAX || n < -LEAT_SEM_MAX) return -EINVAL;

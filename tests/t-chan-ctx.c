@@ -440,7 +440,6 @@ static void room_part(int i, void *arg)
             if (got[0] + got[1] == r->n) CHECK_EQ(leat_close(&r->c), 0);
             for (int pause = tap_below(&rng, 300); pause > 0; pause--) leat_os_pause_();
         }
-        for (int k = 0; k < 2; k++) CHECK(got[k] >= 1 || r->n < 100);
         CHECK_EQ(err, -EPIPE);
         atomic_fetch_sub_explicit(&r->sent[0], got[0], memory_order_relaxed);
         atomic_fetch_sub_explicit(&r->sent[1], got[1], memory_order_relaxed);

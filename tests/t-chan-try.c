@@ -240,6 +240,41 @@ TEST(a_try_select_sees_that_one_was_ready_or_the_other_closed)
     run_pair(true, true);
 }
 
+struct two {
+    int_chan a, b;
+    int result, m;
+};
+
+static void try_two(void *arg)
+{
+    struct two *t = arg;
+    leat_case cases[] = { LEAT_RECV(&t->a, &t->m), LEAT_RECV(&t->b, &t->m) };
+    t->result = leat_try_select(cases, 2);
+}
+
+/* It looks at a, which is empty; is held up before it looks at b; meanwhile a is filled, and only then b
+ * loses its sender. At every instant one of them was ready. */
+TEST(a_try_select_that_was_held_up_between_two_looks_looks_again)
+{
+    struct two t;
+    struct call s;
+    struct actor a;
+    REQUIRE_EQ(leat_make(&t.a, 1), 0);
+    REQUIRE_EQ(leat_make(&t.b, 0), 0);
+    leat_ctx ctx = LEAT_CTX(NULL);
+    send_waits(&s, &ctx, &t.b, 2);
+    leat_lock_take_(&t.b.chan.lock_);
+    enter(&a, try_two, &t);
+    a_while(); /* now it waits for the lock of b */
+    CHECK_EQ(leat_send(&t.a, &(int){ 1 }), 0);
+    leat_cancel(&ctx, 0);
+    leat_lock_drop_(&t.b.chan.lock_);
+    leave(&a);
+    CHECK_EQ(end(&s), -ECANCELED);
+    if (CHECK_EQ(t.result, 0)) CHECK_EQ(t.m, 1);
+    leat_free(&t.a);
+}
+
 /* ---- Unbuffered: there is a partner or not ------------------------------------------------------- */
 
 TEST(an_unbuffered_try_succeeds_only_with_a_partner_in_line)

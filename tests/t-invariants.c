@@ -139,6 +139,51 @@ TEST(I1_a_close_at_the_instant_of_falling_asleep_is_seen)
     }
 }
 
+/* Who is about to sleep waits for the lock; whoever has it claims all sleepers and closes. */
+TEST(I1_a_close_that_came_first_to_the_lock_is_seen)
+{
+    for (int sends = 0; sends < 2; sends++)
+        for (size_t cap = 0; cap < 2; cap++) {
+            int_chan c;
+            struct call k;
+            REQUIRE_EQ(leat_make(&c, cap), 0);
+            leat_ctx rescue = LEAT_CTX_WITHIN(NULL, RESCUE);
+            if (sends && cap) CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
+            leat_lock_take_(&c.chan.lock_);
+            begin_(&k, &rescue, &c, 0, sends ? do_send_ : do_recv_);
+            a_while(); /* it has looked: it would have to wait */
+            atomic_fetch_or_explicit(&c.chan.tail_, LEAT_CLOSING_, memory_order_relaxed);
+            leat_lock_drop_(&c.chan.lock_);
+            a_while();
+            CHECK_EQ(receivers(&c) + senders(&c), 0);
+            atomic_fetch_or_explicit(&c.chan.tail_, LEAT_CLOSED_, memory_order_release);
+            CHECK_EQ(end(&k), -EPIPE);
+            leat_free(&c);
+        }
+}
+
+TEST(I1_a_cancel_that_came_first_to_the_lock_is_seen)
+{
+    int_chan c;
+    struct call k;
+    REQUIRE_EQ(leat_make(&c, 1), 0);
+    leat_ctx rescue = LEAT_CTX_WITHIN(NULL, RESCUE), ctx = LEAT_CTX(&rescue);
+    leat_lock_take_(&ctx.lock_);
+    begin_recv(&k, &ctx, &c);
+    UNTIL(receivers(&c) == 1); /* on its way to the context's line */
+    a_while();
+    atomic_store_explicit(&ctx.word_, LEAT_CANCELLING_, memory_order_relaxed);
+    leat_lock_drop_(&ctx.lock_);
+    a_while();
+    CHECK_EQ(sleepers(&ctx), 0);
+    CHECK_EQ(receivers(&c), 0);
+    CHECK(!is_over(&k)); /* until it knows why */
+    atomic_store_explicit(&ctx.word_, UINT64_C(7) << 32 | LEAT_CANCELLED_, memory_order_release);
+    CHECK_EQ(end(&k), -ECANCELED);
+    CHECK_EQ(leat_ctx_cause(&ctx), 7);
+    leat_free(&c);
+}
+
 /* ==== I2: a claim is final, and followed by a fire ================================================ */
 
 TEST(I2_a_claimed_receiver_does_not_leave_before_it_is_fired_though_its_time_is_up)
@@ -569,6 +614,63 @@ TEST(I7_selects_that_list_their_channels_in_any_order_do_not_deadlock)
         REQUIRE_EQ(leat_make(&x.b, 0), 0);
         tap_threads(4, knot_part, &x);
         leat_free(&x.a);
+    }
+}
+
+static void select_up(void *arg)
+{
+    int_chan *c = arg;
+    int m = 0;
+    leat_case cases[] = { LEAT_RECV(&c[0], &m), LEAT_RECV(&c[1], &m) };
+    CHECK(leat_select(NULL, cases, 2) >= 0);
+}
+
+static void select_down(void *arg)
+{
+    int_chan *c = arg;
+    int m = 0;
+    leat_case cases[] = { LEAT_RECV(&c[1], &m), LEAT_RECV(&c[0], &m) };
+    CHECK(leat_select(NULL, cases, 2) >= 0);
+}
+
+TEST(I7_a_select_is_in_no_line_before_it_holds_all_locks)
+{
+    static void (*const selects[])(void *) = { select_up, select_down };
+    for (size_t i = 0; i < COUNT(selects); i++) {
+        int_chan c[2];
+        struct actor a;
+        for (int k = 0; k < 2; k++) REQUIRE_EQ(leat_make(&c[k], 1), 0);
+        leat_lock_take_(&c[1].chan.lock_);
+        enter(&a, selects[i], c);
+        UNTIL(
+            atomic_load_explicit(&c[0].chan.lock_, memory_order_acquire)); /* it holds the first */
+        a_while();
+        CHECK(!c[0].chan.receivers_.first_ && !c[1].chan.receivers_.first_);
+        leat_lock_drop_(&c[1].chan.lock_);
+        UNTIL(receivers(&c[0]) == 1 && receivers(&c[1]) == 1);
+        CHECK_EQ(leat_send(&c[i], &(int){ 1 }), 0);
+        leave(&a);
+        for (int k = 0; k < 2; k++) leat_free(&c[k]);
+    }
+}
+
+TEST(I7_locks_are_taken_in_the_order_of_addresses)
+{
+    static void (*const selects[])(void *) = { select_up, select_down };
+    for (size_t i = 0; i < COUNT(selects); i++) {
+        int_chan c[2];
+        struct actor a;
+        for (int k = 0; k < 2; k++) REQUIRE_EQ(leat_make(&c[k], 1), 0);
+        leat_lock_take_(&c[0].chan.lock_);
+        enter(&a, selects[i], c);
+        a_while();
+        CHECK_EQ(atomic_load_explicit(&c[1].chan.lock_, memory_order_relaxed),
+                 0); /* not before the first */
+        leat_lock_drop_(&c[0].chan.lock_);
+        UNTIL(receivers(&c[1]) == 1);
+        CHECK_EQ(leat_send(&c[i], &(int){ 1 }), 0);
+        leave(&a);
+        for (int k = 0; k < 2; k++) leat_free(&c[k]);
     }
 }
 
