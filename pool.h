@@ -114,6 +114,7 @@ static inline void leat_hand_leaves_(leat_hand_ *h)
 static inline void leat_hand_died_(void *arg)
 {
     leat_hand_ *h = arg;
+    if (h->gone_) return; /* a job ended the thread that went on after another had: then this runs twice */
     h->died_(h);
     leat_hand_leaves_(h);
 }

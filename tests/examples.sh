@@ -2,20 +2,17 @@
 #
 #     . tests/tap.sh
 #     . tests/examples.sh
-#     program webhooks libsqlite3-dev                  # $webhooks; or skips all, if it could not be built
-#     with_sql && sql "$tmp/db" 'SELECT ...'           # rows, columns separated by |
-#     await $pid command ...                           # until it succeeds; fails when that process ends first
+#     program webhooks sqlite3.h libsqlite3-dev   # $webhooks; without its library all is skipped
+#     with_sql && sql "$tmp/db" 'SELECT ...'      # rows, columns separated by |
+#     await $pid command ...                      # until it succeeds; fails if that process ends first
 
-program() { # name, package
-    [ -x "$BUILD/examples/$1" ] || skip_all "$2 not installed"
+program() { # name, header, package
+    printf '#include <%s>\n' "$2" | $CC -E -x c - >/dev/null 2>&1 || skip_all "$3 not installed"
     eval "$1=\$BUILD/examples/$1"
+    [ -x "$BUILD/examples/$1" ] || { echo "not ok 1 - $1 is built"; exit 1; }
 }
 
-with_is() { # what, what it should be
-    [ "$1" = "$2" ] || { echo "is:        $1"; echo "should be: $2"; return 1; }
-}
-
-sql() {
+with_sql() {
     $CC -std=c11 -O tests/sql.c -o "$tmp/sql" -lsqlite3 || skip_all "cannot build tests/sql.c"
 }
 
@@ -28,9 +25,11 @@ sql() { # database, query
 }
 
 await() {
-    await_pid=$1
+    await_pid=$1 await_left=4000 # rather than hang
     shift
     until "$@"; do
+        await_left=$((await_left - 1))
+        [ $await_left -gt 0 ] || { echo "in vain: $*"; return 1; }
         kill -0 "$await_pid" 2>/dev/null || { "$@"; return; }
         sleep 0.05
     done

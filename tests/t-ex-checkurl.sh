@@ -1,7 +1,7 @@
 # The example checkurl, against a server on this machine: its verdicts, its deadline, its way to stop.
 . tests/tap.sh
 . tests/examples.sh
-program checkurl libcurl4-openssl-dev
+program checkurl curl/curl.h libcurl4-openssl-dev
 have python3 || skip_all "python3 not installed"
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
 

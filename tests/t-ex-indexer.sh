@@ -1,7 +1,7 @@
 # The example indexer: what is in the folders can be found; twins are stored once; a second run is cheap.
 . tests/tap.sh
 . tests/examples.sh
-program indexer libsqlite3-dev
+program indexer sqlite3.h libsqlite3-dev
 with_sql
 
 said() { # added, unchanged, duplicates, passed over, unreadable, lost, gone

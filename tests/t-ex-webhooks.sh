@@ -1,7 +1,7 @@
 # The example webhooks: each event that it accepts is a row, also when it is told to stop.
 . tests/tap.sh
 . tests/examples.sh
-program webhooks libsqlite3-dev
+program webhooks sqlite3.h libsqlite3-dev
 with_sql
 
 events() { # from, to

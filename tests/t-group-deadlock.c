@@ -11,7 +11,7 @@ static int returns(leat_ctx *ctx, void *arg)
 
 struct nested {
     leat_group *g;
-    door both;
+    door both, stays;
     _Atomic int told, started, ran;
 };
 
@@ -92,6 +92,42 @@ TEST(exactly_one_of_two_is_told_if_both_certainly_wait)
         REQUIRE_EQ(a.started, 1);
         REQUIRE_EQ(b.told, 1);
     }
+}
+
+static int goes_then_stays(leat_ctx *ctx, void *arg)
+{
+    int err = goes_on(ctx, arg);
+    door_pass(&((struct nested *)arg)->stays);
+    return err;
+}
+
+static int stands(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    door_pass(arg);
+    return 0;
+}
+
+TEST(who_has_waited_at_the_limit_is_not_taken_for_waiting_afterwards)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    struct nested a = { .g = &g }, d = { .g = &g };
+    door b = { 0 };
+    REQUIRE_EQ(leat_group_limit(&g, 2), 0);
+    REQUIRE_EQ(leat_go(&g, goes_then_stays, &a), 0);
+    REQUIRE_EQ(leat_go(&g, stands, &b), 0);
+    door_open(&a.both);
+    UNTIL(peek_sem(&g.idle_) == 1); /* a waits for b's thread */
+    door_open(&b);
+    door_until(&a.stays, 1); /* a has had it, and runs on */
+    REQUIRE_EQ(leat_go(&g, goes_on, &d), 0);
+    door_open(&d.both);
+    leat_sleep(NULL, LEAT_MS(2)); /* d waits for a, most likely: it must not be told that it waits for ever */
+    door_open(&a.stays);
+    REQUIRE_EQ(leat_wait(&g), 0);
+    CHECK_EQ(a.told, 0);
+    CHECK_EQ(d.told, 0);
+    CHECK_EQ(a.ran + d.ran, 2);
 }
 
 static int tries_for_a_while(leat_ctx *ctx, void *arg)

@@ -2,6 +2,7 @@
  * ends its thread.
  * SPDX-License-Identifier: MIT */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 static _Atomic int made, fail_at, fail_always; /* threads asked for; the one that fails, 1 the first */
@@ -13,15 +14,27 @@ static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(voi
     return pthread_create(t, attr, fn, arg);
 }
 
+static _Atomic int joined;
+
+static int slow_join(pthread_t t, void **result)
+{
+    for (int i = 0; i < 50; i++) sched_yield();
+    int err = pthread_join(t, result);
+    atomic_fetch_add(&joined, 1);
+    return err;
+}
+
 #include "peek.h"
 
 #define pthread_create fake_create /* the group's, not the tests' */
+#define pthread_join slow_join
 #include "pool.h"
 #undef pthread_create
+#undef pthread_join
 
 static void fake_nothing(void)
 {
-    made = fail_at = fail_always = 0;
+    made = joined = fail_at = fail_always = 0;
 }
 
 static int nothing(leat_ctx *ctx, void *arg)
@@ -78,6 +91,26 @@ TEST(no_thread_is_made_without_a_task)
     CHECK_EQ(leat_go_n(&g, 0, nothing, NULL), 0);
     CHECK_EQ(leat_wait(&g), 0);
     CHECK_EQ(made, 0);
+}
+
+static int waits(void *g)
+{
+    int err = leat_wait(g);
+    return err ? err : joined;
+}
+
+TEST(whoever_has_waited_finds_all_threads_gone)
+{
+    for (int k = 0; k < tap_rounds(100); k++) {
+        leat_group g = LEAT_GROUP(NULL);
+        side other;
+        fake_nothing();
+        REQUIRE_EQ(leat_go_n(&g, 4, nothing, NULL), 0);
+        side_start(&other, waits, &g);
+        REQUIRE_EQ(leat_wait(&g), 0);
+        REQUIRE_EQ(joined, made);
+        REQUIRE_EQ(side_join(&other), made);
+    }
 }
 
 /* ==== No threads ============================================================================== */

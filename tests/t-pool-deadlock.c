@@ -2,7 +2,20 @@
  * told -EDEADLK; nobody else is, whatever the load.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
+
+/* A job that has just got room, but does not know it yet: it stands here, if it is asked to. */
+static _Thread_local door *stand_here;
+
+static int select_and_stand(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
+{
+    int r = leat_select_(ctx, also, cases, n);
+    if (stand_here) door_pass(stand_here);
+    return r;
+}
+
+#define leat_select_ select_and_stand
 #include "pool.h"
+#undef leat_select_
 
 static int counts(leat_ctx *ctx, void *arg)
 {
@@ -13,9 +26,9 @@ static int counts(leat_ctx *ctx, void *arg)
 
 struct nested {
     leat_pool *p;
-    door d;
-    _Atomic int ran, told, accepted;
-    int err, stop_at;
+    door d, here;
+    _Atomic int ran, told, accepted, err;
+    int stop_at;
 };
 
 static int fills_its_pool(leat_ctx *ctx, void *arg)
@@ -111,6 +124,50 @@ TEST(a_try_and_a_thread_from_outside_are_never_told)
     door_open(&n.d);
     CHECK_EQ(leat_pool_stop(&p, NULL), 0);
     CHECK(n.err == -EDEADLK || n.err == -ESHUTDOWN || n.err == 0);
+}
+
+static int stands_after_it_got_room(leat_ctx *ctx, void *arg)
+{
+    struct nested *n = arg;
+    (void)ctx;
+    stand_here = &n->here;
+    n->err = leat_submit(n->p, counts, &n->ran);
+    stand_here = NULL;
+    return 0;
+}
+
+static int ends(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    door_pass(arg);
+    return 0;
+}
+
+TEST(a_job_that_has_just_got_room_is_not_taken_for_one_that_waits)
+{
+    for (int k = 0; k < 10; k++) {
+        leat_pool p;
+        struct nested a = { .p = &p }, b = { .p = &p };
+        door d = { 0 };
+        REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2, .queue = 1 }), 0);
+        REQUIRE_EQ(leat_submit(&p, ends, &d), 0);
+        door_until(&d, 1);
+        REQUIRE_EQ(leat_submit(&p, stands_after_it_got_room, &a), 0);
+        UNTIL(leat_len(&p.queue_) == 0);
+        REQUIRE_EQ(leat_submit(&p, one_more, &b), 0); /* a waits for room, or just found it full */
+        UNTIL(peek_senders(&p.queue_) == 1);
+        door_open(&d); /* its worker takes b; so a gets room, and stands */
+        door_until(&b.d, 1);
+        door_until(&a.here, 1);
+        door_open(&b.d); /* the queue is full: b waits, for a */
+        leat_sleep(NULL, LEAT_MS(2));
+        door_open(&a.here);
+        UNTIL(atomic_load_explicit(&a.ran, memory_order_relaxed) == 1);
+        UNTIL(atomic_load_explicit(&b.ran, memory_order_relaxed) == 1 || b.err);
+        REQUIRE_EQ(leat_pool_stop(&p, NULL), 0);
+        REQUIRE_EQ(a.err, 0);
+        REQUIRE_EQ(b.err, 0);
+    }
 }
 
 /* One worker never submits: so whoever waits will have room some day, and must not be told otherwise. */

@@ -174,6 +174,30 @@ TEST(a_job_may_resize_its_own_pool)
     CHECK_EQ(leat_pool_stop(&l.p, NULL), 0);
 }
 
+struct sizing {
+    leat_pool p;
+    int n;
+};
+
+static void resizes_to(int i, void *arg)
+{
+    struct sizing *z = arg;
+    (void)i;
+    CHECK_EQ(leat_pool_resize(&z->p, z->n), 0);
+}
+
+TEST(two_who_resize_at_once_to_the_same_number_get_it)
+{
+    struct sizing z;
+    REQUIRE_EQ(leat_pool_start(&z.p, NULL, &(leat_pool_opts){ .workers = 1 }), 0);
+    for (int k = 0; k < tap_rounds(300); k++) {
+        z.n = k % 2 ? 2 : 6;
+        tap_threads(2, resizes_to, &z);
+        REQUIRE_EQ(workers(&z.p), z.n);
+    }
+    CHECK_EQ(leat_pool_stop(&z.p, NULL), 0);
+}
+
 TEST(a_pool_whose_context_is_done_is_not_resized)
 {
     leat_pool p;

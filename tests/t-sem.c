@@ -288,6 +288,26 @@ TEST(cancelling_the_first_in_line_serves_the_next)
     CHECK_EQ(leat_sem_available(&s), 0);
 }
 
+TEST(who_leaves_from_the_middle_of_the_line_is_gone_from_it)
+{
+    leat_sem s = LEAT_SEM_OF(0, 9);
+    leat_ctx ctx = LEAT_CTX(NULL);
+    side a, b, c;
+    side_start(&a, acquire, &(struct call){ NULL, &s, 4 });
+    UNTIL(peek_sem(&s) == 1);
+    side_start(&b, acquire, &(struct call){ &ctx, &s, 4 });
+    UNTIL(peek_sem(&s) == 2);
+    side_start(&c, acquire, &(struct call){ NULL, &s, 4 });
+    UNTIL(peek_sem(&s) == 3);
+    leat_cancel(&ctx, 1);
+    CHECK_EQ(side_join(&b), -ECANCELED);
+    CHECK_EQ(peek_sem(&s), 2);
+    CHECK_EQ(leat_release(&s, 9), 0);
+    CHECK_EQ(side_join(&a), 0);
+    CHECK_EQ(side_join(&c), 0);
+    CHECK_EQ(leat_sem_available(&s), 1);
+}
+
 TEST(a_time_out_of_the_first_in_line_serves_the_next)
 {
     leat_sem s = LEAT_SEM(10);
@@ -360,6 +380,28 @@ TEST(those_in_line_are_served_in_order)
         UNTIL(atomic_load_explicit(&q.next, memory_order_relaxed) == i + 1);
     }
     for (int i = 0; i < N; i++) CHECK_EQ(side_join(&waiter[i]), i);
+}
+
+TEST(who_was_woken_for_nothing_keeps_the_first_place)
+{
+    for (bool overtaken = false; !overtaken;) { /* until we were faster than the one who was woken */
+        struct queued q = { .s = LEAT_SEM_OF(0, 1) };
+        side first, second;
+        side_start(&first, acquire_ticket, &q);
+        UNTIL(peek_sem(&q.s) == 1);
+        side_start(&second, acquire_ticket, &q);
+        UNTIL(peek_sem(&q.s) == 2);
+        REQUIRE_EQ(leat_release(&q.s, 1), 0);
+        overtaken = leat_try_acquire(&q.s, 1) == 0;
+        if (overtaken) {
+            UNTIL(peek_sem(&q.s) == 2); /* it is in line again */
+            REQUIRE_EQ(leat_release(&q.s, 1), 0);
+        }
+        UNTIL(atomic_load_explicit(&q.next, memory_order_relaxed) == 1);
+        REQUIRE_EQ(leat_release(&q.s, 1), 0);
+        REQUIRE_EQ(side_join(&first), 0);
+        REQUIRE_EQ(side_join(&second), 1);
+    }
 }
 
 TEST(one_release_of_many_permits_serves_everybody_who_waits)
