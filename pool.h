@@ -83,9 +83,15 @@ typedef struct leat_crew_ {
     int next_id_;
 } leat_crew_;
 
-static inline void leat_count_up_(_Atomic size_t *n)
+/* Counters with one writer at a time: no locked operation. */
+static inline size_t leat_counted_(_Atomic size_t *n)
 {
-    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed); /* [X7] */
+    return atomic_load_explicit(n, memory_order_relaxed); /* [X7] */
+}
+
+static inline void leat_count_(_Atomic size_t *n, size_t more)
+{
+    atomic_store_explicit(n, leat_counted_(n) + more, memory_order_relaxed); /* [X7] */
 }
 
 /* The calling thread as one of the crew, or NULL. The lock is held. */
@@ -468,8 +474,9 @@ LEAT_COLD_ int leat_wait(leat_group *g)
  * The queue is a channel of jobs, so submit is a send and a worker's next job is a receive under the
  * worker's own context: retire one by cancelling that, all by cancelling the pool's.
  *
- * The gate counts the calls that are inside and has a bit for shut. Stop shuts it, closes the queue, and
- * frees nothing before the last call has left: so submit may race with stop. */
+ * The gate counts the calls that enter and has a bit for shut. A call that queued a job is over when the
+ * job was taken, or lies in the queue, so it need not be counted out; the others are. Stop shuts the gate,
+ * closes the queue, and frees nothing before the numbers agree: so submit may race with stop. */
 
 typedef struct leat_pool_opts {
     int workers;       /* threads; 0: leat_cpus() */
@@ -496,7 +503,7 @@ typedef struct leat_pool {
     leat_ctx ctx_;
     leat_jobs_ queue_;
     char pad0_[LEAT_LINE_];
-    _Atomic int64_t gate_; /* calls inside * 4 | STARTED | SHUT */
+    _Atomic int64_t gate_; /* calls that entered, less those counted out, * 4 | STARTED | SHUT */
     char pad1_[LEAT_LINE_];
     _Atomic int end_;      /* OPEN, ENDING, OVER */
     leat_crew_ crew_;      /* its lock guards what follows */
@@ -527,8 +534,7 @@ static inline int leat_pool_enter_(leat_pool *p)
 
 static inline void leat_high_(leat_hand_ *h, size_t depth)
 {
-    if (depth > atomic_load_explicit(&h->high_, memory_order_relaxed)) /* [X7] */
-        atomic_store_explicit(&h->high_, depth, memory_order_relaxed); /* [X7] */
+    if (depth > leat_counted_(&h->high_)) leat_count_(&h->high_, depth - leat_counted_(&h->high_));
 }
 
 static inline void leat_pool_work_(leat_hand_ *h)
@@ -536,11 +542,11 @@ static inline void leat_pool_work_(leat_hand_ *h)
     leat_pool *p = h->owner_;
     leat_job_ job;
     while (leat_recv_ctx(&h->ctx_, &p->queue_, &job) == 0) {
-        if (atomic_load_explicit(&h->taken_, memory_order_relaxed) % 16 == 0) /* [X7] */
+        if (leat_counted_(&h->taken_) % 16 == 0)
             leat_high_(h, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
-        leat_count_up_(&h->taken_);
+        leat_count_(&h->taken_, 1);
         int err = job.fn_(&p->ctx_, job.arg_);
-        leat_count_up_(err ? &h->failed_ : &h->completed_);
+        leat_count_(err ? &h->failed_ : &h->completed_, 1);
     }
 }
 
@@ -609,7 +615,7 @@ static inline void leat_pool_died_(leat_hand_ *h)
     if (h->ready_) {
         if (leat_send(h->ready_, &err)) LEAT_ASSERT(!"unbuffered, never closed");
     } else {
-        leat_count_up_(&h->failed_);
+        leat_count_(&h->failed_, 1);
         if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
         err = leat_pool_hire_(p, h);
         if (err && err != -ECANCELED) leat_pool_go_on_(h);
@@ -618,12 +624,12 @@ static inline void leat_pool_died_(leat_hand_ *h)
 }
 
 /* Adds up the counters of a hand. */
-static inline void leat_fold_(leat_hand_ *into, const leat_hand_ *h)
+static inline void leat_fold_(leat_hand_ *into, leat_hand_ *h)
 {
-    leat_high_(into, atomic_load_explicit(&h->high_, memory_order_relaxed)); /* [X7] */
-    into->completed_ += atomic_load_explicit(&h->completed_, memory_order_relaxed); /* [X7] */
-    into->failed_ += atomic_load_explicit(&h->failed_, memory_order_relaxed); /* [X7] */
-    into->taken_ += atomic_load_explicit(&h->taken_, memory_order_relaxed); /* [X7] */
+    leat_high_(into, leat_counted_(&h->high_));
+    leat_count_(&into->completed_, leat_counted_(&h->completed_));
+    leat_count_(&into->failed_, leat_counted_(&h->failed_));
+    leat_count_(&into->taken_, leat_counted_(&h->taken_));
 }
 
 /* Takes the threads out of the list that are gone (all of them, if the pool is ending), to be joined. */
@@ -675,9 +681,11 @@ LEAT_COLD_ int leat_pool_end_(leat_pool *p, void dropped(leat_task *, void *, vo
             break;
         if (open == LEAT_OVER_) return -EALREADY;
     }
-    for (unsigned round = 0; atomic_load_explicit(&p->gate_, memory_order_acquire) >= LEAT_INSIDE_;) /* [G2] <- [G1] */
-        leat_backoff_(&round); /* who slept in there was woken by the close, and is on the way out */
-    leat_pool_join_(p);
+    for (unsigned round = 0;; leat_backoff_(&round)) { /* who slept in there is on the way out, woken by the close */
+        leat_pool_join_(p);
+        int64_t calls = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
+        if ((size_t)calls == leat_counted_(&p->past_.taken_) + leat_len(&p->queue_)) break;
+    }
     if (!left && leat_len(&p->queue_)) {
         atomic_store_explicit(&p->end_, LEAT_OPEN_, memory_order_release); /* [G1] -> [G2] */
         return -EAGAIN;
@@ -745,7 +753,7 @@ LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_case *c)
 
 LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
 {
-    leat_case c = leat_case_(&p->queue_.chan, LEAT_SENDS_, job, sizeof *job, _Alignof(leat_job_));
+    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
     int r = leat_try_select_(&c, 1);
     if (r == -EAGAIN && (r = leat_pool_stuck_(p, &c)) == 0) {
         r = leat_select_(ctx, &p->ctx_, &c, 1);
@@ -755,6 +763,12 @@ LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job
         leat_lock_drop_(&p->crew_.lock_);
     }
     return r < 0 ? r : c.err;
+}
+
+LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
+{
+    leat_pool_exit_(p);
+    return err == -EPIPE ? -ESHUTDOWN : err;
 }
 
 /* Queues a job: fn(ctx, arg) on one of the workers; waits while the queue is full.
@@ -771,8 +785,7 @@ LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *
     err = leat_ctx_err(&p->ctx_);
     if (LEAT_USUALLY_(!err) && LEAT_RARELY_(!leat_put_(&p->queue_.chan, &job, sizeof job, _Alignof(leat_job_))))
         err = leat_pool_wait_(ctx, p, &job);
-    leat_pool_exit_(p);
-    return LEAT_RARELY_(err == -EPIPE) ? -ESHUTDOWN : err;
+    return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
 }
 
 LEAT_HOT_ int leat_submit(leat_pool *p, leat_task *fn, void *arg)
@@ -780,7 +793,7 @@ LEAT_HOT_ int leat_submit(leat_pool *p, leat_task *fn, void *arg)
     return leat_submit_ctx(NULL, p, fn, arg);
 }
 
-LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void *arg)
+LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void *arg)
 {
     leat_job_ job = { fn, arg };
     if (LEAT_RARELY_(!fn)) return -EINVAL;
@@ -788,8 +801,7 @@ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void *arg)
     if (LEAT_RARELY_(err)) return err;
     err = leat_ctx_err(&p->ctx_);
     if (LEAT_USUALLY_(!err)) err = leat_try_send(&p->queue_, &job);
-    leat_pool_exit_(p);
-    return LEAT_RARELY_(err == -EPIPE) ? -ESHUTDOWN : err;
+    return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
 }
 
 /* Accepts no more jobs, waits until those that were accepted have run, joins the workers, frees all.
@@ -864,11 +876,12 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
     }
     st->dropped = p->dropped_;
     leat_lock_drop_(&p->crew_.lock_);
-    st->completed = sum.completed_;
-    st->failed = sum.failed_;
-    st->queue_high = sum.high_ < st->queue_cap ? sum.high_ : st->queue_cap;
-    st->busy = sum.taken_ > st->completed + st->failed ? sum.taken_ - st->completed - st->failed : 0;
-    st->submitted = sum.taken_ + st->queued + st->dropped;
+    size_t taken = leat_counted_(&sum.taken_), high = leat_counted_(&sum.high_);
+    st->completed = leat_counted_(&sum.completed_);
+    st->failed = leat_counted_(&sum.failed_);
+    st->queue_high = high < st->queue_cap ? high : st->queue_cap;
+    st->busy = taken > st->completed + st->failed ? taken - st->completed - st->failed : 0;
+    st->submitted = taken + st->queued + st->dropped;
     return 0;
 }
 

@@ -842,7 +842,8 @@ typedef struct leat_chan {
     char pad2_[LEAT_LINE_];
     leat_lock_ lock_; /* guards the lists */
     leat_list_ receivers_, senders_;
-    _Atomic uint32_t shy_[2]; /* yields not to spend before sleeping: as receiver, as sender */
+    _Atomic uint32_t shy_[2];    /* yields not to spend before sleeping: as receiver, as sender */
+    _Atomic uint32_t mood_[2];   /* 0: linger at the next wait; else waits since that did not pay */
 } leat_chan;
 
 typedef _Atomic uint64_t leat_stamp_;
@@ -1064,6 +1065,15 @@ static inline bool leat_peer_waits_(leat_case *c)
     return false;
 }
 
+/* Whether the slot at this position is what the case needs. Only the claim's own look, [P2] or [F2], counts. */
+static inline bool leat_ready_at_(leat_case *c, uint64_t at)
+{
+    leat_chan *ch = c->chan_;
+    uint64_t stamp = atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, at, c->size_, c->align_)),
+                                          memory_order_relaxed); /* [X5] */
+    return stamp == (leat_sends_(c) ? leat_free_stamp_(ch, at) : leat_full_stamp_(ch, at));
+}
+
 /* Looks without touching: 0 ready, -EPIPE closed, -EAGAIN it would have to wait, LEAT_BUSY_. What it
  * saw stays in the case. */
 LEAT_COLD_ int leat_look_(leat_case *c)
@@ -1072,10 +1082,7 @@ LEAT_COLD_ int leat_look_(leat_case *c)
     if (!ch->slots_ || leat_sends_(c)) {
         c->tail_ = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
         if (c->tail_ & LEAT_CLOSING_) return c->tail_ & LEAT_CLOSED_ ? -EPIPE : LEAT_BUSY_;
-        if (ch->slots_ &&
-            atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, c->tail_, c->size_, c->align_)),
-                                 memory_order_relaxed) == leat_free_stamp_(ch, c->tail_)) /* [X5] */
-            return 0;
+        if (ch->slots_ && leat_ready_at_(c, c->tail_)) return 0;
         c->head_ = atomic_load_explicit(&ch->head_, memory_order_acquire); /* [C2] <- [C1] */
         /* tail was here before head was there, and can be no further: full when head was read */
         if (ch->slots_) return leat_is_full_(ch, c->tail_, c->head_) ? -EAGAIN : LEAT_BUSY_;
@@ -1086,9 +1093,7 @@ LEAT_COLD_ int leat_look_(leat_case *c)
         return waits ? 0 : -EAGAIN;
     }
     c->head_ = atomic_load_explicit(&ch->head_, memory_order_acquire); /* [C2] <- [C1] */
-    if (atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, c->head_, c->size_, c->align_)),
-                             memory_order_relaxed) == leat_full_stamp_(ch, c->head_)) /* [X5] */
-        return 0;
+    if (leat_ready_at_(c, c->head_)) return 0;
     c->tail_ = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
     if (leat_position_(c->tail_) != leat_position_(c->head_)) return LEAT_BUSY_;
     return c->tail_ & LEAT_CLOSED_ ? -EPIPE : c->tail_ & LEAT_CLOSING_ ? LEAT_BUSY_ : -EAGAIN;
@@ -1262,7 +1267,7 @@ LEAT_COLD_ bool leat_watch_(leat_case *c, unsigned pauses)
     uint64_t at = atomic_load_explicit(leat_sends_(c) ? &ch->tail_ : &ch->head_, memory_order_relaxed); /* [X1] */
     leat_stamp_ *stamp = leat_stamp_of_(leat_slot_(ch, at, c->size_, c->align_));
     uint64_t seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
-    if (seen == (leat_sends_(c) ? leat_free_stamp_(ch, at) : leat_full_stamp_(ch, at))) return true;
+    if (leat_ready_at_(c, at)) return true;
     while (pauses--) {
         leat_os_pause_();
         if (atomic_load_explicit(stamp, memory_order_relaxed) != seen) return true; /* [X5] */
@@ -1349,21 +1354,60 @@ LEAT_COLD_ int leat_try_select_(leat_case *cases, size_t n)
 
 /* ==== 6. Channels ============================================================================= */
 
-static inline leat_case leat_case_(leat_chan *ch, int does, const void *msg, size_t size, size_t align)
+static inline leat_case leat_case_(leat_chan *ch, int does, void *msg, size_t size, size_t align)
 {
     return (leat_case){ .chan_ = ch, .does_ = does, .size_ = (uint32_t)size, .align_ = (uint32_t)align,
-                        .link_ = { .msg_ = (void *)(uintptr_t)msg } };
+                        .link_ = { .msg_ = msg } };
 }
 
-LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int does, const void *msg, size_t size, size_t align)
+/* A message to be sent, which a case will only read. */
+static inline void *leat_to_read_(const void *msg)
+{
+    return (void *)(uintptr_t)msg;
+}
+
+static inline leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t size, size_t align)
+{
+    return leat_case_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
+}
+
+/* A receiver that takes each message as it comes, and a sender that fills each slot as it is freed, fight
+ * with the other side for the slot's cache line at every message. To look away for a while, and then do
+ * several at once, is twice as fast (README, How fast); but who has sent a request and waits for the
+ * answer gains nothing. So one wait in 256 tries it, and as long as it finds four slots ready, the next. */
+enum { LEAT_LINGER_ = 32 /* pauses */, LEAT_MOOD_ = 256 };
+
+LEAT_COLD_ void leat_linger_(leat_case *c)
+{
+    leat_chan *ch = c->chan_;
+    _Atomic uint32_t *mood = &ch->mood_[leat_sends_(c)];
+    uint32_t m = atomic_load_explicit(mood, memory_order_relaxed); /* [X5] */
+    if (m % LEAT_MOOD_) {
+        atomic_store_explicit(mood, m + 1, memory_order_relaxed); /* [X5] */
+        return;
+    }
+    for (int i = 0; i < LEAT_LINGER_; i++) leat_os_pause_();
+    uint64_t at = atomic_load_explicit(leat_sends_(c) ? &ch->tail_ : &ch->head_, memory_order_relaxed); /* [X1] */
+    unsigned ready = 0;
+    while (ready < 4 && ready < ch->cap_ && leat_ready_at_(c, at)) {
+        at = leat_advance_(ch, at, 1);
+        ready++;
+    }
+    atomic_store_explicit(mood, ready < 4, memory_order_relaxed); /* [X5] */
+}
+
+LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int does, void *msg, size_t size, size_t align)
 {
     leat_case c = leat_case_(ch, does, msg, size, align);
-    if (ch->slots_ && leat_spin_pays_() && leat_watch_(&c, 32) && leat_easy_(&c)) return 0;
+    if (ch->slots_ && leat_spin_pays_()) {
+        leat_linger_(&c);
+        if (leat_watch_(&c, 32) && leat_easy_(&c)) return 0;
+    }
     int r = leat_select_(ctx, NULL, &c, 1);
     return r < 0 ? r : c.err;
 }
 
-LEAT_COLD_ int leat_try_one_(leat_chan *ch, int does, const void *msg, size_t size, size_t align)
+LEAT_COLD_ int leat_try_case_again_(leat_chan *ch, int does, void *msg, size_t size, size_t align)
 {
     leat_case c = leat_case_(ch, does, msg, size, align);
     int r = leat_try_select_(&c, 1);
@@ -1406,7 +1450,7 @@ LEAT_HOT_ int leat_send_(leat_chan *ch, const void *msg, size_t size, size_t ali
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
     if (LEAT_USUALLY_(leat_put_(ch, msg, size, align))) return 0;
-    return leat_wait_case_(NULL, ch, LEAT_SENDS_, msg, size, align);
+    return leat_wait_case_(NULL, ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
 LEAT_HOT_ int leat_recv_(leat_chan *ch, void *msg, size_t size, size_t align)
@@ -1422,7 +1466,7 @@ LEAT_HOT_ int leat_send_ctx_(leat_ctx *ctx, leat_chan *ch, const void *msg, size
     if (LEAT_RARELY_(err)) return err;
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
     if (LEAT_USUALLY_(leat_put_(ch, msg, size, align))) return 0;
-    return leat_wait_case_(ctx, ch, LEAT_SENDS_, msg, size, align);
+    return leat_wait_case_(ctx, ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
 LEAT_HOT_ int leat_recv_ctx_(leat_ctx *ctx, leat_chan *ch, void *msg, size_t size, size_t align)
@@ -1434,18 +1478,18 @@ LEAT_HOT_ int leat_recv_ctx_(leat_ctx *ctx, leat_chan *ch, void *msg, size_t siz
     return leat_wait_case_(ctx, ch, LEAT_RECEIVES_, msg, size, align);
 }
 
-LEAT_HOT_ int leat_try_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
+LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
     if (LEAT_USUALLY_(leat_put_(ch, msg, size, align))) return 0;
-    return leat_try_one_(ch, LEAT_SENDS_, msg, size, align);
+    return leat_try_case_again_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
 LEAT_HOT_ int leat_try_recv_(leat_chan *ch, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
     if (LEAT_USUALLY_(leat_take_(ch, msg, size, align))) return 0;
-    return leat_try_one_(ch, LEAT_RECEIVES_, msg, size, align);
+    return leat_try_case_again_(ch, LEAT_RECEIVES_, msg, size, align);
 }
 
 /* A walk over the slots from a position on: kept in steps, as a batch is long. */
@@ -1526,7 +1570,7 @@ LEAT_HOT_ size_t leat_take_some_(leat_chan *ch, unsigned char *msgs, size_t n, s
     return k;
 }
 
-LEAT_HOT_ ptrdiff_t leat_send_many_(leat_ctx *ctx, leat_chan *ch, const void *msgs, size_t n, size_t size,
+LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_send_many_(leat_ctx *ctx, leat_chan *ch, const void *msgs, size_t n, size_t size,
                                     size_t align)
 {
     int err = leat_ctx_err(ctx);
@@ -1536,11 +1580,11 @@ LEAT_HOT_ ptrdiff_t leat_send_many_(leat_ctx *ctx, leat_chan *ch, const void *ms
     size_t k = leat_put_some_(ch, msgs, n, size, align);
     if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
     if (!ch->slots_) n = 1;
-    if ((err = leat_wait_case_(ctx, ch, LEAT_SENDS_, msgs, size, align)) != 0) return err;
+    if ((err = leat_wait_case_(ctx, ch, LEAT_SENDS_, leat_to_read_(msgs), size, align)) != 0) return err;
     return n == 1 ? 1 : 1 + (ptrdiff_t)leat_put_some_(ch, (const unsigned char *)msgs + size, n - 1, size, align);
 }
 
-LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *ch, void *msgs, size_t n, size_t size, size_t align)
+LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *ch, void *msgs, size_t n, size_t size, size_t align)
 {
     int err = leat_ctx_err(ctx);
     if (LEAT_RARELY_(err)) return err;
@@ -1659,7 +1703,7 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
 
 /* The cases of a select: leat_case cases[] = { LEAT_RECV(&jobs, &job), LEAT_SEND(&acks, &ack) };
  * A NULL channel of the right type never is ready. */
-#define LEAT_SEND(c, m) leat_case_(LEAT_C_(c), LEAT_SENDS_, LEAT_IN_(c, m), LEAT_OF_(c))
+#define LEAT_SEND(c, m) leat_send_case_(LEAT_C_(c), LEAT_IN_(c, m), LEAT_OF_(c))
 #define LEAT_RECV(c, m) leat_case_(LEAT_C_(c), LEAT_RECEIVES_, LEAT_OUT_(c, m), LEAT_OF_(c))
 
 /* Waits until one of n cases can go on, does it, and returns its index; among several that are ready

@@ -78,6 +78,7 @@ static doc_chan chans[STAGES + 1];
 static conn_chan idle; /* the connections that nobody uses */
 static char **folders;
 static int64_t this_run; /* not that of any other run */
+static size_t found;     /* by the walker */
 
 static void *got(void *memory)
 {
@@ -227,7 +228,7 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
     struct doc *d = got(calloc(1, sizeof *d));
     d->path = got(strdup(path));
     if (unreadable) d->fate = UNREADABLE, d->err = EACCES;
-    if (leat_send_ctx(&stop, &chans[0], &d) == 0) return 0;
+    if (leat_send_ctx(&stop, &chans[0], &d) == 0) return found++, 0;
     free(d->path);
     free(d);
     return 1; /* ends the walk */
@@ -327,8 +328,9 @@ static int index_folders(void)
     if (!err) err = n[UNREADABLE] || n[LOST];
     if (!err) err = conns_transact(&idle, forget, &gone); /* else who knows whether they are gone */
 
-    printf("%zu added, %zu unchanged, %zu duplicates, ", n[ADDED], n[UNCHANGED], n[DUPLICATE]);
-    printf("%zu passed over, %zu unreadable, %zu lost, %d gone\n", n[PASSED_OVER], n[UNREADABLE],
+    printf("%zu files: %zu added, %zu unchanged, %zu duplicates, ", found, n[ADDED], n[UNCHANGED],
+           n[DUPLICATE]);
+    printf("%zu passed over, %zu unreadable, %zu lost; %d gone\n", n[PASSED_OVER], n[UNREADABLE],
            n[LOST], gone);
     tell_stages(elapsed);
     return err;
@@ -337,16 +339,16 @@ static int index_folders(void)
 /* Prints what matches, best first: 0; 1: nothing does; 2: the query makes no sense. */
 static int search(sqlite3_stmt *s, const char *query, int most)
 {
-    int found = 0;
+    int rows = 0;
     sqlite3_bind_text(s, 1, query, -1, SQLITE_STATIC);
     sqlite3_bind_int(s, 2, most);
-    for (; sqlite3_step(s) == SQLITE_ROW; found++) {
+    for (; sqlite3_step(s) == SQLITE_ROW; rows++) {
         printf("%s: ", sqlite3_column_text(s, 0));
         for (const unsigned char *c = sqlite3_column_text(s, 1); *c; c++)
             putchar(*c < ' ' ? ' ' : *c);
         putchar('\n');
     }
-    if (!sqlite3_reset(s)) return !found;
+    if (!sqlite3_reset(s)) return !rows;
     fprintf(stderr, "indexer: query '%s': %s\n", query, sqlite3_errmsg(sqlite3_db_handle(s)));
     return 2;
 }

@@ -4,9 +4,9 @@
 program indexer sqlite3.h libsqlite3-dev
 with_sql
 
-said() { # added, unchanged, duplicates, passed over, unreadable, lost, gone
+said() { # the sum of: added, unchanged, duplicates, passed over, unreadable, lost; gone
     is "$(grep ' passed over, ' "$tmp/out")" \
-        "$1 added, $2 unchanged, $3 duplicates, $4 passed over, $5 unreadable, $6 lost, $7 gone"
+        "$(($1 + $2 + $3 + $4 + $5 + $6)) files: $1 added, $2 unchanged, $3 duplicates, $4 passed over, $5 unreadable, $6 lost; $7 gone"
 }
 
 finds() { # query, then the names below $docs that it should find

@@ -336,7 +336,7 @@ TEST(duplicates_of_a_case_have_their_share_too)
     REQUIRE_EQ(leat_make(&d, 1), 0);
     for (int i = 0; i < 40000; i++) {
         CHECK_EQ(leat_try_send(&c, &i), 0);
-        (void)leat_try_send(&d, &i);
+        (void)!leat_try_send(&d, &i);
         leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&c, &m), LEAT_RECV(&c, &m),
                               LEAT_RECV(&d, &m) };
         int r = leat_select(NULL, cases, 4);

@@ -225,7 +225,7 @@ static void rest(uint64_t *rng)
 
 TEST(who_has_waited_may_free_the_wait_group_while_done_has_not_returned)
 {
-    struct ferry f = { .rounds = tap_rounds(100000) };
+    struct ferry f = { .rounds = tap_rounds(50000) };
     leat_wg *late[LATER] = { NULL };
     uint64_t rng = tap_seed(1);
     side other;
@@ -262,7 +262,7 @@ static void on_the_stack(struct ferry *f, uint64_t *rng)
 
 TEST(a_wait_group_on_a_stack_frame_that_is_left_at_once)
 {
-    struct ferry f = { .rounds = TAP_SLOW ? 50000 : 200000 };
+    struct ferry f = { .rounds = TAP_SLOW ? 20000 : 100000 };
     uint64_t rng = tap_seed(2);
     side other;
     side_start(&other, done_many, &f);
