@@ -89,7 +89,7 @@ static inline size_t leat_counted_(_Atomic size_t *n)
     return atomic_load_explicit(n, memory_order_relaxed); /* [X7] */
 }
 
-static inline void leat_count_(_Atomic size_t *n, size_t more)
+static inline void leat_tally_(_Atomic size_t *n, size_t more)
 {
     atomic_store_explicit(n, leat_counted_(n) + more, memory_order_relaxed); /* [X7] */
 }
@@ -534,7 +534,7 @@ static inline int leat_pool_enter_(leat_pool *p)
 
 static inline void leat_high_(leat_hand_ *h, size_t depth)
 {
-    if (depth > leat_counted_(&h->high_)) leat_count_(&h->high_, depth - leat_counted_(&h->high_));
+    if (depth > leat_counted_(&h->high_)) leat_tally_(&h->high_, depth - leat_counted_(&h->high_));
 }
 
 static inline void leat_pool_work_(leat_hand_ *h)
@@ -544,9 +544,9 @@ static inline void leat_pool_work_(leat_hand_ *h)
     while (leat_recv_ctx(&h->ctx_, &p->queue_, &job) == 0) {
         if (leat_counted_(&h->taken_) % 16 == 0)
             leat_high_(h, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
-        leat_count_(&h->taken_, 1);
+        leat_tally_(&h->taken_, 1);
         int err = job.fn_(&p->ctx_, job.arg_);
-        leat_count_(err ? &h->failed_ : &h->completed_, 1);
+        leat_tally_(err ? &h->failed_ : &h->completed_, 1);
     }
 }
 
@@ -615,7 +615,7 @@ static inline void leat_pool_died_(leat_hand_ *h)
     if (h->ready_) {
         if (leat_send(h->ready_, &err)) LEAT_ASSERT(!"unbuffered, never closed");
     } else {
-        leat_count_(&h->failed_, 1);
+        leat_tally_(&h->failed_, 1);
         if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
         err = leat_pool_hire_(p, h);
         if (err && err != -ECANCELED) leat_pool_go_on_(h);
@@ -627,9 +627,9 @@ static inline void leat_pool_died_(leat_hand_ *h)
 static inline void leat_fold_(leat_hand_ *into, leat_hand_ *h)
 {
     leat_high_(into, leat_counted_(&h->high_));
-    leat_count_(&into->completed_, leat_counted_(&h->completed_));
-    leat_count_(&into->failed_, leat_counted_(&h->failed_));
-    leat_count_(&into->taken_, leat_counted_(&h->taken_));
+    leat_tally_(&into->completed_, leat_counted_(&h->completed_));
+    leat_tally_(&into->failed_, leat_counted_(&h->failed_));
+    leat_tally_(&into->taken_, leat_counted_(&h->taken_));
 }
 
 /* Takes the threads out of the list that are gone (all of them, if the pool is ending), to be joined. */
