@@ -481,19 +481,21 @@ typedef struct leat_list_ {
     leat_link_ *first_, *last_;
 } leat_list_;
 
+enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16 }; /* rounds of each */
+
 /* Pauses that double up to 64, some yields, then naps that grow to a millisecond: for what another
  * thread is about to finish. A core is never burned, whoever was preempted. */
 LEAT_COLD_ void leat_backoff_(unsigned *round)
 {
     unsigned r = (*round)++;
-    if (r < 7) {
+    if (r < LEAT_PAUSES_) {
         for (unsigned i = 0; i < 1u << r; i++) leat_os_pause_();
-    } else if (r < 24) {
+    } else if (r < LEAT_PAUSES_ + LEAT_YIELDS_) {
         leat_os_yield_();
     } else {
         leat_os_event_ nap;
         leat_os_init_(&nap);
-        leat_os_wait_(&nap, 0, leat_after(r < 44 ? LEAT_US(50) * (r - 23) : LEAT_MS(1)));
+        leat_os_wait_(&nap, 0, leat_after(r < 42 ? LEAT_US(50) * (r - 22) : LEAT_MS(1)));
         leat_os_done_(&nap);
     }
 }
@@ -605,7 +607,6 @@ static inline bool leat_spin_pays_(void)
     return n > 1;
 }
 
-enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16 };
 
 /* Yields once. If another thread ran meanwhile, that counts for as many rounds as it took: a round is
  * two microseconds at most, all of them 32. */
@@ -831,19 +832,26 @@ LEAT_COLD_ int leat_sleep(leat_ctx *ctx, int64_t duration)
 #define LEAT_FULL_ UINT64_C(2)
 #define LEAT_LINE_ 64
 
+/* What one side has learned about waiting (part 5 and 6); beside the word that it claims on anyway. */
+typedef struct leat_habit_ {
+    _Atomic uint32_t shy_;  /* yields not to spend before sleeping */
+    _Atomic uint32_t mood_; /* 0: linger at the next wait; else waits since that did not pay */
+} leat_habit_;
+
 typedef struct leat_chan {
     unsigned char *slots_; /* NULL: unbuffered */
     uint64_t cap_;         /* in slots */
     uint64_t lap_;         /* LEAT_POS_ times the power of two that holds the capacity */
     char pad0_[LEAT_LINE_];
     _Atomic uint64_t tail_;
+    leat_habit_ senders_habit_;
     char pad1_[LEAT_LINE_];
     _Atomic uint64_t head_;
+    leat_habit_ receivers_habit_;
     char pad2_[LEAT_LINE_];
     leat_lock_ lock_; /* guards the lists */
     leat_list_ receivers_, senders_;
-    _Atomic uint32_t shy_[2];    /* yields not to spend before sleeping: as receiver, as sender */
-    _Atomic uint32_t mood_[2];   /* 0: linger at the next wait; else waits since that did not pay */
+    char pad3_[LEAT_LINE_];
 } leat_chan;
 
 typedef _Atomic uint64_t leat_stamp_;
@@ -1055,6 +1063,11 @@ static inline leat_list_ *leat_peers_of_(leat_case *c)
 static inline _Atomic uint64_t *leat_peers_word_of_(leat_case *c)
 {
     return leat_sends_(c) ? &c->chan_->tail_ : &c->chan_->head_;
+}
+
+static inline leat_habit_ *leat_habit_of_(leat_case *c)
+{
+    return leat_sends_(c) ? &c->chan_->senders_habit_ : &c->chan_->receivers_habit_;
 }
 
 /* Whether somebody waits for a rendezvous with this case. The channel's lock is held. */
@@ -1276,7 +1289,7 @@ LEAT_COLD_ bool leat_watch_(leat_case *c, unsigned pauses)
 }
 
 /* Spinning for a single buffered case learns: who had to sleep all the same makes those after it give up
- * four yields sooner, who sees its slot change while yielding lets them try one longer. */
+ * two yields sooner, down to four, who sees its slot change while yielding lets them try four longer. */
 LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round)
 {
     if (!leat_spin_pays_()) return false;
@@ -1284,14 +1297,14 @@ LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round)
         leat_watch_(c, 1u << (*round)++);
         return true;
     }
-    _Atomic uint32_t *shy = &c->chan_->shy_[leat_sends_(c)];
+    _Atomic uint32_t *shy = &leat_habit_of_(c)->shy_;
     uint32_t n = atomic_load_explicit(shy, memory_order_relaxed); /* [X5] */
     if (*round + n < LEAT_PAUSES_ + LEAT_YIELDS_) {
         leat_yield_(round);
-        if (n && leat_watch_(c, 0)) atomic_store_explicit(shy, n - 1, memory_order_relaxed); /* [X5] */
+        if (n && leat_watch_(c, 0)) atomic_store_explicit(shy, n - (n < 4 ? n : 4), memory_order_relaxed); /* [X5] */
         return true;
     }
-    if (n < LEAT_YIELDS_) atomic_store_explicit(shy, n + 4, memory_order_relaxed); /* [X5] */
+    if (n < LEAT_YIELDS_ - 4) atomic_store_explicit(shy, n + 2, memory_order_relaxed); /* [X5] */
     return false;
 }
 
@@ -1380,7 +1393,7 @@ enum { LEAT_LINGER_ = 32 /* pauses */, LEAT_MOOD_ = 256 };
 LEAT_COLD_ void leat_linger_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
-    _Atomic uint32_t *mood = &ch->mood_[leat_sends_(c)];
+    _Atomic uint32_t *mood = &leat_habit_of_(c)->mood_;
     uint32_t m = atomic_load_explicit(mood, memory_order_relaxed); /* [X5] */
     if (m % LEAT_MOOD_) {
         atomic_store_explicit(mood, m + 1, memory_order_relaxed); /* [X5] */

@@ -55,10 +55,10 @@ missing() {
 }
 check "one is missing: the cause is told" missing
 
-# A file that takes seconds is under way when another turns out to be bad.
-dd if=/dev/zero of="$tmp/huge" bs=1 count=1 seek=2000000000 2>/dev/null
+# A file that takes minutes (and no room) is under way when another turns out to be bad.
+dd if=/dev/zero of="$tmp/huge" bs=1 count=1 seek=100000000000 2>/dev/null
 given_up() {
-    { echo "1 2000000001 $tmp/huge"; cat "$tmp/bad first"; } >"$tmp/manifest"
+    { echo "1 100000000001 $tmp/huge"; cat "$tmp/bad first"; } >"$tmp/manifest"
     expect 1 "$errgroup" -j 2 "$tmp/manifest" && grep -q ' 1 bad, 1 given up' "$tmp/out" && blames "$name"
 }
 check "what is under way gives up, and is not blamed for it" given_up
@@ -72,7 +72,7 @@ check "--keep-going verifies and reports all" all 1
 check "--keep-going, eight at a time" all 8
 
 stopped() {
-    { echo "1 2000000001 $tmp/huge"; cat "$tmp/good"; } >"$tmp/manifest"
+    { echo "1 100000000001 $tmp/huge"; cat "$tmp/good"; } >"$tmp/manifest"
     "$errgroup" -j 1 "$tmp/manifest" >"$tmp/out" 2>"$tmp/err" &
     pid=$!
     sleep 1

@@ -23,12 +23,18 @@ for source in examples/seeds/*.c; do
     check "$name prints what the Go prints" golden "$name"
 done
 
-gives_up() { # each URL was either begun, and given up, or not begun; and nothing hangs
+gives_up() { # each URL is told once: checked, given up, or not even begun; and nothing hangs
     program 004_pool_stop || return 1
-    "$bin" 1 >"$tmp/out" 2>&1 || return 1
-    cat "$tmp/out"
-    grep -q '^shutdown error: pool stop: deadline exceeded$' "$tmp/out" &&
-        [ "$(grep -c '^https://.* → ' "$tmp/out")" -eq 5 ] && [ "$(grep -c 'not checked$' "$tmp/out")" -ge 2 ]
+    for try in 1 2 3 4 5; do # on a busy machine all may be done before Stop is called
+        echo "try $try"
+        "$bin" 1 >"$tmp/out" 2>&1 || return 1
+        cat "$tmp/out"
+        [ "$(sed -n 's/ → .*//p' "$tmp/out" | sort -u | wc -l)" -eq 5 ] || return 1
+        [ "$(grep -c ' → ' "$tmp/out")" -eq 5 ] || return 1
+        grep -q '^shutdown error: pool stop: deadline exceeded$' "$tmp/out" &&
+            grep -q ' given up$\| not checked$' "$tmp/out" && return 0
+    done
+    return 1
 }
 check "004: Stop with a deadline gives up, and the pool still ends" gives_up
 
