@@ -657,7 +657,12 @@ LEAT_COLD_ void leat_pool_join_(leat_pool *p)
     int err = leat_wg_wait(&p->running_);
     LEAT_ASSERT(!err);
     (void)err;
-    for (unsigned round = 0; p->crew_.hands_; leat_backoff_(&round)) leat_part_(leat_pool_reap_(p));
+    for (unsigned round = 0, left = 1; left; leat_backoff_(&round)) {
+        leat_part_(leat_pool_reap_(p));
+        leat_lock_take_(&p->crew_.lock_);
+        left = p->crew_.hands_ != NULL;
+        leat_lock_drop_(&p->crew_.lock_);
+    }
 }
 
 /* Shuts the gate and closes the queue: nothing is accepted any more. */

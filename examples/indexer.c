@@ -150,8 +150,8 @@ static int insert_doc(sqlite3_stmt *const *stmt, struct doc *d)
 {
     sqlite3_bind_int64(stmt[FIND], 1, (int64_t)d->print);
     sqlite3_bind_text(stmt[FIND], 2, d->path, -1, SQLITE_STATIC);
-    bool found = sqlite3_step(stmt[FIND]) == SQLITE_ROW;
-    const char *same = found ? (const char *)sqlite3_column_text(stmt[FIND], 0) : NULL;
+    bool row = sqlite3_step(stmt[FIND]) == SQLITE_ROW;
+    const char *same = row ? (const char *)sqlite3_column_text(stmt[FIND], 0) : NULL;
     d->fate = !same ? ADDED : strcmp(same, d->path) ? DUPLICATE : UNCHANGED;
     if (d->fate == DUPLICATE) d->twin = got(strdup(same));
     int err = sqlite3_reset(stmt[FIND]);
