@@ -225,7 +225,8 @@ static inline int leat_group_limit(leat_group *g, int n)
 }
 
 /* Each task holds one permit of *sem while it runs: a limit for several groups together. Before the
- * first task; the semaphore must outlive the group. 0, -EINVAL. */
+ * first task; the semaphore must outlive the group. A task that starts another while its own permit is the
+ * last one waits for itself: that is not detected. 0, -EINVAL. */
 static inline int leat_group_share(leat_group *g, leat_sem *sem)
 {
     if (!g || !sem || g->used_) return -EINVAL;
