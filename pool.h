@@ -402,7 +402,7 @@ static inline int leat_try_go(leat_group *g, leat_task *fn, void *arg)
 }
 
 /* n tasks fn(ctx, arg) with the same argument: the workers of a pool. 0: all n will run. Else the error
- * of the first that could not be started; those before it run. */
+ * of the first that could not be started; those before it run, so see to it that they can end. */
 static inline int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
     if (!g || !fn || n < 0) return -EINVAL;
@@ -918,6 +918,28 @@ static inline void leat_on_signal_(int sig)
     errno = saved;
 }
 
+/* signal() that does not make the program's own system calls fail with EINTR. (Under ThreadSanitizer it
+ * does: that puts a handler off until the call has returned.) */
+static inline int leat_os_signal_(int sig, void (*action)(int))
+{
+#if defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define LEAT_TSAN_
+#endif
+#elif defined __SANITIZE_THREAD__
+#define LEAT_TSAN_
+#endif
+#if defined LEAT_TSAN_
+    return signal(sig, action) == SIG_ERR;
+#elif defined SA_RESTART
+    struct sigaction act = { .sa_handler = action, .sa_flags = SA_RESTART };
+    return sigaction(sig, &act, NULL);
+#else /* -std=c11 */
+    extern int siginterrupt(int, int);
+    return signal(sig, action) == SIG_ERR || siginterrupt(sig, 0);
+#endif
+}
+
 static inline void *leat_signal_thread_(void *arg)
 {
     leat_signals_ *s = arg;
@@ -964,7 +986,7 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
         atomic_store_explicit(&s->set_, ctx ? set : 0, memory_order_relaxed); /* [X7] */
         for (int i = 1; i < 64; i++) {
             void (*action)(int) = ctx && set >> i & 1 ? leat_on_signal_ : SIG_DFL;
-            if (((set | old) >> i & 1) && signal(i, action) == SIG_ERR) err = -EINVAL;
+            if (((set | old) >> i & 1) && leat_os_signal_(i, action)) err = -EINVAL;
         }
     }
     leat_lock_drop_(&s->lock_);

@@ -1683,10 +1683,11 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
 
 /* int leat_send(c, m): copies *m in; waits while the channel is full (unbuffered: until it was received).
  * 0: sent, and it will be received if anybody receives until -EPIPE. -EPIPE: closed, not sent.
- * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, not sent. */
-#define leat_send(c, m) leat_send_(LEAT_C_(c), LEAT_IN_(c, m), LEAT_OF_(c))
-#define leat_try_send(c, m) leat_try_send_(LEAT_C_(c), LEAT_IN_(c, m), LEAT_OF_(c))
-#define leat_send_ctx(ctx, c, m) leat_send_ctx_(ctx, LEAT_C_(c), LEAT_IN_(c, m), LEAT_OF_(c))
+ * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, not sent.
+ * (m is variadic so that a compound literal may have commas.) */
+#define leat_send(c, ...) leat_send_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
+#define leat_try_send(c, ...) leat_try_send_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
+#define leat_send_ctx(ctx, c, ...) leat_send_ctx_(ctx, LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
 
 /* int leat_recv(c, m): takes the oldest message into *m; waits while there is none.
  * 0: received. -EPIPE: closed and drained; *m is untouched, as after every error.
@@ -1716,7 +1717,7 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
 
 /* The cases of a select: leat_case cases[] = { LEAT_RECV(&jobs, &job), LEAT_SEND(&acks, &ack) };
  * A NULL channel of the right type never is ready. */
-#define LEAT_SEND(c, m) leat_send_case_(LEAT_C_(c), LEAT_IN_(c, m), LEAT_OF_(c))
+#define LEAT_SEND(c, ...) leat_send_case_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
 #define LEAT_RECV(c, m) leat_case_(LEAT_C_(c), LEAT_RECEIVES_, LEAT_OUT_(c, m), LEAT_OF_(c))
 
 /* Waits until one of n cases can go on, does it, and returns its index; among several that are ready

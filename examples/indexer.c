@@ -254,8 +254,9 @@ static void collect(size_t count[FATES])
     int64_t tick = leat_now();
     for (struct doc *d; leat_recv(&chans[STAGES], &d) == 0; free(d)) {
         count[d->fate]++;
-        if (progress && (d->twin || d->err)) fputs("\r\033[K", stderr);
-        if (d->twin) printf("%s: duplicate of %s\n", d->path, d->twin);
+        bool told = d->fate == DUPLICATE || d->fate == UNREADABLE;
+        if (progress && told) fputs("\r\033[K", stderr);
+        if (d->fate == DUPLICATE) printf("%s: duplicate of %s\n", d->path, d->twin);
         if (d->err) fprintf(stderr, "indexer: %s: %s\n", d->path, strerror(d->err));
         if (progress && leat_now() - tick > LEAT_MS(100)) {
             fprintf(stderr, "\r\033[K%zu added, %zu unchanged\r", count[ADDED], count[UNCHANGED]);
