@@ -692,6 +692,7 @@ LEAT_COLD_ int leat_pool_end_(leat_pool *p, void dropped(leat_task *, void *, vo
         int64_t calls = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
         if ((size_t)calls == leat_counted_(&p->past_.taken_) + leat_len(&p->queue_)) break;
     }
+    leat_pool_join_(p); /* a resize may have hired between the two looks; now nobody is inside */
     if (!left && leat_len(&p->queue_)) {
         atomic_store_explicit(&p->end_, LEAT_OPEN_, memory_order_release); /* [G1] -> [G2] */
         return -EAGAIN;
