@@ -225,7 +225,8 @@ static inline int leat_group_limit(leat_group *g, int n)
 }
 
 /* Each task holds one permit of *sem while it runs: a limit for several groups together. Before the
- * first task; the semaphore must outlive the group. A task that starts another while its own permit is the
+ * first task; the semaphore must outlive the group. It bounds the tasks that run; a few more threads than
+ * that may be made, unless leat_group_limit bounds them too. A task that starts another while its own permit is the
  * last one waits for itself: that is not detected. 0, -EINVAL. */
 static inline int leat_group_share(leat_group *g, leat_sem *sem)
 {
@@ -487,7 +488,8 @@ typedef struct leat_pool_opts {
     int (*worker_init)(void *user, int id);  /* on each worker's thread, first: 0, or an error that
                                                 leat_pool_start or _resize then returns. May be NULL */
     void (*worker_fini)(void *user, int id); /* on it, last, if init succeeded. May be NULL */
-    void *user;        /* handed to both */
+    void *user;        /* handed to both. A job is not told its worker: what init made for the thread
+                          belongs in a _Thread_local */
 } leat_pool_opts;
 
 /* A snapshot. submitted = completed + failed + dropped + busy + queued, when nothing moves. */
