@@ -226,8 +226,8 @@ static inline int leat_group_limit(leat_group *g, int n)
 
 /* Each task holds one permit of *sem while it runs: a limit for several groups together. Before the
  * first task; the semaphore must outlive the group. It bounds the tasks that run; a few more threads than
- * that may be made, unless leat_group_limit bounds them too. A task that starts another while its own permit is the
- * last one waits for itself: that is not detected. 0, -EINVAL. */
+ * that may be made, unless leat_group_limit bounds them too. A task that starts another while its own
+ * permit is the last one waits for itself: that is not detected. 0, -EINVAL. */
 static inline int leat_group_share(leat_group *g, leat_sem *sem)
 {
     if (!g || !sem || g->used_) return -EINVAL;

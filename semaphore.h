@@ -143,6 +143,15 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
     return word;
 }
 
+/* Serves the line with what is there, lets go of the word, and fires who was served. */
+LEAT_COLD_ void leat_sem_settle_(leat_sem *s, int64_t word)
+{
+    leat_link_ *chain = NULL;
+    int64_t none = 0;
+    leat_sem_unlock_(s, leat_sem_serve_(s, word, &none, &chain));
+    leat_fire_all_(chain);
+}
+
 /* Both guess that nobody else holds permits, from most_: to read a word that one has just changed by a
  * locked operation, and then change it, takes 5 ns longer each (Ice Lake) than to guess and be right. */
 
@@ -191,8 +200,7 @@ LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
 LEAT_COLD_ int leat_sem_try_(leat_sem *s, int64_t n, leat_place_ *place)
 {
     bool fired = place && place->fired_;
-    leat_link_ *chain = NULL;
-    int64_t word = leat_sem_lock_(s), none = 0;
+    int64_t word = leat_sem_lock_(s);
     if (!fired && leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
     int err = -EAGAIN;
     if (leat_permits_(word) >= n && (fired || !(word & LEAT_SEM_FAIR_))) err = 0;
@@ -202,23 +210,19 @@ LEAT_COLD_ int leat_sem_try_(leat_sem *s, int64_t n, leat_place_ *place)
     if (err == -EAGAIN && place) {
         (fired ? leat_link_front_ : leat_link_back_)(&s->line_, &place->link_);
         if (leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
+        leat_sem_unlock_(s, word);
     } else {
-        word = leat_sem_serve_(s, word, &none, &chain);
+        leat_sem_settle_(s, word);
     }
-    leat_sem_unlock_(s, word);
-    leat_fire_all_(chain);
     return err;
 }
 
 /* Leaves the line, or gives up a hint; whoever comes after may now be served (queue.h, I5). */
 LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_place_ *place)
 {
-    leat_link_ *chain = NULL;
-    int64_t word = leat_sem_lock_(s), none = 0;
+    int64_t word = leat_sem_lock_(s);
     if (place->link_.linked_) leat_unlink_(&s->line_, &place->link_);
-    word = leat_sem_serve_(s, word, &none, &chain);
-    leat_sem_unlock_(s, word);
-    leat_fire_all_(chain);
+    leat_sem_settle_(s, word);
 }
 
 LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_sem *s, int64_t n)
@@ -301,15 +305,13 @@ LEAT_COLD_ int leat_sem_resize(leat_sem *s, int64_t delta)
 {
     if (!s || delta > LEAT_SEM_MAX || delta < -LEAT_SEM_MAX) return -EINVAL;
     if (delta >= 0) return leat_sem_add_(s, delta, delta);
-    int64_t word = leat_sem_lock_(s), none = 0;
-    leat_link_ *chain = NULL;
+    int64_t word = leat_sem_lock_(s);
     int64_t most = atomic_load_explicit(&s->most_, memory_order_relaxed) + delta; /* [X6] the lock orders it */
     if (most >= 0) {
         atomic_store_explicit(&s->most_, most, memory_order_relaxed); /* [X6] */
         word += delta * LEAT_PERMIT_;
     }
-    leat_sem_unlock_(s, leat_sem_serve_(s, word, &none, &chain));
-    leat_fire_all_(chain);
+    leat_sem_settle_(s, word);
     return most < 0 ? -EINVAL : 0;
 }
 

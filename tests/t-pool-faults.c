@@ -50,32 +50,11 @@ static void fake_free(void *p)
 #undef calloc
 #undef free
 
-#include "peek.h"
+#include "jobs.h"
 
 static void fake_nothing(void)
 {
     made = fail_at = fail_always = gotten = no_memory_at = given_back = 0;
-}
-
-static int counts(leat_ctx *ctx, void *arg)
-{
-    (void)ctx;
-    atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_relaxed);
-    return 0;
-}
-
-static int at_door(leat_ctx *ctx, void *arg)
-{
-    (void)ctx;
-    door_pass(arg);
-    return 0;
-}
-
-static size_t workers(leat_pool *p)
-{
-    leat_stats st = { .workers = 0 };
-    CHECK_EQ(leat_pool_stats(p, &st), 0);
-    return st.workers;
 }
 
 /* ==== No threads, no memory =================================================================== */

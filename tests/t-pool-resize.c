@@ -1,28 +1,6 @@
 /* t-pool-resize.c - the number of workers can change under load: no job is lost, no worker is missing.
  * SPDX-License-Identifier: MIT */
-#include "peek.h"
-#include "pool.h"
-
-static int counts(leat_ctx *ctx, void *arg)
-{
-    (void)ctx;
-    atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_relaxed);
-    return 0;
-}
-
-static int at_door(leat_ctx *ctx, void *arg)
-{
-    (void)ctx;
-    door_pass(arg);
-    return 0;
-}
-
-static size_t workers(leat_pool *p)
-{
-    leat_stats st = { .workers = 0 };
-    CHECK_EQ(leat_pool_stats(p, &st), 0);
-    return st.workers;
-}
+#include "jobs.h"
 
 /* So many jobs run at once, no more. */
 static void check_width(leat_pool *p, int n)

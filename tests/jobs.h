@@ -1,0 +1,29 @@
+/* jobs.h - jobs that several tests of the pool submit. SPDX-License-Identifier: MIT */
+#ifndef LEAT_JOBS_H
+#define LEAT_JOBS_H
+
+#include "peek.h"
+#include "pool.h"
+
+static inline int counts(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_relaxed);
+    return 0;
+}
+
+static inline int at_door(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    door_pass(arg);
+    return 0;
+}
+
+static inline size_t workers(leat_pool *p)
+{
+    leat_stats st = { .workers = 0 };
+    CHECK_EQ(leat_pool_stats(p, &st), 0);
+    return st.workers;
+}
+
+#endif
