@@ -8,6 +8,7 @@
 OPT = -O2
 SAN = none#         none, address (with undefined), thread
 DEFS =#             -DLEAT_NO_FUTEX, ...
+H =#                the folder of the headers under test, for the simulator; here, if not said
 ONLY =#             words: only the tests with one of them in their name
 PREFIX = /usr/local
 DESTDIR =
@@ -124,6 +125,24 @@ $(BUILD)/t-%: tests/t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h)
 $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/seeds/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) $< -o $@ $(if $(filter $<,$(SQLITE)),-lsqlite3) $(if $(filter $<,$(CURL)),-lcurl)
+
+# The simulator: scenarios are compiled as if for ThreadSanitizer, then meet our own machine instead.
+SIM := $(BUILD)/explore
+MACHINE := $(patsubst %,$(SIM)/%.o,memory threads trace system main)
+SCENARIOS := $(filter-out $(MACHINE),$(patsubst tests/explore/%.c,$(SIM)/%.o,$(wildcard tests/explore/*.c)))
+
+$(SIM)/explore: $(MACHINE) $(SCENARIOS)
+	$(Q)$(CC) -no-pie -pthread $^ -o $@
+
+$(MACHINE): $(SIM)/%.o: tests/explore/%.c tests/explore/machine.h tests/explore/sim.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -fno-pie -c $< -o $@
+
+$(SCENARIOS): $(SIM)/%.o: tests/explore/%.c $(wildcard tests/explore/*.h) tests/explore/symbols.txt $(HEADERS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 $(WARN) -O1 -g -fno-pie -fsanitize=thread -DLEAT_LINT $(DEFS) \
+	    -D__builtin_ia32_pause=sim_pause -include sim.h -iquote $(or $(H),.) -iquote tests/explore -c $< -o $@
+	@objcopy --redefine-syms=tests/explore/symbols.txt $@
 
 build/bench/bench: $(wildcard bench/*.[ch]) $(HEADERS)
 	@mkdir -p $(@D)

@@ -1,0 +1,118 @@
+/* machine.h - the simulated machine: who may run, and what a load may see.
+ * SPDX-License-Identifier: MIT
+ *
+ * THREADS are coroutines; exactly one runs. Before each step that others could observe (an atomic access,
+ * a system call) it hands over to whichever thread the schedule says. A schedule is
+ *   random   by a seed: uniform; sticky (stays with a thread for a while); or PCT: random priorities
+ *            that drop at a few random steps (Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized
+ *            Scheduler with Probabilistic Guarantees of Finding Bugs", ASPLOS 2010).
+ *   exhaustive  all of them, in sequentially consistent memory, with at most so many preemptions
+ *            (Musuvathi, Qadeer, "Iterative Context Bounding", PLDI 2007). A state that was reached
+ *            before, with at least as many preemptions left, is not searched again: two schedules that
+ *            differ only in the order of steps that do not touch the same thing lead to one state. A
+ *            state is known by what each thread has done and read so far.
+ *
+ * MEMORY is that of C11 as repaired by RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer, PLDI 2017), in the
+ * operational form of views (Kang, Hur, Lahav, Vafeiadis, Dreyer, POPL 2017) without promises: a load
+ * never sees a store that is yet to come (RC11 forbids that as well). Each atomic location keeps all its
+ * stores ("messages") in modification order. A thread's view says how old a message it may still read at
+ * each location. A release attaches the view to the message, an acquire takes it over. A
+ * read-modify-write sits directly behind the message that it read, and carries on its view (a release
+ * sequence). Stores may go into the middle of the order, where no view forbids it (2+2W). The views hold
+ * vector clocks too, for the detection of data races. seq_cst is one global view: exact for programs
+ * that use only fences, or only seq_cst accesses; in a mixture it forbids less than C11.
+ *
+ * A plain store to an atomic object (its initialisation) is no message: it must be ordered with every
+ * access to the object by other means, else it is a race, so the history starts anew with its value. */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include "sim.h"
+
+enum { LOCATIONS = 2048, STACK = 65536, HEAP = 1 << 18, STEPS = 30000 };
+
+typedef struct view {
+    uint32_t n;                   /* how many of `seen` are there */
+    uint32_t clock[SIM_THREADS];  /* the latest step of each thread that happened before */
+    uint32_t seen[];              /* per location: no message older than this may be read */
+} view;
+
+/* ---- memory.c ---- */
+
+enum { RELAXED, CONSUME, ACQUIRE, RELEASE, ACQ_REL, SEQ_CST }; /* as the compiler numbers them */
+enum { EXCHANGE, ADD, SUB, AND, OR, XOR, NAND };
+
+void memory_begin(bool sequential);     /* an execution: nothing is known of any address */
+void memory_end(void);                  /* static memory gets its first values back */
+void memory_thread(int t, int parent);  /* what the parent saw, t has seen */
+void memory_see(int t);                 /* what t has seen, so has the running thread: a join */
+void memory_plain(const void *p, size_t size, bool write, void *pc);
+uint64_t memory_load(const void *p, unsigned size, int order, void *pc);
+void memory_store(void *p, unsigned size, uint64_t value, int order, void *pc);
+uint64_t memory_rmw(void *p, unsigned size, int op, uint64_t operand, int order, void *pc);
+bool memory_cas(void *p, unsigned size, uint64_t *expected, uint64_t value, int order, int fail_order,
+                bool weak, void *pc);
+void memory_fence(int order, void *pc);
+uint32_t memory_peek(const void *p, void *pc); /* what the kernel reads of a futex */
+void memory_wake(const void *p);
+void *memory_alloc(size_t size, size_t align);
+void memory_free(void *p, void *pc);
+void memory_freed(const void *p, size_t size, const char *what);
+void memory_leaks(void);
+uint64_t memory_state(void);
+
+/* What a thread hands over to another that synchronizes with it by the system's means. */
+view *memory_give(void);
+void memory_take(const view *v);
+
+/* ---- threads.c ---- */
+
+extern int self;           /* the running thread */
+extern int threads;        /* so many were made */
+extern long step;          /* in this execution */
+extern int64_t now;        /* nanoseconds */
+extern bool exhaustive;
+extern int usable_cpus;
+
+enum outcome { PASSED, FAILED, CUT }; /* CUT: it came to a state that had been searched */
+
+void threads_search(int preemptions);  /* from now on: exhaustive, with so many; -1: random */
+bool threads_more(void);               /* exhaustive: is there a schedule left? */
+bool threads_replay(const char *path); /* exhaustive: only this one */
+const char *threads_path(void);        /* of the last execution */
+enum outcome threads_execute(void (*run)(const sim_knobs *), const sim_knobs *k, uint64_t seed);
+const char *threads_failure(void);     /* of the last execution, or NULL */
+_Noreturn void threads_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+uint32_t threads_random(uint32_t n);
+void threads_point(void); /* here others may run */
+void threads_yield(void);
+char *threads_stack(int t);
+int threads_start(void *fn(void *), void *arg); /* its number */
+_Noreturn void threads_exit(void *result);
+void *threads_join(int t);
+bool threads_asleep(int t);
+
+/* Sleeps until somebody wakes `on`: 0; or ETIMEDOUT; or for no reason, if that may happen: EINTR. */
+int threads_wait(const void *on, int64_t deadline, bool spurious);
+int threads_wake(const void *on, int n); /* how many it woke */
+
+/* Exhaustive: the running thread has done a step at `where`; it has learned what that is the name of,
+ * and if it wrote, has given it a new name. */
+void threads_did(const void *where, uint64_t learned, uint64_t *written);
+uint64_t threads_mix(uint64_t a, uint64_t b);
+
+/* ---- system.c ---- */
+
+void system_begin(void);
+
+/* ---- trace.c ---- */
+
+void trace_begin(void);
+void trace(const char *what, int order, const void *where, uint64_t a, uint64_t b, void *pc);
+void trace_name(const void *p, size_t size, const char *name);
+const char *trace_place(const void *p); /* a name for an address; the last eight stay valid */
+void *trace_last(int t);                /* where the thread was last seen */
+void trace_print(const char *exe);
+
+#endif

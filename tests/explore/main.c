@@ -1,0 +1,201 @@
+/* main.c - runs the scenarios.
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "machine.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "explore [option..] [word..]   explores the scenarios with all the words in their names\n"
+    "  --list           says which there are\n"
+    "  --runs N         random schedules for each (10000)\n"
+    "  --seed S         the first of them (1)\n"
+    "  --bound B        instead: all schedules with at most B preemptions, of those small enough;\n"
+    "                   N at most, if --runs is given too\n"
+    "  --path P         only the schedule that a failure of --bound printed\n"
+    "  --trace          shows the last execution also if all is well\n";
+
+static sim_scenario *scenarios;
+static long shown;
+
+/* ==== What scenarios call ===================================================================== */
+
+void sim_add_(sim_scenario *s)
+{
+    sim_scenario **end = &scenarios;
+    while (*end) end = &(*end)->next;
+    *end = s;
+}
+
+int sim_go(void *fn(void *), void *arg)
+{
+    threads_point();
+    int t = threads_start(fn, arg);
+    trace("thread made", RELAXED, NULL, 0, 0, __builtin_return_address(0));
+    return t;
+}
+
+void sim_join(void)
+{
+    for (int t = 1; t < threads; t++) threads_join(t);
+}
+
+void sim_yield(void)
+{
+    threads_yield();
+}
+
+bool sim_asleep(int t)
+{
+    return threads_asleep(t);
+}
+
+void sim_freed(const void *p, size_t size, const char *what)
+{
+    memory_plain(p, size, true, __builtin_return_address(0));
+    memory_freed(p, size, what);
+}
+
+void sim_name(const void *p, size_t size, const char *name)
+{
+    trace_name(p, size, name);
+}
+
+void sim_shown(void)
+{
+    shown++;
+}
+
+void sim_fail(const char *what, const char *file, int line)
+{
+    const char *base = strrchr(file, '/');
+    trace("failed", RELAXED, NULL, 0, 0, __builtin_return_address(0));
+    threads_fail("T%d expected %s (%s:%d)", self, what, base ? base + 1 : file, line);
+}
+
+/* ==== The program ============================================================================= */
+
+static struct {
+    long runs;
+    uint64_t seed;
+    int bound;
+    const char *path;
+    bool trace, list;
+    char **words;
+    int word_count;
+} option = { .runs = 0, .seed = 1, .bound = -1 };
+
+static bool parse(int argc, char **argv)
+{
+    int i = 1;
+    for (; i < argc && !strncmp(argv[i], "--", 2); i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (!strcmp(argv[i], "--trace")) option.trace = true;
+        else if (!strcmp(argv[i], "--list")) option.list = true;
+        else if (!value) return false;
+        else if (!strcmp(argv[i], "--runs")) option.runs = atol(value);
+        else if (!strcmp(argv[i], "--seed")) option.seed = strtoull(value, NULL, 0);
+        else if (!strcmp(argv[i], "--bound")) option.bound = atoi(value);
+        else if (!strcmp(argv[i], "--path")) option.path = value;
+        else return false;
+        i += strcmp(argv[i], "--trace") && strcmp(argv[i], "--list");
+    }
+    option.words = argv + i;
+    option.word_count = argc - i;
+    return true;
+}
+
+static void describe(char *to, size_t size, const sim_scenario *s, const sim_knobs *k)
+{
+    size_t n = (size_t)snprintf(to, size, "%s", s->name);
+    const struct { const char *name; int value; } knob[] = {
+        { "senders", k->senders }, { "receivers", k->receivers }, { "cap", k->cap }, { "each", k->each }, { "a", k->a },
+    };
+    for (size_t i = 0; i < sizeof knob / sizeof *knob; i++)
+        if (knob[i].value) n += (size_t)snprintf(to + n, size - n, " %s=%d", knob[i].name, knob[i].value);
+}
+
+/* A word like cap=1 must be there as it stands, another may be a part. */
+static bool chosen(const char *name)
+{
+    for (int i = 0; i < option.word_count; i++) {
+        const char *word = option.words[i], *at = strstr(name, word);
+        size_t n = strlen(word);
+        while (at && strchr(word, '=') && (at[-1] != ' ' || (at[n] && at[n] != ' '))) at = strstr(at + 1, word);
+        if (!at) return false;
+    }
+    return true;
+}
+
+static const char *in_short(double n)
+{
+    static char text[2][16];
+    static int next;
+    char *to = text[next = !next];
+    if (n < 1e4) snprintf(to, sizeof text[0], "%.0f", n);
+    else if (n < 1e6) snprintf(to, sizeof text[0], "%.0f k", n / 1e3);
+    else snprintf(to, sizeof text[0], "%.1f M", n / 1e6);
+    return to;
+}
+
+/* One configuration, one line. */
+static bool explore(int number, const sim_scenario *s, const sim_knobs *k, const char *exe)
+{
+    char name[120];
+    describe(name, sizeof name, s, k);
+    long executions = 0, limit = option.runs ? option.runs : option.bound < 0 ? 10000 : LONG_MAX;
+    double steps = 0;
+    uint64_t seed = option.seed;
+    bool failed = false, left = true;
+    shown = 0;
+    threads_search(option.bound);
+    if (option.path) threads_replay(option.path);
+    while (!failed && left && executions < limit) {
+        failed = threads_execute(s->run, k, seed) == FAILED;
+        executions++;
+        steps += (double)step;
+        if (!exhaustive) seed++;
+        else left = !option.path && threads_more();
+    }
+    const char *why = threads_failure();
+    bool good = k->fails ? failed && strstr(why, k->fails) : !failed && (shown || !k->shows);
+    printf("%s %d - %s: %s executions, %s steps", good ? "ok" : "not ok", number, name,
+           in_short((double)executions), in_short(steps));
+    if (k->fails) printf(", fails as it should");
+    if (k->shows) printf(", shown %ld times", shown);
+    if (exhaustive && !option.path) printf(left ? ", not all" : ", all with %d preemptions", option.bound);
+    printf("\n");
+    if (failed && !good) {
+        printf("# %s\n# again: %s ", why, exe);
+        if (exhaustive) printf("--bound %d --path %s", option.bound, threads_path());
+        else printf("--runs 1 --seed %" PRIu64, seed - 1);
+        printf(" %s\n", name);
+    }
+    if ((failed && !good) || option.trace) trace_print(exe);
+    fflush(stdout);
+    return good;
+}
+
+int main(int argc, char **argv)
+{
+    if (!parse(argc, argv)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    int number = 0;
+    bool good = true;
+    for (const sim_scenario *s = scenarios; s; s = s->next)
+        for (size_t i = 0; i < s->n; i++) {
+            char name[120];
+            describe(name, sizeof name, s, &s->knobs[i]);
+            if (!chosen(name) || (option.bound >= 0 && !s->knobs[i].exhaust)) continue;
+            if (option.list) puts(name);
+            else good &= explore(++number, s, &s->knobs[i], argv[0]);
+        }
+    if (!option.list) printf("1..%d\n", number);
+    return !good;
+}

@@ -1,0 +1,77 @@
+/* sim.h - what a scenario sees of the simulator.
+ *
+ *     SCENARIO(message_passing, { .a = 1 }, { .a = 2, .exhaust = true })
+ *     {
+ *         sim_go(sender, NULL);            // a thread
+ *         sim_go(receiver, NULL);
+ *         sim_join();                      // all of them
+ *         EXPECT(got == k->a);
+ *     }
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * The body is run many thousand times, each time under another schedule and with other stale reads. It
+ * starts on thread 0; all static memory is then as it was when the program began. It is compiled with
+ * -fsanitize=thread, so the compiler hands each access to memory to whoever defines the functions of
+ * that run-time library: here that is the simulator (machine.h says how it works). Whatever the toolkit
+ * asks of the system - threads, mutexes, futex, clock, memory - is simulated too.
+ *
+ * An execution fails if an EXPECT does not hold, two accesses race, freed memory is touched, memory is
+ * left allocated, everybody is asleep, or it does not end. */
+#ifndef SIM_H
+#define SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SIM_THREADS = 16 };
+
+/* The parameters of a configuration; what they mean is the scenario's business. */
+typedef struct sim_knobs {
+    int senders, receivers, cap, each, a;
+    bool exhaust;      /* small enough to be searched exhaustively */
+    bool shows;        /* sim_shown must be called in some execution */
+    const char *fails; /* some execution must fail, saying this: a test of the simulator */
+} sim_knobs;
+
+typedef struct sim_scenario {
+    const char *name;
+    void (*run)(const sim_knobs *k);
+    const sim_knobs *knobs;
+    size_t n; /* configurations */
+    struct sim_scenario *next;
+} sim_scenario;
+
+#define SCENARIO(id, ...) \
+    static void id##_run_(const sim_knobs *k); \
+    __attribute__((constructor)) static void id##_add_(void) \
+    { \
+        static const sim_knobs of_##id[] = { __VA_ARGS__ }; \
+        static sim_scenario s = { #id, id##_run_, of_##id, sizeof of_##id / sizeof *of_##id, NULL }; \
+        sim_add_(&s); \
+    } \
+    static void id##_run_(const sim_knobs *k)
+
+#define EXPECT(cond) ((cond) ? (void)0 : sim_fail(#cond, __FILE__, __LINE__))
+
+/* A thread that runs fn(arg); its number, from 1. */
+int sim_go(void *fn(void *), void *arg);
+void sim_join(void);       /* waits for all that sim_go started */
+void sim_yield(void);      /* lets others run, for loops that wait: while (!x) sim_yield(); */
+bool sim_asleep(int thread);
+
+/* `what`, from now on: whoever touches it has used it after it was freed. */
+void sim_freed(const void *p, size_t size, const char *what);
+
+/* A name for memory, for the trace of a failure. */
+void sim_name(const void *p, size_t size, const char *name);
+
+/* Says that the execution has shown what the configuration is to show. */
+void sim_shown(void);
+
+_Noreturn void sim_fail(const char *what, const char *file, int line);
+void sim_add_(sim_scenario *s);
+void sim_pause(void); /* the processor's pause instruction */
+
+#endif

@@ -1,0 +1,362 @@
+/* system.c - the compiler's calls for each access, and the system's functions, for the simulated program.
+ * SPDX-License-Identifier: MIT
+ *
+ * The scenarios' object files have had the names of the system's functions changed (symbols.txt), so
+ * these here are called. What they do not change is the real one. */
+#define _GNU_SOURCE
+#include "machine.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define PC __builtin_return_address(0)
+
+/* ==== Accesses ================================================================================ */
+
+void __tsan_init(void) {}
+void __tsan_func_entry(void *pc) { (void)pc; }
+void __tsan_func_exit(void) {}
+void __tsan_read_range(void *p, size_t n) { memory_plain(p, n, false, PC); }
+void __tsan_write_range(void *p, size_t n) { memory_plain(p, n, true, PC); }
+void __tsan_vptr_update(void **p, void *value) { (void)value; memory_plain(p, sizeof *p, true, PC); }
+
+#define PLAIN_(kind, n) \
+    void __tsan_##kind##read##n(void *p) { memory_plain(p, n, false, PC); } \
+    void __tsan_##kind##write##n(void *p) { memory_plain(p, n, true, PC); }
+#define PLAIN(n) \
+    PLAIN_(, n) PLAIN_(unaligned_, n) PLAIN_(volatile_, n) PLAIN_(unaligned_volatile_, n) \
+    void __tsan_read_write##n(void *p) { memory_plain(p, n, true, PC); } \
+    void __tsan_unaligned_read_write##n(void *p) { memory_plain(p, n, true, PC); }
+PLAIN(1) PLAIN(2) PLAIN(4) PLAIN(8) PLAIN(16)
+
+#define RMW_(bits, type, name, op) \
+    type __tsan_atomic##bits##_##name(type *p, type v, int order) \
+    { \
+        return (type)memory_rmw(p, bits / 8, op, v, order, PC); \
+    }
+#define ATOMIC(bits, type) \
+    type __tsan_atomic##bits##_load(const type *p, int order) \
+    { \
+        return (type)memory_load(p, bits / 8, order, PC); \
+    } \
+    void __tsan_atomic##bits##_store(type *p, type v, int order) { memory_store(p, bits / 8, v, order, PC); } \
+    RMW_(bits, type, exchange, EXCHANGE) RMW_(bits, type, fetch_add, ADD) RMW_(bits, type, fetch_sub, SUB) \
+    RMW_(bits, type, fetch_and, AND) RMW_(bits, type, fetch_or, OR) RMW_(bits, type, fetch_xor, XOR) \
+    RMW_(bits, type, fetch_nand, NAND) \
+    int __tsan_atomic##bits##_compare_exchange_strong(type *p, type *e, type v, int order, int fail) \
+    { \
+        uint64_t expected = *e; \
+        bool done = memory_cas(p, bits / 8, &expected, v, order, fail, false, PC); \
+        if (!done) *e = (type)expected; \
+        return done; \
+    } \
+    int __tsan_atomic##bits##_compare_exchange_weak(type *p, type *e, type v, int order, int fail) \
+    { \
+        uint64_t expected = *e; \
+        bool done = memory_cas(p, bits / 8, &expected, v, order, fail, true, PC); \
+        if (!done) *e = (type)expected; \
+        return done; \
+    } \
+    type __tsan_atomic##bits##_compare_exchange_val(type *p, type e, type v, int order, int fail) \
+    { \
+        uint64_t expected = e; \
+        memory_cas(p, bits / 8, &expected, v, order, fail, false, PC); \
+        return (type)expected; \
+    }
+ATOMIC(8, uint8_t) ATOMIC(16, uint16_t) ATOMIC(32, uint32_t) ATOMIC(64, uint64_t)
+
+void __tsan_atomic_thread_fence(int order) { memory_fence(order, PC); }
+void __tsan_atomic_signal_fence(int order) { (void)order; }
+
+void *sim_memcpy(void *to, const void *from, size_t n)
+{
+    memory_plain(from, n, false, PC);
+    memory_plain(to, n, true, PC);
+    return memcpy(to, from, n);
+}
+
+void *sim_memmove(void *to, const void *from, size_t n)
+{
+    memory_plain(from, n, false, PC);
+    memory_plain(to, n, true, PC);
+    return memmove(to, from, n);
+}
+
+void *sim_memset(void *to, int c, size_t n)
+{
+    memory_plain(to, n, true, PC);
+    return memset(to, c, n);
+}
+
+/* ==== Memory ================================================================================== */
+
+void *sim_malloc(size_t size) { return memory_alloc(size, 16); }
+void *sim_aligned_alloc(size_t align, size_t size) { return memory_alloc(size, align); }
+void *sim_calloc(size_t n, size_t size) { return memset(memory_alloc(n * size, 16), 0, n * size); }
+void sim_free(void *p) { memory_free(p, PC); }
+
+/* ==== Time ==================================================================================== */
+
+/* In an exhaustive search time stands still, but for the deadlines of those asleep. */
+int sim_clock_gettime(clockid_t id, struct timespec *ts)
+{
+    (void)id;
+    if (!exhaustive) now += 25;
+    *ts = (struct timespec){ now / 1000000000, now % 1000000000 };
+    return 0;
+}
+
+int sim_sched_yield(void)
+{
+    if (!exhaustive) now += 500;
+    trace("yield", RELAXED, NULL, 0, 0, PC);
+    threads_yield();
+    return 0;
+}
+
+static long paused[SIM_THREADS]; /* after which step it did */
+
+/* Pauses in a row, with nothing done in between, are one. */
+void sim_pause(void)
+{
+    if (paused[self] == step) return;
+    if (!exhaustive) now += 25;
+    threads_yield();
+    paused[self] = step;
+}
+
+static int64_t deadline_of(const struct timespec *ts)
+{
+    return ts ? (int64_t)ts->tv_sec * 1000000000 + ts->tv_nsec : INT64_MAX;
+}
+
+/* ==== The kernel ============================================================================== */
+
+static int futex_wait(uint32_t *word, uint32_t value, const struct timespec *ts, void *pc)
+{
+    threads_point();
+    if (memory_peek(word, pc) != value) {
+        trace("futex wait: changed", RELAXED, word, value, 0, pc);
+        return EAGAIN;
+    }
+    trace(ts ? "futex wait, timed" : "futex wait", RELAXED, word, value, 0, pc);
+    if (deadline_of(ts) <= now) return ETIMEDOUT;
+    int why = threads_wait(word, deadline_of(ts), true);
+    trace(why == ETIMEDOUT ? "woke: time-out" : why ? "woke: no reason" : "woke", RELAXED, word, value, 0, pc);
+    return why;
+}
+
+long sim_syscall(long number, ...)
+{
+    long a[4];
+    va_list args;
+    va_start(args, number);
+    for (int i = 0; i < 4; i++) a[i] = va_arg(args, long);
+    va_end(args);
+    if (number == SYS_rt_sigprocmask || number == SYS_prctl) return 0;
+    if (number == SYS_sched_getaffinity) {
+        *(unsigned long *)a[2] = (1ul << usable_cpus) - 1;
+        return sizeof(unsigned long);
+    }
+    void *word = (void *)a[0];
+    if (number == SYS_futex && (int)a[1] == 137) { /* FUTEX_WAIT_BITSET, private, absolute and monotonic */
+        errno = futex_wait(word, (uint32_t)a[2], (const struct timespec *)a[3], PC);
+        return errno ? -1 : 0;
+    }
+    if (number == SYS_futex && (int)a[1] == 129) { /* FUTEX_WAKE, private */
+        threads_point();
+        memory_wake(word);
+        int n = threads_wake(word, (int)a[2]);
+        trace("futex wake", RELAXED, word, (uint64_t)n, 0, PC);
+        return n;
+    }
+    threads_fail("system call %ld(%ld, %ld) is not simulated", number, a[0], a[1]);
+}
+
+int sim_open(const char *name, int flags, ...)
+{
+    (void)name, (void)flags;
+    return -1;
+}
+
+/* ==== Threads ================================================================================= */
+
+/* A mutex or condition variable is known by its address; what its last owner had seen goes with it. */
+typedef struct object {
+    const void *at;
+    bool taken;
+    const view *seen;
+} object;
+
+static object objects[64];
+static int object_count;
+
+
+static object *object_at(const void *p)
+{
+    for (int i = 0; i < object_count; i++)
+        if (objects[i].at == p) return &objects[i];
+    if (object_count == 64) threads_fail("too many mutexes and condition variables");
+    objects[object_count] = (object){ .at = p };
+    return &objects[object_count++];
+}
+
+int sim_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr)
+{
+    (void)attr;
+    *object_at(m) = (object){ .at = m };
+    memory_plain(m, sizeof *m, true, PC);
+    return 0;
+}
+
+/* Who destroys or frees a mutex races with all who use it without order, so each use is a load. */
+int sim_pthread_mutex_destroy(pthread_mutex_t *m)
+{
+    if (object_at(m)->taken) threads_fail("a mutex was destroyed that is locked");
+    memory_plain(m, sizeof *m, true, PC);
+    return 0;
+}
+
+static void mutex_take(pthread_mutex_t *m)
+{
+    object *o = object_at(m);
+    while (o->taken) threads_wait(m, INT64_MAX, false);
+    o->taken = true;
+    if (o->seen) memory_take(o->seen);
+    memory_plain(m, 1, false, PC);
+}
+
+static void mutex_drop(pthread_mutex_t *m)
+{
+    object *o = object_at(m);
+    if (!o->taken) threads_fail("a mutex was unlocked that is not locked");
+    memory_plain(m, 1, false, PC);
+    o->taken = false;
+    o->seen = memory_give();
+    threads_wake(m, 1);
+}
+
+int sim_pthread_mutex_lock(pthread_mutex_t *m)
+{
+    threads_point();
+    mutex_take(m);
+    trace("mutex lock", RELAXED, m, 0, 0, PC);
+    return 0;
+}
+
+int sim_pthread_mutex_unlock(pthread_mutex_t *m)
+{
+    threads_point();
+    trace("mutex unlock", RELAXED, m, 0, 0, PC);
+    mutex_drop(m);
+    return 0;
+}
+
+int sim_pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *attr)
+{
+    (void)attr;
+    memory_plain(c, sizeof *c, true, PC);
+    return 0;
+}
+
+int sim_pthread_cond_destroy(pthread_cond_t *c)
+{
+    memory_plain(c, sizeof *c, true, PC);
+    return 0;
+}
+
+int sim_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *ts)
+{
+    threads_point();
+    trace("cond wait", RELAXED, c, 0, 0, PC);
+    memory_plain(c, 1, false, PC);
+    mutex_drop(m);
+    int why = threads_wait(c, deadline_of(ts), true);
+    mutex_take(m);
+    trace("cond wait ends", RELAXED, c, 0, 0, PC);
+    return why == ETIMEDOUT ? ETIMEDOUT : 0;
+}
+
+int sim_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
+{
+    return sim_pthread_cond_timedwait(c, m, NULL);
+}
+
+int sim_pthread_cond_signal(pthread_cond_t *c)
+{
+    threads_point();
+    memory_plain(c, 1, false, PC);
+    trace("cond signal", RELAXED, c, 0, 0, PC);
+    threads_wake(c, 1);
+    return 0;
+}
+
+int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *fn(void *), void *arg)
+{
+    (void)attr;
+    threads_point();
+    int t = threads_start(fn, arg);
+    *thread = (pthread_t)t;
+    trace("thread made", RELAXED, NULL, 0, 0, PC);
+    return 0;
+}
+
+int sim_pthread_join(pthread_t thread, void **result)
+{
+    void *r = threads_join((int)thread);
+    if (result) *result = r;
+    return 0;
+}
+
+pthread_t sim_pthread_self(void) { return (pthread_t)self; }
+
+int sim_pthread_setcancelstate(int state, int *old)
+{
+    (void)state;
+    *old = 0;
+    return 0;
+}
+
+/* Ending a thread from within runs its cleanup handlers: each is code behind a setjmp of its own. */
+static __pthread_unwind_buf_t *cleanups[SIM_THREADS][16];
+static int cleanup_count[SIM_THREADS];
+
+void sim_pthread_register_cancel(__pthread_unwind_buf_t *buf)
+{
+    if (cleanup_count[self] == 16) threads_fail("too many cleanup handlers");
+    cleanups[self][cleanup_count[self]++] = buf;
+}
+
+void sim_pthread_unregister_cancel(__pthread_unwind_buf_t *buf)
+{
+    (void)buf;
+    cleanup_count[self]--;
+}
+
+_Noreturn void sim_pthread_exit(void *result)
+{
+    if (cleanup_count[self]) {
+        void *at = cleanups[self][--cleanup_count[self]]; /* begins as a jmp_buf does, without the mask */
+        longjmp(at, 1);
+    }
+    threads_exit(result);
+}
+
+_Noreturn void sim_pthread_unwind_next(__pthread_unwind_buf_t *buf)
+{
+    (void)buf;
+    sim_pthread_exit(NULL);
+}
+
+void system_begin(void)
+{
+    object_count = 0;
+    memset(paused, 0, sizeof paused);
+    memset(cleanup_count, 0, sizeof cleanup_count);
+}
