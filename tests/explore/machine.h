@@ -105,6 +105,7 @@ uint64_t threads_mix(uint64_t a, uint64_t b);
 /* ---- system.c ---- */
 
 void system_begin(void);
+void system_weaken(int which, int order, uintptr_t pc); /* see main.c, --weaken */
 
 /* ---- trace.c ---- */
 

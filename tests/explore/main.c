@@ -17,7 +17,10 @@ static const char usage[] =
     "  --bound B        instead: all schedules with at most B preemptions, of those small enough;\n"
     "                   N at most, if --runs is given too\n"
     "  --path P         only the schedule that a failure of --bound printed\n"
-    "  --trace          shows the last execution also if all is well\n";
+    "  --trace          shows the last execution also if all is well\n"
+    "  --stop           ends with the first failure\n"
+    "  --weaken W:O:A   the atomic operations that return to the addresses A,A.. have order O (0: relaxed,\n"
+    "                   2: acquire, 3: release) as their W-th: 1, or 2 for a failed compare-exchange\n";
 
 static sim_scenario *scenarios;
 static long shown;
@@ -84,10 +87,19 @@ static struct {
     uint64_t seed;
     int bound;
     const char *path;
-    bool trace, list;
+    bool trace, list, stop;
     char **words;
     int word_count;
 } option = { .runs = 0, .seed = 1, .bound = -1 };
+
+static bool weaken(const char *text)
+{
+    int which, order, n;
+    if (sscanf(text, "%d:%d%n", &which, &order, &n) != 2) return false;
+    for (char *at = (char *)(uintptr_t)text + n; *at;)
+        system_weaken(which, order, (uintptr_t)strtoull(at + 1, &at, 16));
+    return true;
+}
 
 static bool parse(int argc, char **argv)
 {
@@ -96,13 +108,14 @@ static bool parse(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--trace")) option.trace = true;
         else if (!strcmp(argv[i], "--list")) option.list = true;
+        else if (!strcmp(argv[i], "--stop")) option.stop = true;
         else if (!value) return false;
         else if (!strcmp(argv[i], "--runs")) option.runs = atol(value);
         else if (!strcmp(argv[i], "--seed")) option.seed = strtoull(value, NULL, 0);
         else if (!strcmp(argv[i], "--bound")) option.bound = atoi(value);
         else if (!strcmp(argv[i], "--path")) option.path = value;
-        else return false;
-        i += strcmp(argv[i], "--trace") && strcmp(argv[i], "--list");
+        else if (strcmp(argv[i], "--weaken") || !weaken(value)) return false;
+        i += strcmp(argv[i], "--trace") && strcmp(argv[i], "--list") && strcmp(argv[i], "--stop");
     }
     option.words = argv + i;
     option.word_count = argc - i;
@@ -195,6 +208,7 @@ int main(int argc, char **argv)
             if (!chosen(name) || (option.bound >= 0 && !s->knobs[i].exhaust)) continue;
             if (option.list) puts(name);
             else good &= explore(++number, s, &s->knobs[i], argv[0]);
+            if (!good && option.stop) return 1;
         }
     if (!option.list) printf("1..%d\n", number);
     return !good;

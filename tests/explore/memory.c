@@ -222,7 +222,7 @@ static cell *cell_at(const char *p)
     if (c->execution != execution) {
         memset(c, 0, sizeof *c);
         c->execution = execution;
-        bool kept = (p >= heap && p < heap + HEAP) || (p >= stacks[0] && p < stacks[SIM_THREADS]);
+        bool kept = (p >= heap && p < heap + HEAP) || (p >= stacks[0] && p < stacks[0] + sizeof stacks);
         if (!kept) { /* static data of the program */
             undo[undo_count].p = (char *)(uintptr_t)p;
             undo[undo_count++].old = *p;
@@ -344,7 +344,7 @@ static location *location_at(const void *at, unsigned size, bool write, const ch
         *l = (location){ .at = p, .size = size, .m = m, .room = room };
         for (unsigned i = 0; i < size; i++) cell_at(p + i)->location = (uint16_t)(l - locations + 1);
         location_anew(l, GAP);
-    } else if (l->anew) {
+    } else if (l->anew || value_at(p, size) != l->m[l->n - 1].value) { /* (some plain stores are not told) */
         location_anew(l, l->m[l->n - 1].time + GAP);
     }
     (write ? l->written : l->read)[self] = cur[self]->clock[self];
@@ -412,6 +412,8 @@ static unsigned place_for(location *l, int order)
     return last;
 }
 
+static const char *const op_name[] = { "exchange", "add", "sub", "and", "or", "xor", "nand" };
+
 static uint64_t combine(int op, uint64_t a, uint64_t b, unsigned size)
 {
     uint64_t r = op == EXCHANGE ? b : op == ADD ? a + b : op == SUB ? a - b : op == AND ? a & b
@@ -426,7 +428,7 @@ uint64_t memory_load(const void *p, unsigned size, int order, void *pc)
     unsigned i = choose(l, oldest(l, order));
     uint64_t value = read_message(l, i, order);
     threads_did(p, l->state, NULL);
-    trace(i + 1 < l->n ? "load, stale" : "load", order, p, value, 0, pc);
+    trace(i + 1 < l->n ? "load, stale" : "load", order, p, value, value, pc);
     return value;
 }
 
@@ -435,7 +437,7 @@ void memory_store(void *p, unsigned size, uint64_t value, int order, void *pc)
     threads_point();
     location *l = location_at(p, size, true, "atomic store", pc);
     unsigned i = place_for(l, order);
-    trace(i + 1 < l->n ? "store, overtaken" : "store", order, p, value, 0, pc);
+    trace(i + 1 < l->n ? "store, overtaken" : "store", order, p, value, value, pc);
     write_message(l, i, value, order, false);
     threads_did(p, 0, &l->state);
 }
@@ -446,7 +448,7 @@ uint64_t memory_rmw(void *p, unsigned size, int op, uint64_t operand, int order,
     location *l = location_at(p, size, true, "atomic read-modify-write", pc);
     unsigned i = place_for(l, order);
     uint64_t old = read_message(l, i, order), value = combine(op, old, operand, size);
-    trace("exchange", order, p, old, value, pc);
+    trace(op_name[op], order, p, old, value, pc);
     write_message(l, i, value, order, true);
     threads_did(p, l->state, value == old ? NULL : &l->state);
     return old;

@@ -19,6 +19,26 @@
 
 /* ==== Accesses ================================================================================ */
 
+/* A mutant whose headers say a weaker order in one place: all calls that were compiled from that. */
+static uintptr_t weak_at[4096];
+static int weak_count, weak_which, weak_order;
+
+void system_weaken(int which, int order, uintptr_t pc)
+{
+    if (weak_count == sizeof weak_at / sizeof *weak_at) abort();
+    weak_which = which;
+    weak_order = order;
+    weak_at[weak_count++] = pc;
+}
+
+/* The order of this call; `which` is 1 for its first one, 2 for that of a failed compare-exchange. */
+static int ordered(int which, int order, void *pc)
+{
+    for (int i = 0; i < weak_count; i++)
+        if (weak_at[i] == (uintptr_t)pc && weak_which == which) return weak_order;
+    return order;
+}
+
 void __tsan_init(void) {}
 void __tsan_func_entry(void *pc) { (void)pc; }
 void __tsan_func_exit(void) {}
@@ -35,38 +55,46 @@ void __tsan_vptr_update(void **p, void *value) { (void)value; memory_plain(p, si
     void __tsan_unaligned_read_write##n(void *p) { memory_plain(p, n, true, PC); }
 PLAIN(1) PLAIN(2) PLAIN(4) PLAIN(8) PLAIN(16)
 
+static bool cas_(void *p, unsigned size, uint64_t *expected, uint64_t v, int order, int fail, bool weak, void *pc)
+{
+    return memory_cas(p, size, expected, v, ordered(1, order, pc), ordered(2, fail, pc), weak, pc);
+}
+
 #define RMW_(bits, type, name, op) \
     type __tsan_atomic##bits##_##name(type *p, type v, int order) \
     { \
-        return (type)memory_rmw(p, bits / 8, op, v, order, PC); \
+        return (type)memory_rmw(p, bits / 8, op, v, ordered(1, order, PC), PC); \
     }
 #define ATOMIC(bits, type) \
     type __tsan_atomic##bits##_load(const type *p, int order) \
     { \
-        return (type)memory_load(p, bits / 8, order, PC); \
+        return (type)memory_load(p, bits / 8, ordered(1, order, PC), PC); \
     } \
-    void __tsan_atomic##bits##_store(type *p, type v, int order) { memory_store(p, bits / 8, v, order, PC); } \
+    void __tsan_atomic##bits##_store(type *p, type v, int order) \
+    { \
+        memory_store(p, bits / 8, v, ordered(1, order, PC), PC); \
+    } \
     RMW_(bits, type, exchange, EXCHANGE) RMW_(bits, type, fetch_add, ADD) RMW_(bits, type, fetch_sub, SUB) \
     RMW_(bits, type, fetch_and, AND) RMW_(bits, type, fetch_or, OR) RMW_(bits, type, fetch_xor, XOR) \
     RMW_(bits, type, fetch_nand, NAND) \
     int __tsan_atomic##bits##_compare_exchange_strong(type *p, type *e, type v, int order, int fail) \
     { \
         uint64_t expected = *e; \
-        bool done = memory_cas(p, bits / 8, &expected, v, order, fail, false, PC); \
+        bool done = cas_(p, bits / 8, &expected, v, order, fail, false, PC); \
         if (!done) *e = (type)expected; \
         return done; \
     } \
     int __tsan_atomic##bits##_compare_exchange_weak(type *p, type *e, type v, int order, int fail) \
     { \
         uint64_t expected = *e; \
-        bool done = memory_cas(p, bits / 8, &expected, v, order, fail, true, PC); \
+        bool done = cas_(p, bits / 8, &expected, v, order, fail, true, PC); \
         if (!done) *e = (type)expected; \
         return done; \
     } \
     type __tsan_atomic##bits##_compare_exchange_val(type *p, type e, type v, int order, int fail) \
     { \
         uint64_t expected = e; \
-        memory_cas(p, bits / 8, &expected, v, order, fail, false, PC); \
+        cas_(p, bits / 8, &expected, v, order, fail, false, PC); \
         return (type)expected; \
     }
 ATOMIC(8, uint8_t) ATOMIC(16, uint16_t) ATOMIC(32, uint32_t) ATOMIC(64, uint64_t)
@@ -142,13 +170,13 @@ static int futex_wait(uint32_t *word, uint32_t value, const struct timespec *ts,
 {
     threads_point();
     if (memory_peek(word, pc) != value) {
-        trace("futex wait: changed", RELAXED, word, value, 0, pc);
+        trace("futex wait: changed", RELAXED, word, value, value, pc);
         return EAGAIN;
     }
-    trace(ts ? "futex wait, timed" : "futex wait", RELAXED, word, value, 0, pc);
+    trace(ts ? "futex wait, timed" : "futex wait", RELAXED, word, value, value, pc);
     if (deadline_of(ts) <= now) return ETIMEDOUT;
     int why = threads_wait(word, deadline_of(ts), true);
-    trace(why == ETIMEDOUT ? "woke: time-out" : why ? "woke: no reason" : "woke", RELAXED, word, value, 0, pc);
+    trace(why == ETIMEDOUT ? "woke: time-out" : why ? "woke: no reason" : "woke", RELAXED, word, value, value, pc);
     return why;
 }
 
@@ -173,7 +201,7 @@ long sim_syscall(long number, ...)
         threads_point();
         memory_wake(word);
         int n = threads_wake(word, (int)a[2]);
-        trace("futex wake", RELAXED, word, (uint64_t)n, 0, PC);
+        trace("futex wake", RELAXED, word, (uint64_t)n, (uint64_t)n, PC);
         return n;
     }
     threads_fail("system call %ld(%ld, %ld) is not simulated", number, a[0], a[1]);

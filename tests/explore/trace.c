@@ -113,7 +113,7 @@ void trace_print(const char *exe)
     for (int i = 0; i < n; i++) {
         const event *e = &events[(from + i) % KEPT];
         char values[64] = "";
-        if (strstr(e->what, "exchange"))
+        if (e->b != e->a)
             snprintf(values, sizeof values, "%#llx, %#llx", (unsigned long long)e->a, (unsigned long long)e->b);
         else if (e->where) snprintf(values, sizeof values, "%#llx", (unsigned long long)e->a);
         printf("# %5ld %*sT%-2d %-24s %-8s %-20s %-24s %s\n", e->step, 2 * e->thread, "", e->thread, e->what,

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""mutants.py - are the checks checked? Breaks the headers in one place at a time, and sees who notices.
+
+    tools/mutants.py [option..] [word..]      (make mutants)
+      --sample N    only every N-th, for a quick look
+      --runs N      random schedules per scenario for the last try of the simulator (20000)
+      --tests       give those that the simulator missed to the tests, too, plain and under ThreadSanitizer
+      --list        says which there are
+      word          only the mutants with one of the words in their name
+
+SPDX-License-Identifier: MIT
+
+Two kinds. An *order* is one memory_order_ of the headers made weaker: the same program, to which the
+simulator is told to take the calls from that source line for weaker ones. A *step* is one of
+tests/mutants.txt, where a line of the protocol is left out or moved, which is compiled anew.
+A mutant lives if no check fails. tests/mutants.txt also says which orders may live, and why.
+"""
+import argparse
+import concurrent.futures
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADERS = ("queue.h", "semaphore.h", "pool.h")
+BUILD = ROOT / "build/mutants"
+WEAKER = {"acquire": ["relaxed"], "release": ["relaxed"], "acq_rel": ["acquire", "release"]}
+NUMBER = {"relaxed": 0, "acquire": 2, "release": 3, "acq_rel": 4, "seq_cst": 5}
+
+
+def run(command, seconds, **more):
+    """The exit status and what was printed; 'hang' for one that did not end."""
+    try:
+        p = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           errors="replace", timeout=seconds, cwd=ROOT, **more)
+        return p.returncode, p.stdout
+    except subprocess.TimeoutExpired as e:
+        return "hang", (e.stdout or b"").decode(errors="replace") if isinstance(e.stdout, bytes) else e.stdout or ""
+
+
+def build(headers, to, defs=""):
+    """The simulator with these headers."""
+    status, said = run(["make", "--no-print-directory", f"BUILD={to}", f"H={headers}", f"DEFS={defs}", "CC=gcc",
+                        "WERROR=", f"{to}/explore/explore"], 600)
+    if status:
+        sys.exit(f"does not build: {to}\n{said}")
+    return to / "explore/explore"
+
+
+class Order:
+    """A memory order, the which-th of the call that begins on one of `lines`."""
+
+    def __init__(self, header, first, last, which, order, weaker, label, function):
+        self.key = f"{function} {label} {order} -> {weaker}"
+        self.name = f"{header}:{first} {self.key}"
+        self.where = (header, first, last)
+        self.which, self.weaker = which, weaker
+
+    def explorer(self, bases):
+        """With the program in which that line is compiled: the second is for the pthread fallback."""
+        header, first, last = self.where
+        for program, at in bases:
+            addresses = [a for line in range(first, last + 1) for a in at.get((header, line), [])]
+            if addresses:
+                return [str(program), "--weaken", f"{self.which}:{NUMBER[self.weaker]},{','.join(addresses)}"]
+        return None  # no scenario comes there
+
+    def headers(self, to):
+        copy_headers(to)
+        header, first, last = self.where
+        lines = (to / header).read_text().split("\n")
+        seen = 0
+        for i in range(first - 1, last):
+            parts = re.split(r"(memory_order_\w+)", lines[i])
+            for k in range(1, len(parts), 2):
+                seen += 1
+                if seen == self.which:
+                    parts[k] = "memory_order_" + self.weaker
+            lines[i] = "".join(parts)
+        (to / header).write_text("\n".join(lines))
+
+
+class Step:
+    """A step of the protocol, changed in the text."""
+
+    def __init__(self, name, function, old, new):
+        self.name = self.key = name
+        self.function, self.old, self.new = function, old, new
+
+    def headers(self, to):
+        copy_headers(to)
+        for header in HEADERS:
+            text = (to / header).read_text()
+            start = re.search(rf"^\S.*\b{self.function}\([^;]*$", text, re.M)
+            if start:
+                at = text.find(self.old, start.start())
+                end = text.find("\n}\n", start.start())
+                if at < 0 or at > end:
+                    sys.exit(f"tests/mutants.txt: {self.name}: no such lines in {self.function}")
+                (to / header).write_text(text[:at] + self.new + text[at + len(self.old):])
+                return
+        sys.exit(f"tests/mutants.txt: {self.name}: no function {self.function}")
+
+    def explorer(self, bases):
+        to = BUILD / re.sub(r"\W+", "-", self.name)
+        self.headers(to / "headers")
+        return [str(build(to / "headers", to))]
+
+    def clean(self):
+        shutil.rmtree(BUILD / re.sub(r"\W+", "-", self.name), ignore_errors=True)
+
+
+def copy_headers(to):
+    to.mkdir(parents=True, exist_ok=True)
+    for header in HEADERS:
+        shutil.copy(ROOT / header, to / header)
+
+
+def calls(program):
+    """Where each source line of the headers calls an atomic operation: (header, line) -> addresses."""
+    code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", program], capture_output=True, text=True).stdout
+    after = re.findall(r"call +\w+ <__tsan_atomic\w+>\n +(\w+):", code)
+    lines = subprocess.run(["addr2line", "-e", program], capture_output=True, text=True,
+                           input="\n".join(hex(int(a, 16) - 1) for a in after)).stdout.split("\n")
+    found = {}
+    for address, line in zip(after, lines):
+        m = re.match(r".*/(\w+\.h):(\d+)", line)
+        if m:
+            found.setdefault((m[1], int(m[2])), []).append(address)
+    return found
+
+
+def orders():
+    """Every memory order of the headers that can be weaker."""
+    for header in HEADERS:
+        lines = (ROOT / header).read_text().split("\n")
+        function = ""
+        i = 0
+        while i < len(lines):
+            m = re.match(r"\S.*?\b(leat_\w+)\(", lines[i])
+            if m and not lines[i].startswith(("#", "/*", " *")):
+                function = m[1]
+            if not re.search(r"\batomic_\w+_explicit\(", lines[i]):
+                i += 1
+                continue
+            last = i  # the call's statement ends where its parentheses do
+            depth = 0
+            while True:
+                code = re.sub(r"/\*.*?(\*/|$)", "", lines[last])
+                depth += code.count("(") - code.count(")")
+                if depth <= 0 or last + 1 >= len(lines):
+                    break
+                last += 1
+            which = 0
+            for line in lines[i:last + 1]:
+                label = (re.findall(r"\[\w\d\]", line) or ["-"])[0]
+                for order in re.findall(r"memory_order_(\w+)", line):
+                    which += 1
+                    for weaker in WEAKER.get(order, []):
+                        yield Order(header, i + 1, last + 1, which, order, weaker, label, function)
+            i = last + 1
+
+
+def steps():
+    """The steps of tests/mutants.txt, and the reasons of those that may live."""
+    found, may_live = [], {}
+    for block in re.split(r"\n\n+", (ROOT / "tests/mutants.txt").read_text()):
+        lines = [line for line in block.split("\n") if line and not line.startswith("#")]
+        if not lines:
+            continue
+        head = re.match(r"(mutant|lives) (.*)", lines[0])
+        if not head:
+            sys.exit(f"tests/mutants.txt: neither a mutant nor a reason: {lines[0]}")
+        if head[1] == "lives":
+            may_live[head[2]] = " ".join(line.strip() for line in lines[1:])
+            continue
+        function = lines[1].removeprefix("in ")
+        old = "\n".join(line[1:] for line in lines[2:] if line[0] in " -")
+        new = "\n".join(line[1:] for line in lines[2:] if line[0] in " +")
+        found.append(Step(head[2], function, old, new))
+    return found, may_live
+
+
+def explore(mutant, bases, runs):
+    """Who caught it, or None."""
+    command = mutant.explorer(bases)
+    if not command:
+        return None
+    for try_ in (["--runs", "50"], ["--runs", "1000"], ["--runs", str(runs)], ["--bound", "1"]):
+        status, said = run(command + ["--stop"] + try_, 3600)
+        if status:
+            failed = re.search(r"^not ok \d+ - ([^:]*): (.*?) executions", said, re.M)
+            why = re.search(r"^# (.*)", said, re.M)
+            return f"{failed[1]}, execution {failed[2]}: {why[1]}" if failed and why else f"ended with {status}"
+    return None
+
+
+def test(mutant):
+    """The same for the tests."""
+    to = BUILD / "tests"
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns("build", ".git"))
+    mutant.headers(to)
+    for san in ("none", "thread"):
+        status, said = run(["make", "-C", str(to), "test-c", f"SAN={san}", "LEAT_TEST_SECONDS=20"], 1800)
+        if status:
+            failed = re.search(r"^(\S*t-\S+)\s.*(Failed|Dubious)", said, re.M)
+            return f"{'tests' if san == 'none' else 'ThreadSanitizer'}: {failed[1] if failed else status}"
+    return None
+
+
+def main():
+    p = argparse.ArgumentParser(usage=__doc__, add_help=False)
+    p.add_argument("--sample", type=int, default=1)
+    p.add_argument("--runs", type=int, default=20000)
+    p.add_argument("--tests", action="store_true")
+    p.add_argument("--list", action="store_true")
+    p.add_argument("words", nargs="*")
+    o = p.parse_args()
+    programs = [build(ROOT, BUILD / "none"), build(ROOT, BUILD / "none-fallback", "-DLEAT_NO_FUTEX")]
+    bases = [(program, calls(program)) for program in programs]
+    found, may_live = steps()
+    everyone = list(orders()) + found
+    for m in everyone:  # the second of a name in its function
+        same = [s for s in everyone if s.key == m.key]
+        for n, s in enumerate(same[1:], 2):
+            s.key, s.name = f"{s.key} #{n}", f"{s.name} #{n}"
+    unknown = set(may_live) - {m.key for m in everyone}
+    mutants = [m for m in everyone if not o.words or any(w in m.name for w in o.words)][::o.sample]
+    if o.list:
+        print("\n".join(m.name for m in mutants))
+        return 0
+    for program in programs:
+        status, said = run([str(program), "--stop", "--runs", "200"], 3600)
+        if status:  # an oracle that fails on the real thing proves nothing
+            sys.exit(f"the headers as they are fail:\n{said}")
+
+    def judge(mutant):
+        return mutant, explore(mutant, bases, o.runs)
+
+    caught, lived, bad = 0, [], []
+    print(f"1..{len(mutants)}", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for n, (mutant, by) in enumerate(pool.map(judge, mutants), 1):
+            if not by and o.tests and mutant.key not in may_live:
+                by = test(mutant)
+            if isinstance(mutant, Step):
+                mutant.clean()
+            caught += bool(by)
+            if by:
+                print(f"ok {n} - {mutant.name} # {by}", flush=True)
+            elif mutant.key in may_live:
+                lived.append(mutant)
+                print(f"ok {n} - {mutant.name} # lives: {may_live[mutant.key]}", flush=True)
+            else:
+                bad.append(mutant)
+                print(f"not ok {n} - {mutant.name}", flush=True)
+    print(f"# {len(mutants)} mutants: {caught} caught, {len(lived)} live for a reason, {len(bad)} live for none")
+    for name in sorted(unknown):
+        print(f"# tests/mutants.txt: there is no such mutant: {name}")
+    return bool(bad or unknown)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
