@@ -29,12 +29,14 @@ typedef struct location {
     uint64_t state; /* who wrote it last, by the name of what it had done */
 } location;
 
-/* What is known of a byte. Valid in the execution whose number it has. */
+/* What is known of an aligned word of four bytes, and of the bytes of one that was not accessed as a whole.
+ * Valid in the execution whose number it has. */
 typedef struct cell {
     uint32_t execution;
-    uint16_t location; /* 1 + its number, if there have been atomic accesses */
-    uint8_t freed;     /* 1 + which */
+    uint16_t location; /* a word's: 1 + its number, if there have been atomic accesses */
+    uint8_t freed;     /* a word's: 1 + which */
     uint8_t writer;
+    bool split;        /* a word's: look at its bytes too */
     uint32_t written;
     uint32_t read[SIM_THREADS];
 } cell;
@@ -43,7 +45,7 @@ static location locations[LOCATIONS];
 static unsigned location_count;
 static uint32_t execution;
 static bool sequential;
-static cell *cells;
+static cell *words, *bytes;
 
 static view *cur[SIM_THREADS]; /* what the thread has seen */
 static view *acq[SIM_THREADS]; /* and would have, had its relaxed loads been acquires: for a fence */
@@ -66,7 +68,7 @@ static const char *freed[255];
 static int freed_count;
 static struct { char *p; size_t size; bool live; } blocks[256];
 static int block_count;
-static struct { char *p, old; } *undo; /* first values of static bytes */
+static struct { char *p, old[4]; } *undo; /* first values of static words */
 static size_t undo_count;
 
 char *threads_stack(int t)
@@ -163,10 +165,11 @@ void memory_take(const view *v)
 void memory_begin(bool seq)
 {
     size_t size = sizeof(view) + LOCATIONS * sizeof(uint32_t);
-    if (!cells) {
-        cells = reserve((size_t)(_end - __data_start) * sizeof *cells);
+    if (!words) {
+        words = reserve((size_t)(_end - __data_start) / 4 * sizeof *words + sizeof *words);
+        bytes = reserve((size_t)(_end - __data_start) * sizeof *bytes);
         arena = reserve(arena_size);
-        undo = reserve((size_t)(_end - __data_start) * sizeof *undo);
+        undo = reserve((size_t)(_end - __data_start) / 4 * sizeof *undo + sizeof *undo);
         for (int t = 0; t < SIM_THREADS; t++) {
             cur[t] = reserve(size);
             acq[t] = reserve(size);
@@ -205,7 +208,7 @@ void memory_end(void)
 {
     while (undo_count) {
         undo_count--;
-        *undo[undo_count].p = undo[undo_count].old;
+        memcpy(undo[undo_count].p, undo[undo_count].old, 4);
     }
 }
 
@@ -216,17 +219,29 @@ static bool simulated(const char *p)
     return p >= __data_start && p < _end;
 }
 
-static cell *cell_at(const char *p)
+/* The word that a byte is in. */
+static cell *word_at(const char *p)
 {
-    cell *c = &cells[p - __data_start];
+    cell *c = &words[(p - __data_start) / 4];
     if (c->execution != execution) {
         memset(c, 0, sizeof *c);
         c->execution = execution;
         bool kept = (p >= heap && p < heap + HEAP) || (p >= stacks[0] && p < stacks[0] + sizeof stacks);
         if (!kept) { /* static data of the program */
-            undo[undo_count].p = (char *)(uintptr_t)p;
-            undo[undo_count++].old = *p;
+            undo[undo_count].p = __data_start + (p - __data_start) / 4 * 4;
+            memcpy(undo[undo_count].old, undo[undo_count].p, 4);
+            undo_count++;
         }
+    }
+    return c;
+}
+
+static cell *byte_at(const char *p)
+{
+    cell *c = &bytes[p - __data_start];
+    if (c->execution != execution) {
+        memset(c, 0, sizeof *c);
+        c->execution = execution;
     }
     return c;
 }
@@ -237,25 +252,24 @@ static void race(const char *p, const char *mine, int other, const char *theirs,
     threads_fail("data race: T%d's %s of %s with T%d's %s", self, mine, trace_place(p), other, theirs);
 }
 
-static void check_freed(const cell *c, const char *p, void *pc)
+static void check_freed(const cell *word, const char *p, void *pc)
 {
-    if (!c->freed) return;
+    if (!word->freed) return;
     trace("touch", RELAXED, p, 0, 0, pc);
-    threads_fail("T%d touched %s after it was freed: %s", self, freed[c->freed - 1], trace_place(p));
+    threads_fail("T%d touched %s after it was freed: %s", self, freed[word->freed - 1], trace_place(p));
 }
 
 /* Plain and atomic accesses do not go together, unless something else orders them. */
-static void check_plain(cell *c, const char *p, bool write, const char *mine, void *pc)
+static void check_cell(const cell *c, const char *p, bool write, const char *mine, void *pc)
 {
     const uint32_t *clock = cur[self]->clock;
-    check_freed(c, p, pc);
     if (c->written && c->writer != self && c->written > clock[c->writer])
         race(p, mine, c->writer, "plain store", pc);
     for (int t = 0; write && t < threads; t++)
         if (t != self && c->read[t] > clock[t]) race(p, mine, t, "plain load", pc);
 }
 
-static void check_atomic(location *l, const char *p, bool write, const char *mine, void *pc)
+static void check_atomic(const location *l, const char *p, bool write, const char *mine, void *pc)
 {
     const uint32_t *clock = cur[self]->clock;
     for (int t = 0; t < threads; t++) {
@@ -265,24 +279,41 @@ static void check_atomic(location *l, const char *p, bool write, const char *min
     }
 }
 
+static void note(cell *c, bool write)
+{
+    uint32_t clock = cur[self]->clock[self];
+    if (write) {
+        c->writer = (uint8_t)self;
+        c->written = clock;
+    } else {
+        c->read[self] = clock;
+    }
+}
+
 void memory_plain(const void *at, size_t size, bool write, void *pc)
 {
-    const char *p = at;
+    const char *p = at, *end = p + size;
     const char *mine = write ? "plain store" : "plain load";
-    if (!simulated(p) || threads_failure()) return;
-    for (size_t i = 0; i < size; i++) {
-        cell *c = cell_at(p + i);
-        check_plain(c, p + i, write, mine, pc);
-        if (c->location) {
-            location *l = &locations[c->location - 1];
-            check_atomic(l, p + i, write, mine, pc);
+    if (!simulated(p)) return;
+    while (p < end) {
+        cell *w = word_at(p);
+        bool whole = (p - __data_start) % 4 == 0 && end - p >= 4;
+        check_freed(w, p, pc);
+        check_cell(w, p, write, mine, pc);
+        if (w->location) {
+            location *l = &locations[w->location - 1];
+            check_atomic(l, p, write, mine, pc);
             if (write) l->anew = true;
         }
-        if (write) {
-            c->writer = (uint8_t)self;
-            c->written = cur[self]->clock[self];
+        if (whole) {
+            for (int i = 0; w->split && i < 4; i++) check_cell(byte_at(p + i), p + i, write, mine, pc);
+            note(w, write);
+            p += 4;
         } else {
-            c->read[self] = cur[self]->clock[self];
+            check_cell(byte_at(p), p, write, mine, pc);
+            note(byte_at(p), write);
+            w->split = true;
+            p++;
         }
     }
 }
@@ -333,16 +364,21 @@ static location *location_at(const void *at, unsigned size, bool write, const ch
 {
     char *p = (char *)(uintptr_t)at;
     if (!simulated(p)) threads_fail("atomic access to memory that is not simulated");
-    for (unsigned i = 0; i < size; i++) check_plain(cell_at(p + i), p + i, write, what, pc);
-    cell *c = cell_at(p);
-    location *l = c->location ? &locations[c->location - 1] : NULL;
+    for (unsigned i = 0; i < size; i += 4) {
+        check_freed(word_at(p + i), p + i, pc);
+        check_cell(word_at(p + i), p + i, write, what, pc);
+        for (unsigned k = 0; word_at(p + i)->split && k < 4 && k < size; k++)
+            check_cell(byte_at(p + i + k), p + i + k, write, what, pc);
+    }
+    cell *word = word_at(p);
+    location *l = word->location ? &locations[word->location - 1] : NULL;
     if (!l || l->at != p || l->size != size) { /* a new one; memory may be used again for another object */
         if (location_count == LOCATIONS) threads_fail("too many atomic objects");
         l = &locations[location_count++];
         message *m = l->m;
         unsigned room = l->room;
         *l = (location){ .at = p, .size = size, .m = m, .room = room };
-        for (unsigned i = 0; i < size; i++) cell_at(p + i)->location = (uint16_t)(l - locations + 1);
+        for (unsigned i = 0; i < size; i += 4) word_at(p + i)->location = (uint16_t)(l - locations + 1);
         location_anew(l, GAP);
     } else if (l->anew || value_at(p, size) != l->m[l->n - 1].value) { /* (some plain stores are not told) */
         location_anew(l, l->m[l->n - 1].time + GAP);
@@ -512,7 +548,7 @@ uint32_t memory_peek(const void *p, void *pc)
 /* By its address alone: the object may be gone. */
 void memory_wake(const void *p)
 {
-    cell *c = simulated(p) ? cell_at(p) : NULL;
+    cell *c = simulated(p) ? word_at(p) : NULL;
     if (!c || !c->location || locations[c->location - 1].at != p) return;
     uint32_t time = view_of(cur[self], &locations[c->location - 1]);
     int i = 0;
@@ -552,7 +588,7 @@ void memory_freed(const void *at, size_t size, const char *what)
     const char *p = at;
     if (freed_count == COUNT(freed)) threads_fail("too much was freed");
     freed[freed_count++] = what;
-    for (size_t i = 0; i < size; i++) cell_at(p + i)->freed = (uint8_t)freed_count;
+    for (size_t i = 0; i < size; i++) word_at(p + i)->freed = (uint8_t)freed_count;
 }
 
 void memory_leaks(void)
