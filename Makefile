@@ -43,6 +43,9 @@ TESTS_SH := $(wildcard tests/t-*.sh)
 chosen = $(if $(strip $(ONLY)),$(foreach word,$(ONLY),$(foreach t,$(1),$(if $(findstring $(word),$(t)),$(t)))),$(1))
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(call chosen,$(TESTS_C)))
 
+# The simulator runs where a compiler for it and its tools are.
+EXPLORE := $(if $(shell command -v gcc >/dev/null && command -v objcopy >/dev/null && uname -sm | grep 'Linux x86_64'),$(BUILD)/explore/explore)
+
 # ---- Targets --------------------------------------------------------------------------------------
 
 help: ## this list
@@ -75,6 +78,13 @@ bench: build/bench/bench ## measure leat beside a mutex queue and pool
 
 single: build/leat.h ## write build/leat.h: all three headers in one
 
+explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS schedules; small ones under all (BOUND)
+	@sh tools/explore.sh $< --runs $(or $(RUNS),1000000)
+	@sh tools/explore.sh $< --bound $(or $(BOUND),2)
+
+mutants: ## break the headers in one place at a time: who notices? MUTANTS="--sample 20", "--tests", a word
+	@python3 tools/mutants.py $(MUTANTS)
+
 pairs: ## does every memory order have its partner?
 	@sh tools/pairs.sh $(HEADERS)
 
@@ -102,7 +112,7 @@ clean: ## remove build/
 	rm -rf build
 
 .PHONY: help demo deps test test-c check-all asan tsan nofutex bench single pairs install uninstall \
-        format lint loc clean built
+        format lint loc clean built explore mutants
 .DELETE_ON_ERROR:
 
 # ---- How ------------------------------------------------------------------------------------------
@@ -112,7 +122,7 @@ Q = $(if $(V),,@echo '  $@' &&)
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 RUN = CC="$(CC)" CXX="$(CXX)" BUILD="$(BUILD)" SAN="$(SAN)" sh tools/test.sh
 
-built: $(TEST_PROGRAMS) $(PROGRAMS:%.c=$(BUILD)/%)
+built: $(TEST_PROGRAMS) $(PROGRAMS:%.c=$(BUILD)/%) $(EXPLORE)
 	@for p in $(sort $(LEFT_OUT)); do echo "left out: $$p (no library: make deps)"; done
 
 $(BUILD)/tap.o: tests/tap.c tests/tap.h

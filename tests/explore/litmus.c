@@ -31,7 +31,7 @@ static int data, r[4];
 
 /* A shape: its threads have been defined as id##0, id##1 ...; `weak` is the outcome that is asked for. */
 #define SHAPE_(id, n, weak, may, ...) \
-    SCENARIO(id, __VA_ARGS__) \
+    SCENARIO(litmus_##id, __VA_ARGS__) \
     { \
         static void *(*const fn[])(void *) = n; \
         (void)k; \
@@ -151,7 +151,7 @@ static void *writes(void *arg)
     return NULL;
 }
 
-SCENARIO(finds_a_data_race, { .fails = "data race" })
+SCENARIO(litmus_finds_a_data_race, { .fails = "data race" })
 {
     (void)k;
     sim_go(writes, NULL);
@@ -167,7 +167,7 @@ static void *publishes(void *arg)
     return NULL;
 }
 
-SCENARIO(finds_a_race_behind_a_relaxed_flag, { .fails = "data race" })
+SCENARIO(litmus_finds_a_race_behind_a_relaxed_flag, { .fails = "data race" })
 {
     (void)k;
     sim_go(publishes, NULL);
@@ -183,7 +183,7 @@ static void *stores_late(void *arg)
     return NULL;
 }
 
-SCENARIO(finds_an_atomic_object_made_too_late, { .fails = "data race" })
+SCENARIO(litmus_finds_an_atomic_object_made_too_late, { .fails = "data race" })
 {
     (void)k;
     sim_go(stores_late, NULL);
@@ -191,7 +191,7 @@ SCENARIO(finds_an_atomic_object_made_too_late, { .fails = "data race" })
     sim_join();
 }
 
-SCENARIO(finds_use_after_free, { .fails = "after it was freed" })
+SCENARIO(litmus_finds_use_after_free, { .fails = "after it was freed" })
 {
     (void)k;
     sim_go(stores_late, NULL);
@@ -200,7 +200,7 @@ SCENARIO(finds_use_after_free, { .fails = "after it was freed" })
     ST(RLX, x, 2);
 }
 
-SCENARIO(finds_a_leak, { .fails = "never freed" })
+SCENARIO(litmus_finds_a_leak, { .fails = "never freed" })
 {
     (void)k;
     EXPECT(malloc(8) != NULL);
@@ -216,7 +216,7 @@ static void *waits_for_ever(void *arg)
     return NULL;
 }
 
-SCENARIO(finds_a_sleeper_that_nobody_wakes, { .fails = "everybody is asleep" })
+SCENARIO(litmus_finds_a_sleeper_that_nobody_wakes, { .fails = "everybody is asleep" })
 {
     (void)k;
     leat_os_init_(&event);
@@ -225,9 +225,42 @@ SCENARIO(finds_a_sleeper_that_nobody_wakes, { .fails = "everybody is asleep" })
     sim_join();
 }
 
-SCENARIO(finds_a_loop_that_nobody_ends, { .fails = "livelock" })
+SCENARIO(litmus_finds_a_loop_that_nobody_ends, { .fails = "livelock" })
 {
     (void)k;
     while (!LD(RLX, x)) sim_yield();
 }
 
+
+/* ==== The exhaustive search ==================================================================== */
+
+/* Two threads of two steps that all conflict: six orders, each of which must come. */
+static void *takes_two_turns(void *arg)
+{
+    int *turn = arg;
+    turn[0] = ADD(RLX, x, 1);
+    turn[1] = ADD(RLX, x, 1);
+    return NULL;
+}
+
+#define TURNS(first, second) { .each = first, .a = second, .exhaust = true, .shows = true }
+SCENARIO(search_every_order, TURNS(0, 1), TURNS(0, 2), TURNS(0, 3), TURNS(1, 2), TURNS(1, 3), TURNS(2, 3))
+{
+    sim_go(takes_two_turns, &r[0]);
+    sim_go(takes_two_turns, &r[2]);
+    sim_join();
+    EXPECT(r[0] + r[1] + r[2] + r[3] == 0 + 1 + 2 + 3);
+    if (r[0] == k->each && r[1] == k->a) sim_shown();
+}
+
+/* The reader must run between the two stores, and again after them. */
+THREAD(up_and_down, ST(SC, x, 1), ST(SC, x, 0))
+THREAD(looks_twice, r[0] = LD(SC, x), r[1] = LD(SC, x))
+SCENARIO(search_needs_two_preemptions, { .exhaust = true, .shows = true })
+{
+    (void)k;
+    sim_go(up_and_down, NULL);
+    sim_go(looks_twice, NULL);
+    sim_join();
+    if (r[0] == 1 && r[1] == 0) sim_shown();
+}

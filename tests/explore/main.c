@@ -12,6 +12,7 @@
 static const char usage[] =
     "explore [option..] [word..]   explores the scenarios with all the words in their names\n"
     "  --list           says which there are\n"
+    "  --only NAME      just this one, as --list says it\n"
     "  --runs N         random schedules for each (10000)\n"
     "  --seed S         the first of them (1)\n"
     "  --bound B        instead: all schedules with at most B preemptions, of those small enough;\n"
@@ -86,7 +87,7 @@ static struct {
     long runs;
     uint64_t seed;
     int bound;
-    const char *path;
+    const char *path, *only;
     bool trace, list, stop;
     char **words;
     int word_count;
@@ -114,6 +115,7 @@ static bool parse(int argc, char **argv)
         else if (!strcmp(argv[i], "--seed")) option.seed = strtoull(value, NULL, 0);
         else if (!strcmp(argv[i], "--bound")) option.bound = atoi(value);
         else if (!strcmp(argv[i], "--path")) option.path = value;
+        else if (!strcmp(argv[i], "--only")) option.only = value;
         else if (strcmp(argv[i], "--weaken") || !weaken(value)) return false;
         i += strcmp(argv[i], "--trace") && strcmp(argv[i], "--list") && strcmp(argv[i], "--stop");
     }
@@ -135,6 +137,7 @@ static void describe(char *to, size_t size, const sim_scenario *s, const sim_kno
 /* A word like cap=1 must be there as it stands, another may be a part. */
 static bool chosen(const char *name)
 {
+    if (option.only) return !strcmp(name, option.only);
     for (int i = 0; i < option.word_count; i++) {
         const char *word = option.words[i], *at = strstr(name, word);
         size_t n = strlen(word);
@@ -186,7 +189,7 @@ static bool explore(int number, const sim_scenario *s, const sim_knobs *k, const
         printf("# %s\n# again: %s ", why, exe);
         if (exhaustive) printf("--bound %d --path %s", option.bound, threads_path());
         else printf("--runs 1 --seed %" PRIu64, seed - 1);
-        printf(" %s\n", name);
+        printf(" --only '%s'\n", name);
     }
     if ((failed && !good) || option.trace) trace_print(exe);
     fflush(stdout);

@@ -1,0 +1,35 @@
+# The simulator: its memory is C11's, its search is complete, a failure can be repeated and read, and the
+# toolkit stands it for a while (make explore: for long).
+. tests/tap.sh
+
+explore=$BUILD/explore/explore
+if ! [ -x "$explore" ]; then
+    echo "1..0 # SKIP no simulator here: it needs gcc and objcopy on x86-64 Linux"
+    exit 0
+fi
+
+check "the simulated memory shows what C11 allows, and nothing else" $explore --runs 5000 litmus
+check "a search with two preemptions finds every order" $explore --bound 2 search
+refuse "a search with one does not find what needs two" $explore --bound 1 search_needs_two
+
+check "queue.h, semaphore.h and pool.h stand some hundred schedules of each scenario" $explore --runs 300
+check "and the first schedules with two preemptions of the small ones" $explore --bound 2 --runs 3000
+
+# A mutant that passes no wake on: found, by a seed that finds it again, in words that a person can read.
+mkdir "$tmp/headers"
+cp ./*.h "$tmp/headers"
+sed -i 's/^LEAT_COLD_ void leat_pass_on_.*/&\n{ (void)c, (void)least; }\nLEAT_COLD_ void unused_(leat_case *c, uint64_t least)/' \
+    "$tmp/headers/queue.h"
+broken=$tmp/broken/explore/explore
+check "a broken copy of queue.h builds" make BUILD="$tmp/broken" H="$tmp/headers" WERROR= "$broken"
+refuse "a wake that is not passed on is found" "$broken" --stop send_recv senders=2
+cp "$tmp/said" "$tmp/first"
+grep '^# again: ' "$tmp/first" | sed 's/# again: //' >"$tmp/again.sh"
+refuse "and found again by its seed" sh "$tmp/again.sh"
+sed -i '/^ok\|^not ok\|^1\.\./d' "$tmp/first" "$tmp/said"
+mv "$tmp/said" "$tmp/second"
+check "by the very same steps" cmp "$tmp/first" "$tmp/second"
+check "the trace names lines, channel and values" \
+    grep -q 'compare-exchange  *release  *tail  *0x[0-9a-f]*, 0x[0-9a-f]*  *queue.h:[0-9]* leat_put_' "$tmp/first"
+check "and says who sleeps where" grep -q '^# everybody is asleep: .*T[0-9]' "$tmp/first"
+finish
