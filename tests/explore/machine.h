@@ -97,8 +97,8 @@ bool threads_asleep(int t);
 int threads_wait(const void *on, int64_t deadline, bool spurious);
 int threads_wake(const void *on, int n); /* how many it woke */
 
-/* Exhaustive: the running thread has done a step at `where`; it has learned what that is the name of,
- * and if it wrote, has given it a new name. */
+/* Exhaustive: the running thread has done a step at `where`. It depends on what is named `learned`; if it
+ * wrote, that has a new name now. */
 void threads_did(const void *where, uint64_t learned, uint64_t *written);
 uint64_t threads_mix(uint64_t a, uint64_t b);
 
@@ -113,7 +113,6 @@ void trace_begin(void);
 void trace(const char *what, int order, const void *where, uint64_t a, uint64_t b, void *pc);
 void trace_name(const void *p, size_t size, const char *name);
 const char *trace_place(const void *p); /* a name for an address; the last eight stay valid */
-void *trace_last(int t);                /* where the thread was last seen */
 void trace_print(const char *exe);
 
 #endif

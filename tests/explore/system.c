@@ -220,6 +220,7 @@ typedef struct object {
     const void *at;
     bool taken;
     const view *seen;
+    uint64_t state; /* who took or dropped it last */
 } object;
 
 static object objects[64];
@@ -256,6 +257,7 @@ static void mutex_take(pthread_mutex_t *m)
     object *o = object_at(m);
     while (o->taken) threads_wait(m, INT64_MAX, false);
     o->taken = true;
+    threads_did(m, o->state, &o->state);
     if (o->seen) memory_take(o->seen);
     memory_plain(m, 1, false, PC);
 }
@@ -266,6 +268,7 @@ static void mutex_drop(pthread_mutex_t *m)
     if (!o->taken) threads_fail("a mutex was unlocked that is not locked");
     memory_plain(m, 1, false, PC);
     o->taken = false;
+    threads_did(m, o->state, &o->state);
     o->seen = memory_give();
     threads_wake(m, 1);
 }

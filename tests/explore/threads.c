@@ -85,11 +85,10 @@ static void draw(uint64_t seed)
 
 /* ==== Exhaustive search ======================================================================= */
 
-/* The choices of the current schedule, where there was one: which threads could go on, and which did.
- * A timed sleeper may go on too, by its deadline. */
+/* The choices of the current schedule, where there was one: how many threads could go on, and which of
+ * them did. */
 typedef struct choice {
     uint8_t n, taken;
-    uint8_t option[SIM_THREADS];
 } choice;
 
 static choice path[STEPS];
@@ -150,9 +149,9 @@ void threads_did(const void *where, uint64_t learned, uint64_t *written)
 /* Whether the present state was searched already with as many preemptions left. It is now. */
 static bool seen_before(void)
 {
-    uint64_t name = threads_mix(memory_state(), (uint64_t)now + (uint64_t)self);
+    uint64_t name = threads_mix(memory_state(), threads_mix((uint64_t)now, (uint64_t)self));
     for (int i = 0; i < threads; i++)
-        name += threads_mix(t[i].did, (uint64_t)(i * 16 + (int)t[i].state * 2 + t[i].yielded));
+        name += threads_mix(t[i].did, (uint64_t)((t[i].woken * 16 + i) * 8 + (int)t[i].state * 2 + t[i].yielded));
     name = threads_mix(name, 1) & ~UINT64_C(0xFF);
     if (!name) name = 0x100;
     size_t at = (size_t)(name >> 8) & (searched_size - 1);
@@ -276,31 +275,30 @@ static int pick_random(bool yields)
     }
 }
 
-/* Exhaustive: the running thread goes on first, if it can; any other is then a preemption. */
+/* Exhaustive: first the running thread goes on, if it can; any other is then a preemption. So is a timed
+ * sleeper whose deadline passes now. */
 static int pick_next(bool yields)
 {
     choice *c = &path[depth];
     bool could = t[self].state == READY && !yields;
     int n = 0, ready = 0;
-    uint8_t option[2 * SIM_THREADS];
+    int option[SIM_THREADS];
     if (yields) t[self].yielded = true;
     for (int i = 0; i < threads; i++) ready += t[i].state == READY && !t[i].yielded;
     if (!ready) /* those that yield have had their turn */
         for (int i = 0; i < threads; i++) t[i].yielded = false;
-    if (could) option[n++] = (uint8_t)self;
+    if (could) option[n++] = self;
     for (int i = 0; i < threads; i++) {
         bool timed = t[i].state == ASLEEP && t[i].deadline != forever;
         bool can = t[i].state == READY && !t[i].yielded && !(could && i == self);
-        if ((can && (!could || left)) || (timed && left)) option[n++] = (uint8_t)i;
+        if ((can && (!could || left)) || (timed && left)) option[n++] = i;
     }
     if (!n) return -1;
     int taken = 0;
     if (n > 1) {
         if (depth >= known) {
             if (seen_before()) leave(CUT);
-            c->n = (uint8_t)n;
             c->taken = 0;
-            memcpy(c->option, option, sizeof c->option);
         }
         taken = c->taken < n ? c->taken : 0;
         c->n = (uint8_t)n;
@@ -365,6 +363,7 @@ int threads_wait(const void *on, int64_t deadline, bool spurious)
     me->deadline = deadline;
     me->spurious = spurious;
     go_on(false);
+    threads_did(on, (uint64_t)me->woken, NULL);
     return me->woken;
 }
 
@@ -415,7 +414,6 @@ int threads_start(void *fn(void *), void *arg)
     memset(n, 0, offsetof(thread, tls));
     n->fn = fn;
     n->arg = arg;
-    n->deadline = forever;
     n->priority = 1 + (int)threads_random(1000);
     n->did = threads_mix((uint64_t)i, i ? t[self].did : 0);
     memcpy(n->tls, tls_first, tls_size);

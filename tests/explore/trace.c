@@ -37,11 +37,6 @@ void trace(const char *what, int order, const void *where, uint64_t a, uint64_t 
     if (pc) last[self] = pc;
 }
 
-void *trace_last(int t)
-{
-    return last[t];
-}
-
 void trace_name(const void *p, size_t size, const char *name)
 {
     if (name_count == sizeof names / sizeof *names) return;
