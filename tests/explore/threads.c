@@ -281,19 +281,20 @@ static int pick_next(bool yields)
 {
     choice *c = &path[depth];
     bool could = t[self].state == READY && !yields;
-    int n = 0, ready = 0;
-    int option[SIM_THREADS];
+    int n = 0, ready = 0, eager = 0, option[SIM_THREADS];
     if (yields) t[self].yielded = true;
-    for (int i = 0; i < threads; i++) ready += t[i].state == READY && !t[i].yielded;
-    if (!ready) /* those that yield have had their turn */
-        for (int i = 0; i < threads; i++) t[i].yielded = false;
+    for (int i = 0; i < threads; i++) {
+        ready += t[i].state == READY;
+        eager += t[i].state == READY && !t[i].yielded;
+    }
+    if (!ready) return -1;
+    for (int i = 0; !eager && i < threads; i++) t[i].yielded = false; /* all have had their turn */
     if (could) option[n++] = self;
     for (int i = 0; i < threads; i++) {
         bool timed = t[i].state == ASLEEP && t[i].deadline != forever;
         bool can = t[i].state == READY && !t[i].yielded && !(could && i == self);
         if ((can && (!could || left)) || (timed && left)) option[n++] = i;
     }
-    if (!n) return -1;
     int taken = 0;
     if (n > 1) {
         if (depth >= known) {
@@ -319,7 +320,7 @@ static void go_on(bool yields)
 {
     if (++step > STEPS) threads_fail("no end after %d steps: livelock", STEPS);
     int next = exhaustive ? pick_next(yields) : pick_random(yields);
-    if (next < 0) {
+    if (next < 0) { /* time passes */
         next = earliest();
         if (next < 0) everybody_asleep();
         wake(&t[next], ETIMEDOUT);
