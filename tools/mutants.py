@@ -94,15 +94,12 @@ class Step:
         copy_headers(to)
         for header in HEADERS:
             text = (to / header).read_text()
-            start = re.search(rf"^\S.*\b{self.function}\([^;]*$", text, re.M)
-            if start:
-                at = text.find(self.old, start.start())
-                end = text.find("\n}\n", start.start())
-                if at < 0 or at > end:
-                    sys.exit(f"tests/mutants.txt: {self.name}: no such lines in {self.function}")
-                (to / header).write_text(text[:at] + self.new + text[at + len(self.old):])
-                return
-        sys.exit(f"tests/mutants.txt: {self.name}: no function {self.function}")
+            for start in re.finditer(rf"^\S.*\b{self.function}\([^;]*$", text, re.M):
+                at = text.find(self.old, start.start(), text.find("\n}\n", start.start()))
+                if at >= 0:
+                    (to / header).write_text(text[:at] + self.new + text[at + len(self.old):])
+                    return
+        sys.exit(f"tests/mutants.txt: {self.name}: no such lines in {self.function}")
 
     def explorer(self, bases):
         to = BUILD / re.sub(r"\W+", "-", self.name)
