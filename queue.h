@@ -1615,7 +1615,7 @@ LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *c
 LEAT_COLD_ int leat_close_(leat_chan *ch)
 {
     if (!ch) return -EINVAL;
-    uint64_t t = atomic_fetch_or_explicit(&ch->tail_, LEAT_CLOSING_, memory_order_relaxed); /* [X4] */
+    uint64_t t = atomic_fetch_or_explicit(&ch->tail_, LEAT_CLOSING_, memory_order_acquire); /* [E2] <- [E1] */
     if (t & LEAT_CLOSING_) {
         for (unsigned round = 0; !(t & LEAT_CLOSED_); leat_backoff_(&round))
             t = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [E2] <- [E1] */

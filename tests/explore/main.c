@@ -48,6 +48,11 @@ void sim_join(void)
     for (int t = 1; t < threads; t++) threads_join(t);
 }
 
+void sim_join_one(int t)
+{
+    threads_join(t);
+}
+
 void sim_yield(void)
 {
     threads_yield();

@@ -57,7 +57,8 @@ typedef struct sim_scenario {
 
 /* A thread that runs fn(arg); its number, from 1. */
 int sim_go(void *fn(void *), void *arg);
-void sim_join(void);       /* waits for all that sim_go started */
+void sim_join(void);       /* waits for all of them */
+void sim_join_one(int thread);
 void sim_yield(void);      /* lets others run, for loops that wait: while (!x) sim_yield(); */
 bool sim_asleep(int thread);
 

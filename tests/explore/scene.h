@@ -1,0 +1,95 @@
+/* scene.h - what most scenarios need: channels of int with names for the trace, and who got what.
+ * SPDX-License-Identifier: MIT */
+#ifndef SCENE_H
+#define SCENE_H
+
+#include "sim.h"
+
+#include "queue.h"
+
+typedef LEAT_CHAN(int) ints;
+
+enum { MESSAGES = 64 };
+
+static const sim_knobs *now_; /* the configuration that runs */
+static ints c, d;             /* channels, for scenarios that need no more */
+
+/* Everything that was received: how often, and by each receiver in order. Written by plain stores of the
+ * receivers, read when all have been joined. */
+static struct {
+    int n;
+    int message[MESSAGES];
+} got_[SIM_THREADS];
+
+static inline void name_chan(ints *ch, const char *name)
+{
+    char part[48];
+    sim_name(ch, sizeof *ch, name);
+#define PART_(field, size) \
+    snprintf(part, sizeof part, "%s." #field, name); \
+    sim_name(&ch->chan.field##_, size, part)
+    PART_(tail, 8);
+    PART_(head, 8);
+    PART_(lock, 4);
+    PART_(receivers, sizeof ch->chan.receivers_);
+    PART_(senders, sizeof ch->chan.senders_);
+#undef PART_
+    for (size_t i = 0; i < leat_cap(ch); i++) {
+        snprintf(part, sizeof part, "%s.slot[%zu]", name, i);
+        sim_name(ch->chan.slots_ + i * leat_stride_(sizeof(int), _Alignof(int)), 8, part);
+    }
+}
+
+static inline void make(ints *ch, int cap, const char *name)
+{
+    EXPECT(leat_make(ch, (size_t)cap) == 0);
+    name_chan(ch, name);
+}
+
+/* Fills a channel up. */
+static inline void fill(ints *ch, int message)
+{
+    for (size_t i = 0; i < leat_cap(ch); i++) EXPECT(leat_try_send(ch, &message) == 0);
+}
+
+static inline void note_got(int receiver, int message)
+{
+    EXPECT(message >= 0 && message < MESSAGES);
+    EXPECT(got_[receiver].n < MESSAGES);
+    got_[receiver].message[got_[receiver].n++] = message;
+}
+
+/* Messages are numbered sender * each + i. Whoever received them, each receiver got those of one sender
+ * in order, none twice; how many in all. */
+static inline int all_got(int each)
+{
+    int total = 0, times[MESSAGES] = { 0 };
+    for (int r = 0; r < SIM_THREADS; r++) {
+        int last[MESSAGES];
+        for (int s = 0; s < MESSAGES; s++) last[s] = -1;
+        for (int i = 0; i < got_[r].n; i++, total++) {
+            int m = got_[r].message[i];
+            EXPECT(times[m]++ == 0);
+            EXPECT(last[m / each] < m);
+            last[m / each] = m;
+        }
+    }
+    return total;
+}
+
+static inline bool nobody_waits(const ints *ch)
+{
+    return !ch->chan.receivers_.first_ && !ch->chan.senders_.first_;
+}
+
+/* The channel is not used by anybody any more: frees it, and sees to it that nobody touches it again. */
+static inline void free_at_once(ints *ch, const char *what)
+{
+    leat_free(ch);
+    sim_freed(ch, sizeof *ch, what);
+}
+
+#define ID(arg) ((int)(intptr_t)(arg))
+#define GO(fn, id) sim_go(fn, (void *)(intptr_t)(id))
+
+#endif
