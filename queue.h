@@ -1723,8 +1723,9 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
 /* Waits until one of n cases can go on, does it, and returns its index; among several that are ready
  * each has the same chance. cases[i].err is 0, or -EPIPE where the channel is closed (which counts as
  * ready, as in Go). Buffered and unbuffered channels, sends and receives, the same channel more than
- * once (then it must outlive the call): any mix. Errors: -ECANCELED, -ETIMEDOUT (ctx, which may be NULL; no case was done), -EDEADLK
- * (no case has a channel and there is no ctx), -EINVAL. Allocates nothing. */
+ * once (then it must outlive the call): any mix. Allocates nothing.
+ * Errors: -ECANCELED, -ETIMEDOUT (ctx, which may be NULL; no case was done), -EDEADLK (no case has a
+ * channel and there is no ctx), -EINVAL. */
 static inline int leat_select(leat_ctx *ctx, leat_case *cases, size_t n)
 {
     if ((!cases && n) || n > INT_MAX) return -EINVAL;

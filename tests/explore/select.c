@@ -1,0 +1,370 @@
+/* select.c - scenarios of leat_select and leat_try_select.
+ * SPDX-License-Identifier: MIT */
+#include "scene.h"
+
+static leat_ctx stop; /* ends whoever would wait for ever */
+
+static bool none_linked(void)
+{
+    return nobody_waits(&c) && nobody_waits(&d) && !stop.sleepers_.first_;
+}
+
+static void make_both(const sim_knobs *k)
+{
+    now_ = k;
+    make(&c, k->cap, "c");
+    make(&d, k->cap, "d");
+    sim_name(&stop, sizeof stop, "stop");
+    stop = (leat_ctx)LEAT_CTX(NULL);
+}
+
+static void free_both(void)
+{
+    EXPECT(none_linked());
+    leat_free(&c);
+    leat_free(&d);
+}
+
+/* ==== Select against select =================================================================== */
+
+/* Even threads send on c or receive from d, odd ones the other way round: without a buffer, each round
+ * of one takes a round of another to end. */
+static int sends[SIM_THREADS], receives[SIM_THREADS];
+
+static void *trades(void *arg)
+{
+    int me = ID(arg), got = -1;
+    bool even = me % 2 == 0;
+    for (int i = 0; i < now_->each; i++) {
+        leat_case cases[] = { LEAT_SEND(even ? &c : &d, &me), LEAT_RECV(even ? &d : &c, &got) };
+        ptrdiff_t chosen = leat_select(NULL, cases, 2);
+        EXPECT(chosen == 0 || chosen == 1);
+        EXPECT(cases[chosen].err == 0);
+        if (chosen == 0)
+            sends[me]++;
+        else
+            receives[me]++, EXPECT(got >= 0 && (got != me || now_->cap > 0));
+    }
+    return NULL;
+}
+
+SCENARIO(select_against_select, { .senders = 2, .cap = 0, .each = 1, .exhaust = true },
+         { .senders = 2, .cap = 1, .each = 1, .exhaust = true }, { .senders = 2, .cap = 0, .each = 2 },
+         { .senders = 2, .cap = 1, .each = 2 }, { .senders = 4, .cap = 0, .each = 1 },
+         { .senders = 4, .cap = 1, .each = 1 }, { .senders = 4, .cap = 2, .each = 2 })
+{
+    int sent = 0, received = 0;
+    make_both(k);
+    for (int i = 0; i < k->senders; i++) GO(trades, i);
+    sim_join();
+    for (int i = 0; i < k->senders; i++) sent += sends[i], received += receives[i];
+    EXPECT(sent + received == k->senders * k->each);
+    EXPECT(sent - received == (int)(leat_len(&c) + leat_len(&d)));
+    free_both();
+}
+
+/* Both directions of one channel: nobody may take what he sends himself, not while others wait. */
+static void *trades_on_one(void *arg)
+{
+    int me = ID(arg), got = -1;
+    leat_case cases[] = { LEAT_SEND(&c, &me), LEAT_RECV(&c, &got), LEAT_SEND(&c, &me) };
+    ptrdiff_t chosen = leat_select(NULL, cases + me % 2, 2);
+    EXPECT(chosen == 0 || chosen == 1);
+    if (got >= 0) EXPECT(now_->cap > 0 || got != me);
+    return NULL;
+}
+
+SCENARIO(select_against_itself, { .senders = 2, .cap = 0, .exhaust = true }, { .senders = 2, .cap = 1, .exhaust = true },
+         { .senders = 4, .cap = 0 }, { .senders = 3, .cap = 1 }, { .senders = 4, .cap = 2 })
+{
+    make_both(k);
+    for (int i = 0; i < k->senders; i++) GO(trades_on_one, i);
+    sim_join();
+    free_both();
+}
+
+/* ==== Select beside others ==================================================================== */
+
+/* Who selects over both channels and is woken by one must not swallow the wake of the other, and a plain
+ * waiter must come to his own. */
+static void *selects_once(void *arg)
+{
+    int m = -1;
+    (void)arg;
+    leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&d, &m) };
+    EXPECT(leat_select(NULL, cases, 2) >= 0);
+    EXPECT(m >= 0);
+    return NULL;
+}
+
+static void *receives_one(void *arg)
+{
+    int m = -1;
+    EXPECT(leat_recv(ID(arg) ? &d : &c, &m) == 0);
+    EXPECT(m >= 0);
+    return NULL;
+}
+
+static void *sends_one(void *arg)
+{
+    int m = ID(arg);
+    EXPECT(leat_send(m % 2 ? &d : &c, &m) == 0);
+    return NULL;
+}
+
+SCENARIO(select_beside_receivers, { .cap = 0 }, { .cap = 1 }, { .cap = 2 })
+{
+    int m = 3;
+    make_both(k);
+    GO(selects_once, 0);
+    GO(receives_one, 0);
+    GO(receives_one, 1);
+    sim_join_one(GO(sends_one, 0));
+    sim_join_one(GO(sends_one, 1));
+    if (k->cap == 0) { /* one of the two who are left may have no channel but this */
+        leat_case cases[] = { LEAT_SEND(&c, &m), LEAT_SEND(&d, &m) };
+        EXPECT(leat_select(NULL, cases, 2) >= 0);
+    } else {
+        EXPECT(leat_send(&c, &m) == 0 && leat_send(&d, &m) == 0);
+    }
+    sim_join();
+    EXPECT((int)(leat_len(&c) + leat_len(&d)) == (k->cap ? 1 : 0));
+    free_both();
+}
+
+/* Two who select over the same two channels, in opposite order, and two senders. */
+static void *selects_backwards(void *arg)
+{
+    int m = -1;
+    (void)arg;
+    leat_case cases[] = { LEAT_RECV(&d, &m), LEAT_RECV(&c, &m) };
+    EXPECT(leat_select(NULL, cases, 2) >= 0);
+    EXPECT(m >= 0);
+    return NULL;
+}
+
+SCENARIO(two_selects_share_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2 }, { .cap = 0, .a = 1 }, { .cap = 1, .a = 1 })
+{
+    make_both(k);
+    GO(selects_once, 0);
+    GO(selects_backwards, 1);
+    GO(sends_one, 0);
+    GO(sends_one, k->a ? 1 : 2); /* both to c, or one to each */
+    sim_join();
+    EXPECT(leat_len(&c) + leat_len(&d) == 0);
+    free_both();
+}
+
+/* The mirror: full channels, two who select to send, two who take. */
+static void *selects_to_send(void *arg)
+{
+    int m = ID(arg);
+    leat_case cases[] = { LEAT_SEND(m ? &c : &d, &m), LEAT_SEND(m ? &d : &c, &m) };
+    EXPECT(leat_select(NULL, cases, 2) >= 0);
+    return NULL;
+}
+
+SCENARIO(two_selects_send_on_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2, .a = 1 }, { .cap = 0, .a = 1 })
+{
+    make_both(k);
+    fill(&c, 9);
+    fill(&d, 9);
+    GO(selects_to_send, 0);
+    GO(selects_to_send, 1);
+    GO(receives_one, 0);
+    GO(receives_one, k->a);
+    sim_join();
+    EXPECT((int)(leat_len(&c) + leat_len(&d)) == 2 * k->cap);
+    free_both();
+}
+
+/* The same channel twice among the cases. */
+static void *sends_on_either(void *arg)
+{
+    int a = 1, b = 2;
+    (void)arg;
+    leat_case cases[] = { LEAT_SEND(&c, &a), LEAT_SEND(&c, &b) };
+    EXPECT(leat_select(NULL, cases, 2) >= 0);
+    return NULL;
+}
+
+SCENARIO(same_channel_twice, { .cap = 0, .exhaust = true }, { .cap = 1 }, { .cap = 2 })
+{
+    int m = -1;
+    make_both(k);
+    fill(&c, 0);
+    GO(sends_on_either, 0);
+    for (int i = 0; i < k->cap; i++) EXPECT(leat_recv(&c, &m) == 0 && m == 0);
+    leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&c, &m) };
+    EXPECT(leat_select(NULL, cases, 2) >= 0);
+    EXPECT(m == 1 || m == 2);
+    sim_join();
+    free_both();
+}
+
+/* A close ends a select, with the right case; a cancel does, with none. */
+static void *closes_d(void *arg)
+{
+    (void)arg;
+    EXPECT(leat_close(&d) == 0);
+    return NULL;
+}
+
+static void *cancels(void *arg)
+{
+    (void)arg;
+    leat_cancel(&stop, 7);
+    return NULL;
+}
+
+SCENARIO(select_is_ended, { .cap = 0, .a = 0 }, { .cap = 1, .a = 0 }, { .cap = 0, .a = 1, .exhaust = true },
+         { .cap = 1, .a = 1, .exhaust = true }, { .cap = 1, .a = 2 })
+{
+    int m = -1, sent = 0;
+    make_both(k);
+    leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&d, &m) };
+    if (k->a != 1) GO(closes_d, 0);
+    if (k->a != 0) GO(cancels, 0);
+    GO(sends_one, sent);
+    ptrdiff_t chosen = leat_select(&stop, cases, 2);
+    if (chosen == -ECANCELED)
+        EXPECT(k->a != 0);
+    else if (chosen == 1)
+        EXPECT(k->a != 1 && cases[1].err == -EPIPE);
+    else
+        EXPECT(chosen == 0 && cases[0].err == 0 && m == sent);
+    if (chosen != 0) EXPECT(leat_recv(&c, &m) == 0 && m == sent);
+    sim_join();
+    free_both();
+}
+
+/* ==== leat_try_select is exact ================================================================= */
+
+/* At every instant c or d has something: who looks must not come away with nothing. */
+static ptrdiff_t looked;
+static _Atomic int has_looked;
+
+static void *looks(void *arg)
+{
+    int m = 5, first = now_->each ? 1 : 0; /* each: in the other order */
+    (void)arg;
+    leat_case cases[] = { LEAT_RECV(first ? &d : &c, &m), LEAT_RECV(first ? &c : &d, &m) };
+    looked = leat_try_select(cases, 2);
+    atomic_store_explicit(&has_looked, 1, memory_order_relaxed);
+    return NULL;
+}
+
+SCENARIO(try_select_never_misses, { .cap = 1, .exhaust = true }, { .cap = 1, .each = 1, .exhaust = true }, { .cap = 2 },
+         { .cap = 2, .each = 1 }, { .cap = 1, .a = 1, .exhaust = true }, { .cap = 1, .a = 1, .each = 1 })
+{
+    int m = 1;
+    make_both(k);
+    EXPECT(leat_try_send(&c, &m) == 0);
+    GO(looks, 0);
+    if (k->a == 0)
+        EXPECT(leat_send(&d, &m) == 0);
+    else
+        EXPECT(leat_close(&d) == 0);
+    int err = leat_try_recv(&c, &m); /* only now may c be empty */
+    EXPECT(err == 0 || err == -EAGAIN);
+    sim_join();
+    EXPECT(looked >= 0);
+    free_both();
+}
+
+/* There is room in c, until there is a message in d. */
+static void *looks_both_ways(void *arg)
+{
+    int m = 5;
+    (void)arg;
+    leat_case cases[] = { LEAT_SEND(&c, &m), LEAT_RECV(&d, &m) };
+    looked = leat_try_select(cases, 2);
+    return NULL;
+}
+
+SCENARIO(try_select_never_misses_room, { .cap = 1, .exhaust = true }, { .cap = 2 })
+{
+    int m = 1;
+    make_both(k);
+    for (int i = 1; i < k->cap; i++) EXPECT(leat_try_send(&c, &m) == 0);
+    GO(looks_both_ways, 0);
+    EXPECT(leat_send(&d, &m) == 0);
+    int err = leat_try_send(&c, &m);
+    EXPECT(err == 0 || err == -EAGAIN);
+    sim_join();
+    EXPECT(looked >= 0);
+    free_both();
+}
+
+/* Without a buffer: one waits to send on c until the context is cancelled, but before that one has come to
+ * d, who waits until somebody takes his message. */
+static int left;
+
+static void *offers_on_c(void *arg)
+{
+    int m = 1;
+    (void)arg;
+    left = leat_send_ctx(&stop, &c, &m);
+    return NULL;
+}
+
+static bool has_sender(ints *ch)
+{
+    leat_lock_take_(&ch->chan.lock_);
+    bool yes = ch->chan.senders_.first_ != NULL;
+    leat_lock_drop_(&ch->chan.lock_);
+    return yes;
+}
+
+SCENARIO(try_select_never_misses_a_sender, { .cap = 0 }, { .cap = 0, .each = 1 })
+{
+    int m;
+    make_both(k);
+    int offer = GO(offers_on_c, 0);
+    while (!has_sender(&c)) sim_yield();
+    int looker = GO(looks, 0);
+    GO(sends_one, 1);
+    while (!has_sender(&d) && !atomic_load_explicit(&has_looked, memory_order_relaxed)) sim_yield();
+    leat_cancel(&stop, 1);
+    sim_join_one(looker);
+    EXPECT(looked >= 0);
+    sim_join_one(offer);
+    if (left == 0) EXPECT(leat_recv(&d, &m) == 0);
+    sim_join();
+    free_both();
+}
+
+/* A try that meets one who waits in a select: exactly one of two tries takes him. */
+static int took[2];
+
+static void *tries_once(void *arg)
+{
+    int m = ID(arg);
+    took[m] = leat_try_send(m ? &d : &c, &m);
+    return NULL;
+}
+
+static void *waits_for_either(void *arg)
+{
+    (void)arg;
+    int m = -1;
+    leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&d, &m) };
+    looked = leat_select(&stop, cases, 2);
+    if (looked >= 0) EXPECT(m == (int)looked);
+    return NULL;
+}
+
+SCENARIO(tries_meet_a_select, { .cap = 0, .exhaust = true })
+{
+    make_both(k);
+    GO(waits_for_either, 0);
+    int a = GO(tries_once, 0), b = GO(tries_once, 1);
+    sim_join_one(a);
+    sim_join_one(b);
+    leat_cancel(&stop, 1);
+    sim_join();
+    EXPECT(took[0] == 0 || took[0] == -EAGAIN);
+    EXPECT(took[1] == 0 || took[1] == -EAGAIN);
+    EXPECT((took[0] == 0) + (took[1] == 0) == (looked >= 0));
+    free_both();
+}
