@@ -1,0 +1,452 @@
+/* pools.c - scenarios of pool.h: groups, pools.
+ * SPDX-License-Identifier: MIT */
+#include "sim.h"
+
+#include "pool.h"
+
+static const sim_knobs *now_;
+static leat_pool pool;
+static leat_group group;
+static leat_ctx ctx;
+static leat_ints_ c;
+
+#define ID(arg) ((int)(intptr_t)(arg))
+#define GO(fn, id) sim_go(fn, (void *)(intptr_t)(id))
+#define ARG(n) ((void *)(intptr_t)(n))
+
+/* Jobs and what becomes of them. A plain store each: who counts them has joined their threads. */
+enum { JOBS = 32 };
+static int ran[JOBS], dropped[JOBS], accepted[JOBS];
+
+static int job(leat_ctx *x, void *arg)
+{
+    (void)x;
+    ran[ID(arg)]++;
+    return 0;
+}
+
+static void drop(leat_task *fn, void *arg, void *user)
+{
+    EXPECT(fn == job && user == &pool);
+    dropped[ID(arg)]++;
+}
+
+/* Each job that was accepted ran or was handed back, once. */
+static int jobs_done(void)
+{
+    int n = 0;
+    for (int i = 0; i < JOBS; i++) {
+        EXPECT(ran[i] + dropped[i] == accepted[i] && accepted[i] <= 1);
+        n += accepted[i];
+    }
+    return n;
+}
+
+/* ==== Group =================================================================================== */
+
+static int fails(leat_ctx *x, void *arg)
+{
+    (void)x;
+    ran[ID(arg)]++;
+    return ID(arg);
+}
+
+/* .each tasks at a limit of .cap (0: none); numbers 2 and 3 fail with their number. */
+SCENARIO(first_error_counts, { .each = 2, .cap = 0 }, { .each = 3, .cap = 1 }, { .each = 4, .cap = 2 }, { .each = 4, .cap = 0 })
+{
+    group = (leat_group)LEAT_GROUP(NULL);
+    sim_name(&group, sizeof group, "group");
+    if (k->cap) EXPECT(leat_group_limit(&group, k->cap) == 0);
+    for (int i = 1; i <= k->each; i++) {
+        int err = leat_go(&group, i == 2 || i == 3 ? fails : job, ARG(i));
+        EXPECT(err == 0 || (err == -ECANCELED && i > 2));
+        accepted[i] = !err;
+    }
+    int err = leat_wait(&group);
+    EXPECT(jobs_done() >= 2);
+    EXPECT(err == 2 || (err == 3 && accepted[3]));
+    EXPECT(leat_ctx_cause(leat_group_ctx(&group)) == err);
+    EXPECT((int)leat_group_errors(&group) == 1 + (accepted[3] && k->each > 2));
+    EXPECT(leat_wait(&group) == err);
+    EXPECT(leat_go(&group, job, ARG(0)) == -ESHUTDOWN);
+    sim_freed(&group, sizeof group, "the group");
+}
+
+/* Tasks that start tasks, at a limit: those that would wait for themselves are told. */
+static int grows(leat_ctx *x, void *arg)
+{
+    (void)x;
+    int n = ID(arg);
+    ran[n]++;
+    for (int i = 2 * n; i <= 2 * n + 1 && i <= now_->each; i++) {
+        int err = leat_go(&group, grows, ARG(i));
+        EXPECT(err == 0 || err == -EDEADLK);
+        accepted[i] = !err;
+    }
+    return 0;
+}
+
+SCENARIO(group_grows, { .each = 3, .cap = 0 }, { .each = 3, .cap = 1 }, { .each = 5, .cap = 2 }, { .each = 6, .cap = 3 })
+{
+    now_ = k;
+    group = (leat_group)LEAT_GROUP(NULL);
+    if (k->cap) EXPECT(leat_group_limit(&group, k->cap) == 0);
+    accepted[1] = 1;
+    EXPECT(leat_go(&group, grows, ARG(1)) == 0);
+    EXPECT(leat_wait(&group) == 0);
+    int n = jobs_done();
+    EXPECT(n >= 1 && (k->cap != 1 || n == 1) && (k->cap || n == k->each));
+}
+
+/* Several wait; somebody else starts tasks meanwhile; a channel is closed behind the last. */
+static int sends(leat_ctx *x, void *arg)
+{
+    int n = ID(arg);
+    return leat_send_ctx(x, &c, &n);
+}
+
+static void *starts(void *arg)
+{
+    int n = ID(arg), err = leat_go(&group, job, ARG(n));
+    EXPECT(err == 0 || err == -ESHUTDOWN);
+    accepted[n] = !err;
+    return NULL;
+}
+
+static void *waits(void *arg)
+{
+    (void)arg;
+    EXPECT(leat_wait(&group) == 0);
+    return NULL;
+}
+
+SCENARIO(group_has_many_users, { .senders = 1, .receivers = 1 }, { .senders = 1, .receivers = 2 }, { .senders = 2, .receivers = 2 })
+{
+    group = (leat_group)LEAT_GROUP(NULL);
+    for (int i = 0; i < k->senders; i++) GO(starts, i);
+    for (int i = 0; i < k->receivers; i++) GO(waits, i);
+    sim_join();
+    jobs_done();
+}
+
+SCENARIO(group_closes_a_channel, { .each = 1, .cap = 0 }, { .each = 2, .cap = 1 }, { .each = 3, .cap = 1, .a = 1 })
+{
+    int m, n = 0;
+    group = (leat_group)LEAT_GROUP(NULL);
+    EXPECT(leat_make(&c, (size_t)k->cap) == 0);
+    if (k->a) EXPECT(leat_group_limit(&group, 2) == 0);
+    if (k->a) {
+        EXPECT(leat_group_closes(&group, &c) == 0);
+        EXPECT(leat_go_n(&group, k->each, sends, ARG(1)) == 0);
+    } else {
+        for (int i = 1; i <= k->each; i++) EXPECT(leat_go(&group, sends, ARG(i)) == 0);
+        EXPECT(leat_group_closes(&group, &c) == 0);
+    }
+    while (leat_recv(&c, &m) == 0) n++;
+    EXPECT(n == k->each);
+    leat_free(&c);
+    sim_freed(&c, sizeof c, "the channel");
+    EXPECT(leat_wait(&group) == 0);
+}
+
+/* One semaphore for two groups: together never more than it allows. */
+static leat_sem shared;
+static _Atomic int at_once;
+
+static int counts(leat_ctx *x, void *arg)
+{
+    (void)x;
+    EXPECT(atomic_fetch_add_explicit(&at_once, 1, memory_order_relaxed) < now_->cap);
+    ran[ID(arg)]++;
+    atomic_fetch_sub_explicit(&at_once, 1, memory_order_relaxed);
+    return 0;
+}
+
+SCENARIO(groups_share_a_limit, { .cap = 1, .each = 1 }, { .cap = 1, .each = 2 }, { .cap = 2, .each = 2 })
+{
+    leat_group other = LEAT_GROUP(NULL);
+    now_ = k;
+    group = (leat_group)LEAT_GROUP(NULL);
+    shared = (leat_sem)LEAT_SEM(k->cap);
+    EXPECT(leat_group_share(&group, &shared) == 0 && leat_group_share(&other, &shared) == 0);
+    for (int i = 0; i < 2 * k->each; i++) accepted[i] = leat_go(i % 2 ? &group : &other, counts, ARG(i)) == 0;
+    EXPECT(leat_wait(&group) == 0 && leat_wait(&other) == 0);
+    EXPECT(jobs_done() == 2 * k->each);
+    EXPECT(leat_sem_available(&shared) == k->cap);
+}
+
+/* A task that ends its thread is counted, and its place is taken. */
+static int ends_its_thread(leat_ctx *x, void *arg)
+{
+    (void)x;
+    ran[ID(arg)]++;
+    pthread_exit(NULL);
+}
+
+SCENARIO(task_ends_its_thread, { .each = 1, .cap = 1 }, { .each = 2, .cap = 2 })
+{
+    group = (leat_group)LEAT_GROUP(NULL);
+    EXPECT(leat_group_limit(&group, k->cap) == 0);
+    for (int i = 1; i <= k->each + 1; i++) {
+        int err = leat_go(&group, i == 1 ? ends_its_thread : job, ARG(i));
+        EXPECT(err == 0 || (err == -ECANCELED && i > 1));
+        accepted[i] = !err;
+    }
+    EXPECT(leat_wait(&group) == -EINTR);
+    jobs_done();
+}
+
+/* ==== Pool: submit against what ends it ======================================================= */
+
+static void start(const sim_knobs *k)
+{
+    now_ = k;
+    ctx = (leat_ctx)LEAT_CTX(NULL);
+    sim_name(&pool, sizeof pool, "pool");
+    EXPECT(leat_pool_start(&pool, &ctx, &(leat_pool_opts){ .workers = k->receivers, .queue = k->cap }) == 0);
+    sim_name(&pool.gate_, sizeof pool.gate_, "pool.gate");
+    sim_name(&pool.queue_.chan.tail_, 8, "queue.tail");
+    sim_name(&pool.queue_.chan.head_, 8, "queue.head");
+}
+
+static void *submits(void *arg)
+{
+    for (int i = 0; i < now_->each; i++) {
+        int n = ID(arg) * now_->each + i;
+        int err = i % 2 ? leat_try_submit(&pool, job, ARG(n)) : leat_submit(&pool, job, ARG(n));
+        EXPECT(err == 0 || err == -ESHUTDOWN || err == -ECANCELED || (err == -EAGAIN && i % 2));
+        accepted[n] = !err;
+    }
+    return NULL;
+}
+
+static void stopped(void)
+{
+    leat_stats st;
+    sim_join();
+    int n = jobs_done(), handed_back = 0;
+    for (int i = 0; i < JOBS; i++) handed_back += dropped[i];
+    EXPECT(leat_pool_stats(&pool, &st) == 0);
+    EXPECT((int)st.submitted == n && (int)st.completed == n - handed_back && (int)st.dropped == handed_back);
+    EXPECT(st.failed + st.busy + st.queued + st.workers == 0);
+    EXPECT(leat_pool_stop(&pool, NULL) == -EALREADY);
+    EXPECT(leat_submit(&pool, job, ARG(0)) == -ESHUTDOWN);
+}
+
+/* receivers: workers; cap: their queue. */
+#define CREW(s, w, q, e) .senders = s, .receivers = w, .cap = q, .each = e
+
+SCENARIO(submit_against_stop, { CREW(1, 1, 1, 1) }, { CREW(1, 1, 1, 3) }, { CREW(2, 1, 1, 2) }, { CREW(2, 2, 1, 2) }, { CREW(3, 2, 2, 1) })
+{
+    start(k);
+    for (int i = 0; i < k->senders; i++) GO(submits, i);
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    stopped();
+}
+
+SCENARIO(submit_against_abort, { CREW(1, 1, 1, 1) }, { CREW(1, 1, 2, 3) }, { CREW(2, 1, 1, 2) }, { CREW(2, 2, 2, 2) })
+{
+    start(k);
+    for (int i = 0; i < k->senders; i++) GO(submits, i);
+    EXPECT(leat_pool_abort(&pool, drop, &pool) == 0);
+    stopped();
+}
+
+/* The pool's context is cancelled from outside: stop says so if jobs are left, abort hands them back. */
+static void *cancels(void *arg)
+{
+    (void)arg;
+    leat_cancel(&ctx, 3);
+    return NULL;
+}
+
+SCENARIO(submit_against_cancel, { CREW(1, 1, 1, 2) }, { CREW(2, 1, 2, 2) }, { CREW(2, 2, 2, 2) })
+{
+    start(k);
+    for (int i = 0; i < k->senders; i++) GO(submits, i);
+    GO(cancels, 0);
+    int err = leat_pool_stop(&pool, NULL);
+    EXPECT(err == 0 || err == -ECANCELED);
+    if (err) EXPECT(leat_pool_abort(&pool, drop, &pool) == 0);
+    stopped();
+}
+
+/* Several stop it, one of them aborts: one does it, the others wait until it is done. */
+static int ends[SIM_THREADS];
+
+static void *stops(void *arg)
+{
+    int id = ID(arg);
+    ends[id] = id == 0 && now_->a ? leat_pool_abort(&pool, drop, &pool) : leat_pool_stop(&pool, NULL);
+    EXPECT(ends[id] == 0 || ends[id] == -EALREADY || (now_->a && ends[id] == -ECANCELED));
+    if (ends[id] != -ECANCELED) jobs_done();
+    return NULL;
+}
+
+SCENARIO(stop_against_stop, { CREW(0, 1, 2, 2) }, { CREW(0, 2, 2, 2) }, { CREW(0, 1, 2, 2), .a = 1 }, { CREW(0, 2, 2, 2), .a = 1 })
+{
+    start(k);
+    for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
+    GO(stops, 0);
+    GO(stops, 1);
+    sim_join();
+    EXPECT((ends[0] == 0) + (ends[1] == 0) == 1);
+    stopped();
+}
+
+static void *resizes(void *arg)
+{
+    int err = leat_pool_resize(&pool, ID(arg));
+    EXPECT(err == 0 || err == -ESHUTDOWN || err == -ECANCELED);
+    return NULL;
+}
+
+SCENARIO(resize_against_stop, { CREW(1, 1, 1, 1), .a = 2 }, { CREW(1, 2, 1, 2), .a = 1 }, { CREW(1, 1, 1, 2), .a = 3 },
+         { CREW(2, 2, 2, 1), .a = 1 })
+{
+    start(k);
+    GO(resizes, k->a);
+    for (int i = 0; i < k->senders; i++) GO(submits, i);
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    stopped();
+}
+
+SCENARIO(resize_against_resize, { CREW(1, 2, 1, 2), .a = 1 }, { CREW(1, 1, 1, 2), .a = 2 })
+{
+    leat_stats st;
+    start(k);
+    int one = GO(resizes, k->a), other = GO(resizes, 3 - k->a);
+    for (int i = 0; i < k->senders; i++) GO(submits, i);
+    sim_join_one(one);
+    sim_join_one(other);
+    EXPECT(leat_pool_stats(&pool, &st) == 0 && (st.workers == 1 || st.workers == 2));
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    stopped();
+}
+
+SCENARIO(resize_against_abort, { CREW(1, 2, 2, 2), .a = 1 }, { CREW(1, 1, 1, 2), .a = 2 })
+{
+    start(k);
+    GO(resizes, k->a);
+    for (int i = 0; i < k->senders; i++) GO(submits, i);
+    EXPECT(leat_pool_abort(&pool, drop, &pool) == 0);
+    stopped();
+}
+
+/* Who has seen by the jobs that all calls have been accepted may stop and free the pool, although the
+ * calls have not returned. */
+static _Atomic int job_count;
+
+static int counted_job(leat_ctx *x, void *arg)
+{
+    (void)x, (void)arg;
+    atomic_fetch_add_explicit(&job_count, 1, memory_order_relaxed);
+    return 0;
+}
+
+static void *submits_one(void *arg)
+{
+    (void)arg;
+    EXPECT((now_->a ? leat_try_submit(&pool, counted_job, NULL) : leat_submit(&pool, counted_job, NULL)) == 0);
+    return NULL;
+}
+
+SCENARIO(pool_is_freed, { CREW(1, 1, 1, 1) }, { CREW(2, 1, 1, 1) }, { CREW(2, 2, 1, 1) }, { CREW(1, 1, 1, 1), .a = 1 })
+{
+    start(k);
+    for (int i = 0; i < k->senders; i++) GO(submits_one, i);
+    while (atomic_load_explicit(&job_count, memory_order_relaxed) < k->senders) sim_yield();
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    sim_freed(&pool, sizeof pool, "the pool");
+    sim_join();
+}
+
+/* ==== Pool: jobs that do more ================================================================= */
+
+/* Jobs that submit: -EDEADLK exactly when nobody is left to make room; what was accepted runs. */
+static leat_wg under_way;
+
+static int submits_more(leat_ctx *x, void *arg)
+{
+    (void)x;
+    int n = ID(arg);
+    ran[n]++;
+    for (int i = 2 * n; i <= 2 * n + 1 && i <= now_->each; i++) {
+        EXPECT(leat_wg_add(&under_way, 1) == 0);
+        int err = leat_submit(&pool, submits_more, ARG(i));
+        EXPECT(err == 0 || err == -EDEADLK);
+        accepted[i] = !err;
+        if (err) EXPECT(leat_wg_done(&under_way) == 0);
+    }
+    EXPECT(leat_wg_done(&under_way) == 0);
+    return 0;
+}
+
+static int told;
+
+static int waits_for_the_pool(leat_ctx *x, void *arg)
+{
+    (void)x, (void)arg;
+    told = leat_pool_stop(&pool, NULL);
+    return 0;
+}
+
+SCENARIO(jobs_submit_jobs, { CREW(0, 1, 1, 3) }, { CREW(0, 2, 1, 5) }, { CREW(0, 2, 2, 7) })
+{
+    start(k);
+    under_way = (leat_wg)LEAT_WG(1);
+    accepted[1] = 1;
+    EXPECT(leat_submit(&pool, submits_more, ARG(1)) == 0);
+    EXPECT(leat_wg_wait(&under_way) == 0);
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    int n = jobs_done();
+    EXPECT(n >= 1 && n <= k->each);
+    if (k->receivers == 1) EXPECT(n == 2); /* one worker, one place: the second has no room */
+}
+
+SCENARIO(job_stops_its_pool, { CREW(0, 1, 1, 1) })
+{
+    start(k);
+    EXPECT(leat_submit(&pool, waits_for_the_pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(told == -EDEADLK);
+}
+
+/* A job that ends its thread: the worker is replaced, the job counts as failed, none is lost. */
+SCENARIO(job_ends_its_thread, { CREW(1, 1, 1, 1) }, { CREW(1, 2, 1, 2) })
+{
+    leat_stats st;
+    start(k);
+    EXPECT(leat_submit(&pool, ends_its_thread, ARG(JOBS - 1)) == 0);
+    accepted[JOBS - 1] = 1;
+    for (int i = 0; i < k->senders; i++) GO(submits, i);
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    sim_join();
+    int n = jobs_done();
+    EXPECT(leat_pool_stats(&pool, &st) == 0);
+    EXPECT(st.failed == 1 && (int)st.completed == n - 1 && st.busy == 0);
+}
+
+/* The init hook of a worker refuses: everything is unwound. */
+static int inits, finis;
+
+static int refuses(void *user, int id)
+{
+    (void)user;
+    return id == now_->a ? 77 : (inits++, 0);
+}
+
+static void undoes(void *user, int id)
+{
+    (void)user, (void)id;
+    finis++;
+}
+
+SCENARIO(worker_refuses, { .receivers = 2, .a = 0 }, { .receivers = 2, .a = 1 })
+{
+    now_ = k;
+    leat_pool_opts opts = { .workers = k->receivers, .worker_init = refuses, .worker_fini = undoes };
+    EXPECT(leat_pool_start(&pool, NULL, &opts) == 77);
+    EXPECT(inits == k->a && finis == inits);
+    EXPECT(leat_pool_stop(&pool, NULL) == -EALREADY);
+}
