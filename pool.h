@@ -673,7 +673,7 @@ static inline int leat_pool_shut_(leat_pool *p)
 {
     if (!p || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
     if (leat_in_crew_(&p->crew_)) return -EDEADLK;
-    atomic_fetch_or_explicit(&p->gate_, LEAT_SHUT_, memory_order_acq_rel); /* [G1] -> [G2], [G2] <- [G1] */
+    atomic_fetch_or_explicit(&p->gate_, LEAT_SHUT_, memory_order_release); /* [G1] -> [G2] */
     leat_close_(&p->queue_.chan);
     return 0;
 }

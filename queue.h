@@ -1120,7 +1120,8 @@ LEAT_COLD_ bool leat_meet_(leat_case *c)
     if (!(atomic_load_explicit(word, memory_order_relaxed) & LEAT_WAITERS_)) return false; /* [X1] */
     leat_lock_take_(&ch->lock_);
     leat_link_ *peer = leat_claim_(leat_peers_of_(c), LEAT_MET_);
-    if (!leat_peers_of_(c)->first_) atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+    if (!leat_peers_of_(c)->first_)
+        atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] we claimed the last */
     leat_lock_drop_(&ch->lock_);
     if (!peer) return false;
     if (leat_sends_(c)) leat_copy_(peer->msg_, c->link_.msg_, c->size_);
@@ -1210,8 +1211,8 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c)
         if (atomic_load_explicit(&ch->tail_, memory_order_relaxed) & LEAT_CLOSING_ || /* [X4] the lock orders it */
             leat_peer_waits_(c))
             return false;
-        atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] */
-        atomic_fetch_add_explicit(word, LEAT_POS_, memory_order_release);    /* [C1] -> [C2] says that we came */
+        atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+        atomic_fetch_add_explicit(word, LEAT_POS_, memory_order_relaxed);    /* [X2] says that we came */
         return true;
     }
     uint64_t mine = atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
@@ -1347,7 +1348,8 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
 }
 
 /* The try form. One case is judged exactly by leat_try_case_. Several were looked at one after another:
- * that none was ready at one instant is certain only if a second look finds nothing changed. */
+ * that none was ready at one instant is certain only if a second look finds nothing changed. It cannot be
+ * shown less than came before what the first look saw, [C2]; so it needs no order of its own. */
 LEAT_COLD_ int leat_try_select_(leat_case *cases, size_t n)
 {
     for (unsigned busy = 0;; leat_backoff_(&busy)) {
@@ -1357,8 +1359,8 @@ LEAT_COLD_ int leat_try_select_(leat_case *cases, size_t n)
         for (size_t i = 0; same && n > 1 && i < n; i++) {
             leat_case *c = &cases[i];
             if (!c->chan_) continue;
-            uint64_t tail = atomic_load_explicit(&c->chan_->tail_, memory_order_acquire); /* [C2] <- [C1] */
-            uint64_t head = atomic_load_explicit(&c->chan_->head_, memory_order_acquire); /* [C2] <- [C1] */
+            uint64_t tail = atomic_load_explicit(&c->chan_->tail_, memory_order_relaxed); /* [X1] */
+            uint64_t head = atomic_load_explicit(&c->chan_->head_, memory_order_relaxed); /* [X1] */
             same = !(((tail ^ c->tail_) | (head ^ c->head_)) & ~LEAT_WAITERS_);
         }
         if (same) return -EAGAIN;

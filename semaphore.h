@@ -335,7 +335,8 @@ typedef struct leat_wg {
 #define LEAT_WG(n) { .word_ = (int64_t)(n) * 2 }
 
 /* Adds n to the count, n may be negative. At zero all who wait are released; this call does not touch the
- * wait group after that, so who alone waits for it may free it at once. 0, -EOVERFLOW: the count would be below zero, unchanged. */
+ * wait group after that, so who alone waits for it may free it at once. 0; -EOVERFLOW: the count would be
+ * below zero, unchanged; -EINVAL. */
 static inline int leat_wg_add(leat_wg *w, int64_t n)
 {
     if (!w || n > LEAT_SEM_MAX || n < -LEAT_SEM_MAX) return -EINVAL;
@@ -380,7 +381,7 @@ LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
         leat_waiter_init_(&waiter);
         leat_link_ link = { .waiter_ = &waiter };
         leat_lock_take_(&w->lock_);
-        bool more = atomic_fetch_or_explicit(&w->word_, 1, memory_order_acquire) >= 2; /* [W2] <- [W1] */
+        bool more = atomic_fetch_or_explicit(&w->word_, 1, memory_order_relaxed) >= 2; /* [X6] else we look again */
         if (more) leat_link_back_(&w->waiters_, &link);
         leat_lock_drop_(&w->lock_);
         if (more) {

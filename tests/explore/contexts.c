@@ -243,6 +243,24 @@ SCENARIO(cancelled_context_is_freed, { .cap = 0, .exhaust = true }, { .cap = 1, 
     leat_free(&c);
 }
 
+/* The same for who learns it from another, who noted it on the child. */
+static void *asks_the_child(void *arg)
+{
+    (void)arg;
+    while (!leat_ctx_err(&ctx)) sim_yield();
+    EXPECT(before_cancel == 1);
+    return NULL;
+}
+
+SCENARIO(cancel_is_seen_through_a_child, { .a = CANCEL, .exhaust = true })
+{
+    make_contexts(k);
+    GO(asks_the_child, 0);
+    GO(asks_the_child, 1);
+    cancels_after(NULL);
+    sim_join();
+}
+
 /* Of several causes, the first counts, for all. */
 static void *cancels_with(void *arg)
 {

@@ -333,6 +333,26 @@ SCENARIO(resize_against_abort, { CREW(1, 2, 2, 2), .a = 1 }, { CREW(1, 1, 1, 2),
     stopped();
 }
 
+/* Who is told that the pool is being stopped has seen what came before the stop. */
+static int before_stop;
+
+static void *submits_until_told(void *arg)
+{
+    (void)arg;
+    while (leat_try_submit(&pool, job, ARG(0)) != -ESHUTDOWN) sim_yield();
+    EXPECT(before_stop == 1);
+    return NULL;
+}
+
+SCENARIO(stop_is_a_release, { CREW(0, 1, 1, 0) })
+{
+    start(k);
+    GO(submits_until_told, 0);
+    before_stop = 1;
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    sim_join();
+}
+
 /* Who has seen by the jobs that all calls have been accepted may stop and free the pool, although the
  * calls have not returned. */
 static _Atomic int job_count;

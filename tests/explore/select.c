@@ -255,18 +255,23 @@ static void *looks(void *arg)
 }
 
 SCENARIO(try_select_never_misses, { .cap = 1, .exhaust = true }, { .cap = 1, .each = 1, .exhaust = true }, { .cap = 2 },
-         { .cap = 2, .each = 1 }, { .cap = 1, .a = 1, .exhaust = true }, { .cap = 1, .a = 1, .each = 1 })
+         { .cap = 2, .each = 1 }, { .cap = 1, .a = 1, .exhaust = true }, { .cap = 1, .a = 1, .each = 1 },
+         { .cap = 1, .a = 2 }, { .cap = 1, .a = 2, .each = 1 })
 {
     int m = 1;
     make_both(k);
     EXPECT(leat_try_send(&c, &m) == 0);
     GO(looks, 0);
-    if (k->a == 0)
-        EXPECT(leat_send(&d, &m) == 0);
-    else
-        EXPECT(leat_close(&d) == 0);
-    int err = leat_try_recv(&c, &m); /* only now may c be empty */
-    EXPECT(err == 0 || err == -EAGAIN);
+    if (k->a == 1) EXPECT(leat_close(&d) == 0);
+    else EXPECT(leat_send(&d, &m) == 0);
+    if (k->a == 2) { /* only now may c be empty */
+        leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_US(1));
+        ptrdiff_t n = leat_recv_many(&soon, &c, &m, 1);
+        EXPECT(n == 1 || n == -ETIMEDOUT);
+    } else {
+        int err = leat_try_recv(&c, &m);
+        EXPECT(err == 0 || err == -EAGAIN);
+    }
     sim_join();
     EXPECT(looked >= 0);
     free_both();
@@ -282,22 +287,28 @@ static void *looks_both_ways(void *arg)
     return NULL;
 }
 
-SCENARIO(try_select_never_misses_room, { .cap = 1, .exhaust = true }, { .cap = 2 })
+SCENARIO(try_select_never_misses_room, { .cap = 1, .exhaust = true }, { .cap = 2 }, { .cap = 1, .a = 2 })
 {
     int m = 1;
     make_both(k);
     for (int i = 1; i < k->cap; i++) EXPECT(leat_try_send(&c, &m) == 0);
     GO(looks_both_ways, 0);
     EXPECT(leat_send(&d, &m) == 0);
-    int err = leat_try_send(&c, &m);
-    EXPECT(err == 0 || err == -EAGAIN);
+    if (k->a == 2) {
+        leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_US(1));
+        ptrdiff_t n = leat_send_many(&soon, &c, &m, 1);
+        EXPECT(n == 1 || n == -ETIMEDOUT);
+    } else {
+        int err = leat_try_send(&c, &m);
+        EXPECT(err == 0 || err == -EAGAIN);
+    }
     sim_join();
     EXPECT(looked >= 0);
     free_both();
 }
 
-/* Without a buffer: one waits to send on c until the context is cancelled, but before that one has come to
- * d, who waits until somebody takes his message. */
+/* Without a buffer: one waits to send on c until he is cancelled, or his message is taken (.a); but before
+ * that one has come to d, who waits until somebody takes his. */
 static int left;
 
 static void *offers_on_c(void *arg)
@@ -316,7 +327,7 @@ static bool has_sender(ints *ch)
     return yes;
 }
 
-SCENARIO(try_select_never_misses_a_sender, { .cap = 0 }, { .cap = 0, .each = 1 })
+SCENARIO(try_select_never_misses_a_sender, { .a = 0 }, { .a = 0, .each = 1 }, { .a = 1 }, { .a = 1, .each = 1 })
 {
     int m;
     make_both(k);
@@ -325,11 +336,13 @@ SCENARIO(try_select_never_misses_a_sender, { .cap = 0 }, { .cap = 0, .each = 1 }
     int looker = GO(looks, 0);
     GO(sends_one, 1);
     while (!has_sender(&d) && !atomic_load_explicit(&has_looked, memory_order_relaxed)) sim_yield();
-    leat_cancel(&stop, 1);
+    if (k->a) (void)!leat_try_recv(&c, &m);
+    else leat_cancel(&stop, 1);
     sim_join_one(looker);
     EXPECT(looked >= 0);
     sim_join_one(offer);
-    if (left == 0) EXPECT(leat_recv(&d, &m) == 0);
+    EXPECT(left == 0 || left == -ECANCELED);
+    if (looked != (k->each ? 0 : 1)) EXPECT(leat_recv(&d, &m) == 0);
     sim_join();
     free_both();
 }
