@@ -6,7 +6,7 @@
 # builds a variant in a folder of its own, build/<variant>/, and runs all tests there. V=1: says how.
 
 OPT = -O2
-SAN = none#         none, address (with undefined), thread
+SAN = none#         none, address (with undefined), thread, coverage
 DEFS =#             -DLEAT_NO_FUTEX, ...
 H =#                the folder of the headers under test, for the simulator; here, if not said
 ONLY =#             words: only the tests with one of them in their name
@@ -24,6 +24,7 @@ WERROR = -Werror
 demo bench: WERROR = # who tries it with a newer compiler should see it run
 SANFLAGS_address := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANFLAGS_thread := -fsanitize=thread
+SANFLAGS_coverage := --coverage -fprofile-update=atomic
 COMMON = -std=c11 $(WARN) -pthread -g -fno-omit-frame-pointer -iquote . $(OPT) $(SANFLAGS_$(SAN)) $(DEFS)
 # LEAT_LINT: semaphore.h is usually a system header, of which compilers do not warn.
 TEST_CFLAGS = $(COMMON) -DLEAT_LINT -iquote tests
@@ -82,8 +83,21 @@ explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS 
 	@sh tools/explore.sh $< --runs $(or $(RUNS),1000000)
 	@sh tools/explore.sh $< --bound $(or $(BOUND),2)
 
+models: ## models of the protocol, every interleaving, by spin; MODELS=--long: bigger ones
+	@CC=$(CC) BUILD="$(BUILD)" sh tests/model/run.sh $(MODELS)
+
 mutants: ## break the headers in one place at a time: who notices? MUTANTS="--sample 20", "--tests", a word
 	@python3 tools/mutants.py $(MUTANTS)
+
+coverage: ## lines and branches of the headers that no test reaches, and why
+	@python3 tools/coverage.py
+
+soak: $(BUILD)/soak ## everything at once, for MINUTES
+	./$< --minutes $(or $(MINUTES),30) $(SOAK)
+
+proof: $(filter deps,$(MAKECMDGOALS)) models faults ## short forms of the campaigns that `make test` does not contain
+	@python3 tools/mutants.py --sample 17 --runs 300
+	@sh tools/platforms.sh --short
 
 pairs: ## does every memory order have its partner?
 	@sh tools/pairs.sh $(HEADERS)
@@ -112,7 +126,7 @@ clean: ## remove build/
 	rm -rf build
 
 .PHONY: help demo deps test test-c check-all asan tsan nofutex bench single pairs install uninstall \
-        format lint loc clean built explore mutants
+        format lint loc clean built explore models mutants coverage soak faults platforms proof
 .DELETE_ON_ERROR:
 
 # ---- How ------------------------------------------------------------------------------------------
@@ -130,6 +144,9 @@ $(BUILD)/tap.o: tests/tap.c tests/tap.h
 	$(Q)$(CC) $(TEST_CFLAGS) -c $< -o $@
 
 $(BUILD)/t-%: tests/t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h)
+	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@
+
+$(BUILD)/soak: tests/soak.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h)
 	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@
 
 $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/seeds/*.h)

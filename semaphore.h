@@ -105,8 +105,8 @@ static inline bool leat_sem_late_(const leat_sem *s)
 }
 
 /* Serves the line with the permits in `word` and *extra more: hands them over in FAIR order, else gives
- * the first whom they satisfy a hint. Returns the word that remains, with the right bits; *extra is what
- * is left of it; whom to fire is added to *chain. The lock is held. */
+ * the first whom they satisfy a hint. Returns the word that remains, with the right bits (WAITERS was set
+ * by leat_sem_lock_); *extra is what is left of it; whom to fire is added to *chain. The lock is held. */
 LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, leat_link_ **chain)
 {
     bool hinted = false;
@@ -139,7 +139,6 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
     }
     if (!s->line_.first_) word &= ~(LEAT_SEM_WAITERS_ | LEAT_SEM_FAIR_);
     else if (hinted) word &= ~LEAT_SEM_WAITERS_;
-    else word |= LEAT_SEM_WAITERS_;
     return word;
 }
 

@@ -79,15 +79,26 @@ SCENARIO(semaphore_bounds, { .senders = 2, .cap = 1, .each = 1, .exhaust = true 
 }
 
 /* A heavy one in line, light ones that come and go: after a while (1 ms) it is its turn. The light ones
- * go on until it has had it. */
+ * go on until it has had it; who comes when it is due waits for that. */
 static _Atomic int heavy_is_done;
+
+static bool heavy_is_due(void)
+{
+    leat_lock_take_(&sem.lock_);
+    const leat_place_ *first = (const leat_place_ *)(void *)sem.line_.first_;
+    bool due = atomic_load_explicit(&sem.word_, memory_order_relaxed) & LEAT_SEM_FAIR_ && first->need_ == now_->cap;
+    leat_lock_drop_(&sem.lock_);
+    return due;
+}
 
 static void *is_light(void *arg)
 {
     static leat_sem never = LEAT_SEM_OF(0, 1);
     (void)arg;
     do {
+        bool due = heavy_is_due();
         EXPECT(leat_acquire(&sem, 1) == 0);
+        EXPECT(!due || atomic_load_explicit(&heavy_is_done, memory_order_relaxed));
         leat_ctx a_while = LEAT_CTX_WITHIN(NULL, LEAT_US(300));
         EXPECT(leat_acquire_ctx(&a_while, &never, 1) == -ETIMEDOUT);
         EXPECT(leat_release(&sem, 1) == 0);
