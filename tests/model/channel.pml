@@ -1,0 +1,516 @@
+/* channel.pml - a buffered channel: send, receive, sleep, wake, pass on, give up, close, as queue.h does it.
+ *
+ *     sh tests/model/run.sh        (or by hand: spin -search -O2 -DSAFETY -DITEMS=2 channel.pml)
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Read it beside parts 2, 4 and 5 of queue.h: a step has the name of its function there. To send and to
+ * receive mirror each other, so both are told once, for the side that a thread `does`: it claims on
+ * word[does], where its peers say in WAITERS[does] that they sleep; it sleeps in list[does], and says so
+ * in WAITERS[other].
+ *
+ * WHAT IS ONE STEP. Steps of different threads interleave in every way, in one order that all agree on;
+ * what weak memory adds is for the simulator (tests/explore/). Each d_step below is one
+ * access to something that others may change meanwhile, and what nobody could tell from it being there:
+ *   - taking or dropping the lock, with its neighbour inside: what the lock guards waits for us anyway;
+ *   - claiming waiters, with what is done next under that lock: those passed over never wait again, and
+ *     those claimed do nothing until they are fired;
+ *   - reading an index, the stamp there, and the CAS: had one changed meanwhile, the CAS would have failed;
+ *   - the copy, with the stamp that publishes it: until then the slot is ours alone.
+ * Who hears LEAT_BUSY_ waits for another answer: rounds that change nothing are not played. If it never
+ * comes, that is a thread that is stuck.
+ *
+ * WHAT IS CHECKED, beside that no thread is stuck:
+ *   - when nobody can move any more, nobody sleeps beside a message (a free slot), or without his bit set;
+ *   - each sender's messages come out once and in order, and none is left but in the ring;
+ *   - nothing goes in after CLOSED, and nobody hears -EPIPE before all is out;
+ *   - -EAGAIN is exact: at that instant the channel is empty (full);
+ *   - I3: no waiter is touched once it is fired or gone; I4: nor the channel, by a call that has published
+ *     its effect, as somebody may have freed it. (That nobody did this time is no excuse.)
+ *
+ * KNOWN BUGS. -DNAME takes the line out of queue.h, or puts it elsewhere; each must be caught.
+ *   NO_BIT                leat_may_sleep_: does not set WAITERS
+ *   BIT_AFTER_LOOK        ... sets it after it has looked (I1)
+ *   SLEEP_IN_FLIGHT       ... looks at the slot instead of the other index (I6)
+ *   SLEEP_WHEN_CLOSING    ... does not mind CLOSING
+ *   NO_PASS_ON            leat_select_: does not pass on the wake that it got (I5)
+ *   PASS_ON_NO_BIT        leat_pass_on_: does not set WAITERS again
+ *   NO_PASS_ON_LEAVING    leat_select_: does not look once more when it leaves with nothing
+ *   BIT_CLEARED_UNLOCKED  leat_summon_: drops the lock before it clears WAITERS
+ *   PUBLISH_FIRST         leat_put_and_wake_: publishes before it summons (I4)
+ *   DECIDE_IN_TWO         leat_decide_: a load and a store instead of a CAS
+ *   GIVE_UP_CLAIMED       leat_park_: leaves at the deadline though it was claimed (I2)
+ *   LEAVE_LINKED          leat_disarm_: does not unlink
+ *   LOOK_OTHER_FIRST      leat_look_: reads the other side's index before its own
+ *   EPIPE_UNDRAINED       ... asks for CLOSED before it compares them
+ *   SEND_WHEN_CLOSING     leat_free_stamp_: without CLOSING
+ *   CLOSE_WAKES_ONE       leat_close_: claims one sleeper of each list
+ *   CLOSED_FIRST          ... sets CLOSED before it claims them (I4)
+ */
+#ifndef SENDERS
+#define SENDERS 2
+#endif
+#ifndef RECEIVERS
+#define RECEIVERS 2
+#endif
+#ifndef CAP
+#define CAP 1
+#endif
+#ifndef ITEMS
+#define ITEMS 1         /* messages of each sender */
+#endif
+#ifndef DEADLINES
+#define DEADLINES 0     /* who may give up: 1 senders, 2 receivers, 3 both */
+#endif
+#ifndef CLOSE
+#define CLOSE 1         /* 0: only when nobody can move any more, 1: at any time */
+#endif
+
+#define THREADS (SENDERS + RECEIVERS)
+
+#define SENDS 0
+#define RECEIVES 1
+#define TAIL 0          /* the word of those who send */
+#define HEAD 1          /* ... who receive */
+#define other (1 - does)
+
+#define EAGAIN 1        /* answers; 0 is done */
+#define EPIPE 2
+#define ETIMEDOUT 3
+#define BUSY 4
+
+#define NONE 0          /* states of a waiter; NONE: there is no such stack frame */
+#define WAITING 1
+#define CLAIMED 2
+#define FIRED 3
+#define GONE 4
+
+/* The channel. A position just counts: lap = position / CAP, index = position % CAP. */
+byte position[2];
+bool WAITERS[2];
+bool CLOSING, CLOSED;   /* in the tail */
+byte stamp[CAP];        /* 2 * lap, + 1: full */
+byte msg[CAP];          /* 0: none */
+bool lock;
+chan list[2] = [THREADS] of { byte };
+byte state[THREADS];    /* of each thread's waiter */
+
+/* For the checks. */
+byte sent[SENDERS];     /* messages of each sender that went in */
+byte taken[SENDERS];    /* ... that came out */
+byte left;              /* threads that have finished */
+
+hidden byte i, n, x;    /* scratch inside one step */
+
+#define message(sender, number) (1 + (sender) + SENDERS * (number))
+#define sender_of(m) (((m) - 1) % SENDERS)
+#define number_of(m) (((m) - 1) / SENDERS)
+
+/* The stamp that a side waits for; it publishes the next one. */
+#define stamp_for(at) (2 * ((at) / CAP) + does)
+
+#ifdef SEND_WHEN_CLOSING
+#define matches_no_stamp false
+#else
+#define matches_no_stamp (does == SENDS && CLOSING)
+#endif
+#define ready (stamp[position[does] % CAP] == stamp_for(position[does]) && !matches_no_stamp)
+
+/* Full, or empty, judged by the side's own index and the other's. */
+#define must_wait(mine, others) (does == SENDS -> (mine) - (others) == CAP : (mine) == (others))
+#define must_wait_now must_wait(position[does], position[other])
+
+/* Whether a call would hear anything but LEAT_BUSY_. */
+#define answers (ready || (CLOSING -> CLOSED && (does == SENDS || must_wait_now) : must_wait_now))
+
+#define may_give_up (DEADLINES & (1 << does))
+
+/* I4: part of each step that touches the channel. */
+inline touch() {
+    assert(!published) /* the channel is touched after the effect was published */
+}
+
+inline take_lock() {
+    !lock;
+    touch();
+    lock = true
+}
+
+inline drop_lock() {
+    touch();
+    lock = false
+}
+
+inline leat_link_back_(l) { l ! me }
+
+inline leat_link_front_(l) {
+    n = len(l);
+    l ! me;
+    for (i : 1 .. n) { l ? x; l ! x }
+}
+
+/* leat_claim_ and leat_claim_all_: up to `most` waiters of a list that nobody else has. They leave the
+ * list, and join the set `claimed`. */
+inline leat_claim_(l, most) {
+    n = most;
+    i = len(l);
+    do
+    :: i == 0 -> break
+    :: else ->
+        l ? x;
+        assert(state[x] != NONE); /* a waiter that has left is still in the list */
+        if
+        :: n > 0 && state[x] == WAITING -> state[x] = CLAIMED; claimed = claimed | (1 << x); n--
+        :: else -> l ! x
+        fi;
+        i--
+    od
+}
+
+inline leat_fire_all_() {
+    do
+    :: claimed == 0 -> break
+    :: else ->
+        d_step {
+            x = 0;
+            do
+            :: claimed & (1 << x) -> break
+            :: else -> x++
+            od;
+            assert(state[x] == CLAIMED); /* a waiter that was claimed has left before it was fired */
+            state[x] = FIRED;
+            claimed = claimed & ~(1 << x)
+        }
+    od
+}
+
+/* After a claim that saw WAITERS. */
+inline leat_summon_() {
+    d_step {
+        take_lock();
+        leat_claim_(list[other], 1);
+#ifndef BIT_CLEARED_UNLOCKED
+        WAITERS[does] = false;
+#endif
+        drop_lock()
+    }
+#ifdef BIT_CLEARED_UNLOCKED
+    d_step { touch(); WAITERS[does] = false }
+#endif
+}
+
+/* Copies the message into the slot, or out of it, and stamps it. */
+inline publish() {
+    d_step {
+        touch();
+        assert(stamp[at % CAP] == stamp_for(at)); /* the slot is somebody else's */
+        stamp[at % CAP] = stamp_for(at) + 1;
+        if
+        :: does == SENDS -> msg[at % CAP] = message(me, sent[me]); sent[me]++
+        :: else -> msg[at % CAP] = 0
+        fi;
+        published = true;
+        at = 0
+    }
+}
+
+/* The claim of leat_put_ or leat_take_, if the slot is ready; else the first half of leat_look_. */
+inline claim_or_look() {
+    d_step {
+        touch();
+        if
+        :: ready ->
+            r = 0;
+            at = position[does];
+            position[does]++;
+            saw_waiters = WAITERS[does];
+            if
+            :: does == SENDS ->
+                assert(!CLOSED) /* a message goes in after the close */
+            :: else ->
+                x = msg[at % CAP];
+                assert(x && number_of(x) == taken[sender_of(x)]); /* lost, doubled or out of order */
+                taken[sender_of(x)]++
+            fi
+        :: else ->
+            if
+            :: does == SENDS && CLOSING -> r = (CLOSED -> EPIPE : BUSY)
+            :: else ->
+                r = EAGAIN; /* if the other index, which is read next, agrees */
+#ifdef LOOK_OTHER_FIRST
+                at = position[other]
+#else
+                at = position[does]
+#endif
+            fi
+        fi
+    }
+}
+
+inline look_at_the_other_index() {
+    d_step {
+        touch();
+        if
+#ifdef EPIPE_UNDRAINED
+        :: does == RECEIVES && CLOSED -> r = EPIPE
+#endif
+#ifdef LOOK_OTHER_FIRST
+        :: !must_wait(position[does], at) -> r = BUSY
+#else
+        :: !must_wait(at, position[other]) -> r = BUSY
+#endif
+        :: else ->
+            if
+            :: does == RECEIVES && CLOSING -> r = (CLOSED -> EPIPE : BUSY)
+            :: else
+            fi
+        fi;
+        at = 0;
+        assert(r == BUSY || must_wait_now) /* -EAGAIN or -EPIPE, but there is something */
+    }
+}
+
+/* r: 0, EAGAIN, EPIPE, BUSY. */
+inline leat_try_case_() {
+    claim_or_look();
+    if
+    :: r == 0 ->
+#ifdef PUBLISH_FIRST
+        publish();
+#endif
+        if
+        :: saw_waiters -> leat_summon_()
+        :: else
+        fi;
+#ifndef PUBLISH_FIRST
+        publish();
+#endif
+        saw_waiters = false;
+        leat_fire_all_()
+    :: r == EAGAIN -> look_at_the_other_index()
+    :: else
+    fi
+}
+
+#ifdef SLEEP_IN_FLIGHT
+#define may_sleep (!ready)
+#else
+#define may_sleep must_wait(position[does], at)
+#endif
+#ifdef SLEEP_WHEN_CLOSING
+#define minds_closing false
+#else
+#define minds_closing true
+#endif
+
+/* leat_arm_ with leat_may_sleep_, for one case. Its word is the other side's; CLOSING is in the tail. */
+inline leat_arm_() {
+    d_step {
+        take_lock();
+        at = position[other];
+        closing = does == RECEIVES && CLOSING;
+#if !defined NO_BIT && !defined BIT_AFTER_LOOK
+        WAITERS[other] = true
+#endif
+    }
+    d_step {
+        touch();
+        closing = minds_closing && (closing || (does == SENDS && CLOSING));
+        armed = may_sleep && !closing;
+        at = 0;
+        closing = false;
+#ifdef BIT_AFTER_LOOK
+    }
+    d_step {
+        WAITERS[other] = true;
+#endif
+        if
+        :: armed ->
+            state[me] = WAITING;
+            if
+            :: fired -> leat_link_front_(list[does])
+            :: else -> leat_link_back_(list[does])
+            fi
+        :: else
+        fi;
+        fired = fired && !armed;
+        drop_lock()
+    }
+}
+
+/* leat_park_ and leat_disarm_: until it is fired; or until the deadline, if nobody has claimed it. */
+inline leat_block_() {
+#if DEADLINES
+    if
+    :: true /* the deadline is far */
+#ifdef DECIDE_IN_TWO
+    :: may_give_up && state[me] == WAITING -> state[me] = GONE
+#else
+    :: d_step { may_give_up && state[me] == WAITING -> state[me] = GONE }
+#endif
+    fi;
+#endif
+    if
+    :: d_step { state[me] == FIRED -> state[me] = NONE; fired = true }
+#ifdef GIVE_UP_CLAIMED
+    :: d_step { may_give_up && state[me] == CLAIMED -> state[me] = NONE }
+#endif
+    :: d_step {
+        state[me] == GONE && !lock;
+        touch();
+        assert(list[does] ?? [eval(me)]); /* given up by two: by its own time-out and by a claim */
+#ifndef LEAVE_LINKED
+        list[does] ?? eval(me);
+#endif
+        state[me] = NONE
+       }
+    fi
+}
+
+/* Messages (slots) that wait for a side; unsigned as in C, so an index that is old may make it large. */
+#define there(others, mine) ((does == SENDS -> CAP - ((mine) - (others)) : (others) - (mine)) & 255)
+
+inline leat_pass_on_(least) {
+    d_step {
+        take_lock();
+        if
+        :: len(list[does]) ->
+            passing = true;
+            at = position[other];
+#ifndef PASS_ON_NO_BIT
+            WAITERS[other] = true
+#endif
+        :: else -> drop_lock()
+        fi
+    }
+    if
+    :: passing ->
+        d_step {
+            touch();
+            if
+            :: there(at, position[does]) >= least -> leat_claim_(list[does], 1)
+            :: else
+            fi;
+            at = 0
+        }
+        d_step {
+            if
+            :: claimed -> WAITERS[other] = false
+            :: else
+            fi;
+            drop_lock();
+            passing = false
+        }
+        leat_fire_all_()
+    :: else
+    fi
+}
+
+/* One case, that is a send or a receive. r: 0, EPIPE, ETIMEDOUT. */
+inline leat_select_() {
+    do
+    :: may_give_up -> r = ETIMEDOUT; break /* leat_ctx_err_at_ */
+    :: answers ->
+        leat_try_case_();
+        if
+        :: r == 0 || r == EPIPE -> break
+        :: r == BUSY
+        :: r == EAGAIN ->
+            leat_arm_();
+            if
+            :: armed ->
+                armed = false;
+                leat_block_();
+                if
+                :: !fired -> r = ETIMEDOUT; break
+                :: else
+                fi
+#ifndef NO_PASS_ON
+                ;
+                leat_pass_on_(2)
+#endif
+            :: else
+            fi
+        fi
+    od;
+#ifndef NO_PASS_ON_LEAVING
+    if
+    :: fired && r == ETIMEDOUT -> leat_pass_on_(1)
+    :: else
+    fi;
+#endif
+    fired = false
+}
+
+/* Sends its messages; or receives until the channel is closed or it has lost patience, or leaves. */
+proctype thread(byte me; bit does) {
+    byte r, at, claimed, todo;
+    bool saw_waiters, armed, fired, closing, passing, published;
+    todo = (does == SENDS -> ITEMS : 1);
+    do
+    :: todo == 0 || does == RECEIVES -> break
+    :: todo > 0 ->
+        leat_select_();
+        published = false;
+        todo = (r == EPIPE || (r && does == RECEIVES) -> 0 : todo - (does == SENDS));
+        r = 0
+    od;
+    left++
+}
+
+inline leat_close_() {
+    CLOSING = true;
+#ifdef CLOSED_FIRST
+    d_step { CLOSED = true; published = true }
+#endif
+    d_step {
+        take_lock();
+#ifdef CLOSE_WAKES_ONE
+        leat_claim_(list[RECEIVES], 1);
+        leat_claim_(list[SENDS], 1);
+#else
+        leat_claim_(list[RECEIVES], THREADS);
+        leat_claim_(list[SENDS], THREADS);
+#endif
+        drop_lock()
+    }
+#ifndef CLOSED_FIRST
+    d_step { CLOSED = true; published = true }
+#endif
+    leat_fire_all_()
+}
+
+init {
+    byte claimed, t;
+    bool published;
+    atomic {
+        for (t : 0 .. THREADS - 1) { run thread(t, (t < SENDERS -> SENDS : RECEIVES)) }
+        t = 0
+    }
+    if
+    :: CLOSE
+    :: true ->
+        timeout; /* nobody can move: those who have not left sleep, and rightly so */
+        d_step {
+            assert(left + len(list[SENDS]) + len(list[RECEIVES]) == THREADS && !lock); /* stuck */
+            assert(!len(list[RECEIVES]) || position[TAIL] == position[HEAD]); /* asleep beside a message */
+            assert(!len(list[SENDS]) || position[TAIL] - position[HEAD] == CAP); /* asleep beside a free slot */
+            assert(!len(list[RECEIVES]) || WAITERS[TAIL]); /* asleep without the bit: nobody will wake it */
+            assert(!len(list[SENDS]) || WAITERS[HEAD]) /* asleep without the bit: nobody will wake it */
+        }
+    fi;
+    leat_close_();
+    left == THREADS;
+    d_step {
+        for (i : 0 .. CAP - 1) {
+            if
+            :: msg[i] -> taken[sender_of(msg[i])]++; position[HEAD]++
+            :: else
+            fi
+        }
+        for (i : 0 .. SENDERS - 1) {
+            assert(taken[i] == sent[i]) /* lost or doubled */
+        }
+        assert(position[TAIL] == position[HEAD] && !lock) /* a claim was never published */
+    }
+}

@@ -1,0 +1,606 @@
+/* select.pml - select over unbuffered channels: meeting, arming, claiming, closing, cancelling, as queue.h does it.
+ *
+ *     sh tests/model/run.sh        (or by hand: spin -search -O2 -DSAFETY select.pml)
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Read it beside parts 2, 3 and 5 of queue.h: a step has the name of its function there. Three threads,
+ * P0 to P2, each do one select of one or two cases on the channels A and B, of which A has the lower
+ * address. Each is given as its cases: -DP0="SENDS,A,RECEIVES,B"; a case on NIL is none.
+ *
+ * WHAT IS ONE STEP: see channel.pml. Here also:
+ *   - what leat_arm_ does once it has the last of its locks: who sees a bit of it has to wait for a lock;
+ *   - the copy of a message with the fire that follows: until then both buffers are the claimer's.
+ * leat_poll_ may try any case that a look could find ready. It goes on to sleep if at one instant none
+ * was; rounds that change nothing are not played.
+ *
+ * WHAT IS CHECKED, beside that no thread is stuck:
+ *   - when nobody can move any more, no two sleep that could serve each other, and none without his bit;
+ *   - what one thread's select sent is what exactly one other's received, on the same channel, once;
+ *     no case but the one whose index is returned was done; none after -ECANCELED or -ETIMEDOUT;
+ *   - nobody sleeps on after a close, or under a context that is cancelled;
+ *   - I2, I3: no waiter is touched once it is fired or gone, and what is claimed is fired.
+ *
+ * KNOWN BUGS. -DNAME takes the line out of queue.h, or puts it elsewhere; each must be caught.
+ *   ONE_LOCK_AT_A_TIME         leat_arm_: looks at each under its own lock, then links each under its own (I7)
+ *   LINK_BEFORE_ALL_LOOKED_AT  ... links each when it has looked at it
+ *   UNORDERED_LOCKS            leat_lock_all_: in the order of the cases (I7)
+ *   NO_PEER_LOOK               leat_may_sleep_: without leat_peer_waits_
+ *   NO_BIT                     ... does not set WAITERS
+ *   SLEEP_WHEN_CLOSING         ... does not mind CLOSING
+ *   DECIDE_IN_TWO              leat_decide_: a load and a store instead of a CAS
+ *   MEET_CLEARS_BIT            leat_meet_: clears WAITERS though others wait
+ *   FIRE_BEFORE_COPY           ... fires its peer, then copies (I3)
+ *   LOSERS_LINKED              leat_disarm_: unlinks nothing
+ *   GIVE_UP_CLAIMED            leat_park_: leaves at the deadline though it was claimed (I2)
+ *   CANCEL_FORGETS_CLAIMED     leat_block_: finds its context done, and leaves though it was claimed (I2)
+ *   CONTEXT_LINKED             ... does not unlink from its context
+ *   CANCEL_SETS_WORD_LATE      leat_cancel: without CANCELLING, the word only when all are claimed
+ *   CLOSE_RECEIVERS_ONLY       leat_close_: does not claim who sends
+ *   NO_SECOND_LOOK             leat_try_select_: believes the first
+ *   NO_COUNT                   leat_may_sleep_: does not count in the word, so the second look sees no change
+ */
+#define SENDS 0
+#define RECEIVES 1
+#define A 0
+#define B 1
+#define NIL 2
+
+#ifndef P0
+#define P0 SENDS, A, RECEIVES, B
+#endif
+#ifndef P1
+#define P1 SENDS, B, RECEIVES, A
+#endif
+#ifndef P2
+#define P2 RECEIVES, A, SENDS, NIL
+#endif
+#ifndef DEADLINES
+#define DEADLINES 0     /* the set of threads that may give up */
+#endif
+#ifndef CANCEL
+#define CANCEL 0        /* the set of threads that wait under a context, which is cancelled at some time */
+#endif
+#ifndef CLOSE
+#define CLOSE 0         /* 0: both channels, when nobody can move any more; 1: at any time */
+#endif
+
+#define THREADS 3
+
+#define MET 1           /* how a wait ended */
+#define EPIPE 2
+#define ECANCELED 3
+#define ETIMEDOUT 4
+
+#define NONE 0          /* states of a waiter; NONE: there is no such stack frame */
+#define WAITING 1
+#define CLAIMED 2
+#define FIRED 3
+#define GONE 4
+
+/* A list is a set of links here, one bit for each case of each thread: who is first in it makes no
+ * difference to what is checked. It belongs to a side of a channel, and so does the bit that says that
+ * somebody sleeps there. Only leat_arm_ holds a lock for longer than a step. */
+#define side(does, on) (2 * (on) + (does))
+byte linked[4];
+bool WAITERS[4];
+byte came[4];           /* counted in the same word, for the try form */
+bool CLOSING[2], CLOSED[2];
+bool lock[2];
+
+bool CANCELLING, CANCELLED; /* of the context */
+byte sleepers;          /* on it: a set of threads */
+
+/* The waiters, and where each case of a thread receives. */
+byte state[THREADS], won[THREADS], err[THREADS];
+byte buffer[2 * THREADS];
+#define CTX 2           /* won: neither case 0 nor 1 */
+
+#define link(thread, k) (2 * (thread) + (k))
+#define thread_of(l) ((l) / 2)
+#define bit(l) (1 << (l))
+#define waiting (3 * (state[0] == WAITING) + 12 * (state[1] == WAITING) + 48 * (state[2] == WAITING))
+#define dead (3 * (state[0] == NONE) + 12 * (state[1] == NONE) + 48 * (state[2] == NONE))
+
+/* For the checks. A message is its sender and its channel; 0 is none. */
+#define message(sender, on) (1 + 2 * (sender) + (on))
+byte sent[1 + 2 * THREADS], received[1 + 2 * THREADS];
+byte left;              /* threads that have finished */
+
+hidden byte i;          /* scratch inside one step */
+
+/* Of a thread's case k. */
+#define has(k) (on[k] != NIL)
+#define mine(k) side(does[k], on[k])
+#define peers(k) side(1 - does[k], on[k])
+#define leat_peer_waits_(k) (linked[peers(k)] & waiting)
+
+#ifdef TRY
+/* Whether the try form has been able to say so: at some instant since it was called there was no peer. */
+bool none_was_ready;
+#define judge none_was_ready = none_was_ready || \
+    !(CLOSING[A] || CLOSING[B] || (linked[side(SENDS, A)] | linked[side(SENDS, B)]) & waiting)
+/* The words, but for WAITERS. */
+#define tail(ch) (4 * came[side(RECEIVES, ch)] + 2 * CLOSED[ch] + CLOSING[ch])
+#define head(ch) came[side(SENDS, ch)]
+#define CALLS (THREADS + 1)
+#else
+#define judge skip
+#define CALLS THREADS
+#endif
+
+/* Claims all of a set of links. */
+inline leat_claim_all_(set, how) {
+    assert(!(set & dead)); /* a waiter that has left is still in the list */
+    for (i : 0 .. 2 * THREADS - 1) {
+        if
+        :: set & waiting & bit(i) ->
+            set = set & ~bit(i);
+            state[thread_of(i)] = CLAIMED;
+            won[thread_of(i)] = i % 2;
+            err[thread_of(i)] = how;
+            claimed = claimed | (1 << thread_of(i))
+        :: else
+        fi
+    }
+}
+
+inline fire(thread) {
+    assert(state[thread] == CLAIMED); /* a waiter that was claimed has left before it was fired */
+    state[thread] = FIRED
+}
+
+inline leat_fire_all_() {
+    for (t : 0 .. THREADS - 1) {
+        if
+        :: claimed & (1 << t) -> d_step { fire(t); claimed = claimed & ~(1 << t) }
+        :: else
+        fi
+    }
+}
+
+/* That a claim would find somebody is seen at the same instant as the bit. */
+#define can_meet(k) (has(k) && WAITERS[peers(k)] && !lock[on[k]] && leat_peer_waits_(k))
+
+inline pick(set) {
+    if
+    :: (set) & bit(0) -> peer = 0
+    :: (set) & bit(1) -> peer = 1
+    :: (set) & bit(2) -> peer = 2
+    :: (set) & bit(3) -> peer = 3
+    :: (set) & bit(4) -> peer = 4
+    :: (set) & bit(5) -> peer = 5
+    fi
+}
+
+inline copy(k) {
+    if
+    :: does[k] == SENDS ->
+        assert(state[thread_of(peer)] != NONE); /* the receiver's buffer is gone */
+        buffer[peer] = message(me, on[k])
+    :: else -> buffer[link(me, k)] = message(thread_of(peer), on[k])
+    fi
+}
+
+inline leat_meet_(k) {
+    atomic {
+        can_meet(k);
+        pick(linked[peers(k)] & waiting);
+#ifdef DECIDE_IN_TWO
+        lock[on[k]] = true
+    }
+    atomic {
+        lock[on[k]] = false;
+#endif
+        d_step {
+            assert(!(linked[peers(k)] & dead)); /* a waiter that has left is still in the list */
+            linked[peers(k)] = linked[peers(k)] & ~bit(peer);
+            state[thread_of(peer)] = CLAIMED;
+            won[thread_of(peer)] = peer % 2;
+            err[thread_of(peer)] = MET;
+#ifdef MEET_CLEARS_BIT
+            WAITERS[peers(k)] = false;
+#else
+            WAITERS[peers(k)] = WAITERS[peers(k)] && linked[peers(k)];
+#endif
+            judge
+        }
+    }
+#ifdef FIRE_BEFORE_COPY
+    d_step { fire(thread_of(peer)) }
+    d_step { copy(k); peer = 0 }
+#else
+    d_step { copy(k); fire(thread_of(peer)); peer = 0 }
+#endif
+    r = MET;
+    which = k
+}
+
+/* A look at a list that nobody is in any more takes back the bit. */
+#define can_clear(k) (has(k) && WAITERS[peers(k)] && !lock[on[k]] && !linked[peers(k)])
+
+#ifdef NO_PEER_LOOK
+#define no_peer_waits(k) true
+#else
+#define no_peer_waits(k) !leat_peer_waits_(k)
+#endif
+#ifdef SLEEP_WHEN_CLOSING
+#define open(k) true
+#else
+#define open(k) !CLOSING[on[k]]
+#endif
+#define may_sleep(k) (open(k) && no_peer_waits(k))
+
+/* Neither a peer nor a close: nothing that would end this round or spoil the next step. */
+#define nothing_for(k) (!has(k) || (!CLOSING[on[k]] && !leat_peer_waits_(k)))
+
+inline leat_may_sleep_(k) {
+    if
+    :: armed && has(k) ->
+        armed = may_sleep(k);
+        if
+        :: armed ->
+#ifndef NO_BIT
+            WAITERS[mine(k)] = true;
+#endif
+#if defined TRY && !defined NO_COUNT
+            came[mine(k)]++
+#endif
+        :: else
+        fi
+    :: else
+    fi
+}
+
+inline link_case(k) {
+    if
+    :: armed && has(k) -> linked[mine(k)] = linked[mine(k)] | bit(link(me, k))
+    :: else
+    fi
+}
+
+/* The case whose channel has the lower address is looked at first. */
+#define first (has(1) && on[1] < on[0])
+#define second (1 - first)
+#define two_locks (has(0) && has(1) && on[0] != on[1])
+
+#ifdef ONE_LOCK_AT_A_TIME
+inline leat_arm_() {
+    armed = true;
+    d_step { !lock[on[first]] -> leat_may_sleep_(first) }
+    d_step { !has(second) || !lock[on[second]] -> leat_may_sleep_(second) }
+    d_step { !lock[on[first]] -> link_case(first); state[me] = (armed -> WAITING : NONE) }
+    d_step { !has(second) || !lock[on[second]] -> link_case(second) }
+}
+#else
+inline leat_arm_() {
+    if
+#ifdef UNORDERED_LOCKS
+    :: two_locks -> d_step { !lock[on[0]] -> lock[on[0]] = true }
+    :: else
+    fi;
+    d_step {
+        (two_locks -> !lock[on[1]] : !lock[on[0]]);
+#else
+    :: two_locks -> d_step { !lock[on[first]] -> lock[on[first]] = true }
+    :: else
+    fi;
+    d_step {
+        !lock[on[(two_locks -> second : first)]];
+#endif
+        armed = true;
+#ifdef LINK_BEFORE_ALL_LOOKED_AT
+        leat_may_sleep_(first);
+        link_case(first);
+        leat_may_sleep_(second);
+        link_case(second);
+#else
+        leat_may_sleep_(first);
+        leat_may_sleep_(second);
+        link_case(first);
+        link_case(second);
+#endif
+        if
+        :: armed -> state[me] = WAITING
+        :: else
+        fi;
+        if
+        :: two_locks -> lock[A] = false; lock[B] = false
+        :: else
+        fi
+    }
+}
+#endif
+
+#define under_ctx (CANCEL & (1 << me))
+#define may_give_up (DEADLINES & (1 << me))
+
+/* Until it is fired or gone: links itself on the context, parks, unlinks. */
+inline leat_block_() {
+    if
+    :: under_ctx ->
+        d_step {
+            if
+            :: CANCELLING || CANCELLED -> live = false
+            :: else -> live = true; sleepers = sleepers | (1 << me)
+            fi
+        }
+        if
+        :: live
+        :: else ->
+            d_step {
+                if
+                :: state[me] == WAITING -> state[me] = GONE; judge
+                :: else
+                fi
+            }
+#ifdef CANCEL_FORGETS_CLAIMED
+            state[me] = (state[me] == CLAIMED -> GONE : state[me])
+#endif
+        fi
+    :: else
+    fi;
+#if DEADLINES
+    if
+    :: true /* the deadline is far */
+    :: d_step { may_give_up && state[me] == WAITING -> state[me] = GONE; judge }
+#ifdef GIVE_UP_CLAIMED
+    :: d_step { may_give_up && state[me] == CLAIMED -> state[me] = GONE }
+#endif
+    fi;
+#endif
+    state[me] == FIRED || state[me] == GONE;
+    fired = (state[me] == FIRED);
+#ifndef CONTEXT_LINKED
+    if
+    :: live && !(fired && won[me] == CTX) -> d_step { sleepers = sleepers & ~(1 << me); live = false }
+    :: else
+    fi
+#endif
+}
+
+/* Unlinks the cases that were not fired. */
+inline leat_disarm_() {
+#ifndef LOSERS_LINKED
+    for (k : 0 .. 1) {
+        if
+        :: has(k) && !(fired && won[me] == k) ->
+            d_step { !lock[on[k]] -> linked[mine(k)] = linked[mine(k)] & ~bit(link(me, k)) }
+        :: else
+        fi
+    }
+    k = 0;
+#endif
+    d_step {
+        if
+        :: !fired -> r = (under_ctx && (CANCELLING || CANCELLED) -> ECANCELED : ETIMEDOUT)
+        :: else -> r = err[me]; which = won[me]
+        fi;
+        state[me] = NONE;
+        won[me] = 0;
+        err[me] = 0;
+        fired = false;
+        live = false
+    }
+}
+
+/* r: MET, EPIPE (both of the case `which`), ECANCELED, ETIMEDOUT. */
+inline leat_select_() {
+    do
+    :: under_ctx && CANCELLED -> r = ECANCELED; break
+    :: may_give_up -> r = ETIMEDOUT; break
+    :: has(0) && CLOSED[on[0]] -> r = EPIPE; which = 0; break
+    :: has(1) && CLOSED[on[1]] -> r = EPIPE; which = 1; break
+    :: leat_meet_(0); break
+    :: leat_meet_(1); break
+    :: d_step { can_clear(0) -> WAITERS[peers(0)] = false }
+    :: d_step { can_clear(1) -> WAITERS[peers(1)] = false }
+    :: nothing_for(0) && nothing_for(1) ->
+        leat_arm_();
+        if
+        :: armed ->
+            armed = false;
+            leat_block_();
+            leat_disarm_();
+            if
+            :: r == EPIPE /* fired by a close: the next look sees it */
+            :: else -> break
+            fi
+        :: else
+        fi
+    od
+}
+
+proctype thread(byte me; byte does0; byte on0; byte does1; byte on1) {
+    byte does[2], on[2];
+    byte r, which, peer, k;
+    bool armed, fired, live;
+    d_step { does[0] = does0; on[0] = on0; does[1] = does1; on[1] = on1 }
+    leat_select_();
+    skip; /* spin: a break must not lead into a d_step */
+    d_step {
+        assert(r != ECANCELED || under_ctx); /* cancelled by nobody */
+        for (i : 0 .. 1) {
+            k = buffer[link(me, i)];
+            if
+            :: r == MET && which == i && does[i] == RECEIVES ->
+                assert(k != 0 && (k - 1) % 2 == on[i]); /* received, but there is no message */
+                received[k]++
+            :: else ->
+                assert(k == 0); /* a message for a case that was not done */
+                if
+                :: r == MET && which == i -> sent[message(me, on[i])]++
+                :: else
+                fi
+            fi
+        }
+        left++
+    }
+}
+
+#ifdef TRY
+/* leat_try_select_, of a receive from A and one from B; each look at its own instant. */
+proctype trier() {
+    byte tail_then[2], head_then[2], ready, k, peer;
+    bool closing;
+    d_step { none_was_ready = false; judge }
+again:
+    ready = 0;
+    closing = false;
+    for (k : A .. B) { /* leat_look_ */
+        d_step {
+            tail_then[k] = tail(k);
+            if
+            :: CLOSING[k] -> closing = true; ready = ready | (CLOSED[k] << k)
+            :: else
+            fi
+        }
+        if
+        :: !(tail_then[k] & 1) ->
+            d_step { head_then[k] = head(k); peer = WAITERS[side(SENDS, k)] }
+            if
+            :: peer -> d_step { !lock[k] -> ready = ready | (((linked[side(SENDS, k)] & waiting) != 0) << k) }
+            :: else
+            fi;
+            peer = 0
+        :: else
+        fi
+    }
+    if
+    :: ready -> /* any of them: leat_try_case_ */
+        if
+        :: ready & 1 -> k = A
+        :: ready & 2 -> k = B
+        fi;
+        if
+        :: atomic {
+            WAITERS[side(SENDS, k)] && !lock[k] && (linked[side(SENDS, k)] & waiting) ->
+            pick(linked[side(SENDS, k)] & waiting);
+            d_step {
+                linked[side(SENDS, k)] = linked[side(SENDS, k)] & ~bit(peer);
+                WAITERS[side(SENDS, k)] = linked[side(SENDS, k)] != 0;
+                state[thread_of(peer)] = CLAIMED;
+                won[thread_of(peer)] = peer % 2;
+                err[thread_of(peer)] = MET;
+                received[message(thread_of(peer), k)]++
+            }
+           }
+           d_step { fire(thread_of(peer)) }
+        :: CLOSED[k]
+        :: else -> goto again
+        fi
+    :: else ->
+        if
+        :: closing -> goto again
+        :: else
+        fi;
+#ifndef NO_SECOND_LOOK
+        for (k : A .. B) {
+            if
+            :: tail(k) != tail_then[k] -> goto again
+            :: else
+            fi;
+            if
+            :: head(k) != head_then[k] -> goto again
+            :: else
+            fi
+        }
+#endif
+        assert(none_was_ready) /* -EAGAIN, though one case or the other was always ready */
+    fi;
+    left++
+}
+#endif
+
+inline leat_close_(ch) {
+    CLOSING[ch] = true;
+    d_step {
+        !lock[ch];
+        leat_claim_all_(linked[side(RECEIVES, ch)], EPIPE);
+#ifndef CLOSE_RECEIVERS_ONLY
+        leat_claim_all_(linked[side(SENDS, ch)], EPIPE)
+#endif
+    }
+    CLOSED[ch] = true;
+    leat_fire_all_()
+}
+
+/* Cancels at any time, or never. */
+proctype leat_cancel() {
+    byte claimed, t;
+    if
+    :: true ->
+#ifndef CANCEL_SETS_WORD_LATE
+        CANCELLING = true;
+#endif
+        d_step {
+            for (i : 0 .. THREADS - 1) {
+                if
+                :: sleepers & (1 << i) && state[i] == NONE ->
+                    assert(false) /* a waiter that has left is still on the context */
+                :: sleepers & (1 << i) && state[i] == WAITING ->
+                    sleepers = sleepers & ~(1 << i);
+                    state[i] = CLAIMED;
+                    won[i] = CTX;
+                    err[i] = ECANCELED;
+                    claimed = claimed | (1 << i)
+                :: else
+                fi
+            }
+            judge
+        }
+        CANCELLED = true;
+        leat_fire_all_()
+    :: true
+    fi
+}
+
+init {
+    byte claimed, t, s, who;
+    atomic {
+#if CANCEL
+        run leat_cancel();
+#endif
+#ifdef TRY
+        run trier();
+#endif
+        run thread(0, P0);
+        run thread(1, P1);
+        run thread(2, P2)
+    }
+    if
+    :: CLOSE
+    :: true ->
+        timeout; /* nobody can move: those who have not left sleep, and rightly so */
+        d_step {
+            who = left;
+            for (i : 0 .. THREADS - 1) {
+                who = who + (state[i] == WAITING);
+                for (t : A .. B) {
+                    s = linked[side(SENDS, t)] & (3 << 2 * i);
+                    assert(!s || !(linked[side(RECEIVES, t)] & ~(3 << 2 * i))) /* two sleep that could meet */
+                }
+            }
+            assert(who == CALLS && !lock[A] && !lock[B]); /* stuck */
+            assert(!(CANCELLED && sleepers)); /* asleep under a cancelled context */
+            for (i : 0 .. 3) {
+                assert(!linked[i] || WAITERS[i]) /* asleep without the bit: nobody will wake it */
+            }
+            who = 0;
+            s = 0;
+            t = 0
+        }
+    fi;
+    leat_close_(A);
+    leat_close_(B);
+    left == CALLS;
+    d_step {
+        for (i : 1 .. 2 * THREADS) {
+            assert(sent[i] == received[i]) /* lost or doubled */
+        }
+        for (i : 0 .. 3) {
+            assert(!linked[i]) /* a waiter that has left is still in the list */
+        }
+        assert(!sleepers && !lock[A] && !lock[B]) /* ... on the context, or a lock is held */
+    }
+}
