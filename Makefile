@@ -10,12 +10,13 @@ SAN = none#         none, address (with undefined), thread, coverage
 DEFS =#             -DLEAT_NO_FUTEX, ...
 H =#                the folder of the headers under test, for the simulator; here, if not said
 ONLY =#             words: only the tests with one of them in their name
+STD = c11
 PREFIX = /usr/local
 DESTDIR =
 VERSION = 0.1.0
 
 space := $() $()
-VARIANT := $(subst $(space),,$(notdir $(CC))$(OPT)$(patsubst %,-%,$(filter-out none,$(SAN)))$(DEFS))
+VARIANT := $(subst $(space),,$(notdir $(CC))$(OPT)$(patsubst %,-%,$(filter-out none,$(SAN)))$(DEFS)$(filter-out c11,$(STD)))
 BUILD := build/$(VARIANT)
 HEADERS := queue.h semaphore.h pool.h
 
@@ -25,7 +26,7 @@ demo bench: WERROR = # who tries it with a newer compiler should see it run
 SANFLAGS_address := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANFLAGS_thread := -fsanitize=thread
 SANFLAGS_coverage := --coverage -fprofile-update=atomic
-COMMON = -std=c11 $(WARN) -pthread -g -fno-omit-frame-pointer -iquote . $(OPT) $(SANFLAGS_$(SAN)) $(DEFS)
+COMMON = -std=$(STD) $(WARN) -pthread -g -fno-omit-frame-pointer -iquote . $(OPT) $(SANFLAGS_$(SAN)) $(DEFS)
 # LEAT_LINT: semaphore.h is usually a system header, of which compilers do not warn.
 TEST_CFLAGS = $(COMMON) -DLEAT_LINT -iquote tests
 
@@ -95,6 +96,9 @@ coverage: ## lines and branches of the headers that no test reaches, and why
 soak: $(BUILD)/soak ## everything at once, for MINUTES
 	./$< --minutes $(or $(MINUTES),30) $(SOAK)
 
+platforms: ## test-c on other machines, compilers, C libraries, as far as they are installed; PLATFORMS=--short
+	@sh tools/platforms.sh $(PLATFORMS)
+
 proof: $(filter deps,$(MAKECMDGOALS)) models faults ## short forms of the campaigns that `make test` does not contain
 	@python3 tools/mutants.py --sample 17 --runs 300
 	@sh tools/platforms.sh --short
@@ -134,7 +138,7 @@ clean: ## remove build/
 C_FILES = $(wildcard tests/*.[ch] tests/samples/*.c examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch])
 Q = $(if $(V),,@echo '  $@' &&)
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
-RUN = CC="$(CC)" CXX="$(CXX)" BUILD="$(BUILD)" SAN="$(SAN)" sh tools/test.sh
+RUN = CC="$(CC)" CXX="$(CXX)" BUILD="$(BUILD)" SAN="$(SAN)" EMULATOR="$(EMULATOR)" sh tools/test.sh
 
 built: $(TEST_PROGRAMS) $(PROGRAMS:%.c=$(BUILD)/%) $(EXPLORE)
 	@for p in $(sort $(LEFT_OUT)); do echo "left out: $$p (no library: make deps)"; done

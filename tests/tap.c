@@ -19,8 +19,8 @@
 #if __has_include(<execinfo.h>)
 #include <execinfo.h>
 #else
-#define backtrace(frames, n) 0
-#define backtrace_symbols_fd(frames, n, fd) (void)0
+#define backtrace(frames, n) ((void)(frames), 0)
+#define backtrace_symbols_fd(frames, n, fd) ((void)(frames))
 #endif
 
 enum { MOST_SAID = 20, MOST_FRAMES = 40, STACK_WORDS = 2048 };
@@ -41,7 +41,7 @@ static int64_t now_(void)
 
 static void sleep_(int64_t ns)
 {
-    nanosleep(&(struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 }, NULL);
+    nanosleep(&(struct timespec){ .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) }, NULL);
 }
 
 static long setting_(const char *name, long otherwise)

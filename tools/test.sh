@@ -10,7 +10,7 @@ ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1}
 export ASAN_OPTIONS
 
 run_one() { # replaces this shell
-    case $1 in *.sh) set -- sh "$@" ;; esac
+    case $1 in *.sh) set -- sh "$@" ;; *) set -- ${EMULATOR:-} "$@" ;; esac
     if command -v timeout >/dev/null; then set -- timeout -k 9 "$limit" "$@"; fi
     exec "$@"
 }

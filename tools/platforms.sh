@@ -1,0 +1,78 @@
+#!/bin/sh
+# platforms.sh [--short] - the test programs on other machines, by cross compilers and an emulator.
+# SPDX-License-Identifier: MIT
+#
+# --short: a few programs that meet most of the headers, on four machines. A machine whose compiler or
+# emulator is missing is left out, with a word. A table at the end says what ran; the output of each is
+# in build/platforms/. ALL="s390x" runs only the machines with that word.
+set -u
+out=build/platforms
+mkdir -p $out
+: >$out/table
+bad=0 only='' short=
+[ "${1-}" != --short ] || short=yes
+
+# An emulated instruction takes ten times as long.
+: "${LEAT_TEST_SECONDS:=300}" "${LEAT_TEST_LIMIT:=1500}"
+export LEAT_TEST_SECONDS LEAT_TEST_LIMIT
+
+says() { printf '  %-24s %-50s %s\n' "$name" "$how" "$1" | tee -a $out/table; }
+
+try() { # what, compiler, how to run it, options of make...
+    name=$1 cc=$2 emulator=$3
+    shift 3
+    for word in ${ALL:-}; do case $name in *$word*) ;; *) return ;; esac done
+    how="$cc${emulator:+, $(basename "${emulator%% *}")}"
+    log=$out/$(echo "$name" | tr -c 'a-zA-Z0-9\n' '-').log
+    if ! command -v "$cc" >/dev/null; then
+        says "left out: no $cc"
+        return
+    fi
+    if [ -n "$emulator" ] && ! command -v "${emulator%% *}" >/dev/null; then
+        says "left out: no ${emulator%% *}"
+        return
+    fi
+    from=$(date +%s)
+    if ${MAKE:-make} test-c CC="$cc" EMULATOR="$emulator" BUILD="$out/$(basename "$log" .log)" ONLY="$only" "$@" >"$log" 2>&1
+    then verdict=ok
+    else
+        verdict="FAILED: $log"
+        bad=1
+    fi
+    programs=$(sed -n 's/^Files=\([0-9]*\), Tests=\([0-9]*\),.*/\1 programs, \2 tests, /p' "$log")
+    says "$programs$(($(date +%s) - from)) s  $verdict"
+    [ "$verdict" = ok ] || grep -E '^# |Failed test|error:' "$log" | head -n 20
+}
+
+# A program for another machine finds its C library in the folder of that compiler.
+other() { # what, emulator, machine, options of make...
+    what=$1 emulator=$2 machine=$3
+    shift 3
+    try "$what" "$machine-gcc" "$emulator -L /usr/$machine" "$@"
+}
+i686=/usr/i686-linux-gnu/lib
+i686="$i686/ld-linux.so.2 --library-path $i686"
+
+if [ -n "$short" ]; then
+    only="t-chan-basic t-chan-close t-select t-sem-close t-sem-resize t-wg t-group-closes t-pool-stop"
+    try "C17" "${CC:-cc}" '' STD=c17
+    try "x86, 32 bits" i686-linux-gnu-gcc "$i686"
+    other "aarch64" qemu-aarch64-static aarch64-linux-gnu
+    other "s390x, big endian" qemu-s390x-static s390x-linux-gnu
+    try "musl" musl-gcc ''
+else
+    for cc in gcc clang; do
+        for std in c11 c17 gnu11; do try "x86-64, $std, $cc" $cc '' STD=$std; done
+    done
+    try "x86, 32 bits" i686-linux-gnu-gcc "$i686"
+    try "x86, 32 bits, fallback" i686-linux-gnu-gcc "$i686" DEFS=-DLEAT_NO_FUTEX
+    try "musl" musl-gcc ''
+    other "aarch64" qemu-aarch64-static aarch64-linux-gnu
+    other "armhf, 32 bits" qemu-arm-static arm-linux-gnueabihf
+    other "riscv64" qemu-riscv64-static riscv64-linux-gnu
+    other "s390x, big endian" qemu-s390x-static s390x-linux-gnu
+    other "ppc64, big endian" qemu-ppc64-static powerpc64-linux-gnu
+fi
+
+[ $bad -eq 0 ] || { echo && cat $out/table; } # again, without what came between
+exit $bad
