@@ -93,8 +93,11 @@ mutants: ## break the headers in one place at a time: who notices? MUTANTS="--sa
 coverage: ## lines and branches of the headers that no test reaches, and why
 	@python3 tools/coverage.py
 
-soak: $(BUILD)/soak ## everything at once, for MINUTES
+soak: $(BUILD)/soak ## everything at once for MINUTES, every message accounted for; SOAK="--seed 7"
 	./$< --minutes $(or $(MINUTES),30) $(SOAK)
+
+faults: $(patsubst tests/faults/%.c,$(BUILD)/faults/%,$(wildcard tests/faults/*.c)) ## failing calls, storms of signals, suspended threads, few CPUs...
+	@$(RUN) $^
 
 platforms: ## test-c on other machines, compilers, C libraries, as far as they are installed; PLATFORMS=--short
 	@sh tools/platforms.sh $(PLATFORMS)
@@ -135,7 +138,7 @@ clean: ## remove build/
 
 # ---- How ------------------------------------------------------------------------------------------
 
-C_FILES = $(wildcard tests/*.[ch] tests/samples/*.c examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch])
+C_FILES = $(wildcard tests/*.[ch] tests/explore/*.[ch] tests/faults/*.c tests/samples/*.c examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch])
 Q = $(if $(V),,@echo '  $@' &&)
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 RUN = CC="$(CC)" CXX="$(CXX)" BUILD="$(BUILD)" SAN="$(SAN)" EMULATOR="$(EMULATOR)" sh tools/test.sh
@@ -150,8 +153,13 @@ $(BUILD)/tap.o: tests/tap.c tests/tap.h
 $(BUILD)/t-%: tests/t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h)
 	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@
 
-$(BUILD)/soak: tests/soak.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h)
+$(BUILD)/faults/%: tests/faults/%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h)
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@
+
+$(BUILD)/soak: tests/soak.c $(HEADERS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CFLAGS) $< -o $@
 
 $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/seeds/*.h)
 	@mkdir -p $(@D)
