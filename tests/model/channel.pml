@@ -1,51 +1,58 @@
-/* channel.pml - a buffered channel: send, receive, sleep, wake, pass on, give up, close, as queue.h does it.
+/* channel.pml - a buffered channel: send, receive, sleep, wake, pass on, give up, close.
  *
  *     sh tests/model/run.sh        (or by hand: spin -search -O2 -DSAFETY -DITEMS=2 channel.pml)
  *
  * SPDX-License-Identifier: MIT
  *
- * Read it beside parts 2, 4 and 5 of queue.h: a step has the name of its function there. To send and to
- * receive mirror each other, so both are told once, for the side that a thread `does`: it claims on
- * word[does], where its peers say in WAITERS[does] that they sleep; it sleeps in list[does], and says so
- * in WAITERS[other].
+ * Read it beside parts 2, 4 and 5 of queue.h: a step has the name of its function there. To send
+ * and to receive mirror each other, so both are told once, for the side that a thread `does`: it
+ * claims on position[does], and sees in WAITERS[does] that its peers sleep; it sleeps in
+ * list[does], and says so in WAITERS[other].
  *
- * WHAT IS ONE STEP. Steps of different threads interleave in every way, in one order that all agree on;
- * what weak memory adds is for the simulator (tests/explore/). Each d_step below is one
- * access to something that others may change meanwhile, and what nobody could tell from it being there:
- *   - taking or dropping the lock, with its neighbour inside: what the lock guards waits for us anyway;
- *   - claiming waiters, with what is done next under that lock: those passed over never wait again, and
- *     those claimed do nothing until they are fired;
- *   - reading an index, the stamp there, and the CAS: had one changed meanwhile, the CAS would have failed;
+ * WHAT IS ONE STEP. Steps of different threads interleave in every way, in one order that all agree
+ * on; what weak memory adds is for the simulator (tests/explore/). Each d_step below is one access
+ * to something that others may change meanwhile, with what nobody could tell from it being there:
+ *   - taking or dropping the lock, with its neighbour inside: what it guards waits for us anyway;
+ *   - claiming waiters, with what is done next under that lock: those passed over never wait again,
+ *     and those claimed do nothing until they are fired;
+ *   - reading an index, the stamp there, and the CAS: had one changed meanwhile, it would fail;
  *   - the copy, with the stamp that publishes it: until then the slot is ours alone.
- * Who hears LEAT_BUSY_ waits for another answer: rounds that change nothing are not played. If it never
- * comes, that is a thread that is stuck.
+ * Who hears LEAT_BUSY_ waits for another answer: rounds that change nothing are not played. If it
+ * never comes, that is a thread that is stuck.
+ * A select that another channel's case wins is to this channel one that gives up (DEADLINES): it
+ * leaves the list unclaimed, or passes on the wake that it got and cannot use.
  *
- * WHAT IS CHECKED, beside that no thread is stuck:
- *   - when nobody can move any more, nobody sleeps beside a message (a free slot), or without his bit set;
- *   - each sender's messages come out once and in order, and none is left but in the ring;
- *   - nothing goes in after CLOSED, and nobody hears -EPIPE before all is out;
- *   - -EAGAIN is exact: at that instant the channel is empty (full);
- *   - I3: no waiter is touched once it is fired or gone; I4: nor the channel, by a call that has published
- *     its effect, as somebody may have freed it. (That nobody did this time is no excuse.)
+ * WHAT IS CHECKED: the invariants of queue.h by their numbers, and what it promises by a word:
+ *   awake     no thread is stuck; when nobody can move any more, nobody sleeps beside a message (a
+ *             free slot), or without his bit set
+ *   once      each sender's messages come out once and in order, and none is left but in the ring
+ *   closed    nothing goes in after CLOSED; nobody hears -EPIPE before all is out; all who sleep do
+ *   exact     -EAGAIN: at that instant the channel is empty (full)
+ *   unlinked  no list names a waiter that has left (its stack frame is gone)
+ *   I2, I3    what was claimed waits until it is fired, and is not touched after that
+ *   I4        nor is the channel, by a call that has published its effect: somebody may have freed
+ *             it. (That nobody did this time is no excuse.)
+ * I1, I5 and I6 are why `awake` holds.
  *
- * KNOWN BUGS. -DNAME takes the line out of queue.h, or puts it elsewhere; each must be caught.
- *   NO_BIT                leat_may_sleep_: does not set WAITERS
- *   BIT_AFTER_LOOK        ... sets it after it has looked (I1)
- *   SLEEP_IN_FLIGHT       ... looks at the slot instead of the other index (I6)
- *   SLEEP_WHEN_CLOSING    ... does not mind CLOSING
- *   NO_PASS_ON            leat_select_: does not pass on the wake that it got (I5)
- *   PASS_ON_NO_BIT        leat_pass_on_: does not set WAITERS again
- *   NO_PASS_ON_LEAVING    leat_select_: does not look once more when it leaves with nothing
- *   BIT_CLEARED_UNLOCKED  leat_summon_: drops the lock before it clears WAITERS
- *   PUBLISH_FIRST         leat_put_and_wake_: publishes before it summons (I4)
- *   DECIDE_IN_TWO         leat_decide_: a load and a store instead of a CAS
- *   GIVE_UP_CLAIMED       leat_park_: leaves at the deadline though it was claimed (I2)
- *   LEAVE_LINKED          leat_disarm_: does not unlink
- *   LOOK_OTHER_FIRST      leat_look_: reads the other side's index before its own
- *   EPIPE_UNDRAINED       ... asks for CLOSED before it compares them
- *   SEND_WHEN_CLOSING     leat_free_stamp_: without CLOSING
- *   CLOSE_WAKES_ONE       leat_close_: claims one sleeper of each list
- *   CLOSED_FIRST          ... sets CLOSED before it claims them (I4)
+ * KNOWN BUGS. -DNAME takes a line out of queue.h, or puts it elsewhere. It breaks what stands
+ * beside it, and must be caught.
+ *   NO_BIT                I1        leat_may_sleep_: does not set WAITERS
+ *   BIT_AFTER_LOOK        I1        ... sets it after it has looked
+ *   BIT_CLEARED_UNLOCKED  I1        leat_summon_: drops the lock before it clears WAITERS
+ *   DECIDE_IN_TWO         I2        leat_decide_: a load and a store instead of a CAS
+ *   GIVE_UP_CLAIMED       I2        leat_park_: leaves at the deadline though it was claimed
+ *   PUBLISH_FIRST         I4        leat_put_and_wake_: publishes before it summons
+ *   CLOSED_FIRST          I4        leat_close_: sets CLOSED before it claims who sleeps
+ *   NO_PASS_ON            I5        leat_select_: does not pass on the wake that it got
+ *   NO_PASS_ON_LEAVING    I5        ... does not look once more when it leaves with nothing
+ *   PASS_ON_NO_BIT        I5        leat_pass_on_: does not set WAITERS again
+ *   SLEEP_IN_FLIGHT       I6        leat_may_sleep_: looks at the slot instead of the other index
+ *   SLEEP_WHEN_CLOSING    I6        ... does not mind CLOSING
+ *   CLOSE_WAKES_ONE       closed    leat_close_: claims one sleeper of each list
+ *   SEND_WHEN_CLOSING     closed    leat_free_stamp_: without CLOSING
+ *   EPIPE_UNDRAINED       closed    leat_look_: asks for CLOSED before it compares the indices
+ *   LOOK_OTHER_FIRST      exact     ... reads the other side's index before its own
+ *   LEAVE_LINKED          unlinked  leat_disarm_: does not unlink
  */
 #ifndef SENDERS
 #define SENDERS 2
@@ -149,8 +156,8 @@ inline leat_link_front_(l) {
     for (i : 1 .. n) { l ? x; l ! x }
 }
 
-/* leat_claim_ and leat_claim_all_: up to `most` waiters of a list that nobody else has. They leave the
- * list, and join the set `claimed`. */
+/* leat_claim_ and leat_claim_all_: up to `most` waiters of a list that nobody else has. They leave
+ * the list, and join the set `claimed`. */
 inline leat_claim_(l, most) {
     n = most;
     i = len(l);
@@ -177,7 +184,7 @@ inline leat_fire_all_() {
             :: claimed & (1 << x) -> break
             :: else -> x++
             od;
-            assert(state[x] == CLAIMED); /* a waiter that was claimed has left before it was fired */
+            assert(state[x] == CLAIMED); /* a claimed waiter has left before it was fired */
             state[x] = FIRED;
             claimed = claimed & ~(1 << x)
         }
@@ -229,7 +236,7 @@ inline claim_or_look() {
                 assert(!CLOSED) /* a message goes in after the close */
             :: else ->
                 x = msg[at % CAP];
-                assert(x && number_of(x) == taken[sender_of(x)]); /* lost, doubled or out of order */
+                assert(x && number_of(x) == taken[sender_of(x)]); /* lost, doubled, out of order */
                 taken[sender_of(x)]++
             fi
         :: else ->
@@ -303,7 +310,7 @@ inline leat_try_case_() {
 #define minds_closing true
 #endif
 
-/* leat_arm_ with leat_may_sleep_, for one case. Its word is the other side's; CLOSING is in the tail. */
+/* leat_arm_ with leat_may_sleep_, for one case. CLOSING is read with the TAIL, first or second. */
 inline leat_arm_() {
     d_step {
         take_lock();
@@ -338,7 +345,7 @@ inline leat_arm_() {
     }
 }
 
-/* leat_park_ and leat_disarm_: until it is fired; or until the deadline, if nobody has claimed it. */
+/* leat_park_, leat_disarm_: until it is fired; or until the deadline, if nobody has claimed it. */
 inline leat_block_() {
 #if DEADLINES
     if
@@ -367,7 +374,7 @@ inline leat_block_() {
     fi
 }
 
-/* Messages (slots) that wait for a side; unsigned as in C, so an index that is old may make it large. */
+/* Messages (slots) that wait for a side; unsigned as in C: an old index may make it large. */
 #define there(others, mine) ((does == SENDS -> CAP - ((mine) - (others)) : (others) - (mine)) & 255)
 
 inline leat_pass_on_(least) {
@@ -442,7 +449,7 @@ inline leat_select_() {
     fired = false
 }
 
-/* Sends its messages; or receives until the channel is closed or it has lost patience, or leaves. */
+/* Sends its messages; or receives until -EPIPE, or until it gives up, or just leaves. */
 proctype thread(byte me; bit does) {
     byte r, at, claimed, todo;
     bool saw_waiters, armed, fired, closing, passing, published;
@@ -493,10 +500,11 @@ init {
         timeout; /* nobody can move: those who have not left sleep, and rightly so */
         d_step {
             assert(left + len(list[SENDS]) + len(list[RECEIVES]) == THREADS && !lock); /* stuck */
-            assert(!len(list[RECEIVES]) || position[TAIL] == position[HEAD]); /* asleep beside a message */
-            assert(!len(list[SENDS]) || position[TAIL] - position[HEAD] == CAP); /* asleep beside a free slot */
-            assert(!len(list[RECEIVES]) || WAITERS[TAIL]); /* asleep without the bit: nobody will wake it */
-            assert(!len(list[SENDS]) || WAITERS[HEAD]) /* asleep without the bit: nobody will wake it */
+            i = position[TAIL] - position[HEAD];
+            assert(!len(list[RECEIVES]) || i == 0); /* asleep beside a message */
+            assert(!len(list[SENDS]) || i == CAP); /* asleep beside a free slot */
+            assert(!len(list[RECEIVES]) || WAITERS[TAIL]); /* asleep, and no bit says so */
+            assert(!len(list[SENDS]) || WAITERS[HEAD]) /* asleep, and no bit says so */
         }
     fi;
     leat_close_();

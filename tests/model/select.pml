@@ -1,44 +1,49 @@
-/* select.pml - select over unbuffered channels: meeting, arming, claiming, closing, cancelling, as queue.h does it.
+/* select.pml - select over unbuffered channels: meet, arm, claim, give up, cancel, close, try.
  *
  *     sh tests/model/run.sh        (or by hand: spin -search -O2 -DSAFETY select.pml)
  *
  * SPDX-License-Identifier: MIT
  *
- * Read it beside parts 2, 3 and 5 of queue.h: a step has the name of its function there. Three threads,
- * P0 to P2, each do one select of one or two cases on the channels A and B, of which A has the lower
- * address. Each is given as its cases: -DP0="SENDS,A,RECEIVES,B"; a case on NIL is none.
+ * Read it beside parts 2, 3 and 5 of queue.h: a step has the name of its function there. Three
+ * threads or four, P0 to P3, do one select each, of one or two cases on the channels A and B, of
+ * which A has the lower address. -DP0="SENDS,A,RECEIVES,B" are the cases of P0; a case on NIL is
+ * none.
  *
  * WHAT IS ONE STEP: see channel.pml. Here also:
- *   - what leat_arm_ does once it has the last of its locks: who sees a bit of it has to wait for a lock;
+ *   - what leat_arm_ does once it has the last of its locks: who sees a bit of it waits for a lock;
  *   - the copy of a message with the fire that follows: until then both buffers are the claimer's.
- * leat_poll_ may try any case that a look could find ready. It goes on to sleep if at one instant none
- * was; rounds that change nothing are not played.
+ * leat_poll_ may try any case that a look could find ready. It goes on to sleep if it saw none,
+ * looking at one after the other; rounds that change nothing are not played.
  *
- * WHAT IS CHECKED, beside that no thread is stuck:
- *   - when nobody can move any more, no two sleep that could serve each other, and none without his bit;
- *   - what one thread's select sent is what exactly one other's received, on the same channel, once;
- *     no case but the one whose index is returned was done; none after -ECANCELED or -ETIMEDOUT;
- *   - nobody sleeps on after a close, or under a context that is cancelled;
- *   - I2, I3: no waiter is touched once it is fired or gone, and what is claimed is fired.
+ * WHAT IS CHECKED: the invariants of queue.h by their numbers, and what it promises by a word:
+ *   awake     no thread is stuck; when nobody can move any more, no two sleep that could serve each
+ *             other, none without his bit, none after a close or under a cancelled context
+ *   once      what one's select sent is what exactly one other's received, on the same channel; no
+ *             case but the one that is returned was done; none after -ECANCELED or -ETIMEDOUT
+ *   exact     -EAGAIN: at one instant of the call none of the cases was ready
+ *   unlinked  no list names a waiter that has left (its stack frame is gone)
+ *   I2, I3    what was claimed waits until it is fired, and is not touched after that
+ * I1, I6 and I7 are why `awake` holds.
  *
- * KNOWN BUGS. -DNAME takes the line out of queue.h, or puts it elsewhere; each must be caught.
- *   ONE_LOCK_AT_A_TIME         leat_arm_: looks at each under its own lock, then links each under its own (I7)
- *   LINK_BEFORE_ALL_LOOKED_AT  ... links each when it has looked at it
- *   UNORDERED_LOCKS            leat_lock_all_: in the order of the cases (I7)
- *   NO_PEER_LOOK               leat_may_sleep_: without leat_peer_waits_
- *   NO_BIT                     ... does not set WAITERS
- *   SLEEP_WHEN_CLOSING         ... does not mind CLOSING
- *   DECIDE_IN_TWO              leat_decide_: a load and a store instead of a CAS
- *   MEET_CLEARS_BIT            leat_meet_: clears WAITERS though others wait
- *   FIRE_BEFORE_COPY           ... fires its peer, then copies (I3)
- *   LOSERS_LINKED              leat_disarm_: unlinks nothing
- *   GIVE_UP_CLAIMED            leat_park_: leaves at the deadline though it was claimed (I2)
- *   CANCEL_FORGETS_CLAIMED     leat_block_: finds its context done, and leaves though it was claimed (I2)
- *   CONTEXT_LINKED             ... does not unlink from its context
- *   CANCEL_SETS_WORD_LATE      leat_cancel: without CANCELLING, the word only when all are claimed
- *   CLOSE_RECEIVERS_ONLY       leat_close_: does not claim who sends
- *   NO_SECOND_LOOK             leat_try_select_: believes the first
- *   NO_COUNT                   leat_may_sleep_: does not count in the word, so the second look sees no change
+ * KNOWN BUGS. -DNAME takes a line out of queue.h, or puts it elsewhere. It breaks what stands
+ * beside it, and must be caught.
+ *   NO_BIT                     I1        leat_may_sleep_: does not set WAITERS
+ *   MEET_CLEARS_BIT            I1        leat_meet_: clears WAITERS though others wait
+ *   CANCEL_SETS_WORD_LATE      I1        leat_cancel: claims who sleeps before it says CANCELLING
+ *   DECIDE_IN_TWO              I2        leat_decide_: a load and a store instead of a CAS
+ *   GIVE_UP_CLAIMED            I2        leat_park_: leaves at the deadline though it was claimed
+ *   CANCEL_FORGETS_CLAIMED     I2        leat_block_: ... as its context is done
+ *   FIRE_BEFORE_COPY           I3        leat_meet_: fires its peer, then copies
+ *   SLEEP_WHEN_CLOSING         I6        leat_may_sleep_: does not mind CLOSING
+ *   NO_PEER_LOOK               I6        ... without leat_peer_waits_
+ *   ONE_LOCK_AT_A_TIME         I7        leat_arm_: looks, then links, each under its own lock
+ *   UNORDERED_LOCKS            I7        leat_lock_all_: in the order of the cases
+ *   LINK_BEFORE_ALL_LOOKED_AT  unlinked  leat_arm_: links each when it has looked at it
+ *   LOSERS_LINKED              unlinked  leat_disarm_: unlinks nothing
+ *   CONTEXT_LINKED             unlinked  leat_block_: does not unlink from its context
+ *   CLOSE_RECEIVERS_ONLY       awake     leat_close_: does not claim who sends
+ *   NO_SECOND_LOOK             exact     leat_try_select_: believes the first
+ *   NO_COUNT                   exact     leat_may_sleep_: does not count in the word who came
  */
 #define SENDS 0
 #define RECEIVES 1
@@ -59,13 +64,17 @@
 #define DEADLINES 0     /* the set of threads that may give up */
 #endif
 #ifndef CANCEL
-#define CANCEL 0        /* the set of threads that wait under a context, which is cancelled at some time */
+#define CANCEL 0        /* the set of threads under a context that is cancelled at some time */
 #endif
 #ifndef CLOSE
 #define CLOSE 0         /* 0: both channels, when nobody can move any more; 1: at any time */
 #endif
 
+#ifdef P3
+#define THREADS 4
+#else
 #define THREADS 3
+#endif
 
 #define MET 1           /* how a wait ended */
 #define EPIPE 2
@@ -79,8 +88,8 @@
 #define GONE 4
 
 /* A list is a set of links here, one bit for each case of each thread: who is first in it makes no
- * difference to what is checked. It belongs to a side of a channel, and so does the bit that says that
- * somebody sleeps there. Only leat_arm_ holds a lock for longer than a step. */
+ * difference to what is checked. It belongs to a side of a channel, and so does the bit that says
+ * that somebody sleeps there. Only leat_arm_ holds a lock for longer than a step. */
 #define side(does, on) (2 * (on) + (does))
 byte linked[4];
 bool WAITERS[4];
@@ -99,8 +108,15 @@ byte buffer[2 * THREADS];
 #define link(thread, k) (2 * (thread) + (k))
 #define thread_of(l) ((l) / 2)
 #define bit(l) (1 << (l))
-#define waiting (3 * (state[0] == WAITING) + 12 * (state[1] == WAITING) + 48 * (state[2] == WAITING))
-#define dead (3 * (state[0] == NONE) + 12 * (state[1] == NONE) + 48 * (state[2] == NONE))
+#define links_of(thread) (3 << 2 * (thread))
+#define links_if(thread, is) (links_of(thread) * (state[thread] == is))
+#ifdef P3
+#define links(is) (links_if(0, is) | links_if(1, is) | links_if(2, is) | links_if(3, is))
+#else
+#define links(is) (links_if(0, is) | links_if(1, is) | links_if(2, is))
+#endif
+#define waiting links(WAITING)
+#define dead links(NONE)
 
 /* For the checks. A message is its sender and its channel; 0 is none. */
 #define message(sender, on) (1 + 2 * (sender) + (on))
@@ -116,7 +132,7 @@ hidden byte i;          /* scratch inside one step */
 #define leat_peer_waits_(k) (linked[peers(k)] & waiting)
 
 #ifdef TRY
-/* Whether the try form has been able to say so: at some instant since it was called there was no peer. */
+/* Whether the try form may say -EAGAIN: at some instant since it was called there was no peer. */
 bool none_was_ready;
 #define judge none_was_ready = none_was_ready || \
     !(CLOSING[A] || CLOSING[B] || (linked[side(SENDS, A)] | linked[side(SENDS, B)]) & waiting)
@@ -146,7 +162,7 @@ inline leat_claim_all_(set, how) {
 }
 
 inline fire(thread) {
-    assert(state[thread] == CLAIMED); /* a waiter that was claimed has left before it was fired */
+    assert(state[thread] == CLAIMED); /* a claimed waiter has left before it was fired */
     state[thread] = FIRED
 }
 
@@ -170,14 +186,15 @@ inline pick(set) {
     :: (set) & bit(3) -> peer = 3
     :: (set) & bit(4) -> peer = 4
     :: (set) & bit(5) -> peer = 5
+    :: (set) & bit(6) -> peer = 6
+    :: (set) & bit(7) -> peer = 7
     fi
 }
 
 inline copy(k) {
+    assert(state[thread_of(peer)] != NONE); /* the peer has left, and its buffer is gone */
     if
-    :: does[k] == SENDS ->
-        assert(state[thread_of(peer)] != NONE); /* the receiver's buffer is gone */
-        buffer[peer] = message(me, on[k])
+    :: does[k] == SENDS -> buffer[peer] = message(me, on[k])
     :: else -> buffer[link(me, k)] = message(thread_of(peer), on[k])
     fi
 }
@@ -353,7 +370,8 @@ inline leat_block_() {
     fired = (state[me] == FIRED);
 #ifndef CONTEXT_LINKED
     if
-    :: live && !(fired && won[me] == CTX) -> d_step { sleepers = sleepers & ~(1 << me); live = false }
+    :: live && !(fired && won[me] == CTX) ->
+        d_step { sleepers = sleepers & ~(1 << me); live = false }
     :: else
     fi
 #endif
@@ -395,16 +413,20 @@ inline leat_select_() {
     :: leat_meet_(1); break
     :: d_step { can_clear(0) -> WAITERS[peers(0)] = false }
     :: d_step { can_clear(1) -> WAITERS[peers(1)] = false }
-    :: nothing_for(0) && nothing_for(1) ->
-        leat_arm_();
+    :: nothing_for(0) ->
         if
-        :: armed ->
-            armed = false;
-            leat_block_();
-            leat_disarm_();
+        :: nothing_for(1) ->
+            leat_arm_();
             if
-            :: r == EPIPE /* fired by a close: the next look sees it */
-            :: else -> break
+            :: armed ->
+                armed = false;
+                leat_block_();
+                leat_disarm_();
+                if
+                :: r == EPIPE /* fired by a close: the next look sees it */
+                :: else -> break
+                fi
+            :: else
             fi
         :: else
         fi
@@ -459,7 +481,11 @@ again:
         :: !(tail_then[k] & 1) ->
             d_step { head_then[k] = head(k); peer = WAITERS[side(SENDS, k)] }
             if
-            :: peer -> d_step { !lock[k] -> ready = ready | (((linked[side(SENDS, k)] & waiting) != 0) << k) }
+            :: peer ->
+                d_step {
+                    !lock[k] ->
+                    ready = ready | (((linked[side(SENDS, k)] & waiting) != 0) << k)
+                }
             :: else
             fi;
             peer = 0
@@ -558,15 +584,18 @@ proctype leat_cancel() {
 init {
     byte claimed, t, s, who;
     atomic {
+        run thread(0, P0);
+        run thread(1, P1);
+        run thread(2, P2);
+#ifdef P3
+        run thread(3, P3);
+#endif
 #if CANCEL
         run leat_cancel();
 #endif
 #ifdef TRY
         run trier();
 #endif
-        run thread(0, P0);
-        run thread(1, P1);
-        run thread(2, P2)
     }
     if
     :: CLOSE
@@ -577,14 +606,18 @@ init {
             for (i : 0 .. THREADS - 1) {
                 who = who + (state[i] == WAITING);
                 for (t : A .. B) {
-                    s = linked[side(SENDS, t)] & (3 << 2 * i);
-                    assert(!s || !(linked[side(RECEIVES, t)] & ~(3 << 2 * i))) /* two sleep that could meet */
+                    s = linked[side(SENDS, t)] & links_of(i);
+                    if
+                    :: s -> s = linked[side(RECEIVES, t)] & ~links_of(i)
+                    :: else
+                    fi;
+                    assert(!s) /* two sleep that could meet */
                 }
             }
             assert(who == CALLS && !lock[A] && !lock[B]); /* stuck */
             assert(!(CANCELLED && sleepers)); /* asleep under a cancelled context */
             for (i : 0 .. 3) {
-                assert(!linked[i] || WAITERS[i]) /* asleep without the bit: nobody will wake it */
+                assert(!linked[i] || WAITERS[i]) /* asleep, and no bit says so */
             }
             who = 0;
             s = 0;
