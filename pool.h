@@ -26,6 +26,7 @@
  * handed to the `dropped` of leat_pool_abort once. A thread that a job ends (pthread_exit, cancellation)
  * is replaced, and the job counts as failed with -EINTR. Threads are joined, never detached; they block
  * all signals but those of their own faults.
+ * The child of a fork has copies of all objects, and none of the threads: there, exec or _exit.
  *
  * MEMORY ORDER. What a task did is carried to leat_wait by pthread_join.
  *     label   site                              carries
@@ -38,6 +39,7 @@
 
 #include "semaphore.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -144,7 +146,11 @@ LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size, le
     pthread_attr_t attr;
     leat_os_mask_t_ mask = LEAT_OS_MASK_ALL_;
     int err = pthread_attr_init(&attr);
-    if (!err && stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
+    if (err) {
+        free(h);
+        return -err;
+    }
+    if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
     h->crew_ = crew;
     leat_lock_take_(&crew->lock_);
     if (!err && old && old->retired_) err = ECANCELED;
@@ -899,6 +905,7 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
 typedef struct leat_signals_ {
     _Atomic(leat_ctx *) ctx_;
     _Atomic uint64_t set_; /* 1 << signal */
+    _Atomic int pid_;      /* whose the pipe is, and the thread that reads it */
     int pipe_[2];
     leat_lock_ lock_;
 } leat_signals_;
@@ -917,7 +924,8 @@ static inline void leat_on_signal_(int sig)
     unsigned char byte = (unsigned char)sig;
     for (int i = 1; i < 64; i++) /* the second one is the system's */
         if (atomic_load_explicit(&s->set_, memory_order_relaxed) >> i & 1) signal(i, SIG_DFL); /* [X7] */
-    if (write(s->pipe_[1], &byte, 1) < 0) byte = 0;
+    if (atomic_load_explicit(&s->pid_, memory_order_relaxed) != getpid()) raise(sig); /* [X7] we were forked */
+    else if (write(s->pipe_[1], &byte, 1) < 0) byte = 0;
     errno = saved;
 }
 
@@ -952,11 +960,33 @@ static inline void *leat_signal_thread_(void *arg)
     return NULL;
 }
 
+/* A pipe, and the thread that reads it; 0 or the error of what failed, and nothing is left. */
+LEAT_COLD_ int leat_signals_begin_(leat_signals_ *s)
+{
+    pthread_t thread;
+    leat_os_mask_t_ mask = LEAT_OS_MASK_ALL_;
+    int saved = errno, err = pipe(s->pipe_) ? errno : 0;
+    errno = saved;
+    if (err) return -err;
+    for (int i = 0; i < 2; i++) (void)fcntl(s->pipe_[i], F_SETFD, FD_CLOEXEC);
+    leat_os_mask_(&mask);
+    err = pthread_create(&thread, NULL, leat_signal_thread_, s);
+    leat_os_mask_(&mask);
+    if (err) {
+        for (int i = 0; i < 2; i++) close(s->pipe_[i]);
+        return -err;
+    }
+    (void)pthread_detach(thread);
+    atomic_store_explicit(&s->pid_, getpid(), memory_order_relaxed); /* [X7] */
+    return 0;
+}
+
 /* leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0): the first of these signals cancels ctx, with the
  * signal's number as cause, for a graceful end; the second does what it would have done without us (ends
  * the process). The list ends with 0. ctx must live as long as the process, or until the next call; a
  * call replaces the one before, with ctx = NULL the signals get their default action back. The handler
- * only writes to a pipe; a thread of the toolkit's reads it, the one that is detached.
+ * only writes to a pipe; a thread of the toolkit's reads it, the one that is detached. In the child of a
+ * fork each signal does what it would have done without us.
  * 0, or -EINVAL (no signal, or not a signal's number), or the error of pipe or pthread_create. */
 LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
 {
@@ -972,17 +1002,7 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     va_end(ap);
     if (err || !set) return -EINVAL;
     leat_lock_take_(&s->lock_);
-    if (!s->pipe_[1]) {
-        pthread_t thread;
-        leat_os_mask_t_ mask = LEAT_OS_MASK_ALL_;
-        int saved = errno;
-        if (pipe(s->pipe_)) err = -errno;
-        errno = saved;
-        leat_os_mask_(&mask);
-        if (!err) err = -pthread_create(&thread, NULL, leat_signal_thread_, s);
-        leat_os_mask_(&mask);
-        if (!err) err = -pthread_detach(thread);
-    }
+    if (atomic_load_explicit(&s->pid_, memory_order_relaxed) != getpid()) err = leat_signals_begin_(s); /* [X7] */
     if (!err) {
         uint64_t old = atomic_load_explicit(&s->set_, memory_order_relaxed); /* [X7] */
         atomic_store_explicit(&s->ctx_, ctx, memory_order_relaxed); /* [X7] */

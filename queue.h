@@ -167,6 +167,13 @@ static inline void leat_os_pause_(void)
 #endif
 }
 
+/* The whole seconds of a deadline, as far as 32 bits hold them: a sleep may end for no reason. */
+static inline long leat_os_seconds_(int64_t deadline)
+{
+    int64_t seconds = deadline / 1000000000;
+    return sizeof(long) < 8 && seconds > INT32_MAX ? INT32_MAX : (long)seconds;
+}
+
 /* An event is a 32-bit word that one thread waits on. leat_os_set_ stores a new value and, if the old one
  * had the bit LEAT_ASLEEP_, wakes the thread; it may then return and its stack frame, with the event, may
  * be gone: leat_os_set_ must not touch it again. leat_os_wait_ returns when the value is no longer `old`,
@@ -202,7 +209,7 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
         if (deadline == LEAT_FOREVER) {
             pthread_cond_wait(&e->cond_, &e->mutex_);
         } else {
-            struct timespec ts = { .tv_sec = (time_t)(deadline / 1000000000),
+            struct timespec ts = { .tv_sec = leat_os_seconds_(deadline),
                                    .tv_nsec = (long)(deadline % 1000000000) };
             if (deadline <= 0 || pthread_cond_timedwait(&e->cond_, &e->mutex_, &ts) == ETIMEDOUT)
                 err = -ETIMEDOUT;
@@ -263,7 +270,7 @@ LEAT_COLD_ int leat_os_nap_(int64_t deadline)
 
 static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
 {
-    struct { long sec, nsec; } ts = { (long)(deadline / 1000000000), (long)(deadline % 1000000000) };
+    struct { long sec, nsec; } ts = { leat_os_seconds_(deadline), (long)(deadline % 1000000000) };
     if (deadline <= 0) return -ETIMEDOUT;
     /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, which takes an absolute monotonic time */
     long r = leat_os_futex_(&e->word_, 137, old, deadline == LEAT_FOREVER ? NULL : &ts);

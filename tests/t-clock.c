@@ -1,0 +1,185 @@
+/* t-clock.c - the first and the last moments of the clock, and deadlines that a word of the system cannot
+ * hold: the headers run by a clock of ours, and their sleeps are counted.
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "tap.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Added to the system's clock; what the system is told is without it. */
+static int64_t ahead;
+static _Atomic int sleeps;
+
+static struct timespec moved(struct timespec ts, int64_t by)
+{
+    int64_t t = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec + by;
+    if (t < 0) t = 0;
+    if (sizeof(ts.tv_sec) < 8 && t / 1000000000 > INT32_MAX) t = INT64_C(1000000000) * INT32_MAX;
+    return (struct timespec){ .tv_sec = (time_t)(t / 1000000000),
+                              .tv_nsec = (long)(t % 1000000000) };
+}
+
+int our_clock_gettime(int id, struct timespec *ts);
+int our_clock_gettime(int id, struct timespec *ts)
+{
+    int err = clock_gettime(id, ts);
+    *ts = moved(*ts, ahead);
+    return err;
+}
+
+#if defined SYS_futex
+long our_syscall(long nr, ...);
+long our_syscall(long nr, ...)
+{
+    struct {
+        long sec, nsec;
+    } * late, ts;
+    void *a[5];
+    va_list ap;
+    va_start(ap, nr);
+    if (nr != SYS_futex) {
+        for (int i = 0; i < 4; i++) a[i] = va_arg(ap, void *);
+        va_end(ap);
+        return syscall(nr, a[0], a[1], a[2], a[3]);
+    }
+    void *word = va_arg(ap, void *);
+    int op = va_arg(ap, int);
+    uint32_t value = va_arg(ap, uint32_t);
+    late = va_arg(ap, void *);
+    va_end(ap);
+    if (op == 137) atomic_fetch_add(&sleeps, 1);
+    if (late) {
+        ts.sec = late->sec;
+        ts.nsec = late->nsec;
+        if (ts.sec >= 0) {
+            struct timespec t =
+                moved((struct timespec){ .tv_sec = ts.sec, .tv_nsec = ts.nsec }, -ahead);
+            ts.sec = (long)t.tv_sec;
+            ts.nsec = t.tv_nsec;
+        }
+        late = (void *)&ts;
+    }
+    return syscall(SYS_futex, word, op, value, late, (void *)0, 0xFFFFFFFFu);
+}
+#define syscall our_syscall
+#endif
+
+int our_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *late);
+int our_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *late)
+{
+    struct timespec ts = *late;
+    atomic_fetch_add(&sleeps, 1);
+    if (ts.tv_sec >= 0) ts = moved(ts, -ahead);
+    return pthread_cond_timedwait(cond, mutex, &ts);
+}
+
+#define clock_gettime our_clock_gettime
+#define pthread_cond_timedwait our_timedwait
+#include "pool.h"
+#undef clock_gettime
+#undef syscall
+#undef pthread_cond_timedwait
+#include "staging.h"
+
+/* As many seconds as the system's words hold: to the end of our 64 bits in nanoseconds, or of its 32 bits. */
+static int64_t the_end(void)
+{
+    return sizeof(time_t) < 8 || sizeof(long) < 8 ? INT64_C(0x7FFFFFFF) * 1000000000 : INT64_MAX;
+}
+
+static void set_clock(int64_t now)
+{
+    ahead = 0;
+    ahead = now - leat_now();
+}
+
+static int adds(leat_ctx *ctx, void *sum)
+{
+    atomic_fetch_add((_Atomic int *)sum, 1);
+    return leat_ctx_err(ctx);
+}
+
+static int takes_turns(leat_ctx *ctx, void *sem)
+{
+    for (int i = 0; i < 50; i++) {
+        if (leat_acquire_ctx(ctx, sem, 1)) return -1;
+        if (leat_sleep(ctx, LEAT_US(100)) || leat_release(sem, 1)) return -2;
+    }
+    return 0;
+}
+
+/* What asks for the time; `far` is a duration that is not reached. */
+static void all_that_waits(int64_t far)
+{
+    int_chan c;
+    int m = 0;
+    leat_sem sem = LEAT_SEM(1);
+    leat_wg wg = LEAT_WG(1);
+    leat_group g = LEAT_GROUP(NULL);
+    leat_pool p;
+    struct call k;
+    _Atomic int sum = 0;
+    REQUIRE_EQ(leat_make(&c, 1), 0);
+    for (int i = 0; i < 3; i++) {
+        leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(3));
+        CHECK_EQ(i == 0   ? leat_recv_ctx(&soon, &c, &m)
+                 : i == 1 ? leat_wg_wait_ctx(&soon, &wg)
+                          : leat_sleep(&soon, far),
+                 -ETIMEDOUT);
+        CHECK(leat_now() >= soon.deadline_);
+    }
+    leat_ctx late = LEAT_CTX_WITHIN(NULL, far), past = LEAT_CTX_WITHIN(NULL, -far);
+    CHECK_EQ(leat_recv_ctx(&past, &c, &m), -ETIMEDOUT);
+    CHECK_EQ(leat_ctx_err(&late), 0);
+    recv_waits(&k, &late, &c);
+    CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
+    CHECK_EQ(end(&k), 0);
+    CHECK_EQ(leat_go_n(&g, 3, takes_turns, &sem),
+             0); /* one who waited for 1 ms is next, by the clock */
+    CHECK_EQ(leat_wait(&g), 0);
+    REQUIRE_EQ(leat_pool_start(&p, &late, &(leat_pool_opts){ .workers = 2, .queue = 1 }), 0);
+    for (int i = 0; i < 50; i++) CHECK_EQ(leat_submit_ctx(&late, &p, adds, &sum), 0);
+    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(sum, 50);
+    leat_free(&c);
+}
+
+TEST(at_the_beginning_of_time)
+{
+    set_clock(0);
+    CHECK(leat_now() < LEAT_S(60));
+    all_that_waits(LEAT_S(100000));
+}
+
+TEST(at_the_end_of_time)
+{
+    set_clock(the_end() - LEAT_S(600));
+    CHECK(leat_now() > the_end() - LEAT_S(601));
+    all_that_waits(LEAT_S(1000));
+    CHECK(leat_after(LEAT_S(1000)) > the_end() - 1);
+}
+
+TEST(a_deadline_too_far_for_a_word_of_the_system_is_slept_under)
+{
+    static const int64_t years[] = { 1, 67, 69, 137, 200, 290 };
+    set_clock(LEAT_S(1000));
+    for (size_t i = 0; i < COUNT(years); i++) {
+        int_chan c;
+        struct call k;
+        leat_ctx ctx = LEAT_CTX_WITHIN(NULL, LEAT_S(365 * 86400) * years[i]);
+        REQUIRE_EQ(leat_make(&c, 1), 0);
+        recv_waits(&k, &ctx, &c);
+        int before = sleeps;
+        (void)leat_sleep(NULL, LEAT_MS(20));
+        CHECK(sleeps - before < 20);
+        CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
+        CHECK_EQ(end(&k), 0);
+        leat_free(&c);
+    }
+}
