@@ -341,6 +341,7 @@ static void cancel_on_signals(void)
 
 TEST(cancel_on_signals_sets_up_all_or_nothing_and_may_be_tried_again)
 {
-    asked = failed_with = healed = 0;
+    asked = failed_with = 0;
+    healed = false;
     for (fail_at = 1; fail_at <= 3; fail_at++) in_child(cancel_on_signals);
 }
