@@ -59,6 +59,9 @@ demo: $(BUILD)/examples/pwc ## count a real tree with the example pwc, and compa
 deps: ## install what the tests and examples need beside a C compiler and make (Debian, Ubuntu)
 	@sh tools/deps.sh
 
+deps-proof: ## and what proof, platforms and coverage need: spin, emulators, cross compilers
+	@sh tools/deps.sh proof
+
 # The work is done by a second make, which sees what `deps` has installed.
 test: $(filter deps,$(MAKECMDGOALS)) ## build everything and run all tests; ONLY="word ..." for some
 	@$(MAKE) --no-print-directory $(JOBS) built
@@ -102,7 +105,7 @@ faults: $(patsubst tests/faults/%.c,$(BUILD)/faults/%,$(wildcard tests/faults/*.
 platforms: ## test-c on other machines, compilers, C libraries, as far as they are installed; PLATFORMS=--short
 	@sh tools/platforms.sh $(PLATFORMS)
 
-proof: $(filter deps,$(MAKECMDGOALS)) models faults ## short forms of the campaigns that `make test` does not contain
+proof: $(filter deps deps-proof,$(MAKECMDGOALS)) models faults ## short forms of the campaigns that `make test` does not contain
 	@python3 tools/mutants.py --sample 17 --runs 300
 	@sh tools/platforms.sh --short
 
@@ -132,7 +135,7 @@ loc: ## lines of code
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: help demo deps test test-c check-all asan tsan nofutex bench single pairs install uninstall \
+.PHONY: help demo deps deps-proof test test-c check-all asan tsan nofutex bench single pairs install uninstall \
         format lint loc clean built explore models mutants coverage soak faults platforms proof
 .DELETE_ON_ERROR:
 

@@ -1,9 +1,11 @@
 #!/bin/sh
-# deps.sh - installs what the tests and examples want beside a C compiler and make (Debian, Ubuntu).
+# deps.sh [proof] - installs what the tests and examples want beside a C compiler and make (Debian, Ubuntu);
+# proof: what the campaigns want, too, some 500 MB (make deps-proof).
 # SPDX-License-Identifier: MIT
 #
-# It never fails: whatever stays missing is said, and `make test` leaves out what needs it.
+# It never fails: whatever stays missing is said, and is left out where it is needed.
 set -u
+proof=${1-}
 CC=${CC:-cc}
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -25,6 +27,22 @@ missing() {
     if ! have clang; then echo "clang the second compiler"
     elif ! sanitizes; then echo "libclang-rt-$(clang_version)-dev clang's sanitizers"
     fi
+    [ -n "$proof" ] || return
+    have spin || echo "spin the models"
+    have gcovr || echo "gcovr coverage"
+    have musl-gcc || echo "musl-tools the tests with musl"
+    have qemu-aarch64-static || echo "qemu-user-static the tests on other machines"
+    crosses i686-linux-gnu i386
+    crosses aarch64-linux-gnu arm64
+    crosses arm-linux-gnueabihf armhf
+    crosses riscv64-linux-gnu riscv64
+    crosses s390x-linux-gnu s390x
+    crosses powerpc64-linux-gnu ppc64
+}
+
+crosses() { # as GNU calls the machine, as Debian does
+    have "$1-gcc" || echo "gcc-$1 the tests on $2"
+    [ -e "/usr/$1/lib/libc.so" ] || echo "libc6-dev-$2-cross the tests on $2"
 }
 
 get() { # package ...

@@ -28,6 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HEADERS = ("queue.h", "semaphore.h", "pool.h")
 BUILD = ROOT / "build/mutants"
+NOW = BUILD / "now"  # the headers as they were when we began
 WEAKER = {"acquire": ["relaxed"], "release": ["relaxed"], "acq_rel": ["acquire", "release"]}
 NUMBER = {"relaxed": 0, "acquire": 2, "release": 3, "acq_rel": 4, "seq_cst": 5}
 
@@ -114,7 +115,7 @@ class Step:
 def copy_headers(to):
     to.mkdir(parents=True, exist_ok=True)
     for header in HEADERS:
-        shutil.copy(ROOT / header, to / header)
+        shutil.copy((ROOT if to == NOW else NOW) / header, to / header)
 
 
 def calls(program):
@@ -134,7 +135,7 @@ def calls(program):
 def orders():
     """Every memory order of the headers that can be weaker."""
     for header in HEADERS:
-        lines = (ROOT / header).read_text().split("\n")
+        lines = (NOW / header).read_text().split("\n")
         function = ""
         i = 0
         while i < len(lines):
@@ -224,7 +225,8 @@ def main():
     p.add_argument("--list", action="store_true")
     p.add_argument("words", nargs="*")
     o = p.parse_args()
-    programs = [build(ROOT, BUILD / "none"), build(ROOT, BUILD / "none-fallback", "-DLEAT_NO_FUTEX")]
+    copy_headers(NOW)
+    programs = [build(NOW, BUILD / "none"), build(NOW, BUILD / "none-fallback", "-DLEAT_NO_FUTEX")]
     bases = [(program, calls(program)) for program in programs]
     found, may_live = steps()
     everyone = list(orders()) + found
