@@ -73,7 +73,7 @@ typedef struct leat_hand_ {
     bool stuck_;         /* a group's: its task waits in leat_go */
     leat_case *waits_;   /* a pool's: its job waits for room, here */
     leat_ctx ctx_;       /* a pool's: cancelled to retire it */
-    bool retired_;
+    bool retired_, leaves_; /* may still be called back; no more */
     leat_ints_ *ready_;  /* a pool's: where to say how the init hook ended */
     char pad_[LEAT_LINE_];
     _Atomic size_t taken_, completed_, failed_, high_;
@@ -166,6 +166,7 @@ LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size, le
         crew->next_id_++;
         if (old) old->retired_ = true;
     }
+    if (old) old->leaves_ = old->retired_;
     leat_lock_drop_(&crew->lock_);
     pthread_attr_destroy(&attr);
     if (err) free(h);
@@ -546,17 +547,30 @@ static inline void leat_high_(leat_hand_ *h, size_t depth)
     if (depth > leat_counted_(&h->high_)) leat_tally_(&h->high_, depth - leat_counted_(&h->high_));
 }
 
+/* A worker that gets no more jobs: was it retired, but called back before it got here? */
+LEAT_COLD_ bool leat_pool_stays_(leat_hand_ *h)
+{
+    leat_lock_take_(&h->crew_->lock_);
+    bool stays = !h->retired_ && leat_ctx_err(&h->ctx_) && !leat_ctx_err(h->ctx_.parent_);
+    if (stays) h->ctx_ = (leat_ctx){ .parent_ = h->ctx_.parent_ };
+    h->leaves_ = !stays;
+    leat_lock_drop_(&h->crew_->lock_);
+    return stays;
+}
+
 static inline void leat_pool_work_(leat_hand_ *h)
 {
     leat_pool *p = h->owner_;
     leat_job_ job;
-    while (leat_recv_ctx(&h->ctx_, &p->queue_, &job) == 0) {
-        if (leat_counted_(&h->taken_) % 16 == 0)
-            leat_high_(h, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
-        leat_tally_(&h->taken_, 1);
-        int err = job.fn_(&p->ctx_, job.arg_);
-        leat_tally_(err ? &h->failed_ : &h->completed_, 1);
-    }
+    do {
+        while (leat_recv_ctx(&h->ctx_, &p->queue_, &job) == 0) {
+            if (leat_counted_(&h->taken_) % 16 == 0)
+                leat_high_(h, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
+            leat_tally_(&h->taken_, 1);
+            int err = job.fn_(&p->ctx_, job.arg_);
+            leat_tally_(err ? &h->failed_ : &h->completed_, 1);
+        }
+    } while (leat_pool_stays_(h));
 }
 
 static inline void leat_pool_thread_(leat_hand_ *h)
@@ -602,7 +616,7 @@ static inline void leat_pool_go_on_(leat_hand_ *h)
 {
     leat_pool *p = h->owner_;
     leat_lock_take_(&p->crew_.lock_);
-    h->retired_ = false;
+    if (h->leaves_) h->retired_ = h->leaves_ = false; /* the one that was to replace it could not begin */
     leat_lock_drop_(&p->crew_.lock_);
     int err = p->opts_.worker_init ? p->opts_.worker_init(p->opts_.user, h->id_) : 0;
     if (err) {
@@ -845,7 +859,8 @@ LEAT_COLD_ int leat_pool_abort(leat_pool *p, void dropped(leat_task *fn, void *a
     return err ? err : leat_pool_end_(p, dropped, user, &left);
 }
 
-/* Changes the number of workers to n >= 1, under load. Those too many finish the job they run.
+/* Changes the number of workers to n >= 1, under load. Those too many finish the job they run; while they are at
+ * it, a call for more workers takes them back first.
  * 0; -EINVAL; -ESHUTDOWN; -ECANCELED, -ETIMEDOUT: the pool's context is done; -EAGAIN, -ENOMEM, or what a
  * worker_init returned: fewer than n were added. Any thread. */
 LEAT_COLD_ int leat_pool_resize(leat_pool *p, int n)
@@ -863,6 +878,11 @@ LEAT_COLD_ int leat_pool_resize(leat_pool *p, int n)
                     have--;
                     leat_cancel(&h->ctx_, -ECANCELED);
                 }
+        for (leat_hand_ *h = p->crew_.hands_; h && have < n; h = h->next_)
+            if (!h->gone_ && h->retired_ && !h->leaves_) { /* at a job still: called back */
+                h->retired_ = false;
+                have++;
+            }
         leat_lock_drop_(&p->crew_.lock_);
         while (have < n && !err) {
             err = leat_pool_hire_(p, NULL);

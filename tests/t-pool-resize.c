@@ -53,8 +53,8 @@ TEST(a_worker_too_many_ends_the_job_that_it_runs_undisturbed)
     for (int i = 0; i < 4; i++) REQUIRE_EQ(leat_submit(&p, counts, &ran), 0);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.busy, 4);
-    CHECK_EQ(leat_pool_resize(&p, 2), 0);
-    UNTIL(atomic_load_explicit(&ran, memory_order_relaxed) == 4); /* by the new one */
+    CHECK_EQ(leat_pool_resize(&p, 5), 0);
+    UNTIL(atomic_load_explicit(&ran, memory_order_relaxed) == 4); /* by the fifth */
     door_open(&d);
     CHECK_EQ(leat_pool_stop(&p, NULL), 0);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
@@ -129,6 +129,34 @@ TEST(resizing_while_it_stops_loses_no_job_and_leaves_no_worker)
         REQUIRE_EQ(l.ran, l.accepted);
         REQUIRE_EQ(workers(&l.p), 0);
     }
+}
+
+TEST(who_was_retired_and_is_at_work_still_is_called_back_first)
+{
+    enum { WIDE = 6 };
+    leat_pool p;
+    leat_stats st;
+    door old = { 0 }, fresh = { 0 };
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = WIDE, .queue = WIDE }), 0);
+    for (int i = 0; i < WIDE; i++) REQUIRE_EQ(leat_submit(&p, at_door, &old), 0);
+    door_until(&old, WIDE);
+    for (int n = 1; n <= WIDE; n++) {
+        CHECK_EQ(leat_pool_resize(&p, 1), 0);
+        CHECK_EQ(workers(&p), 1);
+        CHECK_EQ(leat_pool_resize(&p, n), 0);
+        CHECK_EQ(workers(&p), n);
+    }
+    int threads = 0;
+    for (leat_hand_ *h = p.crew_.hands_; h; h = h->next_) threads++;
+    CHECK_EQ(threads, WIDE);
+    for (int i = 0; i < WIDE; i++) REQUIRE_EQ(leat_submit(&p, at_door, &fresh), 0);
+    door_open(&old);
+    door_until(&fresh, WIDE);
+    CHECK_EQ(workers(&p), WIDE);
+    door_open(&fresh);
+    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stats(&p, &st), 0);
+    CHECK_EQ(st.completed, 2 * WIDE);
 }
 
 static int resizes(leat_ctx *ctx, void *arg)

@@ -90,18 +90,19 @@ class Step:
 
     def __init__(self, name, function, by, old, new):
         self.name = self.key = name
-        self.function, self.by, self.old, self.new = function, by, old, new
+        self.by = by
+        for header in HEADERS:
+            text = (NOW / header).read_text()
+            for start in re.finditer(rf"^\S.*\b{function}\([^;]*$", text, re.M):
+                at = text.find(old, start.start(), text.find("\n}\n", start.start()))
+                if at >= 0:
+                    self.header, self.text = header, text[:at] + new + text[at + len(old):]
+                    return
+        sys.exit(f"tests/mutants.txt: {name}: no such lines in {function}")
 
     def headers(self, to):
         copy_headers(to)
-        for header in HEADERS:
-            text = (to / header).read_text()
-            for start in re.finditer(rf"^\S.*\b{self.function}\([^;]*$", text, re.M):
-                at = text.find(self.old, start.start(), text.find("\n}\n", start.start()))
-                if at >= 0:
-                    (to / header).write_text(text[:at] + self.new + text[at + len(self.old):])
-                    return
-        sys.exit(f"tests/mutants.txt: {self.name}: no such lines in {self.function}")
+        (to / self.header).write_text(self.text)
 
     def explorer(self, bases):
         to = BUILD / re.sub(r"\W+", "-", self.name)

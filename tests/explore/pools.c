@@ -324,6 +324,22 @@ SCENARIO(resize_against_resize, { CREW(1, 2, 1, 2), .a = 1 }, { CREW(1, 1, 1, 2)
     stopped();
 }
 
+/* Never more jobs at once than the most that were asked for: who is retired, but at work, is called back first. */
+SCENARIO(resize_calls_back, { CREW(0, 2, 2, 1) }, { CREW(0, 2, 2, 2) })
+{
+    leat_stats st;
+    start(k);
+    for (int i = 0; i < 2 * k->each; i++) accepted[i] = leat_submit(&pool, counts, ARG(i)) == 0;
+    for (int i = 0; i < k->each; i++) {
+        EXPECT(leat_pool_resize(&pool, 1) == 0);
+        EXPECT(leat_pool_resize(&pool, 2) == 0);
+    }
+    for (int i = 2 * k->each; i < 4 * k->each; i++) accepted[i] = leat_submit(&pool, counts, ARG(i)) == 0;
+    EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 2);
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    stopped();
+}
+
 SCENARIO(resize_against_abort, { CREW(1, 2, 2, 2), .a = 1 }, { CREW(1, 1, 1, 2), .a = 2 })
 {
     start(k);
