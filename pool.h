@@ -44,6 +44,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* A task: gets its group's or pool's context and the argument it was submitted with (shared with the
  * caller, not copied). Returns 0, or any non-zero int: an error, handed back verbatim. */
