@@ -36,10 +36,13 @@ typedef struct cell {
     uint16_t location; /* a word's: 1 + its number, if there have been atomic accesses */
     uint8_t freed;     /* a word's: 1 + which */
     uint8_t writer;
-    bool split;        /* a word's: look at its bytes too */
     uint32_t written;
-    uint32_t read[SIM_THREADS];
+    uint16_t users;    /* a bit for each thread that was there */
+    bool split;        /* a word's: look at its bytes too */
+    uint32_t read[SIM_THREADS]; /* valid for the users */
 } cell;
+
+_Static_assert(SIM_THREADS <= 16, "a bit for each");
 
 static location locations[LOCATIONS];
 static unsigned location_count;
@@ -219,13 +222,19 @@ static bool simulated(const char *p)
     return p >= __data_start && p < _end;
 }
 
+static inline bool cell_anew(cell *c)
+{
+    if (c->execution == execution) return false;
+    memset(c, 0, offsetof(cell, read));
+    c->execution = execution;
+    return true;
+}
+
 /* The word that a byte is in. */
-static cell *word_at(const char *p)
+static inline cell *word_at(const char *p)
 {
     cell *c = &words[(p - __data_start) / 4];
-    if (c->execution != execution) {
-        memset(c, 0, sizeof *c);
-        c->execution = execution;
+    if (cell_anew(c)) {
         bool kept = (p >= heap && p < heap + HEAP) || (p >= stacks[0] && p < stacks[0] + sizeof stacks);
         if (!kept) { /* static data of the program */
             undo[undo_count].p = __data_start + (p - __data_start) / 4 * 4;
@@ -239,10 +248,7 @@ static cell *word_at(const char *p)
 static cell *byte_at(const char *p)
 {
     cell *c = &bytes[p - __data_start];
-    if (c->execution != execution) {
-        memset(c, 0, sizeof *c);
-        c->execution = execution;
-    }
+    cell_anew(c);
     return c;
 }
 
@@ -260,13 +266,16 @@ static void check_freed(const cell *word, const char *p, void *pc)
 }
 
 /* Plain and atomic accesses do not go together, unless something else orders them. */
-static void check_cell(const cell *c, const char *p, bool write, const char *mine, void *pc)
+static inline void check_cell(const cell *c, const char *p, bool write, const char *mine, void *pc)
 {
     const uint32_t *clock = cur[self]->clock;
-    if (c->written && c->writer != self && c->written > clock[c->writer])
+    unsigned others = c->users & ~(1u << self);
+    if (others && c->written && c->writer != self && c->written > clock[c->writer])
         race(p, mine, c->writer, "plain store", pc);
-    for (int t = 0; write && t < threads; t++)
-        if (t != self && c->read[t] > clock[t]) race(p, mine, t, "plain load", pc);
+    for (; write && others; others &= others - 1) {
+        int t = __builtin_ctz(others);
+        if (c->read[t] > clock[t]) race(p, mine, t, "plain load", pc);
+    }
 }
 
 static void check_atomic(const location *l, const char *p, bool write, const char *mine, void *pc)
@@ -282,6 +291,10 @@ static void check_atomic(const location *l, const char *p, bool write, const cha
 static void note(cell *c, bool write)
 {
     uint32_t clock = cur[self]->clock[self];
+    if (!(c->users >> self & 1)) {
+        c->users |= (uint16_t)(1u << self);
+        c->read[self] = 0;
+    }
     if (write) {
         c->writer = (uint8_t)self;
         c->written = clock;
