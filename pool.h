@@ -60,6 +60,10 @@ typedef LEAT_CHAN(int) leat_ints_;
 
 /* ==== 1. Threads ============================================================================== */
 
+/* A pool's worker has a post. COMES: it begins, and does not count. RETIRED: it leaves after its job, unless a resize takes
+ * it back before. LEAVES: it takes no more jobs. */
+enum { LEAT_COMES_ = 0, LEAT_WORKS_ = 1, LEAT_RETIRED_ = 2, LEAT_LEAVES_ = 3 };
+
 /* A thread of a group or pool. Its counters are written by itself alone. */
 typedef struct leat_hand_ {
     struct leat_hand_ *next_;
@@ -73,9 +77,12 @@ typedef struct leat_hand_ {
     leat_job_ first_;    /* a group's: the task it begins with */
     bool stuck_;         /* a group's: its task waits in leat_go */
     leat_case *waits_;   /* a pool's: its job waits for room, here */
+    int post_;           /* a pool's */
     leat_ctx ctx_;       /* a pool's: cancelled to retire it */
-    bool retired_, leaves_; /* may still be called back; no more */
-    leat_ints_ *ready_;  /* a pool's: where to say how the init hook ended */
+    struct leat_hand_ *old_; /* a pool's: whose place it takes */
+    bool begins_;        /* a pool's: its init hook has not returned */
+    leat_ints_ *ready_;  /* a pool's: where to say that it has */
+    int nested_;         /* a pool's: so often it went on, itself, after a job had ended it */
     char pad_[LEAT_LINE_];
     _Atomic size_t taken_, completed_, failed_, high_;
 } leat_hand_;
@@ -140,36 +147,37 @@ static inline void *leat_hand_main_(void *arg)
     return NULL;
 }
 
-/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. With
- * `old` it takes that one's place, unless that was retired: -ECANCELED. */
-LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size, leat_hand_ *old)
+/* It works from now on, in the post of the one whose place it takes, if it does. The lock is held. */
+LEAT_COLD_ void leat_take_post_(leat_hand_ *h)
+{
+    h->post_ = h->old_ ? h->old_->post_ : LEAT_WORKS_;
+    if (h->old_) h->old_->post_ = LEAT_LEAVES_;
+    if (h->post_ == LEAT_RETIRED_) leat_cancel(&h->ctx_, -ECANCELED);
+}
+
+/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. */
+LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
 {
     pthread_attr_t attr;
     leat_os_mask_t_ mask = LEAT_OS_MASK_ALL_;
     int err = pthread_attr_init(&attr);
-    if (err) {
-        free(h);
-        return -err;
-    }
-    if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
-    h->crew_ = crew;
-    leat_lock_take_(&crew->lock_);
-    if (!err && old && old->retired_) err = ECANCELED;
     if (!err) {
+        if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
+        h->crew_ = crew;
+        leat_lock_take_(&crew->lock_);
         h->id_ = crew->next_id_;
         leat_os_mask_(&mask);
-        err = pthread_create(&h->thread_, &attr, leat_hand_main_, h);
+        if (!err) err = pthread_create(&h->thread_, &attr, leat_hand_main_, h);
         leat_os_mask_(&mask);
+        if (!err) {
+            h->next_ = crew->hands_;
+            crew->hands_ = h;
+            crew->next_id_++;
+            if (!h->begins_) leat_take_post_(h);
+        }
+        leat_lock_drop_(&crew->lock_);
+        pthread_attr_destroy(&attr);
     }
-    if (!err) {
-        h->next_ = crew->hands_;
-        crew->hands_ = h;
-        crew->next_id_++;
-        if (old) old->retired_ = true;
-    }
-    if (old) old->leaves_ = old->retired_;
-    leat_lock_drop_(&crew->lock_);
-    pthread_attr_destroy(&attr);
     if (err) free(h);
     return -err;
 }
@@ -177,11 +185,14 @@ LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size, le
 /* Joins and frees a chain of hands. */
 LEAT_COLD_ void leat_part_(leat_hand_ *h)
 {
+    int cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* no call of ours ends its thread */
     for (leat_hand_ *next; h; h = next) {
         next = h->next_;
         pthread_join(h->thread_, NULL);
         free(h);
     }
+    pthread_setcancelstate(cancel, &cancel);
 }
 
 /* ==== 2. Group: tasks on threads, first error cancels =========================================
@@ -296,7 +307,7 @@ LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first)
     h->work_ = leat_group_work_;
     h->died_ = leat_group_died_;
     h->first_ = first;
-    return leat_hire_(&g->crew_, h, 0, NULL);
+    return leat_hire_(&g->crew_, h, 0);
 }
 
 /* A task has ended its thread: another takes its place. */
@@ -548,13 +559,41 @@ static inline void leat_high_(leat_hand_ *h, size_t depth)
     if (depth > leat_counted_(&h->high_)) leat_tally_(&h->high_, depth - leat_counted_(&h->high_));
 }
 
+/* Adds up the counters of a hand. */
+static inline void leat_fold_(leat_hand_ *into, leat_hand_ *h)
+{
+    leat_high_(into, leat_counted_(&h->high_));
+    leat_tally_(&into->completed_, leat_counted_(&h->completed_));
+    leat_tally_(&into->failed_, leat_counted_(&h->failed_));
+    leat_tally_(&into->taken_, leat_counted_(&h->taken_));
+}
+
+/* Joins the threads that are gone. */
+LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
+{
+    leat_hand_ *gone = NULL;
+    leat_lock_take_(&p->crew_.lock_);
+    for (leat_hand_ **at = &p->crew_.hands_, *h; (h = *at) != NULL;) {
+        if (h->gone_) {
+            leat_fold_(&p->past_, h);
+            *at = h->next_;
+            h->next_ = gone;
+            gone = h;
+        } else {
+            at = &h->next_;
+        }
+    }
+    leat_lock_drop_(&p->crew_.lock_);
+    leat_part_(gone);
+}
+
 /* A worker that gets no more jobs: was it retired, but called back before it got here? */
 LEAT_COLD_ bool leat_pool_stays_(leat_hand_ *h)
 {
     leat_lock_take_(&h->crew_->lock_);
-    bool stays = !h->retired_ && leat_ctx_err(&h->ctx_) && !leat_ctx_err(h->ctx_.parent_);
+    bool stays = h->post_ == LEAT_WORKS_ && leat_ctx_err(&h->ctx_) && !leat_ctx_err(h->ctx_.parent_);
     if (stays) h->ctx_ = (leat_ctx){ .parent_ = h->ctx_.parent_ };
-    h->leaves_ = !stays;
+    else h->post_ = LEAT_LEAVES_;
     leat_lock_drop_(&h->crew_->lock_);
     return stays;
 }
@@ -574,20 +613,39 @@ static inline void leat_pool_work_(leat_hand_ *h)
     } while (leat_pool_stays_(h));
 }
 
+/* The init hook of a worker has ended: it works, or it leaves with an error. Whoever hired it is told. */
+LEAT_COLD_ void leat_pool_begun_(leat_hand_ *h, int err)
+{
+    leat_ints_ *ready = h->ready_;
+    leat_lock_take_(&h->crew_->lock_);
+    h->begins_ = false;
+    if (err) h->post_ = LEAT_LEAVES_;
+    else if (h->post_ == LEAT_COMES_) leat_take_post_(h);
+    leat_lock_drop_(&h->crew_->lock_);
+    if (ready && leat_send(ready, &err)) LEAT_ASSERT(!"unbuffered, never closed");
+    if (!ready && err) leat_cancel(h->ctx_.parent_, err); /* nobody may be left to run the queue */
+}
+
+/* What a worker does. */
+static inline void leat_pool_begin_(leat_hand_ *h)
+{
+    leat_pool *p = h->owner_;
+    if (h->begins_) {
+        int err = p->opts_.worker_init(p->opts_.user, h->id_);
+        leat_pool_begun_(h, err);
+        if (err) return;
+    }
+    leat_pool_work_(h);
+    if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
+}
+
 static inline void leat_pool_thread_(leat_hand_ *h)
 {
     leat_pool *p = h->owner_;
     char name[32];
     snprintf(name, sizeof name, "%.11s-%d", p->name_, h->id_);
     leat_os_name_(name);
-    int err = p->opts_.worker_init ? p->opts_.worker_init(p->opts_.user, h->id_) : 0;
-    leat_ints_ *ready = h->ready_;
-    h->ready_ = NULL;
-    if (ready && leat_send(ready, &err)) err = err ? err : -EPIPE;
-    if (!err) {
-        leat_pool_work_(h);
-        if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
-    }
+    leat_pool_begin_(h);
     leat_wg_done(&p->running_);
 }
 
@@ -600,79 +658,60 @@ LEAT_COLD_ int leat_pool_hire_(leat_pool *p, leat_hand_ *old)
     leat_ints_ ready = { .type_ = NULL };
     leat_hand_ *h = leat_zeroed_(1, sizeof *h, 1);
     if (!h) return -ENOMEM;
+    bool wait = p->opts_.worker_init != NULL; /* else it cannot fail */
     h->owner_ = p;
     h->work_ = leat_pool_thread_;
     h->died_ = leat_pool_died_;
     h->ctx_.parent_ = &p->ctx_;
-    h->ready_ = p->opts_.worker_init ? &ready : NULL;
-    bool wait = h->ready_ != NULL;
+    h->old_ = old;
+    h->begins_ = wait;
+    h->ready_ = wait ? &ready : NULL;
     leat_wg_add(&p->running_, 1);
-    int err = leat_hire_(&p->crew_, h, p->opts_.stack_size, old);
+    int err = leat_hire_(&p->crew_, h, p->opts_.stack_size);
     if (err) leat_wg_done(&p->running_);
     else if (wait && leat_recv(&ready, &err)) err = -EPIPE;
     return err;
 }
 
-static inline void leat_pool_go_on_(leat_hand_ *h)
+/* A job has ended its thread, and no other could be made: this one goes on, here, unless it was retired or
+ * its stack has grown by so many such jobs that it had better not. */
+LEAT_COLD_ void leat_pool_go_on_(leat_hand_ *h, int err)
 {
-    leat_pool *p = h->owner_;
-    leat_lock_take_(&p->crew_.lock_);
-    if (h->leaves_) h->retired_ = h->leaves_ = false; /* the one that was to replace it could not begin */
-    leat_lock_drop_(&p->crew_.lock_);
-    int err = p->opts_.worker_init ? p->opts_.worker_init(p->opts_.user, h->id_) : 0;
-    if (err) {
-        leat_cancel(&p->ctx_, err);
-        return;
+    leat_lock_take_(&h->crew_->lock_);
+    bool works = h->post_ == LEAT_WORKS_;
+    bool goes_on = works && h->nested_++ < 20;
+    if (!goes_on) h->post_ = LEAT_LEAVES_;
+    h->begins_ = goes_on && ((leat_pool *)h->owner_)->opts_.worker_init;
+    leat_lock_drop_(&h->crew_->lock_);
+    h->ready_ = NULL;
+    h->old_ = NULL;
+    if (goes_on) {
+        pthread_cleanup_push(leat_hand_died_, h);
+        leat_pool_begin_(h);
+        pthread_cleanup_pop(0);
+    } else if (works) {
+        leat_cancel(h->ctx_.parent_, err);
     }
-    pthread_cleanup_push(leat_hand_died_, h);
-    leat_pool_work_(h);
-    pthread_cleanup_pop(0);
-    if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
 }
 
-/* A job (or the init hook) has ended its thread: another takes its place. If none can be made, this one
- * goes on, here. If not even that, nobody may be left to run the queue: the pool's context ends. */
+/* A job has ended its thread: another takes its place. Or the init hook has, which is an error of its. */
 static inline void leat_pool_died_(leat_hand_ *h)
 {
     leat_pool *p = h->owner_;
-    int err = -EINTR;
-    if (h->ready_) {
-        if (leat_send(h->ready_, &err)) LEAT_ASSERT(!"unbuffered, never closed");
+    if (h->begins_) {
+        leat_pool_begun_(h, -EINTR);
     } else {
         leat_tally_(&h->failed_, 1);
         if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
-        err = leat_pool_hire_(p, h);
-        if (err && err != -ECANCELED) leat_pool_go_on_(h);
+        leat_pool_reap_(p); /* jobs that end their threads leave no crowd behind */
+        leat_lock_take_(&p->crew_.lock_);
+        if (h->post_ == LEAT_RETIRED_) h->post_ = LEAT_LEAVES_;
+        bool works = h->post_ == LEAT_WORKS_;
+        leat_lock_drop_(&p->crew_.lock_);
+        int err = works ? leat_pool_hire_(p, h) : 0;
+        if (err) leat_pool_go_on_(h, err);
     }
     leat_wg_done(&p->running_);
-}
-
-/* Adds up the counters of a hand. */
-static inline void leat_fold_(leat_hand_ *into, leat_hand_ *h)
-{
-    leat_high_(into, leat_counted_(&h->high_));
-    leat_tally_(&into->completed_, leat_counted_(&h->completed_));
-    leat_tally_(&into->failed_, leat_counted_(&h->failed_));
-    leat_tally_(&into->taken_, leat_counted_(&h->taken_));
-}
-
-/* Takes the threads out of the list that are gone (all of them, if the pool is ending), to be joined. */
-LEAT_COLD_ leat_hand_ *leat_pool_reap_(leat_pool *p)
-{
-    leat_hand_ *gone = NULL;
-    leat_lock_take_(&p->crew_.lock_);
-    for (leat_hand_ **at = &p->crew_.hands_, *h; (h = *at) != NULL;) {
-        if (h->gone_) {
-            leat_fold_(&p->past_, h);
-            *at = h->next_;
-            h->next_ = gone;
-            gone = h;
-        } else {
-            at = &h->next_;
-        }
-    }
-    leat_lock_drop_(&p->crew_.lock_);
-    return gone;
 }
 
 /* Waits for all workers to have gone, and joins them. */
@@ -682,7 +721,7 @@ LEAT_COLD_ void leat_pool_join_(leat_pool *p)
     LEAT_ASSERT(!err);
     (void)err;
     for (unsigned round = 0, left = 1; left; leat_backoff_(&round)) {
-        leat_part_(leat_pool_reap_(p));
+        leat_pool_reap_(p);
         leat_lock_take_(&p->crew_.lock_);
         left = p->crew_.hands_ != NULL;
         leat_lock_drop_(&p->crew_.lock_);
@@ -768,7 +807,7 @@ LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_case *c)
         leat_high_(&p->past_, p->queue_cap_);
         leat_lock_take_(&c->chan_->lock_);
         for (leat_hand_ *h = me ? p->crew_.hands_ : NULL; h; h = h->next_) {
-            if (h == me || h->gone_ || h->retired_) continue;
+            if (h == me || h->post_ != LEAT_WORKS_) continue;
             runs |= !h->waits_;
             unsure |= h->waits_ && !h->waits_->link_.linked_;
         }
@@ -871,17 +910,17 @@ LEAT_COLD_ int leat_pool_resize(leat_pool *p, int n)
     if (err) return err;
     if ((err = leat_acquire_ctx(&p->ctx_, &p->resizing_, 1)) == 0) {
         leat_lock_take_(&p->crew_.lock_);
-        for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) have += !h->gone_ && !h->retired_;
+        for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) have += h->post_ == LEAT_WORKS_;
         for (int any = 0; any < 2; any++) /* first those whose job waits for room: the others make it */
             for (leat_hand_ *h = p->crew_.hands_; h && have > n; h = h->next_)
-                if (!h->gone_ && !h->retired_ && (any || h->waits_)) {
-                    h->retired_ = true;
+                if (h->post_ == LEAT_WORKS_ && (any || h->waits_)) {
+                    h->post_ = LEAT_RETIRED_;
                     have--;
                     leat_cancel(&h->ctx_, -ECANCELED);
                 }
         for (leat_hand_ *h = p->crew_.hands_; h && have < n; h = h->next_)
-            if (!h->gone_ && h->retired_ && !h->leaves_) { /* at a job still: called back */
-                h->retired_ = false;
+            if (h->post_ == LEAT_RETIRED_) { /* at its job still: called back */
+                h->post_ = LEAT_WORKS_;
                 have++;
             }
         leat_lock_drop_(&p->crew_.lock_);
@@ -889,7 +928,7 @@ LEAT_COLD_ int leat_pool_resize(leat_pool *p, int n)
             err = leat_pool_hire_(p, NULL);
             have++;
         }
-        leat_part_(leat_pool_reap_(p));
+        leat_pool_reap_(p);
         if (leat_release(&p->resizing_, 1)) LEAT_ASSERT(!"released once");
     }
     leat_pool_exit_(p);
@@ -908,7 +947,7 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
     leat_fold_(&sum, &p->past_);
     for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) {
         leat_fold_(&sum, h);
-        st->workers += !h->gone_ && !h->retired_;
+        st->workers += h->post_ == LEAT_WORKS_;
     }
     st->dropped = p->dropped_;
     leat_lock_drop_(&p->crew_.lock_);
@@ -924,7 +963,7 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
 /* ==== 4. Signals ============================================================================== */
 
 typedef struct leat_signals_ {
-    _Atomic(leat_ctx *) ctx_;
+    leat_ctx *ctx_;
     _Atomic uint64_t set_; /* 1 << signal */
     _Atomic int pid_;      /* whose the pipe is, and the thread that reads it */
     int pipe_[2];
@@ -976,8 +1015,11 @@ static inline void *leat_signal_thread_(void *arg)
 {
     leat_signals_ *s = arg;
     leat_os_name_("leat-signals");
-    for (unsigned char sig; read(s->pipe_[0], &sig, 1) == 1;)
-        leat_cancel(atomic_load_explicit(&s->ctx_, memory_order_relaxed), sig); /* [X7] the pipe orders it */
+    for (unsigned char sig; read(s->pipe_[0], &sig, 1) == 1;) {
+        leat_lock_take_(&s->lock_); /* a call that replaces ctx returns when nobody uses the old one */
+        leat_cancel(s->ctx_, sig);
+        leat_lock_drop_(&s->lock_);
+    }
     return NULL;
 }
 
@@ -1023,10 +1065,11 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     va_end(ap);
     if (err || !set) return -EINVAL;
     leat_lock_take_(&s->lock_);
-    if (atomic_load_explicit(&s->pid_, memory_order_relaxed) != getpid()) err = leat_signals_begin_(s); /* [X7] */
+    if (ctx && atomic_load_explicit(&s->pid_, memory_order_relaxed) != getpid()) /* [X7] */
+        err = leat_signals_begin_(s);
     if (!err) {
         uint64_t old = atomic_load_explicit(&s->set_, memory_order_relaxed); /* [X7] */
-        atomic_store_explicit(&s->ctx_, ctx, memory_order_relaxed); /* [X7] */
+        s->ctx_ = ctx;
         atomic_store_explicit(&s->set_, ctx ? set : 0, memory_order_relaxed); /* [X7] */
         for (int i = 1; i < 64; i++) {
             void (*action)(int) = ctx && set >> i & 1 ? leat_on_signal_ : SIG_DFL;

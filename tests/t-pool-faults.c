@@ -308,3 +308,122 @@ TEST(jobs_may_end_their_threads_while_it_stops_or_shrinks)
         REQUIRE_EQ(gotten, given_back);
     }
 }
+
+/* ==== Jobs that end their threads, again and again ============================================ */
+
+static void counts_dropped(leat_task *fn, void *arg, void *dropped)
+{
+    (void)fn, (void)arg;
+    ++*(int *)dropped;
+}
+
+static int hands(leat_crew_ *crew)
+{
+    int n = 0;
+    leat_lock_take_(&crew->lock_);
+    for (leat_hand_ *h = crew->hands_; h; h = h->next_) n++;
+    leat_lock_drop_(&crew->lock_);
+    return n;
+}
+
+TEST(threads_that_jobs_have_ended_do_not_pile_up)
+{
+    leat_pool p;
+    _Atomic int ended = 0;
+    fake_nothing();
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1 }), 0);
+    for (int i = 1; i <= 200; i++) {
+        REQUIRE_EQ(leat_submit(&p, exits, &ended), 0);
+        UNTIL(atomic_load(&ended) == i);
+        REQUIRE(hands(&p.crew_) <= 50); /* one that works, and those that are on their way */
+    }
+    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(made, 201);
+    CHECK_EQ(gotten, given_back);
+}
+
+TEST(nor_do_their_stacks_grow_without_end_when_no_others_can_be_made)
+{
+    leat_pool p;
+    leat_ctx up = LEAT_CTX(NULL);
+    _Atomic int ended = 0, accepted = 0;
+    fake_nothing();
+    REQUIRE_EQ(leat_pool_start(&p, &up, &(leat_pool_opts){ .workers = 1, .queue = 4 }), 0);
+    fail_always = 1;
+    while (leat_submit(&p, exits, &ended) == 0) accepted++;
+    CHECK(ended > 10 && ended < 100);
+    CHECK_EQ(leat_pool_stop(&p, NULL), -ECANCELED); /* nobody was left to run the rest */
+    int left = 0;
+    CHECK_EQ(leat_pool_abort(&p, counts_dropped, &left), 0);
+    CHECK_EQ(ended + left, accepted);
+    CHECK_EQ(leat_ctx_err(&up), 0);
+    CHECK_EQ(gotten, given_back);
+}
+
+static _Atomic int inits, finis;
+
+static int exits_but_first(void *user, int id)
+{
+    (void)user, (void)id;
+    if (inits++ > 0) pthread_exit(NULL);
+    return 0;
+}
+
+static void counts_fini(void *user, int id)
+{
+    (void)user, (void)id;
+    finis++;
+}
+
+TEST(an_init_hook_that_ends_the_thread_of_each_replacement_ends_the_pool)
+{
+    leat_pool p;
+    _Atomic int ended = 0;
+    fake_nothing();
+    inits = finis = 0;
+    leat_pool_opts opts = { .workers = 1, .queue = 4, .worker_init = exits_but_first, .worker_fini = counts_fini };
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &opts), 0);
+    REQUIRE_EQ(leat_submit(&p, exits, &ended), 0);
+    int err = leat_pool_stop(&p, NULL);
+    CHECK(err == 0 || err == -ECANCELED); /* what it had accepted has run; or stop came before */
+    CHECK_EQ(ended, 1);
+    CHECK_EQ(inits, 3); /* the first, its replacement, and the first again, that goes on */
+    CHECK_EQ(finis, 1);
+    if (err) CHECK_EQ(leat_pool_abort(&p, NULL, NULL), 0);
+    CHECK_EQ(gotten, given_back);
+}
+
+/* ==== A retired worker ======================================================================== */
+
+struct retiree {
+    leat_pool p;
+    door d;
+};
+
+static int exits_at_door(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    door_pass(&((struct retiree *)arg)->d);
+    pthread_exit(NULL);
+}
+
+TEST(a_retired_worker_whose_job_ends_its_thread_asks_for_nothing_and_ends_nobody)
+{
+    struct retiree r = { .d = { 0 } };
+    _Atomic int ran = 0;
+    fake_nothing();
+    inits = finis = 0;
+    REQUIRE_EQ(leat_pool_start(&r.p, NULL, &(leat_pool_opts){ .workers = 2, .queue = 2 }), 0);
+    REQUIRE_EQ(leat_submit(&r.p, exits_at_door, &r), 0);
+    REQUIRE_EQ(leat_submit(&r.p, exits_at_door, &r), 0);
+    door_until(&r.d, 2);
+    CHECK_EQ(leat_pool_resize(&r.p, 1), 0);
+    int before = gotten;
+    door_open(&r.d);
+    CHECK_EQ(leat_submit(&r.p, counts, &ran), 0);
+    CHECK_EQ(leat_pool_stop(&r.p, NULL), 0);
+    CHECK_EQ(ran, 1);
+    CHECK_EQ(gotten, before + 1); /* one of the two is replaced */
+    CHECK_EQ(made, 3);
+    CHECK_EQ(gotten, given_back);
+}

@@ -349,6 +349,143 @@ SCENARIO(resize_against_abort, { CREW(1, 2, 2, 2), .a = 1 }, { CREW(1, 1, 1, 2),
     stopped();
 }
 
+/* ==== Pool: jobs that end their threads, and threads that cannot be had ======================= */
+
+static int counts_and_ends(leat_ctx *x, void *arg)
+{
+    counts(x, arg);
+    pthread_exit(NULL);
+}
+
+static void expect_resize(int err)
+{
+    EXPECT(err == 0 || err == -ESHUTDOWN || err == -ECANCELED || err == -EAGAIN);
+}
+
+static int resizes_its_pool(leat_ctx *x, void *arg)
+{
+    counts(x, arg);
+    expect_resize(leat_pool_resize(&pool, 1));
+    expect_resize(leat_pool_resize(&pool, 2));
+    return 0;
+}
+
+static void *shrinks_and_grows(void *arg)
+{
+    (void)arg;
+    expect_resize(leat_pool_resize(&pool, 1));
+    expect_resize(leat_pool_resize(&pool, 2));
+    return NULL;
+}
+
+static void drop_all(leat_task *fn, void *arg, void *user)
+{
+    (void)fn, (void)user;
+    dropped[ID(arg)]++;
+}
+
+/* each: the bits of sim_refuse. a: who else is there. */
+enum { NOBODY, A_CANCEL, AN_ABORT, A_RESIZE, A_JOB_THAT_RESIZES };
+#define DYING(bits, who) { CREW(0, 2, 2, bits), .a = who }
+
+SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOBODY), DYING(1, NOBODY), DYING(2, NOBODY), DYING(3, NOBODY), DYING(7, NOBODY),
+         DYING(0, A_CANCEL), DYING(1, A_CANCEL), DYING(0, AN_ABORT), DYING(3, AN_ABORT), DYING(0, A_RESIZE), DYING(1, A_RESIZE),
+         DYING(0, A_JOB_THAT_RESIZES), DYING(5, A_JOB_THAT_RESIZES))
+{
+    leat_stats st;
+    bool sure = k->a == NOBODY, refuses = k->each != 0;
+    sim_refuse = 0;
+    start(k);
+    accepted[0] = leat_submit(&pool, counts_and_ends, ARG(0)) == 0;
+    accepted[1] = leat_submit(&pool, k->a == A_JOB_THAT_RESIZES ? resizes_its_pool : counts_and_ends, ARG(1)) == 0;
+    if (k->a == A_CANCEL) GO(cancels, 0);
+    if (k->a == A_RESIZE) GO(shrinks_and_grows, 0);
+    sim_refuse = k->each;
+    for (int n = 1; n <= 2; n++) {
+        int err = leat_pool_resize(&pool, n);
+        EXPECT(err == 0 || (k->a == A_CANCEL && err == -ECANCELED) || (refuses && err == -EAGAIN));
+        if (sure && !err) EXPECT(leat_pool_stats(&pool, &st) == 0 && (int)st.workers == n);
+    }
+    for (int i = 2; i < 5; i++) {
+        int err = leat_submit(&pool, i == 2 ? counts_and_ends : counts, ARG(i));
+        EXPECT(err == 0 || (k->a == A_CANCEL && err == -ECANCELED));
+        accepted[i] = !err;
+    }
+    int err = k->a == AN_ABORT ? -ECANCELED : leat_pool_stop(&pool, NULL);
+    EXPECT(err == 0 || k->a == A_CANCEL || k->a == AN_ABORT);
+    if (err) EXPECT(leat_pool_abort(&pool, drop_all, &pool) == 0);
+    sim_join();
+    EXPECT(leat_pool_stats(&pool, &st) == 0);
+    EXPECT((int)st.submitted == jobs_done() && st.completed + st.failed + st.dropped == st.submitted);
+    EXPECT(st.workers == 0 && st.busy == 0 && st.failed <= 3);
+}
+
+/* The first worker from `a` on cannot begin; the next can. */
+static _Atomic int one_cannot_begin;
+
+static int refuses_one(void *user, int id)
+{
+    (void)user;
+    return id >= now_->a && atomic_exchange_explicit(&one_cannot_begin, 0, memory_order_relaxed) ? 77 : 0;
+}
+
+static void start_with_refusal(const sim_knobs *k)
+{
+    now_ = k;
+    atomic_store_explicit(&one_cannot_begin, 1, memory_order_relaxed);
+    EXPECT(leat_pool_start(&pool, NULL, &(leat_pool_opts){ .workers = k->receivers, .queue = k->cap, .worker_init = refuses_one }) == 0);
+}
+
+SCENARIO(resize_again_after_a_refusal, { CREW(0, 1, 1, 0), .a = 1 })
+{
+    leat_stats st;
+    start_with_refusal(k);
+    EXPECT(leat_pool_resize(&pool, 2) == 77);
+    EXPECT(leat_pool_resize(&pool, 2) == 0);
+    EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 2);
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 0);
+}
+
+static int submits_two(leat_ctx *x, void *arg)
+{
+    (void)x;
+    ran[ID(arg)]++;
+    for (int i = 2; i < 4; i++) {
+        int err = leat_submit(&pool, job, ARG(i));
+        EXPECT(err == 0 || err == -EDEADLK || err == -ESHUTDOWN);
+        accepted[i] = !err;
+    }
+    return 0;
+}
+
+/* A job that waits for room does not wait for a worker who cannot begin. */
+SCENARIO(job_waits_beside_a_refusal, { CREW(0, 1, 1, 1), .a = 1 }, { CREW(0, 1, 1, 2), .a = 1 })
+{
+    start_with_refusal(k);
+    accepted[1] = leat_submit(&pool, submits_two, ARG(1)) == 0;
+    EXPECT(leat_pool_resize(&pool, 2) == 77);
+    if (k->each == 2) EXPECT(leat_pool_resize(&pool, 1) == 0);
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    stopped();
+}
+
+/* Nor are there more workers than asked for, if the one that was to replace another cannot begin. */
+SCENARIO(replacement_cannot_begin, { CREW(0, 2, 2, 1), .a = 2 }, { CREW(0, 2, 2, 2), .a = 2 }, { CREW(0, 2, 2, 3), .a = 2 })
+{
+    leat_stats st;
+    start_with_refusal(k);
+    accepted[0] = leat_submit(&pool, counts_and_ends, ARG(0)) == 0;
+    int err = leat_pool_resize(&pool, k->each);
+    EXPECT(err == 0 || err == 77);
+    do {
+        sim_yield();
+        EXPECT(leat_pool_stats(&pool, &st) == 0);
+        if (!err) EXPECT((int)st.workers == k->each);
+    } while (!st.failed);
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+}
+
 /* Who is told that the pool is being stopped has seen what came before the stop. */
 static int before_stop;
 

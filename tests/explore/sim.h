@@ -61,6 +61,7 @@ void sim_join(void);       /* waits for all of them */
 void sim_join_one(int thread);
 void sim_yield(void);      /* lets others run, for loops that wait: while (!x) sim_yield(); */
 bool sim_asleep(int thread);
+extern int sim_refuse;     /* bit n: the n-th pthread_create from now on is refused */
 
 /* `what`, from now on: whoever touches it has used it after it was freed. */
 void sim_freed(const void *p, size_t size, const char *what);

@@ -328,10 +328,15 @@ int sim_pthread_cond_signal(pthread_cond_t *c)
     return 0;
 }
 
+int sim_refuse;
+
 int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *fn(void *), void *arg)
 {
+    bool refused = sim_refuse & 1;
     (void)attr;
     threads_point();
+    sim_refuse >>= 1;
+    if (refused) return EAGAIN;
     int t = threads_start(fn, arg);
     *thread = (pthread_t)t;
     trace("thread made", RELAXED, NULL, 0, 0, PC);
