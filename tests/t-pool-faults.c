@@ -427,3 +427,112 @@ TEST(a_retired_worker_whose_job_ends_its_thread_asks_for_nothing_and_ends_nobody
     CHECK_EQ(made, 3);
     CHECK_EQ(gotten, given_back);
 }
+
+/* A pool of two: the first is held up in a job, the job of the second ends its thread, and its replacement is held
+ * up in its init hook. */
+static struct {
+    leat_pool p;
+    door job, hook;
+    int hook_says;
+    _Atomic int inits, finis;
+} stage;
+
+static _Thread_local int my_id;
+
+static int held_up(void *user, int id)
+{
+    (void)user;
+    my_id = id;
+    stage.inits++;
+    if (id < 2) return 0;
+    door_pass(&stage.hook);
+    return stage.hook_says;
+}
+
+static void goes(void *user, int id)
+{
+    (void)user, (void)id;
+    stage.finis++;
+}
+
+static int held_up_or_ends(leat_ctx *ctx, void *arg)
+{
+    (void)ctx, (void)arg;
+    if (my_id == 1) pthread_exit(NULL);
+    door_pass(&stage.job);
+    return 0;
+}
+
+static void set_stage(int hook_says)
+{
+    memset(&stage, 0, sizeof stage);
+    stage.hook_says = hook_says;
+    leat_pool_opts opts = { .workers = 2, .queue = 2, .worker_init = held_up, .worker_fini = goes };
+    REQUIRE_EQ(leat_pool_start(&stage.p, NULL, &opts), 0);
+    for (int i = 0; i < 2; i++) REQUIRE_EQ(leat_submit(&stage.p, held_up_or_ends, NULL), 0);
+    door_until(&stage.job, 1);
+    door_until(&stage.hook, 1);
+    CHECK_EQ(workers(&stage.p), 2);
+}
+
+static void strike_stage(int ran)
+{
+    leat_stats st;
+    door_open(&stage.job);
+    CHECK_EQ(leat_pool_stop(&stage.p, NULL), 0);
+    CHECK_EQ(leat_pool_stats(&stage.p, &st), 0);
+    CHECK_EQ(st.completed, 1 + ran);
+    CHECK_EQ(st.failed, 1);
+}
+
+TEST(a_replacement_of_one_that_was_retired_meanwhile_leaves)
+{
+    set_stage(0);
+    CHECK_EQ(leat_pool_resize(&stage.p, 1), 0);
+    CHECK_EQ(workers(&stage.p), 1);
+    door_open(&stage.hook);
+    UNTIL(atomic_load(&stage.finis) == 2); /* the one and the other */
+    CHECK_EQ(workers(&stage.p), 1);
+    strike_stage(0);
+    CHECK_EQ(stage.inits, 3);
+}
+
+TEST(or_stays_if_that_was_called_back)
+{
+    _Atomic int ran = 0;
+    set_stage(0);
+    for (int n = 1; n <= 2; n++) CHECK_EQ(leat_pool_resize(&stage.p, n), 0);
+    CHECK_EQ(workers(&stage.p), 2);
+    door_open(&stage.hook);
+    CHECK_EQ(leat_submit(&stage.p, counts, &ran), 0);
+    UNTIL(atomic_load(&ran) == 1);
+    CHECK_EQ(workers(&stage.p), 2);
+    strike_stage(1);
+    CHECK_EQ(stage.inits, 3);
+}
+
+TEST(who_was_retired_does_not_go_on_if_its_replacement_cannot_begin)
+{
+    _Atomic int ran = 0;
+    set_stage(-EIO);
+    CHECK_EQ(leat_pool_resize(&stage.p, 1), 0);
+    door_open(&stage.hook);
+    UNTIL(atomic_load(&stage.finis) == 1);
+    CHECK_EQ(leat_submit(&stage.p, counts, &ran), 0);
+    strike_stage(1);
+    CHECK_EQ(stage.inits, 3);
+    CHECK_EQ(ran, 1);
+}
+
+TEST(who_was_not_goes_on)
+{
+    _Atomic int ran = 0;
+    set_stage(-EIO);
+    door_open(&stage.hook);
+    CHECK_EQ(leat_submit(&stage.p, counts, &ran), 0);
+    UNTIL(atomic_load(&ran) == 1); /* the other is held up */
+    CHECK_EQ(workers(&stage.p), 2);
+    strike_stage(1);
+    CHECK_EQ(stage.inits, 4);
+    CHECK_EQ(stage.finis, 3);
+}

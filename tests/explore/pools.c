@@ -470,6 +470,28 @@ SCENARIO(job_waits_beside_a_refusal, { CREW(0, 1, 1, 1), .a = 1 }, { CREW(0, 1, 
     stopped();
 }
 
+/* Nor for one that was retired. */
+static LEAT_CHAN(int) answers;
+
+static int submits_two_and_tells(leat_ctx *x, void *arg)
+{
+    int err = submits_two(x, arg), one = 1;
+    EXPECT(leat_send(&answers, &one) == 0);
+    return err;
+}
+
+SCENARIO(job_waits_beside_a_retired, { CREW(0, 2, 1, 1) })
+{
+    int m;
+    start(k);
+    EXPECT(leat_make(&answers, 0) == 0);
+    accepted[1] = leat_submit(&pool, submits_two_and_tells, ARG(1)) == 0;
+    EXPECT(leat_pool_resize(&pool, 1) == 0);
+    EXPECT(leat_recv(&answers, &m) == 0);
+    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    stopped();
+}
+
 /* Nor are there more workers than asked for, if the one that was to replace another cannot begin. */
 SCENARIO(replacement_cannot_begin, { CREW(0, 2, 2, 1), .a = 2 }, { CREW(0, 2, 2, 2), .a = 2 }, { CREW(0, 2, 2, 3), .a = 2 })
 {
