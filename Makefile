@@ -25,7 +25,7 @@ WERROR = -Werror
 demo bench: WERROR = # who tries it with a newer compiler should see it run
 SANFLAGS_address := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANFLAGS_thread := -fsanitize=thread
-SANFLAGS_coverage := --coverage -fprofile-update=atomic
+SANFLAGS_coverage := --coverage -fprofile-update=atomic -DTAP_COVERAGE -Dalways_inline=unused# one copy of each
 COMMON = -std=$(STD) $(WARN) -pthread -g -fno-omit-frame-pointer -iquote . $(OPT) $(SANFLAGS_$(SAN)) $(DEFS)
 # LEAT_LINT: semaphore.h is usually a system header, of which compilers do not warn.
 TEST_CFLAGS = $(COMMON) -DLEAT_LINT -iquote tests

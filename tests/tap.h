@@ -60,6 +60,9 @@
 /* A line for the reader of a failure. */
 __attribute__((format(printf, 1, 2))) void tap_note(const char *format, ...);
 
+/* Ends a child process; whatever counts what was reached is told first. */
+_Noreturn void tap_leave(int status);
+
 /* Calls fn(0, arg) ... fn(n - 1, arg) on n threads that start as nearly together as can be. Joins them. */
 void tap_threads(int n, void (*fn)(int i, void *arg), void *arg);
 

@@ -5,8 +5,8 @@
 
 SPDX-License-Identifier: MIT
 
-Builds the test programs for gcov, once as they are and once with the portable fallback, runs them, and lets
-gcovr add up what each of them reached. What nobody reached must have its reason in tests/uncovered.txt: a
+Builds the test programs for gcov, once as they are and once with the portable fallback, runs them, and adds up
+what each of them reached. What nobody reached must have its reason in tests/uncovered.txt: a
 line as it stands in the header, below it the reason, indented. Ends with 1 if one has none.
 """
 import json
@@ -22,23 +22,37 @@ OUT = ROOT / "build/coverage"
 
 
 def collect():
-    """Runs everything; the gcovr report as a dictionary."""
+    """Runs everything."""
     builds = []
     for name, defs in (("futex", ""), ("fallback", "-DLEAT_NO_FUTEX")):
         build = OUT / name
         builds.append(build)
         for old in build.rglob("*.gcda"):
             old.unlink()
-        status = subprocess.run(["make", "--no-print-directory", "test-c", "CC=gcc", "OPT=-O0", "SAN=coverage",
+        status = subprocess.run(["make", "--no-print-directory", "test-c", "faults", "CC=gcc", "OPT=-O0", "SAN=coverage",
                                  f"DEFS={defs}", f"BUILD={build.relative_to(ROOT)}", "WERROR=", "LEAT_TEST_SECONDS=300"], cwd=ROOT).returncode
         if status:
             sys.exit(f"the tests fail ({name})")
-    report = OUT / "report.json"
-    subprocess.run(["gcovr", "--root", ROOT, "--exclude-unreachable-branches", "--exclude-throw-branches",
-                    "--merge-mode-functions", "merge-use-line-0", "--gcov-ignore-parse-errors", "-j", "2",
-                    *[a for h in HEADERS for a in ("--filter", str(ROOT / h))], "--json", report, "--txt",
-                    OUT / "report.txt", *builds], check=True, cwd=ROOT)
-    return json.loads(report.read_text())
+    return merged(data for build in builds for data in build.rglob("*.gcda"))
+
+
+def merged(all_data):
+    """What gcov says of each program, added up: (header, line) -> how often, and how often each branch."""
+    lines = {}
+    for data in all_data:
+        said = subprocess.run(["gcov", "--branch-probabilities", "--json-format", "--stdout", data], cwd=OUT, check=True,
+                              stdout=subprocess.PIPE).stdout
+        for file in json.loads(said)["files"]:
+            if (ROOT / file["file"]).resolve() not in [ROOT / h for h in HEADERS]:
+                continue
+            for line in file["lines"]:
+                at = lines.setdefault((Path(file["file"]).name, line["line_number"]), [0, []])
+                branches = [b["count"] for b in line["branches"] if not b["throw"]]
+                at[0] += line["count"]
+                at[1] += [0] * (len(branches) - len(at[1]))
+                for n, count in enumerate(branches):
+                    at[1][n] += count
+    return lines
 
 
 def reasons():
@@ -55,31 +69,31 @@ def reasons():
 def main():
     os.makedirs(OUT, exist_ok=True)
     why, used, bad = reasons(), set(), 0
+    found = collect()
     total = {"lines": [0, 0], "branches": [0, 0]}
-    for file in collect()["files"]:
-        source = (ROOT / file["file"]).read_text().split("\n")
+    for header in HEADERS:
+        source = (ROOT / header).read_text().split("\n")
         counts = {"lines": [0, 0], "branches": [0, 0]}
-        for line in file["lines"]:
-            if line.get("gcovr/noncode"):
-                continue
-            text = source[line["line_number"] - 1].strip()
-            missed = [n for n, b in enumerate(line["branches"], 1) if not b["count"]]
-            counts["lines"][0] += line["count"] > 0
+        for number in sorted(number for name, number in found if name == header):
+            count, branches = found[header, number]
+            text = source[number - 1].strip()
+            missed = [n for n, taken in enumerate(branches, 1) if not taken]
+            counts["lines"][0] += count > 0
             counts["lines"][1] += 1
-            counts["branches"][0] += len(line["branches"]) - len(missed)
-            counts["branches"][1] += len(line["branches"])
-            if line["count"] and not missed:
+            counts["branches"][0] += len(branches) - len(missed)
+            counts["branches"][1] += len(branches)
+            if count and not missed:
                 continue
-            what = "line" if not line["count"] else "branch " + ", ".join(map(str, missed)) + f" of {len(line['branches'])}"
+            what = "line" if not count else "branch " + ", ".join(map(str, missed)) + f" of {len(branches)}"
             if text in why:
                 used.add(text)
             else:
                 bad += 1
-                print(f"{file['file']}:{line['line_number']}: no test reaches {what}, and nobody says why\n    {text}")
+                print(f"{header}:{number}: no test reaches {what}, and nobody says why\n    {text}")
         for kind, (reached, of) in counts.items():
             total[kind][0] += reached
             total[kind][1] += of
-        print(f"# {file['file']:12} " + say(counts))
+        print(f"# {header:12} " + say(counts))
     print(f"# {'all':12} " + say(total))
     for text in set(why) - used:
         print(f"# tests/uncovered.txt: this time it was reached: {text}")

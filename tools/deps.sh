@@ -29,7 +29,6 @@ missing() {
     fi
     [ -n "$proof" ] || return
     have spin || echo "spin the models"
-    have gcovr || echo "gcovr coverage"
     have musl-gcc || echo "musl-tools the tests with musl"
     have qemu-aarch64-static || echo "qemu-user-static the tests on other machines"
     crosses i686-linux-gnu i386

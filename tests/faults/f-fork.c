@@ -91,7 +91,7 @@ static void child_asks_for_signals(void)
         REQUIRE_EQ(leat_cancel_on_signals(&own, SIGTERM, 0), 0);
         kill(getpid(), SIGTERM);
         REQUIRE_EQ(leat_sleep(&own, LEAT_S(20)), -ECANCELED);
-        _exit(leat_ctx_err(&ctx));
+        tap_leave(leat_ctx_err(&ctx));
     }
     REQUIRE_EQ(child_ends(child), 0);
     REQUIRE_EQ(leat_sleep(&soon, LEAT_S(20)), -ETIMEDOUT);
