@@ -272,6 +272,7 @@ TEST(what_cannot_be_is_refused)
     CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = -1 }), -EINVAL);
     CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .queue = -1 }), -EINVAL);
     CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = INT_MAX }), -EINVAL);
+    CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .queue = INT_MAX }), -EINVAL);
     CHECK_EQ(leat_pool_start(NULL, NULL, NULL), -EINVAL);
     CHECK_EQ(leat_submit(&p, counts, &ran), -EINVAL);
     CHECK_EQ(leat_submit(NULL, counts, &ran), -EINVAL);
