@@ -83,8 +83,8 @@ bench: build/bench/bench ## measure leat beside a mutex queue and pool
 
 single: build/leat.h ## write build/leat.h: all three headers in one
 
-explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS schedules; small ones under all (BOUND)
-	@sh tools/explore.sh $< --runs $(or $(RUNS),1000000)
+explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS schedules, an hour; small ones under all (BOUND)
+	@sh tools/explore.sh $< --runs $(or $(RUNS),1000000) --seed $(or $(SEED),1)
 	@sh tools/explore.sh $< --bound $(or $(BOUND),2)
 
 models: ## models of the protocol, every interleaving, by spin; MODELS=--long: bigger ones
