@@ -138,8 +138,6 @@ static inline void leat_hand_died_(void *arg)
 static inline void *leat_hand_main_(void *arg)
 {
     leat_hand_ *h = arg;
-    leat_lock_take_(&h->crew_->lock_); /* whoever made us has it until we are in the list */
-    leat_lock_drop_(&h->crew_->lock_);
     pthread_cleanup_push(leat_hand_died_, h);
     h->work_(h);
     pthread_cleanup_pop(0);
@@ -155,7 +153,8 @@ LEAT_COLD_ void leat_take_post_(leat_hand_ *h)
     if (h->post_ == LEAT_RETIRED_) leat_cancel(&h->ctx_, -ECANCELED);
 }
 
-/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. */
+/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. The thread
+ * may run before it is in the list; but whoever takes the lock finds it there. */
 LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
 {
     pthread_attr_t attr;
