@@ -60,8 +60,8 @@ typedef LEAT_CHAN(int) leat_ints_;
 
 /* ==== 1. Threads ============================================================================== */
 
-/* A pool's worker has a post. COMES: it begins, and does not count. RETIRED: it leaves after its job, unless a resize takes
- * it back before. LEAVES: it takes no more jobs. */
+/* A pool's worker has a post. COMES: it begins, and does not count. RETIRED: it leaves after its job, unless a
+ * resize takes it back before. LEAVES: it takes no more jobs. */
 enum { LEAT_COMES_ = 0, LEAT_WORKS_ = 1, LEAT_RETIRED_ = 2, LEAT_LEAVES_ = 3 };
 
 /* A thread of a group or pool. Its counters are written by itself alone. */

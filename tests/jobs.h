@@ -19,6 +19,16 @@ static inline int at_door(leat_ctx *ctx, void *arg)
     return 0;
 }
 
+/* Threads that are not joined. */
+static inline int hands(leat_crew_ *crew)
+{
+    int n = 0;
+    leat_lock_take_(&crew->lock_);
+    for (leat_hand_ *h = crew->hands_; h; h = h->next_) n++;
+    leat_lock_drop_(&crew->lock_);
+    return n;
+}
+
 static inline size_t workers(leat_pool *p)
 {
     leat_stats st = { .workers = 0 };

@@ -336,15 +336,6 @@ static void counts_dropped(leat_task *fn, void *arg, void *dropped)
     ++*(int *)dropped;
 }
 
-static int hands(leat_crew_ *crew)
-{
-    int n = 0;
-    leat_lock_take_(&crew->lock_);
-    for (leat_hand_ *h = crew->hands_; h; h = h->next_) n++;
-    leat_lock_drop_(&crew->lock_);
-    return n;
-}
-
 TEST(threads_that_jobs_have_ended_do_not_pile_up)
 {
     leat_pool p;

@@ -146,9 +146,7 @@ TEST(who_was_retired_and_is_at_work_still_is_called_back_first)
         CHECK_EQ(leat_pool_resize(&p, n), 0);
         CHECK_EQ(workers(&p), n);
     }
-    int threads = 0;
-    for (leat_hand_ *h = p.crew_.hands_; h; h = h->next_) threads++;
-    CHECK_EQ(threads, WIDE);
+    CHECK_EQ(hands(&p.crew_), WIDE);
     for (int i = 0; i < WIDE; i++) REQUIRE_EQ(leat_submit(&p, at_door, &fresh), 0);
     door_open(&old);
     door_until(&fresh, WIDE);
