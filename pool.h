@@ -988,6 +988,17 @@ static inline void leat_on_signal_(int sig)
     errno = saved;
 }
 
+/* Whether a program may have a handler for it: the C library keeps the first real-time signals for itself. */
+static inline bool leat_os_catches_(int sig)
+{
+#if defined SIGRTMIN
+    if (sig > 31 && sig < SIGRTMIN) return false;
+    return sig > 0 && sig < 64 && sig != SIGKILL && sig != SIGSTOP;
+#else /* -std=c11 */
+    return sig > 0 && sig < 32 && sig != SIGKILL && sig != SIGSTOP;
+#endif
+}
+
 /* signal() that does not make the program's own system calls fail with EINTR. (Under ThreadSanitizer it
  * does: that puts a handler off until the call has returned.) */
 static inline int leat_os_signal_(int sig, void (*action)(int))
@@ -1049,7 +1060,7 @@ LEAT_COLD_ int leat_signals_begin_(leat_signals_ *s)
  * call replaces the one before, with ctx = NULL the signals get their default action back. The handler
  * only writes to a pipe; a thread of the toolkit's reads it, the one that is detached. In the child of a
  * fork each signal does what it would have done without us.
- * 0, or -EINVAL (no signal, or not a signal's number), or the error of pipe or pthread_create. */
+ * 0, or -EINVAL (no signal, or not one that can be caught), or the error of pipe or pthread_create. */
 LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
 {
     leat_signals_ *s = leat_signals_here_();
@@ -1058,8 +1069,8 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     va_list ap;
     va_start(ap, ctx);
     for (int sig; (sig = va_arg(ap, int)) != 0;) {
-        if (sig < 1 || sig > 63 || sig == SIGKILL || sig == SIGSTOP) err = -EINVAL;
-        else set |= UINT64_C(1) << sig;
+        if (leat_os_catches_(sig)) set |= UINT64_C(1) << sig;
+        else err = -EINVAL;
     }
     va_end(ap);
     if (err || !set) return -EINVAL;

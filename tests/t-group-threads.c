@@ -19,6 +19,7 @@ static _Atomic int joined;
 static int slow_join(pthread_t t, void **result)
 {
     for (int i = 0; i < 50; i++) sched_yield();
+    pthread_testcancel(); /* as pthread_join does when it has to wait */
     int err = pthread_join(t, result);
     atomic_fetch_add(&joined, 1);
     return err;
@@ -287,4 +288,23 @@ TEST(a_task_whose_thread_is_cancelled_has_failed_and_hangs_nobody)
     door_open(&d);
     CHECK_EQ(leat_wait(&g), -EINTR);
     CHECK_EQ(leat_group_errors(&g), 1);
+}
+
+static int waits_cancelled(void *g)
+{
+    pthread_cancel(pthread_self());
+    int err = leat_wait(g);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* that it got here is what counts */
+    return err;
+}
+
+TEST(a_cancelled_thread_joins_all_others_before_it_ends)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    side waiter;
+    fake_nothing();
+    CHECK_EQ(leat_go_n(&g, 4, nothing, NULL), 0);
+    side_start(&waiter, waits_cancelled, &g);
+    CHECK_EQ(side_join(&waiter), 0);
+    CHECK_EQ(joined, made);
 }

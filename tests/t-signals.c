@@ -4,6 +4,8 @@
  * Each test runs in a child process, because signals, their handlers and the thread behind them are the
  * process's. What the child found wrong, it says itself; its exit tells that it did. */
 #define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -149,6 +151,38 @@ TEST(a_call_replaces_the_one_before)
     check_ended_well(in_child(replaces));
 }
 
+static leat_ctx replaced;
+static _Atomic int gone_on;
+
+static void *replaces_it(void *unused)
+{
+    static leat_ctx other;
+    (void)unused;
+    MUST(leat_cancel_on_signals(&other, SIGTERM, 0) == 0);
+    MUST(leat_ctx_err(&replaced) == -ECANCELED); /* it is not being cancelled still */
+    atomic_store(&gone_on, 1);
+    return NULL;
+}
+
+static void replaces_what_is_being_cancelled(void)
+{
+    pthread_t thread;
+    MUST(leat_cancel_on_signals(&replaced, SIGTERM, 0) == 0);
+    leat_lock_take_(&replaced.lock_); /* its cancellation begins, and gets no further */
+    kill(getpid(), SIGTERM);
+    UNTIL(atomic_load(&leat_signals_here_()->lock_));
+    MUST(pthread_create(&thread, NULL, replaces_it, NULL) == 0);
+    for (int i = 0; i < 100; i++) sched_yield();
+    MUST(!atomic_load(&gone_on));
+    leat_lock_drop_(&replaced.lock_);
+    MUST(pthread_join(thread, NULL) == 0);
+}
+
+TEST(a_call_returns_when_nobody_uses_the_replaced_context)
+{
+    check_ended_well(in_child(replaces_what_is_being_cancelled));
+}
+
 static void refuses(void)
 {
     static leat_ctx ctx;
@@ -158,6 +192,8 @@ static void refuses(void)
     MUST(leat_cancel_on_signals(&ctx, SIGTERM, 1000, 0) == -EINVAL);
     MUST(leat_cancel_on_signals(&ctx, SIGKILL, 0) == -EINVAL);
     MUST(leat_cancel_on_signals(&ctx, SIGTERM, SIGSTOP, 0) == -EINVAL);
+    MUST(leat_cancel_on_signals(&ctx, SIGTERM, SIGRTMIN - 1, 0) == -EINVAL); /* the C library's own */
+    MUST(leat_cancel_on_signals(&ctx, SIGTERM, 32, 0) == -EINVAL);
     MUST(sigaction(SIGTERM, NULL, &now) == 0 && now.sa_handler == SIG_DFL); /* all or nothing */
 }
 
