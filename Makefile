@@ -78,8 +78,14 @@ asan: ; @$(MAKE) --no-print-directory test-c SAN=address OPT=-O1 ## test-c under
 tsan: ; @$(MAKE) --no-print-directory test-c SAN=thread ## test-c under TSan
 nofutex: ; @$(MAKE) --no-print-directory test-c DEFS=-DLEAT_NO_FUTEX ## test-c with the portable fallback
 
-bench: build/bench/bench ## measure leat beside a mutex queue and pool
-	./$<
+bench: ## measure leat beside a mutex queue and pool, sem_t, a bare ring; BENCH="--only ping-pong"
+	@python3 bench/run.py $(BENCH)
+
+bench-peers: $(filter deps-bench,$(MAKECMDGOALS)) ## beside everything that is installed, an hour; deps-bench installs it
+	@python3 bench/run.py --peers $(BENCH)
+
+deps-bench: ## what bench-peers compares with: libraries, Go, Rust, gnuplot
+	@sh tools/deps.sh bench
 
 single: build/leat.h ## write build/leat.h: all three headers in one
 
@@ -135,7 +141,7 @@ loc: ## lines of code
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: help demo deps deps-proof test test-c check-all asan tsan nofutex bench single pairs install uninstall \
+.PHONY: help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single pairs install uninstall \
         format lint loc clean built explore models mutants coverage soak faults platforms proof
 .DELETE_ON_ERROR:
 
@@ -187,9 +193,34 @@ $(SCENARIOS): $(SIM)/%.o: tests/explore/%.c $(wildcard tests/explore/*.h) tests/
 	    -D__builtin_ia32_pause=sim_pause -include sim.h -iquote $(or $(H),.) -iquote tests/explore -c $< -o $@
 	@objcopy --redefine-syms=tests/explore/symbols.txt $@
 
-build/bench/bench: $(wildcard bench/*.[ch]) $(HEADERS)
+# Contestants: for messages of SIZE bytes, with what their libraries want.
+CONTESTANTS := build/bench/$(or $(SIZE),8)
+BENCH_FLAGS = -O2 -Wall -Wextra -pthread -DMSG_SIZE=$(or $(SIZE),8)
+FOR_rte = $$(pkg-config --cflags libdpdk) -lrte_ring -lrte_eal
+FOR_rte-hts = $(FOR_rte)
+FOR_rte-rts = $(FOR_rte)
+FOR_wfcqueue = -lurcu-cds -lurcu-common
+FOR_lfqueue = -lurcu-cds -lurcu -lurcu-common
+FOR_glib = $$(pkg-config --cflags --libs glib-2.0)
+FOR_apr = $$(pkg-config --cflags --libs apr-util-1 apr-1)
+FOR_libuv = $$(pkg-config --cflags --libs libuv)
+FOR_tbb = $$(pkg-config --cflags --libs tbb)
+
+$(CONTESTANTS)/%: bench/%.c bench/contestant.h bench/works.h $(HEADERS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=c11 $(WARN) -pthread -O2 $(filter %.c,$^) -o $@
+	$(Q)$(CC) -std=gnu11 $(BENCH_FLAGS) $< $(FOR_$*) -o $@
+
+$(CONTESTANTS)/%: bench/%.cc bench/contestant.h bench/works.h
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -std=gnu++20 $(BENCH_FLAGS) $< $(FOR_$*) -o $@
+
+$(CONTESTANTS)/go: bench/go/main.go
+	@mkdir -p $(@D)
+	$(Q)cd bench/go && GO111MODULE=off GOPATH=/usr/share/gocode go build -o $(CURDIR)/$@ .
+
+build/bench/rust/release/contestants: bench/rust/Cargo.toml bench/rust/src/main.rs
+	$(Q)cd bench/rust && cargo build -q --release --offline --target-dir $(CURDIR)/build/bench/rust \
+	    --config 'source.crates-io.replace-with="debian"' --config 'source.debian.directory="/usr/share/cargo/registry"'
 
 build/leat.h: $(HEADERS) tools/single.sh
 	@mkdir -p $(@D)

@@ -1,14 +1,16 @@
 #!/bin/sh
-# deps.sh [proof] - installs what the tests and examples want beside a C compiler and make (Debian, Ubuntu);
-# proof: what the campaigns want, too, some 500 MB (make deps-proof).
+# deps.sh [proof|bench] - installs what the tests and examples want beside a C compiler and make (Debian, Ubuntu);
+# proof: what the campaigns want, too, some 500 MB (make deps-proof); bench: what is compared with, some 900 MB.
 # SPDX-License-Identifier: MIT
 #
 # It never fails: whatever stays missing is said, and is left out where it is needed.
 set -u
-proof=${1-}
+more=${1-}
 CC=${CC:-cc}
 
 have() { command -v "$1" >/dev/null 2>&1; }
+header_cxx() { printf '#include <%s>\n' "$1" | c++ -E -x c++ - >/dev/null 2>&1; }
+knows() { pkg-config --exists "$1" 2>/dev/null; }
 header() { printf '#include <%s>\n' "$1" | "$CC" -E -x c - >/dev/null 2>&1; }
 sanitizes() { # can clang link with its sanitizers' runtime?
     echo 'int main(void) { return 0; }' | clang -fsanitize=thread -x c - -o /dev/null 2>/dev/null
@@ -27,7 +29,13 @@ missing() {
     if ! have clang; then echo "clang the second compiler"
     elif ! sanitizes; then echo "libclang-rt-$(clang_version)-dev clang's sanitizers"
     fi
-    [ -n "$proof" ] || return
+    case $more in
+    proof) missing_for_proof ;;
+    bench) missing_for_bench ;;
+    esac
+}
+
+missing_for_proof() {
     have spin || echo "spin the models"
     have musl-gcc || echo "musl-tools the tests with musl"
     have qemu-aarch64-static || echo "qemu-user-static the tests on other machines"
@@ -37,6 +45,26 @@ missing() {
     crosses riscv64-linux-gnu riscv64
     crosses s390x-linux-gnu s390x
     crosses powerpc64-linux-gnu ppc64
+}
+
+missing_for_bench() {
+    header ck_ring.h || echo "libck-dev Concurrency Kit"
+    knows libdpdk || echo "libdpdk-dev DPDK's rte_ring"
+    header urcu/wfcqueue.h || echo "liburcu-dev liburcu's queues"
+    knows glib-2.0 || echo "libglib2.0-dev GAsyncQueue and GThreadPool"
+    knows apr-1 || echo "libapr1-dev APR's queue"
+    knows apr-util-1 || echo "libaprutil1-dev APR's pool"
+    knows libuv || echo "libuv1-dev libuv's pool"
+    header boost/version.hpp || echo "libboost-dev Boost.Lockfree"
+    knows tbb || echo "libtbb-dev oneTBB"
+    header_cxx concurrentqueue/concurrentqueue.h || echo "libconcurrentqueue-dev moodycamel's queues"
+    header_cxx atomic_queue/defs.h || echo "libatomic-queue-dev atomic_queue"
+    have go || echo "golang-go Go"
+    [ -e /usr/share/gocode/src/golang.org/x/sync ] || echo "golang-golang-x-sync-dev Go's errgroup and semaphore"
+    have cargo || echo "cargo Rust"
+    ls /usr/share/cargo/registry/crossbeam-channel-* >/dev/null 2>&1 || echo "librust-crossbeam-channel-dev crossbeam-channel"
+    ls /usr/share/cargo/registry/crossbeam-queue-* >/dev/null 2>&1 || echo "librust-crossbeam-queue-dev crossbeam's ArrayQueue"
+    have gnuplot || echo "gnuplot-nox the charts"
 }
 
 crosses() { # as GNU calls the machine, as Debian does

@@ -1,0 +1,571 @@
+// Go's channels, a worker pool on one, errgroup and semaphore.Weighted: the works of works.h, written again, as
+// nobody's call can be inlined into another language.
+// SPDX-License-Identifier: MIT
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+)
+
+type msg = uint64
+
+var arg = map[string]uint64{"senders": 1, "receivers": 1, "cap": 1024, "batch": 1, "blocking": 1, "pin": 0,
+	"workers": 2, "spin": 0, "limit": 2, "cases": 2, "ready": 1}
+
+// ---- the clocks ----
+
+type meter struct {
+	wall, cpu           int64
+	sleeps, preemptions int64
+}
+
+var began = time.Now()
+
+func now() int64 { return int64(time.Since(began)) }
+
+func meterNow() meter {
+	var r syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	cpu := (r.Utime.Sec+r.Stime.Sec)*1e9 + (r.Utime.Usec+r.Stime.Usec)*1e3
+	return meter{now(), cpu, r.Nvcsw, r.Nivcsw}
+}
+
+type round struct {
+	from, to    meter
+	n           uint64
+	wrong, more string
+}
+
+func (r *round) begins()       { r.from = meterNow() }
+func (r *round) ends(n uint64) { r.to, r.n = meterNow(), n }
+
+func (r *round) mustSum(n, count, sum uint64) {
+	if count != n || sum != n*(n+1)/2 {
+		r.wrong = fmt.Sprintf("%d of %d arrived", count, n)
+	}
+}
+
+func workFor(steps uint64) uint64 {
+	x := steps
+	for i := uint64(0); i < steps; i++ {
+		x = x*6364136223846793005 + 1442695040888963407
+	}
+	return x
+}
+
+var sink uint64 // so that no work is left out; each goroutine adds what it made once
+
+// ---- channels ----
+
+func trySend(c chan msg, m msg) bool {
+	select {
+	case c <- m:
+		return true
+	default:
+		return false
+	}
+}
+
+func patience(failures *int) {
+	if *failures++; *failures > 8 {
+		runtime.Gosched()
+	} else {
+		workFor(256)
+	}
+}
+
+func flow(r *round, n uint64) {
+	c := make(chan msg, arg["cap"])
+	blocking, senders, receivers := arg["blocking"] == 1, arg["senders"], arg["receivers"]
+	var sending, all sync.WaitGroup
+	var count, sum uint64
+	start := make(chan bool)
+	for i := uint64(0); i < senders; i++ {
+		first, last := 1+n*i/senders, n*(i+1)/senders
+		sending.Add(1)
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			defer sending.Done()
+			<-start
+			for m := first; m <= last; m++ {
+				if blocking {
+					c <- m
+				} else {
+					for failures := 0; !trySend(c, m); {
+						patience(&failures)
+					}
+				}
+			}
+		}()
+	}
+	for i := uint64(0); i < receivers; i++ {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			<-start
+			k, s, failures := uint64(0), uint64(0), 0
+			if blocking {
+				for m := range c {
+					s += m
+					k++
+				}
+			} else {
+				for on := true; on; {
+					select {
+					case m, ok := <-c:
+						if on = ok; ok {
+							s += m
+							k++
+						}
+						failures = 0
+					default:
+						patience(&failures)
+					}
+				}
+			}
+			atomic.AddUint64(&count, k)
+			atomic.AddUint64(&sum, s)
+		}()
+	}
+	r.begins()
+	close(start)
+	sending.Wait()
+	close(c)
+	all.Wait()
+	r.ends(n)
+	r.mustSum(n, count, sum)
+}
+
+func pair(r *round, n uint64) {
+	c := make(chan msg, arg["cap"])
+	count, sum := uint64(0), uint64(0)
+	r.begins()
+	for m := uint64(1); m <= n; m++ {
+		c <- m
+		sum += <-c
+		count++
+	}
+	r.ends(n)
+	r.mustSum(n, count, sum)
+}
+
+func fill(r *round, n uint64) {
+	cap := arg["cap"]
+	c := make(chan msg, cap)
+	count, sum := uint64(0), uint64(0)
+	n = (n + cap - 1) / cap * cap
+	r.begins()
+	for m := uint64(1); m <= n; m += cap {
+		for i := uint64(0); i < cap; i++ {
+			c <- m + i
+		}
+		for i := uint64(0); i < cap; i++ {
+			sum += <-c
+			count++
+		}
+	}
+	r.ends(n)
+	r.mustSum(n, count, sum)
+}
+
+func pingPong(r *round, n uint64, each func(ns int64)) {
+	to, back := make(chan msg, arg["cap"]), make(chan msg, arg["cap"])
+	count, sum := uint64(0), uint64(0)
+	go func() {
+		for m := range to {
+			back <- m
+		}
+	}()
+	r.begins()
+	for m := uint64(1); m <= n; m++ {
+		if each == nil {
+			to <- m
+			sum += <-back
+		} else {
+			from := now()
+			to <- m
+			sum += <-back
+			each(now() - from)
+		}
+		count++
+	}
+	r.ends(n)
+	close(to)
+	r.mustSum(n, count, sum)
+}
+
+// A histogram of 32 steps for each doubling, as in works.h.
+func latency(r *round, n uint64) {
+	var histogram [64 * 32]uint64
+	longest := int64(0)
+	pingPong(r, n, func(ns int64) {
+		if ns > longest {
+			longest = ns
+		}
+		b := int(ns)
+		if ns >= 32 {
+			high := int(math.Log2(float64(ns)))
+			if int64(1)<<high > ns {
+				high--
+			}
+			b = (high-4)*32 + int(ns>>(high-5)&31)
+		}
+		histogram[b]++
+	})
+	at, seen, p := [3]int64{}, uint64(0), 0
+	for b := 0; b < len(histogram) && p < 3; b++ {
+		seen += histogram[b]
+		for p < 3 && float64(seen) >= [...]float64{.5, .99, .999}[p]*float64(n) {
+			if at[p] = int64(b); b >= 32 {
+				at[p] = int64(32+b%32) << (b/32 - 1)
+			}
+			p++
+		}
+	}
+	r.more = fmt.Sprintf(`, "p50": %d, "p99": %d, "p99.9": %d, "max": %d`, at[0], at[1], at[2], longest)
+}
+
+func burst(r *round, n uint64) {
+	first := meterNow()
+	wall, cpu, k := int64(0), int64(0), arg["receivers"]
+	count, sum := uint64(0), uint64(0)
+	for i := uint64(0); i < n; i++ {
+		c := make(chan msg, arg["cap"])
+		var last int64
+		var awake, gone sync.WaitGroup
+		var lock sync.Mutex
+		awake.Add(int(k))
+		gone.Add(int(k))
+		hold := make(chan bool)
+		for j := uint64(0); j < k; j++ {
+			go func() {
+				m := <-c
+				t := now()
+				lock.Lock()
+				if t > last {
+					last = t
+				}
+				count++
+				sum += m
+				lock.Unlock()
+				awake.Done()
+				<-hold
+				gone.Done()
+			}()
+		}
+		time.Sleep(5 * time.Millisecond)
+		r.begins()
+		for j := uint64(0); j < k; j++ {
+			c <- i*k + j + 1
+		}
+		awake.Wait()
+		r.ends(1)
+		close(hold)
+		gone.Wait()
+		wall += last - r.from.wall
+		cpu += r.to.cpu - r.from.cpu
+	}
+	r.from = first
+	r.ends(n)
+	r.to.wall, r.to.cpu = first.wall+wall, first.cpu+cpu
+	r.mustSum(n*k, count, sum)
+}
+
+func idle(r *round, n uint64) {
+	c := make(chan msg, arg["cap"])
+	for j := uint64(0); j < arg["receivers"]; j++ {
+		go func() { <-c }()
+	}
+	time.Sleep(200 * time.Millisecond)
+	r.begins()
+	time.Sleep(time.Second)
+	r.ends(1)
+	close(c)
+}
+
+// ---- a pool: workers that range over a channel of functions ----
+
+type pool struct {
+	jobs    chan func()
+	running sync.WaitGroup
+	ran     uint64
+}
+
+func newPool(workers, cap uint64) *pool {
+	p := &pool{jobs: make(chan func(), cap)}
+	for i := uint64(0); i < workers; i++ {
+		p.running.Add(1)
+		go func() {
+			defer p.running.Done()
+			ran := uint64(0)
+			for f := range p.jobs {
+				f()
+				ran++
+			}
+			atomic.AddUint64(&p.ran, ran)
+		}()
+	}
+	return p
+}
+
+func jobs(r *round, n uint64) {
+	p, spin := newPool(arg["workers"], arg["cap"]), arg["spin"]
+	var made uint64
+	f := func() {
+		if spin > 0 && workFor(spin) == 1 {
+			atomic.AddUint64(&made, 1)
+		}
+	}
+	r.begins()
+	for i := uint64(0); i < n; i++ {
+		p.jobs <- f
+	}
+	close(p.jobs)
+	p.running.Wait()
+	r.ends(n)
+	sink += made
+	if p.ran != n {
+		r.wrong = fmt.Sprintf("%d of %d jobs ran", p.ran, n)
+	}
+}
+
+func churn(r *round, n uint64) {
+	p := newPool(arg["workers"], arg["cap"])
+	done := make(chan bool, 1)
+	f := func() { done <- true }
+	r.begins()
+	for i := uint64(0); i < n; i++ {
+		p.jobs <- f
+		<-done
+	}
+	r.ends(n)
+	close(p.jobs)
+	p.running.Wait()
+}
+
+// ---- semaphores ----
+
+func semPair(r *round, n uint64) {
+	s, ctx := semaphore.NewWeighted(int64(arg["cap"])), context.Background()
+	r.begins()
+	for i := uint64(0); i < n; i++ {
+		s.Acquire(ctx, 1)
+		s.Release(1)
+	}
+	r.ends(n)
+}
+
+func sem(r *round, n uint64) {
+	s, ctx := semaphore.NewWeighted(int64(arg["cap"])), context.Background()
+	var all sync.WaitGroup
+	var made uint64
+	start := make(chan bool)
+	for i := uint64(0); i < arg["workers"]; i++ {
+		all.Add(1)
+		most, permits := int64(arg["batch"]), int64(1)
+		if most > 1 {
+			permits += int64(i) % most
+		}
+		share := n*(i+1)/arg["workers"] - n*i/arg["workers"]
+		go func() {
+			defer all.Done()
+			<-start
+			x := uint64(0)
+			for k := uint64(0); k < share; k++ {
+				s.Acquire(ctx, permits)
+				x += workFor(4)
+				s.Release(permits)
+			}
+			atomic.AddUint64(&made, x)
+		}()
+	}
+	r.begins()
+	close(start)
+	all.Wait()
+	r.ends(n)
+	sink += made
+}
+
+// ---- select ----
+
+func selectOne(r *round, n uint64) {
+	k, ready := int(arg["cases"]), int(arg["ready"])
+	c := make([]chan msg, k)
+	cases := make([]reflect.SelectCase, k)
+	for i := range c {
+		c[i] = make(chan msg, 64)
+		cases[i] = reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(c[i])}
+	}
+	sent, received, next := uint64(0), uint64(0), uint64(0)
+	one := func() int {
+		switch k {
+		case 2:
+			select {
+			case m := <-c[0]:
+				received += m
+				return 0
+			case m := <-c[1]:
+				received += m
+				return 1
+			}
+		case 8:
+			i, m := 0, msg(0)
+			select {
+			case m = <-c[0]:
+				i = 0
+			case m = <-c[1]:
+				i = 1
+			case m = <-c[2]:
+				i = 2
+			case m = <-c[3]:
+				i = 3
+			case m = <-c[4]:
+				i = 4
+			case m = <-c[5]:
+				i = 5
+			case m = <-c[6]:
+				i = 6
+			case m = <-c[7]:
+				i = 7
+			}
+			received += m
+			return i
+		}
+		i, m, _ := reflect.Select(cases) // Go has no select statement over a slice
+		received += m.Uint()
+		return i
+	}
+	for i := 0; i < ready; i++ {
+		next++
+		sent += next
+		c[i] <- next
+	}
+	r.begins()
+	for j := uint64(0); j < n; j++ {
+		i := one()
+		if ready == 1 {
+			i = (i + 1) % k
+		}
+		next++
+		sent += next
+		c[i] <- next
+	}
+	r.ends(n)
+	for i := 0; i < ready; i++ {
+		one()
+	}
+	if sent != received {
+		r.wrong = "the sum of what was received is not that of what was sent"
+	}
+}
+
+// ---- groups ----
+
+func group(r *round, n uint64) {
+	ran := uint64(0)
+	r.begins()
+	for done := uint64(0); done < n; {
+		some := n - done
+		if some > 10000 {
+			some = 10000
+		}
+		g := new(errgroup.Group)
+		g.SetLimit(int(arg["limit"]))
+		for i := uint64(0); i < some; i++ {
+			g.Go(func() error {
+				atomic.AddUint64(&ran, 1)
+				return nil
+			})
+		}
+		g.Wait()
+		done += some
+	}
+	r.ends(n)
+	if ran != n {
+		r.wrong = fmt.Sprintf("%d of %d tasks ran", ran, n)
+	}
+}
+
+func cancel(r *round, n uint64) {
+	ran, made, five := uint64(0), uint64(0), errors.New("five")
+	r.begins()
+	for k := uint64(0); k < n; k++ {
+		g, ctx := errgroup.WithContext(context.Background())
+		g.SetLimit(int(arg["limit"]))
+		for i := 0; i < 10000 && ctx.Err() == nil; i++ {
+			i := i
+			g.Go(func() error {
+				atomic.AddUint64(&ran, 1)
+				if workFor(arg["spin"]) == 1 {
+					atomic.AddUint64(&made, 1)
+				}
+				if i == 99 {
+					return five
+				}
+				return nil
+			})
+		}
+		if g.Wait() != five {
+			r.wrong = "the error was lost"
+		}
+	}
+	r.ends(n)
+	sink += made
+	r.more = fmt.Sprintf(`, "ran": %.1f`, float64(ran)/float64(n))
+}
+
+// ---- main ----
+
+func main() {
+	works := map[string]func(*round, uint64){"flow": flow, "pair": pair, "fill": fill,
+		"ping-pong": func(r *round, n uint64) { pingPong(r, n, nil) }, "latency": latency, "burst": burst, "idle": idle,
+		"jobs": jobs, "churn": churn, "sem-pair": semPair, "sem": sem, "select": selectOne, "group": group,
+		"cancel": cancel}
+	var run func(*round, uint64)
+	for _, word := range os.Args[1:] {
+		if name, value, ok := strings.Cut(word, "="); ok {
+			arg[name], _ = strconv.ParseUint(value, 10, 64)
+		} else if word == "can" {
+			for name := range works {
+				fmt.Print(name, " ")
+			}
+			fmt.Println("blocking try unbuffered weighted")
+		} else {
+			run = works[word]
+		}
+	}
+	in := bufio.NewScanner(os.Stdin)
+	for run != nil && in.Scan() {
+		n, err := strconv.ParseUint(in.Text(), 10, 64)
+		if err != nil {
+			continue
+		}
+		var r round
+		run(&r, n)
+		var u syscall.Rusage
+		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+		if r.wrong != "" {
+			r.more += `, "wrong": "` + r.wrong + `"`
+		}
+		fmt.Printf(`{"n": %d, "wall": %d, "cpu": %d, "sleeps": %d, "preemptions": %d, "peak_kb": %d%s}`+"\n", r.n,
+			r.to.wall-r.from.wall, r.to.cpu-r.from.cpu, r.to.sleeps-r.from.sleeps, r.to.preemptions-r.from.preemptions,
+			u.Maxrss, r.more)
+	}
+}

@@ -1,0 +1,3 @@
+/* moodycamel-blocking.cc - its form that waits, and its semaphore. SPDX-License-Identifier: MIT */
+#define BLOCKING
+#include "moodycamel.cc"

@@ -1,0 +1,441 @@
+#!/usr/bin/env python3
+"""run.py - leat beside everything that a C program could use instead.
+
+Contestants are programs (contestant.h tells what they do). For each work, each contestant that has the means
+for it is a process of its own; they take turns, round by round, so what disturbs the machine disturbs them all,
+and a round during which something else kept the machine busy is repeated. A contestant that hangs is killed and
+said to have hung; one that loses a message is said to have lost it.
+
+SPDX-License-Identifier: MIT
+"""
+import argparse
+import csv
+import datetime
+import fnmatch
+import json
+import os
+import re
+import select
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CPUS = sorted(os.sched_getaffinity(0))
+
+# ---- Contestants: how they are called, and their kind -----------------------------------------
+
+PLAIN = ["leat", "mutex", "posix", "vyukov"]  # what needs nothing but a C compiler
+PEERS = ["ck", "rte", "rte-hts", "rte-rts", "wfcqueue", "lfqueue", "glib", "apr", "libuv", "boost", "moodycamel",
+         "moodycamel-blocking", "atomic_queue", "tbb", "std", "go", "crossbeam", "crossbeam-queue"]
+WORDS = {"crossbeam": ("rust/release/contestants", "channel"),
+         "crossbeam-queue": ("rust/release/contestants", "queue")}
+TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vyukov ring", "ck": "Concurrency Kit",
+          "rte": "DPDK rte_ring", "rte-hts": "DPDK rte_ring HTS", "rte-rts": "DPDK rte_ring RTS",
+          "wfcqueue": "liburcu wfcqueue", "lfqueue": "liburcu lfqueue", "glib": "GLib", "apr": "APR",
+          "libuv": "libuv", "boost": "Boost.Lockfree", "moodycamel": "moodycamel",
+          "moodycamel-blocking": "moodycamel blocking", "atomic_queue": "atomic_queue", "tbb": "oneTBB",
+          "std": "C++20 semaphore", "go": "Go", "crossbeam": "crossbeam-channel", "crossbeam-queue": "crossbeam ArrayQueue"}
+
+
+class Contestant:
+    def __init__(self, name, size=8):
+        self.name, self.title, self.size = name, TITLES.get(name, name), size
+        program, *words = WORDS.get(name, (name,))
+        self.words = words
+        self.path = os.path.join("build/bench", program if "/" in program else f"{size}/{program}")
+        made = subprocess.run(["make", "-s", f"SIZE={size}", self.path], capture_output=True, text=True)
+        self.left_out = ""
+        self.can = set()
+        if made.returncode:
+            why = re.search(r"[\w./-]+: No such file|cannot find [\w./-]+|\w+: (command )?not found|no .* package\S*",
+                            made.stderr)
+            if not why:
+                sys.exit(f"{name} does not compile:\n{made.stderr}")
+            self.left_out = why.group(0)
+        else:
+            said = subprocess.run([self.path, *self.words, "can"], capture_output=True, text=True, check=True)
+            self.can = set(said.stdout.split())
+
+
+# ---- Works ------------------------------------------------------------------------------------
+
+class Work:
+    """What is done (a work of works.h and its arguments), by which time it is judged, what it takes."""
+
+    def __init__(self, title, call, by="wall", needs=(), one_cpu=False, once=False, only=None, size=8, targets=(),
+                 most=None, unit="ns", **args):
+        self.title, self.call, self.by, self.needs, self.one_cpu = title, call, by, set(needs), one_cpu
+        self.once, self.only, self.size, self.targets, self.args = once, only, size, targets, args
+        self.most, self.unit = most, unit  # `most` operations in a round
+
+    def takes(self, c):
+        return self.call in c.can and self.needs <= c.can and (self.only is None or c.name in self.only)
+
+
+# Targets: leat's time beside that of others. (at most FACTOR times, of the best of NAMES)
+def at_most(factor, *names):
+    return ("at most", factor, names)
+
+
+def steady(factor):  # no round takes longer than so many times its best
+    return ("steady", factor, ())
+
+
+BLOCK, TRIES = ["mutex", "posix", "glib", "apr", "moodycamel-blocking", "tbb", "go", "crossbeam"], \
+    ["vyukov", "ck", "rte", "rte-hts", "rte-rts", "boost", "atomic_queue", "crossbeam-queue"]
+
+
+def flows(how, one_cpu=False):
+    blocking = how == "blocking"
+    for s, r in (1, 1), (2, 2), (4, 4), (1, 4), (4, 1), (16, 16):
+        targets = []
+        if blocking and not one_cpu and (s, r) != (16, 16):
+            targets = [at_most(1 / 1.5 if s == r else 1 / 3, *BLOCK)]
+        if not blocking and s + r > 2:
+            targets = [steady(3)]
+        yield Work(f"{how} {s}x{r}" + (", one CPU" if one_cpu else ""), "flow", needs=[how], one_cpu=one_cpu,
+                   targets=targets, senders=s, receivers=r, blocking=int(blocking))
+
+
+def works():
+    yield Work("uncontended send and receive", "pair", by="cpu", needs=["try"], blocking=0,
+               targets=[at_most(1.1, *TRIES), at_most(1.15, "vyukov")])
+    yield Work("uncontended send and receive, blocking calls", "pair", by="cpu", needs=["blocking"])
+    yield Work("fill and drain 1024", "fill", by="cpu")
+    yield from flows("blocking")
+    yield from flows("try")
+    for b in 8, 32, 256:
+        yield Work(f"uncontended, batches of {b}", "pair", by="cpu", needs=["batch"], batch=b)
+    for b in 1, 8, 32, 256:
+        yield Work(f"blocking 1x1, batches of {b}", "flow", needs=["blocking", "batch"], batch=b)
+        yield Work(f"try 1x1, batches of {b}", "flow", needs=["try", "batch"], batch=b, blocking=0,
+                   only=["rte", "rte-hts", "rte-rts", "moodycamel"])
+    for size in 8, 32, 64, 256, 1024:
+        yield Work(f"blocking 1x1, messages of {size} bytes", "flow", size=size, needs=["blocking", "sizes"])
+    for cap in 1, 7, 16, 1024, 65536:
+        yield Work(f"blocking 2x2, capacity {cap}", "flow", needs=["blocking"], cap=cap, senders=2, receivers=2)
+    yield Work("ping-pong", "ping-pong", needs=["blocking"], cap=1, targets=[at_most(1, "go"), at_most(1 / 1.5, "mutex")])
+    yield Work("ping-pong, unbuffered", "ping-pong", needs=["blocking", "unbuffered"], cap=0)
+    yield Work("ping-pong, each timed", "latency", needs=["blocking"], cap=1)
+    yield Work("burst: 8 that sleep, until the last runs", "burst", needs=["blocking"], receivers=8, most=8)
+    yield Work("idle, 8 that wait, a second", "idle", by="cpu", needs=["blocking"], receivers=8, once=True)
+    for w in 2, 8, 64:
+        for us in 0, 1, 10, 100:
+            targets = []
+            if not us:
+                targets = [at_most(1 / 4, "glib", "apr", "libuv"), at_most(1 / 3, "mutex")]
+                if w == 2:
+                    targets.append(at_most(1, "go"))
+            yield Work(f"pool of {w}, jobs of {us} us" if us else f"pool of {w}, empty jobs", "jobs",
+                       by="wall" if us else "cpu", workers=w, spin=us * 1000, targets=targets)
+    yield Work("pool of 2, submit one and wait for it", "churn", workers=2, targets=[at_most(1, "go"), at_most(1 / 5, "mutex")])
+    yield Work("group, empty tasks at limit 2", "group", limit=2, targets=[at_most(1, "posix")])
+    yield Work("group, cancel 10,000 tasks of 10 us at the 100th", "cancel", limit=2, spin=10000, unit="ms")
+    yield Work("semaphore uncontended", "sem-pair", by="cpu", cap=8,
+               targets=[at_most(1.05, "posix", "mutex", "moodycamel-blocking", "std", "go", )])
+    yield Work("semaphore, 4 threads at limit 2", "sem", workers=4, cap=2,
+               targets=[at_most(1, "posix", "mutex", "moodycamel-blocking", "std", "go")])
+    yield Work("semaphore, 4 threads take 1 to 3 of 4", "sem", needs=["weighted"], workers=4, cap=4, batch=3)
+    for k in 2, 8, 64:
+        yield Work(f"select of {k}, all ready", "select", by="cpu", cases=k, ready=k)
+        yield Work(f"select of {k}, one ready", "select", by="cpu", cases=k, ready=1)
+    yield from (w for w in flows("blocking", one_cpu=True) if w.args["senders"] in (1, 4))
+    yield Work("ping-pong, one CPU", "ping-pong", needs=["blocking"], cap=1, one_cpu=True, targets=[at_most(1, "mutex")])
+
+
+# ---- A contestant at work ---------------------------------------------------------------------
+
+class Hung(Exception):
+    pass
+
+
+class Process:
+    """A contestant's process for one work."""
+
+    def __init__(self, contestant, work, spin_ns):
+        args = dict(work.args)
+        if "spin" in args:
+            args["spin"] = int(args["spin"] / spin_ns)  # from ns to steps
+        words = [contestant.path, *contestant.words, work.call] + [f"{k}={v}" for k, v in args.items()]
+        one = {CPUS[0]}
+        self.p = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+                                  preexec_fn=(lambda: os.sched_setaffinity(0, one)) if work.one_cpu else None)
+
+    def round(self, n, timeout):
+        self.p.stdin.write(f"{n}\n")
+        ready, _, _ = select.select([self.p.stdout], [], [], timeout)
+        if not ready:
+            self.end()
+            raise Hung
+        line = self.p.stdout.readline()
+        if not line:
+            return {"wrong": f"it ended with {self.p.wait()}"}
+        return json.loads(line)
+
+    def cpu_ns(self):
+        return time.clock_gettime_ns((~self.p.pid << 3) | 2)  # the clock of another process, as the kernel counts them
+
+    def end(self):
+        self.p.kill()
+        self.p.wait()
+        self.p.stdin.close()
+        self.p.stdout.close()
+
+
+class Entry:
+    """A contestant in one work: its process, and what it was measured at."""
+
+    def __init__(self, contestant, work, options, spin_ns):
+        self.c, self.work, self.spin_ns, self.o = contestant, work, spin_ns, options
+        self.process = Process(contestant, work, spin_ns)
+        self.samples, self.hung, self.wrong, self.n = [], 0, "", 0
+
+    def run(self, n):
+        try:
+            r = self.process.round(n, self.o.hang)
+        except Hung:
+            self.hung += 1
+            self.process = Process(self.c, self.work, self.spin_ns)
+            return None
+        if "wrong" in r:
+            self.wrong = r["wrong"]
+            self.process.end()
+            self.process = Process(self.c, self.work, self.spin_ns)
+        return None if "n" not in r else r
+
+    def warm_up(self):
+        """Runs of growing length, which find how many operations fill a round."""
+        want = self.o.ms * 1e6
+        n = 1 if self.work.once else min(256, self.work.most or 256)
+        while not self.work.once:
+            r = self.run(n)
+            if r is None:
+                if self.hung > 2 or self.wrong:
+                    return
+                continue
+            took = max(r["wall"], 1)
+            if took > want / 4 or self.work.most and n >= self.work.most:
+                n = max(1, int(n * want / took))
+                break
+            n = int(n * min(8, max(2, want / took)))
+        self.n = min(n, self.work.most or n)
+
+    def cpu_ns(self):
+        return self.process.cpu_ns()
+
+    def per_op(self, key):
+        return [s[key] / s["n"] for s in self.samples]
+
+    def median(self, key):
+        return statistics.median(self.per_op(key))
+
+
+def busy_ns():
+    """CPU time that the whole machine has spent; what a hypervisor took counts."""
+    with open("/proc/stat") as f:
+        v = [int(x) for x in f.readline().split()[1:9]]
+    return (sum(v) - v[3] - v[4]) * 1e9 / os.sysconf("SC_CLK_TCK")
+
+
+def measure(work, entries, o):
+    """Rounds, in turns. A pass (a round of each) that something else disturbed is made again."""
+    for e in entries:
+        e.warm_up()
+    running = [e for e in entries if e.n]
+    rounds = min(o.rounds, 3) if work.once else o.rounds
+    spare, disturbed = 2 * rounds, 0
+    for _ in range(rounds):
+        while True:
+            machine, wall = busy_ns(), time.monotonic_ns()
+            own = time.process_time_ns() + sum(e.cpu_ns() for e in running)
+            got = []
+            for e in running:
+                pid = e.process.p.pid
+                got.append(e.run(e.n))
+                if e.process.p.pid != pid:
+                    own -= 10**18  # a process is gone, and with it what it used: not to be judged
+            own = time.process_time_ns() + sum(e.cpu_ns() for e in running) - own
+            wall = time.monotonic_ns() - wall
+            foreign = busy_ns() - machine - own
+            if foreign < 0.15 * wall + 2e7 or not spare:
+                break
+            spare -= 1
+            disturbed += 1
+        for e, r in zip(running, got):
+            if r:
+                e.samples.append(r)
+    for e in entries:
+        e.process.end()
+    return disturbed, not spare
+
+
+# ---- What is said -----------------------------------------------------------------------------
+
+def number(v):
+    return f"{v / 1e6:.2f} M" if v >= 1e6 else f"{v:.0f}" if v >= 1000 else f"{v:.1f}"
+
+
+def judge(work, entries):
+    """[(what, value, limit, met)] of leat's targets."""
+    by = {e.c.name: e for e in entries if e.samples}
+    leat = by.get("leat")
+    for kind, limit, names in work.targets if leat else ():
+        if kind == "steady":
+            times = leat.per_op("wall")
+            value, what = max(times) / min(times), "worst round / best"
+        else:
+            rivals = [by[n] for n in names if n in by]
+            if not rivals:
+                continue
+            best = min(rivals, key=lambda e: e.median(work.by))
+            value, what = leat.median(work.by) / best.median(work.by), f"leat / {best.c.title}"
+        yield what, value, limit, value <= limit and not leat.hung
+
+
+def show(work, entries, disturbed, gave_up):
+    print(f"\n{work.title}  [{work.by} time]" + (f"  {disturbed} passes repeated" if disturbed else "") +
+          ("  DISTURBED" if gave_up else ""))
+    leat = next((e.median(work.by) for e in entries if e.c.name == "leat" and e.samples), None)
+    done = sorted((e for e in entries if e.samples), key=lambda e: e.median(work.by))
+    for e in done:
+        times = e.per_op(work.by)
+        note = [w for w in ("unbounded", "unordered") if w in e.c.can and work.call in ("flow", "pair", "fill")]
+        if e.hung:
+            note.append(f"HUNG in {e.hung} of {e.hung + len(e.samples)}")
+        if e.wrong:
+            note.append("WRONG: " + e.wrong)
+        s = e.samples[0]
+        for k in "p50", "p99", "p99.9", "max", "ran":
+            if k in s:
+                note.append(f"{k} {statistics.median(x[k] for x in e.samples):.0f}")
+        print(f"  {e.c.title:22}{number(e.median('wall')):>9}{number(e.median('cpu')):>9}"
+              f"{number(min(times)):>9} ..{number(max(times)):>8}"
+              f"{number(1000 * e.median('sleeps')):>9}"
+              f"{e.median(work.by) / leat if leat else 0:8.2f} x  " + ", ".join(note))
+    for e in entries:
+        if not e.samples:
+            print(f"  {e.c.title:22}" + (f"HUNG {e.hung} times" if e.hung else f"WRONG: {e.wrong}"))
+    verdicts = list(judge(work, entries))
+    for what, value, limit, met in verdicts:
+        print(f"    {'met   ' if met else 'MISSED'} {what}: {value:.2f}, at most {limit:.2f}")
+    sys.stdout.flush()
+    return verdicts
+
+
+def as_json(work, entries, disturbed, gave_up, verdicts):
+    return {"title": work.title, "call": work.call, "args": work.args, "size": work.size, "by": work.by,
+            "one_cpu": work.one_cpu, "repeated": disturbed, "disturbed": gave_up,
+            "targets": [{"what": a, "value": round(b, 4), "limit": round(c, 4), "met": d} for a, b, c, d in verdicts],
+            "contestants": [{"name": e.c.name, "title": e.c.title, "hung": e.hung, "wrong": e.wrong,
+                             "samples": e.samples} for e in entries]}
+
+
+def write_csv(path, results):
+    with open(path, "w", newline="") as f:
+        out = csv.writer(f)
+        out.writerow(["work", "contestant", "round", "n", "wall_ns", "cpu_ns", "sleeps", "preemptions", "peak_kb"])
+        for w in results["works"]:
+            for c in w["contestants"]:
+                for i, s in enumerate(c["samples"]):
+                    out.writerow([w["title"], c["name"], i + 1] + [s[k] for k in
+                                 ("n", "wall", "cpu", "sleeps", "preemptions", "peak_kb")])
+
+
+def told(*command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
+
+
+def machine():
+    model = "unknown CPU"
+    with open("/proc/cpuinfo") as f:
+        for line in f:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return {"cpu": model, "cpus": len(CPUS), "kernel": os.uname().release, "date": str(datetime.date.today()),
+            "commit": told("git", "rev-parse", "--short", "HEAD"),
+            "compiler": told(os.environ.get("CC", "cc"), "--version").split("\n")[0]}
+
+
+# ---- The whole --------------------------------------------------------------------------------
+
+def options():
+    p = argparse.ArgumentParser(description="Measures leat beside what a C program could use instead, round by round in turns.",
+                                epilog="Exit status: 0 measured (targets met or not), 1 leat hung or lost something.")
+    p.add_argument("--peers", action="store_true", help="all contestants that are installed (make deps-bench), not only those that need nothing")
+    p.add_argument("--with", dest="names", metavar="A,B", help="these contestants")
+    p.add_argument("--only", action="append", metavar="WORD", help="works with that in their title; may be repeated; * matches anything")
+    p.add_argument("-r", "--rounds", type=int, default=9, help="rounds of each (9)")
+    p.add_argument("--ms", type=float, default=40, help="length of a round, milliseconds (40)")
+    p.add_argument("--hang", type=float, default=5, metavar="S", help="a round of so many seconds is a hang (5)")
+    p.add_argument("--pin", action="store_true", help="thread i on CPU i")
+    p.add_argument("--json", metavar="FILE", help="all rounds of all contestants")
+    p.add_argument("--csv", metavar="FILE", help="the same as a table")
+    p.add_argument("--save", action="store_true", help="the same, to bench/results/, named by commit, CPU and date")
+    p.add_argument("--list", action="store_true", help="the works")
+    return p.parse_args()
+
+
+def main():
+    o = options()
+    chosen = [w for w in works() if not o.only or any(fnmatch.fnmatch(w.title, f"*{x}*") for x in o.only)]
+    if o.list:
+        print("\n".join(w.title for w in chosen))
+        return 0
+    if not chosen:
+        sys.exit("no work has that in its title: --list")
+    os.chdir(os.path.dirname(HERE))
+    if o.pin:
+        for w in chosen:
+            w.args["pin"] = 1
+    names = o.names.split(",") if o.names else PLAIN + PEERS if o.peers else PLAIN
+    contestants = {(n, s): Contestant(n, s) for n in names for s in sorted({w.size for w in chosen})
+                   if s == 8 or n in ("leat", "mutex", "posix", "tbb", "moodycamel-blocking")}
+    for (n, s), c in contestants.items():
+        if c.left_out and s == 8:
+            print(f"left out: {c.title} ({c.left_out}; make deps-bench)")
+    spin_ns = 1.0
+    if any("spin" in w.args for w in chosen):
+        w = Work("", "spin")
+        p = Process(next(iter(contestants.values())), w, 1)
+        rs = [p.round(20_000_000, 60) for _ in range(5)]
+        spin_ns = min(r["wall"] / r["n"] for r in rs)
+        p.end()
+    m = machine()
+    print(f"{m['cpu']}, {m['cpus']} CPUs, Linux {m['kernel']}, {m['compiler']}; {o.rounds} rounds of {o.ms:g} ms"
+          + (", pinned" if o.pin else ""))
+    print(f"\n{'ns per operation':22}{'wall':>11}{'cpu':>9}{'least ..    most':>19}{'sleeps/k':>10}{'/ leat':>10}")
+    results = {"machine": m, "rounds": o.rounds, "ms": o.ms, "pinned": o.pin, "spin_ns": spin_ns, "works": []}
+    bad, verdicts = False, []
+    for w in chosen:
+        entries = [Entry(c, w, o, spin_ns) for c in contestants.values()
+                   if c.size == w.size and not c.left_out and w.takes(c)]
+        if not entries:
+            continue
+        said = measure(w, entries, o)
+        v = show(w, entries, *said)
+        verdicts += v
+        bad |= any(e.c.name == "leat" and (e.hung or e.wrong) for e in entries)
+        results["works"].append(as_json(w, entries, *said, v))
+    print(f"\n{sum(v[3] for v in verdicts)} of {len(verdicts)} targets met")
+    if o.save:
+        cpu = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|processor|@.*", "", m["cpu"].lower())).strip("-")
+        base = f"bench/results/{m['commit']}-{cpu}-{m['cpus']}cpu-{m['date']}"
+        o.json, o.csv = o.json or base + ".json", o.csv or base + ".csv"
+    if o.json:
+        with open(o.json, "w") as f:
+            json.dump(results, f, indent=1)
+    if o.csv:
+        write_csv(o.csv, results)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(main())
