@@ -84,6 +84,9 @@ bench: ## measure leat beside a mutex queue and pool, sem_t, a bare ring; BENCH=
 bench-peers: $(filter deps-bench,$(MAKECMDGOALS)) ## beside everything that is installed, an hour; deps-bench installs it
 	@python3 bench/run.py --peers $(BENCH)
 
+plots: ## charts of the newest results in bench/results/ into docs/img/
+	@python3 bench/plots.py
+
 deps-bench: ## what bench-peers compares with: libraries, Go, Rust, gnuplot
 	@sh tools/deps.sh bench
 

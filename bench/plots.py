@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""plots.py [RESULTS.json] [FOLDER] - charts of a run's results, by gnuplot, as SVG and PNG.
+
+Without arguments: of the newest results in bench/results/, into docs/img/.
+SPDX-License-Identifier: MIT
+"""
+import glob
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+COLOURS = ["#c0392b", "#7f8c8d", "#2c7fb8", "#7fcdbb", "#fdae61", "#5e4fa2", "#b2abd2", "#8c510a", "#66bd63", "#d6a5c9",
+           "#35978f", "#444444"]
+
+
+def per_op(contestant, key):
+    return statistics.median(s[key] / s["n"] for s in contestant["samples"])
+
+
+class Results:
+    def __init__(self, path):
+        with open(path) as f:
+            self.all = json.load(f)
+        self.works = {w["title"]: w for w in self.all["works"]}
+        m = self.all["machine"]
+        self.where = f"{m['cpu']}, {m['cpus']} CPUs, {m['date']}, {m['commit']}"
+
+    def value(self, work, name, key="wall"):
+        for c in self.works.get(work, {"contestants": []})["contestants"]:
+            if c["name"] == name and c["samples"]:
+                if key in ("wall", "cpu"):
+                    return per_op(c, key)
+                return statistics.median(s[key] for s in c["samples"])
+        return None
+
+    def names(self, works):
+        """Who took part in any of them, leat first, the others by how well they did."""
+        there = {c["name"]: c["title"] for w in works for c in self.works.get(w, {"contestants": []})["contestants"] if c["samples"]}
+        score = {n: statistics.median(v for v in (self.value(w, n) for w in works) if v) for n in there}
+        return sorted(there.items(), key=lambda item: (item[0] != "leat", score[item[0]]))
+
+
+def plot(results, folder, file, title, y, works, labels, get, log=False, skip=()):
+    """Clustered bars: a cluster for each work, a bar for each contestant."""
+    works_there = [(w, label) for w, label in zip(works, labels) if w in results.works]
+    names = [(n, t) for n, t in results.names([w for w, _ in works_there]) if n not in skip]
+    if not names:
+        return
+    rows = "\n".join(f'"{label}" ' + " ".join(f"{v:.6g}" if (v := get(w, n)) else "NaN" for n, _ in names)
+                     for w, label in works_there)
+    bars = ", ".join(f"$d using {i + 2}:xtic(1) title '{t}' lc rgb '{COLOURS[i % len(COLOURS)]}'"
+                     for i, (_, t) in enumerate(names))
+    script = f"""$d << EOD
+{rows}
+EOD
+set style data histogram
+set style histogram cluster gap 2
+set style fill solid 0.9 border -1
+set boxwidth 0.9
+set title "{title}\\n{{/*0.7 {results.where}}}" font ",14"
+set ylabel "{y}"
+set grid ytics lc rgb "#dddddd"
+set key outside right top vertical samplen 1 spacing 1.1
+set tics nomirror
+{"set logscale y" if log else "set yrange [0:*]"}
+"""
+    for terminal, ending in ("svg size 1000,420 font 'sans,11' background '#ffffff'", "svg"), ("png size 1000,420", "png"):
+        subprocess.run(["gnuplot"], input=f"set terminal {terminal}\nset output '{folder}/{file}.{ending}'\n{script}plot {bars}\n",
+                       text=True, check=True)
+    print(f"{folder}/{file}.svg .png")
+
+
+def main():
+    path = sys.argv[1] if len(sys.argv) > 1 else max(glob.glob("bench/results/*.json"), key=os.path.getmtime)
+    folder = sys.argv[2] if len(sys.argv) > 2 else "docs/img"
+    os.makedirs(folder, exist_ok=True)
+    r = Results(path)
+    shapes = ["1x1", "2x2", "4x4", "1x4", "4x1", "16x16"]
+    for how, title in ("blocking", "Queues that block"), ("try", "Queues that only try"):
+        plot(r, folder, f"queues-{how}", f"{title}: messages per second, senders x receivers (more is better)", "millions per second",
+             [f"{how} {s}" for s in shapes], shapes, lambda w, n: 1e3 / v if (v := r.value(w, n)) else None)
+    plot(r, folder, "queues-cpu", "The same, blocking: CPU time per message (less is better)", "ns, all threads",
+         [f"blocking {s}" for s in shapes], shapes, lambda w, n: r.value(w, n, "cpu"), log=True)
+    parts = ["p50", "p99", "p99.9"]
+    for p in parts:
+        r.works[p] = r.works.get("ping-pong, each timed", {"contestants": []})
+    plot(r, folder, "ping-pong", "Ping-pong, capacity 1: round trip (less is better)", "ns", parts,
+         ["median", "99 %", "99.9 %"], lambda p, n: r.value(p, n, p), log=True)
+    works = [f"pool of {w}, empty jobs" for w in (2, 8, 64)]
+    plot(r, folder, "pools", "Pools: CPU time for an empty job (less is better)", "ns, all threads", works,
+         ["2 workers", "8 workers", "64 workers"], lambda w, n: r.value(w, n, "cpu"), log=True)
+    works = ["semaphore uncontended", "semaphore, 4 threads at limit 2", "semaphore, 4 threads take 1 to 3 of 4"]
+    plot(r, folder, "semaphores", "Semaphores: acquire and release (less is better)", "ns", works,
+         ["uncontended", "4 threads, limit 2", "weighted, 4 threads"], lambda w, n: r.value(w, n), log=True)
+    works = [f"select of {k}, {how}" for k in (2, 8, 64) for how in ("all ready", "one ready")]
+    plot(r, folder, "select", "Select: one, and the send that refills (less is better)", "ns", works,
+         [w.replace("select of ", "").replace(", ", "\\n") for w in works], lambda w, n: r.value(w, n), log=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
