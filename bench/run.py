@@ -45,7 +45,10 @@ class Contestant:
         self.name, self.title, self.size = name, TITLES.get(name, name), size
         program, *words = WORDS.get(name, (name,))
         self.words = words
-        self.path = os.path.join("build/bench", program if "/" in program else f"{size}/{program}")
+        if os.path.isfile(name):  # a program that was made by hand: a variant
+            self.title, self.path = os.path.basename(name), name
+        else:
+            self.path = os.path.join("build/bench", program if "/" in program else f"{size}/{program}")
         made = subprocess.run(["make", "-s", f"SIZE={size}", self.path], capture_output=True, text=True)
         self.left_out = ""
         self.can = set()
@@ -369,7 +372,7 @@ def options():
     p = argparse.ArgumentParser(description="Measures leat beside what a C program could use instead, round by round in turns.",
                                 epilog="Exit status: 0 measured (targets met or not), 1 leat hung or lost something.")
     p.add_argument("--peers", action="store_true", help="all contestants that are installed (make deps-bench), not only those that need nothing")
-    p.add_argument("--with", dest="names", metavar="A,B", help="these contestants")
+    p.add_argument("--with", dest="names", metavar="A,B", help="these contestants, or programs like them")
     p.add_argument("--only", action="append", metavar="WORD", help="works with that in their title; may be repeated; * matches anything")
     p.add_argument("-r", "--rounds", type=int, default=9, help="rounds of each (9)")
     p.add_argument("--ms", type=float, default=40, help="length of a round, milliseconds (40)")
