@@ -27,17 +27,18 @@ CPUS = sorted(os.sched_getaffinity(0))
 
 # ---- Contestants: how they are called, and their kind -----------------------------------------
 
-PLAIN = ["leat", "mutex", "posix", "vyukov"]  # what needs nothing but a C compiler
+PLAIN = ["leat", "mutex", "posix", "vyukov", "bare"]  # what needs nothing but a C compiler
 PEERS = ["ck", "rte", "rte-hts", "rte-rts", "wfcqueue", "lfqueue", "glib", "apr", "libuv", "boost", "moodycamel",
          "moodycamel-blocking", "atomic_queue", "tbb", "std", "go", "crossbeam", "crossbeam-queue"]
 WORDS = {"crossbeam": ("rust/release/contestants", "channel"),
          "crossbeam-queue": ("rust/release/contestants", "queue")}
-TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vyukov ring", "ck": "Concurrency Kit",
-          "rte": "DPDK rte_ring", "rte-hts": "DPDK rte_ring HTS", "rte-rts": "DPDK rte_ring RTS",
+TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vyukov ring",
+          "bare": "two locked operations", "ck": "Concurrency Kit", "rte": "DPDK rte_ring", "rte-hts": "DPDK rte_ring HTS", "rte-rts": "DPDK rte_ring RTS",
           "wfcqueue": "liburcu wfcqueue", "lfqueue": "liburcu lfqueue", "glib": "GLib", "apr": "APR",
           "libuv": "libuv", "boost": "Boost.Lockfree", "moodycamel": "moodycamel",
           "moodycamel-blocking": "moodycamel blocking", "atomic_queue": "atomic_queue", "tbb": "oneTBB",
-          "std": "C++20 semaphore", "go": "Go", "crossbeam": "crossbeam-channel", "crossbeam-queue": "crossbeam ArrayQueue"}
+          "std": "C++20 semaphore", "go": "Go", "crossbeam": "crossbeam-channel",
+          "crossbeam-queue": "crossbeam ArrayQueue"}
 
 
 class Contestant:
@@ -120,7 +121,8 @@ def works():
         yield Work(f"blocking 1x1, messages of {size} bytes", "flow", size=size, needs=["blocking", "sizes"])
     for cap in 1, 7, 16, 1024, 65536:
         yield Work(f"blocking 2x2, capacity {cap}", "flow", needs=["blocking"], cap=cap, senders=2, receivers=2)
-    yield Work("ping-pong", "ping-pong", needs=["blocking"], cap=1, targets=[at_most(1, "go"), at_most(1 / 1.5, "mutex")])
+    yield Work("ping-pong", "ping-pong", needs=["blocking"], cap=1,
+               targets=[at_most(1, "go"), at_most(1 / 1.5, "mutex")])
     yield Work("ping-pong, unbuffered", "ping-pong", needs=["blocking", "unbuffered"], cap=0)
     yield Work("ping-pong, each timed", "latency", needs=["blocking"], cap=1)
     yield Work("burst: 8 that sleep, until the last runs", "burst", needs=["blocking"], receivers=8, most=8)
@@ -134,11 +136,12 @@ def works():
                     targets.append(at_most(1, "go"))
             yield Work(f"pool of {w}, jobs of {us} us" if us else f"pool of {w}, empty jobs", "jobs",
                        by="wall" if us else "cpu", workers=w, spin=us * 1000, targets=targets)
-    yield Work("pool of 2, submit one and wait for it", "churn", workers=2, targets=[at_most(1, "go"), at_most(1 / 5, "mutex")])
+    yield Work("pool of 2, submit one and wait for it", "churn", workers=2,
+               targets=[at_most(1, "go"), at_most(1 / 5, "mutex")])
     yield Work("group, empty tasks at limit 2", "group", limit=2, targets=[at_most(1, "posix")])
     yield Work("group, cancel 10,000 tasks of 10 us at the 100th", "cancel", limit=2, spin=10000, unit="ms")
     yield Work("semaphore uncontended", "sem-pair", by="cpu", cap=8,
-               targets=[at_most(1.05, "posix", "mutex", "moodycamel-blocking", "std", "go", )])
+               targets=[at_most(1.05, "posix", "mutex", "moodycamel-blocking", "std", "go")])
     yield Work("semaphore, 4 threads at limit 2", "sem", workers=4, cap=2,
                targets=[at_most(1, "posix", "mutex", "moodycamel-blocking", "std", "go")])
     yield Work("semaphore, 4 threads take 1 to 3 of 4", "sem", needs=["weighted"], workers=4, cap=4, batch=3)
@@ -146,7 +149,8 @@ def works():
         yield Work(f"select of {k}, all ready", "select", by="cpu", cases=k, ready=k)
         yield Work(f"select of {k}, one ready", "select", by="cpu", cases=k, ready=1)
     yield from (w for w in flows("blocking", one_cpu=True) if w.args["senders"] in (1, 4))
-    yield Work("ping-pong, one CPU", "ping-pong", needs=["blocking"], cap=1, one_cpu=True, targets=[at_most(1, "mutex")])
+    yield Work("ping-pong, one CPU", "ping-pong", needs=["blocking"], cap=1, one_cpu=True,
+               targets=[at_most(1, "mutex")])
 
 
 # ---- A contestant at work ---------------------------------------------------------------------
@@ -179,7 +183,7 @@ class Process:
         return json.loads(line)
 
     def cpu_ns(self):
-        return time.clock_gettime_ns((~self.p.pid << 3) | 2)  # the clock of another process, as the kernel counts them
+        return time.clock_gettime_ns((~self.p.pid << 3) | 2)  # Linux: the CPU clock of another process
 
     def end(self):
         self.p.kill()
@@ -369,11 +373,14 @@ def machine():
 # ---- The whole --------------------------------------------------------------------------------
 
 def options():
-    p = argparse.ArgumentParser(description="Measures leat beside what a C program could use instead, round by round in turns.",
+    p = argparse.ArgumentParser(description="Measures leat beside what a C program could use instead, "
+                                            "round by round in turns.",
                                 epilog="Exit status: 0 measured (targets met or not), 1 leat hung or lost something.")
-    p.add_argument("--peers", action="store_true", help="all contestants that are installed (make deps-bench), not only those that need nothing")
+    p.add_argument("--peers", action="store_true",
+                   help="all contestants that are installed (make deps-bench), not only those that need nothing")
     p.add_argument("--with", dest="names", metavar="A,B", help="these contestants, or programs like them")
-    p.add_argument("--only", action="append", metavar="WORD", help="works with that in their title; may be repeated; * matches anything")
+    p.add_argument("--only", action="append", metavar="WORD",
+                   help="works with that in their title; may be repeated; * matches anything")
     p.add_argument("-r", "--rounds", type=int, default=9, help="rounds of each (9)")
     p.add_argument("--ms", type=float, default=40, help="length of a round, milliseconds (40)")
     p.add_argument("--hang", type=float, default=5, metavar="S", help="a round of so many seconds is a hang (5)")
