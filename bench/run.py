@@ -33,7 +33,8 @@ PEERS = ["ck", "rte", "rte-hts", "rte-rts", "wfcqueue", "lfqueue", "glib", "apr"
 WORDS = {"crossbeam": ("rust/release/contestants", "channel"),
          "crossbeam-queue": ("rust/release/contestants", "queue")}
 TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vyukov ring",
-          "bare": "two locked operations", "ck": "Concurrency Kit", "rte": "DPDK rte_ring", "rte-hts": "DPDK rte_ring HTS", "rte-rts": "DPDK rte_ring RTS",
+          "bare": "two locked operations", "ck": "Concurrency Kit", "rte": "DPDK rte_ring",
+          "rte-hts": "DPDK rte_ring HTS", "rte-rts": "DPDK rte_ring RTS",
           "wfcqueue": "liburcu wfcqueue", "lfqueue": "liburcu lfqueue", "glib": "GLib", "apr": "APR",
           "libuv": "libuv", "boost": "Boost.Lockfree", "moodycamel": "moodycamel",
           "moodycamel-blocking": "moodycamel blocking", "atomic_queue": "atomic_queue", "tbb": "oneTBB",
