@@ -198,7 +198,7 @@ $(SCENARIOS): $(SIM)/%.o: tests/explore/%.c $(wildcard tests/explore/*.h) tests/
 
 # Contestants: for messages of SIZE bytes, with what their libraries want.
 CONTESTANTS := build/bench/$(or $(SIZE),8)
-BENCH_FLAGS = -O2 -Wall -Wextra -pthread -DMSG_SIZE=$(or $(SIZE),8)
+BENCH_FLAGS = -O2 -DNDEBUG -Wall -Wextra -pthread -DMSG_SIZE=$(or $(SIZE),8)
 FOR_rte = $$(pkg-config --cflags libdpdk) -lrte_ring -lrte_eal
 FOR_rte-hts = $(FOR_rte)
 FOR_rte-rts = $(FOR_rte)
@@ -209,11 +209,11 @@ FOR_apr = $$(pkg-config --cflags --libs apr-util-1 apr-1)
 FOR_libuv = $$(pkg-config --cflags --libs libuv)
 FOR_tbb = $$(pkg-config --cflags --libs tbb)
 
-$(CONTESTANTS)/%: bench/%.c bench/contestant.h bench/works.h $(HEADERS)
+$(CONTESTANTS)/%: bench/%.c $(wildcard bench/*.c bench/*.h) $(HEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(BENCH_FLAGS) $< $(FOR_$*) -o $@
 
-$(CONTESTANTS)/%: bench/%.cc bench/contestant.h bench/works.h
+$(CONTESTANTS)/%: bench/%.cc $(wildcard bench/*.cc bench/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -std=gnu++20 $(BENCH_FLAGS) $< $(FOR_$*) -o $@
 

@@ -90,7 +90,7 @@ INLINE void pool_ask(uint64_t number)
 /* It has no call that drains: one that destroys it drops what is queued. */
 INLINE void pool_stop(void)
 {
-    while (apr_thread_pool_tasks_count(pool) || apr_thread_pool_busy_count(pool)) sched_yield();
+    while (apr_thread_pool_tasks_count(pool) || apr_thread_pool_busy_count(pool)) apr_sleep(50);
     apr_thread_pool_destroy(pool);
     apr_pool_destroy(memory);
 }

@@ -112,6 +112,18 @@ static inline void round_ends(uint64_t n)
     round_.n = n;
 }
 
+/* glibc's adaptive kind, which spins briefly before it sleeps, where there is one. */
+static inline void fast_mutex(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+    pthread_mutex_init(lock, &attr);
+    pthread_mutexattr_destroy(&attr);
+}
+
 static inline void wrong(const char *format, ...)
 {
     va_list args;

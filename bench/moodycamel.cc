@@ -41,7 +41,7 @@ static inline void queue_enter(struct queue *q)
 {
     struct tokens *t = &tokens[tokens[0].q != NULL];
     t->q = q;
-    t->send = new moodycamel::ProducerToken(*q->q);
+    t->send = NULL; /* who only receives has none: each makes a queue of its own, that receivers look at */
     t->recv = new moodycamel::ConsumerToken(*q->q);
 }
 
@@ -55,13 +55,20 @@ static inline void queue_leave(struct queue *q)
     t->q = NULL;
 }
 
-INLINE bool queue_try_send(struct queue *q, msg m) { return q->q->enqueue(*mine(q)->send, m); }
+INLINE moodycamel::ProducerToken &to_send(struct queue *q)
+{
+    struct tokens *t = mine(q);
+    if (__builtin_expect(!t->send, 0)) t->send = new moodycamel::ProducerToken(*q->q);
+    return *t->send;
+}
+
+INLINE bool queue_try_send(struct queue *q, msg m) { return q->q->enqueue(to_send(q), m); }
 
 INLINE bool queue_try_recv(struct queue *q, msg *m) { return q->q->try_dequeue(*mine(q)->recv, *m); }
 
 INLINE size_t queue_send_some(struct queue *q, msg *m, size_t n)
 {
-    return q->q->enqueue_bulk(*mine(q)->send, m, n) ? n : 0;
+    return q->q->enqueue_bulk(to_send(q), m, n) ? n : 0;
 }
 
 #ifdef BLOCKING

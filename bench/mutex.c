@@ -28,17 +28,6 @@ struct queue {
     bool closed;
 };
 
-static inline void fast_mutex(pthread_mutex_t *lock)
-{
-    pthread_mutexattr_t attr;
-    pthread_mutexattr_init(&attr);
-#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
-    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
-#endif
-    pthread_mutex_init(lock, &attr);
-    pthread_mutexattr_destroy(&attr);
-}
-
 static inline void queue_new(struct queue *q, size_t cap)
 {
     *q = (struct queue){ .cap = cap, .slots = calloc(cap, sizeof *q->slots) };
@@ -133,7 +122,7 @@ static inline bool queue_is_over(struct queue *q)
 /* ---- the pool: the same queue, and workers --------------------------------------------------- */
 
 static struct queue jobs_queue __attribute__((aligned(128)));
-static pthread_t threads[64];
+static pthread_t threads[MOST_THREADS];
 static int threads_n;
 enum { ASKED = 1 }; /* a job is its number, shifted, and whether somebody waits for it */
 
@@ -174,7 +163,8 @@ static inline void pool_stop(void)
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t more;
-    int permits, waiters;
+    int permits;
+    unsigned waiters; /* not signalled */
 } sem __attribute__((aligned(128)));
 
 static inline void sem_new(int permits)
@@ -182,6 +172,7 @@ static inline void sem_new(int permits)
     fast_mutex(&sem.lock);
     pthread_cond_init(&sem.more, NULL);
     sem.permits = permits;
+    sem.waiters = 0;
 }
 
 INLINE void sem_take(int n)
@@ -190,7 +181,6 @@ INLINE void sem_take(int n)
     while (sem.permits < n) {
         sem.waiters++;
         pthread_cond_wait(&sem.more, &sem.lock);
-        sem.waiters--;
     }
     sem.permits -= n;
     pthread_mutex_unlock(&sem.lock);
@@ -200,8 +190,12 @@ INLINE void sem_give(int n)
 {
     pthread_mutex_lock(&sem.lock);
     sem.permits += n;
-    if (sem.waiters && n > 1) pthread_cond_broadcast(&sem.more);
-    else if (sem.waiters) pthread_cond_signal(&sem.more);
+    if (arg.batch == 1) {
+        signal_some(&sem.more, &sem.waiters, 1);
+    } else if (sem.waiters) { /* somebody who needs few may stand behind one who needs many */
+        sem.waiters = 0;
+        pthread_cond_broadcast(&sem.more);
+    }
     pthread_mutex_unlock(&sem.lock);
 }
 

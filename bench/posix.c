@@ -13,18 +13,24 @@
 #define GROUP
 
 struct queue {
-    sem_t filled, empty;
-    pthread_mutex_t at_tail, at_head;
-    size_t cap, head, tail;
     msg *slots;
+    size_t cap;
+    char pad0[128];
+    sem_t empty; /* the senders' */
+    pthread_mutex_t at_tail;
+    size_t tail;
+    char pad1[128];
+    sem_t filled; /* the receivers' */
+    pthread_mutex_t at_head;
+    size_t head;
 };
 
 static inline void queue_new(struct queue *q, size_t cap)
 {
     sem_init(&q->filled, 0, 0);
     sem_init(&q->empty, 0, (unsigned)cap);
-    pthread_mutex_init(&q->at_tail, NULL);
-    pthread_mutex_init(&q->at_head, NULL);
+    fast_mutex(&q->at_tail);
+    fast_mutex(&q->at_head);
     q->cap = cap;
     q->head = q->tail = 0;
     q->slots = calloc(cap, sizeof *q->slots);

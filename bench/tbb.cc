@@ -59,23 +59,21 @@ static inline void pool_start(int workers, int cap)
 
 INLINE void pool_submit(uint64_t number)
 {
-    crew->arena.execute([=] { crew->group.run([=] { job(number); }); });
-}
-
-static inline void pool_await(void)
-{
-    crew->arena.execute([] { crew->group.wait(); });
+    crew->arena.enqueue(crew->group.defer([=] { job(number); }));
 }
 
 INLINE void pool_ask(uint64_t number)
 {
-    pool_submit(number);
-    pool_await();
+    crew->arena.enqueue([=] {
+        job(number);
+        answer_give();
+    });
+    answer_await();
 }
 
 static inline void pool_stop(void)
 {
-    pool_await();
+    crew->arena.execute([] { crew->group.wait(); }); /* who waits works, too */
     delete crew;
 }
 

@@ -25,7 +25,7 @@ static void pin_to(int i)
 {
 #ifdef CPU_SET
     cpu_set_t all, one;
-    sched_getaffinity(0, sizeof all, &all);
+    if (sched_getaffinity(0, sizeof all, &all)) return;
     CPU_ZERO(&one);
     i %= CPU_COUNT(&all);
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
@@ -96,7 +96,9 @@ static inline void run_crew(uint64_t n, int left, thread_fn *left_fn, int right,
 
 #ifdef QUEUE
 
-static struct queue queues[2] __attribute__((aligned(128)));
+static struct place {
+    struct queue q;
+} __attribute__((aligned(128))) places[2];
 
 #ifndef THREADS
 #define queue_enter(q) ((void)(q))
@@ -179,7 +181,7 @@ INLINE bool take(const msg *m, uint64_t *count, uint64_t *sum)
 static void *sends(void *member)
 {
     struct member *m = (struct member *)member;
-    struct queue *q = &queues[0];
+    struct queue *q = &places[0].q;
     queue_enter(q);
     begin(m);
     uint64_t last = m->last;
@@ -210,7 +212,7 @@ static void *sends(void *member)
 static void *receives(void *member)
 {
     struct member *m = (struct member *)member;
-    struct queue *q = &queues[0];
+    struct queue *q = &places[0].q;
     uint64_t count = 0, sum = 0;
     msg in;
     queue_enter(q);
@@ -251,6 +253,7 @@ static void *receives(void *member)
     } else {
         while (patient_recv(q, &in) && take(&in, &count, &sum)) continue;
     }
+    end(m, count, sum);
 #if defined UNORDERED && defined TRY
     for (int empty = 0; empty < 100;) { /* the end may have overtaken something */
         if (!queue_try_recv(q, &in)) {
@@ -259,25 +262,26 @@ static void *receives(void *member)
         } else if (!take(&in, &count, &sum)) {
             queue_send(q, in); /* another's */
             break;
+        } else {
+            end(m, count, sum);
         }
     }
 #endif
-    end(m, count, sum);
     queue_leave(q);
     return NULL;
 }
 
 static void flow(uint64_t n)
 {
-    queue_new(&queues[0], (size_t)arg.cap);
+    queue_new(&places[0].q, (size_t)arg.cap);
     run_crew(n, (int)arg.senders, sends, (int)arg.receivers, receives);
-    queue_free(&queues[0]);
+    queue_free(&places[0].q);
 }
 
 /* One thread sends and receives in turns. */
 static void pair(uint64_t n)
 {
-    struct queue *q = &queues[0];
+    struct queue *q = &places[0].q;
     uint64_t count = 0, sum = 0;
     msg in, some[MOST_BATCH], back[MOST_BATCH];
     size_t batch = (size_t)arg.batch;
@@ -316,7 +320,7 @@ static void pair(uint64_t n)
 /* One thread fills the queue, then empties it. */
 static void fill(uint64_t n)
 {
-    struct queue *q = &queues[0];
+    struct queue *q = &places[0].q;
     uint64_t count = 0, sum = 0, cap = arg.cap;
     msg in;
     queue_new(q, (size_t)cap);
@@ -373,16 +377,16 @@ static void *serves(void *member)
     struct member *m = (struct member *)member;
     uint64_t count = 0, sum = 0;
     msg in;
-    for (int i = 0; i < 2; i++) queue_enter(&queues[i]);
+    for (int i = 0; i < 2; i++) queue_enter(&places[i].q);
     begin(m);
     for (uint64_t i = m->first, last = m->last; i <= last; i++) {
         int64_t from = timed ? now_ns() : 0;
         if (arg.blocking) {
-            queue_send(&queues[0], msg_of(i));
-            queue_recv(&queues[1], &in);
+            queue_send(&places[0].q, msg_of(i));
+            queue_recv(&places[1].q, &in);
         } else {
-            patient_send(&queues[0], msg_of(i));
-            patient_recv(&queues[1], &in);
+            patient_send(&places[0].q, msg_of(i));
+            patient_recv(&places[1].q, &in);
         }
         take(&in, &count, &sum);
         if (timed) {
@@ -392,9 +396,9 @@ static void *serves(void *member)
         }
     }
     end(m, count, sum);
-    if (arg.blocking) queue_send(&queues[0], msg_of(THE_END));
-    else patient_send(&queues[0], msg_of(THE_END));
-    for (int i = 0; i < 2; i++) queue_leave(&queues[i]);
+    if (arg.blocking) queue_send(&places[0].q, msg_of(THE_END));
+    else patient_send(&places[0].q, msg_of(THE_END));
+    for (int i = 0; i < 2; i++) queue_leave(&places[i].q);
     return NULL;
 }
 
@@ -402,22 +406,22 @@ static void *returns(void *member)
 {
     struct member *m = (struct member *)member;
     msg in;
-    for (int i = 0; i < 2; i++) queue_enter(&queues[i]);
+    for (int i = 0; i < 2; i++) queue_enter(&places[i].q);
     begin(m);
     if (arg.blocking)
-        while (queue_recv(&queues[0], &in) && in.v[0] != THE_END) queue_send(&queues[1], in);
+        while (queue_recv(&places[0].q, &in) && in.v[0] != THE_END) queue_send(&places[1].q, in);
     else
-        while (patient_recv(&queues[0], &in) && in.v[0] != THE_END) patient_send(&queues[1], in);
+        while (patient_recv(&places[0].q, &in) && in.v[0] != THE_END) patient_send(&places[1].q, in);
     end(m, 0, 0);
-    for (int i = 0; i < 2; i++) queue_leave(&queues[i]);
+    for (int i = 0; i < 2; i++) queue_leave(&places[i].q);
     return NULL;
 }
 
 static void ping_pong(uint64_t n)
 {
-    for (int i = 0; i < 2; i++) queue_new(&queues[i], (size_t)arg.cap);
+    for (int i = 0; i < 2; i++) queue_new(&places[i].q, (size_t)arg.cap);
     run_crew(n, 1, serves, 1, returns);
-    for (int i = 0; i < 2; i++) queue_free(&queues[i]);
+    for (int i = 0; i < 2; i++) queue_free(&places[i].q);
 }
 
 static void latency(uint64_t n)
@@ -432,22 +436,19 @@ static void latency(uint64_t n)
 /* ---- those that sleep ------------------------------------------------------------------------ */
 
 #ifdef BLOCKING
-static int awake;
-
 /* Each receiver takes one message, then holds still until all have one: all must be woken. */
 static void *wakes_up(void *member)
 {
     struct member *m = (struct member *)member;
     msg in = msg_of(0);
-    queue_enter(&queues[0]);
+    queue_enter(&places[0].q);
     pthread_barrier_wait(&start_line);
-    queue_recv(&queues[0], &in);
+    queue_recv(&places[0].q, &in);
     m->ended = now_ns();
     m->count = 1;
     m->sum = in.v[0];
-    __atomic_add_fetch(&awake, 1, __ATOMIC_RELEASE);
     pthread_barrier_wait(&start_line);
-    queue_leave(&queues[0]);
+    queue_leave(&places[0].q);
     return NULL;
 }
 
@@ -458,14 +459,15 @@ static void burst(uint64_t n)
     uint64_t r = arg.receivers, count = 0, sum = 0;
     struct meter first = meter_now();
     for (uint64_t k = 0; k < n; k++) {
-        queue_new(&queues[0], (size_t)arg.cap);
+        queue_new(&places[0].q, (size_t)arg.cap);
+        queue_enter(&places[0].q);
         pthread_barrier_init(&start_line, NULL, (unsigned)r + 1);
         for (uint64_t i = 0; i < r; i++) thread_make(&members[i].thread, wakes_up, &members[i]);
         pthread_barrier_wait(&start_line);
         struct timespec rest = { 0, 5000000 };
         nanosleep(&rest, NULL);
         round_begins();
-        for (uint64_t i = 0; i < r; i++) queue_send(&queues[0], msg_of(k * r + i + 1));
+        for (uint64_t i = 0; i < r; i++) queue_send(&places[0].q, msg_of(k * r + i + 1));
         pthread_barrier_wait(&start_line);
         round_ends(1);
         int64_t last = 0;
@@ -478,7 +480,8 @@ static void burst(uint64_t n)
         wall += last - round_.from.wall;
         cpu += round_.to.cpu - round_.from.cpu;
         pthread_barrier_destroy(&start_line);
-        queue_free(&queues[0]);
+        queue_leave(&places[0].q);
+        queue_free(&places[0].q);
     }
     must_sum(n * r, count, sum);
     round_.from = first;
@@ -492,7 +495,8 @@ static void idle(uint64_t n)
 {
     uint64_t r = arg.receivers;
     (void)n;
-    queue_new(&queues[0], (size_t)arg.cap);
+    queue_new(&places[0].q, (size_t)arg.cap);
+    queue_enter(&places[0].q);
     pthread_barrier_init(&start_line, NULL, (unsigned)r + 1);
     for (uint64_t i = 0; i < r; i++) thread_make(&members[i].thread, wakes_up, &members[i]);
     pthread_barrier_wait(&start_line);
@@ -501,11 +505,12 @@ static void idle(uint64_t n)
     round_begins();
     nanosleep(&second, NULL);
     round_ends(1);
-    for (uint64_t i = 0; i < r; i++) queue_send(&queues[0], msg_of(1));
+    for (uint64_t i = 0; i < r; i++) queue_send(&places[0].q, msg_of(1));
     pthread_barrier_wait(&start_line);
     for (uint64_t i = 0; i < r; i++) pthread_join(members[i].thread, NULL);
     pthread_barrier_destroy(&start_line);
-    queue_free(&queues[0]);
+    queue_leave(&places[0].q);
+    queue_free(&places[0].q);
 }
 #endif
 #endif /* QUEUE */
@@ -760,6 +765,9 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "can") == 0) say_what_it_can();
         else if (!value && !run) return fprintf(stderr, "what is %s?\n", argv[i]), 2;
     }
+    if (arg.senders + arg.receivers > MOST_THREADS || arg.workers > MOST_THREADS || arg.batch > MOST_BATCH ||
+        arg.cases > MOST_CASES || arg.limit > 64 || !arg.limit || !arg.workers)
+        return fputs("too many or too few\n", stderr), 2;
     /* With one thread alone glibc leaves the locked instructions out of its mutexes and semaphores: then
      * the uncontended works would measure something else. */
     pthread_t second;
@@ -768,12 +776,10 @@ int main(int argc, char **argv)
     while (run && scanf("%llu", &n) == 1) {
         memset(&round_, 0, sizeof round_);
         run(n);
-        struct rusage r;
-        getrusage(RUSAGE_SELF, &r);
         struct meter a = round_.from, b = round_.to;
-        printf("{\"n\": %llu, \"wall\": %lld, \"cpu\": %lld, \"sleeps\": %ld, \"preemptions\": %ld, \"peak_kb\": %ld%s%s%s%s}\n",
+        printf("{\"n\": %llu, \"wall\": %lld, \"cpu\": %lld, \"sleeps\": %ld, \"preemptions\": %ld%s%s%s%s}\n",
                (unsigned long long)round_.n, (long long)(b.wall - a.wall), (long long)(b.cpu - a.cpu),
-               b.sleeps - a.sleeps, b.preemptions - a.preemptions, r.ru_maxrss, round_.more,
+               b.sleeps - a.sleeps, b.preemptions - a.preemptions, round_.more,
                round_.wrong[0] ? ", \"wrong\": \"" : "", round_.wrong, round_.wrong[0] ? "\"" : "");
         fflush(stdout);
     }

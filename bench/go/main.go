@@ -82,11 +82,13 @@ func trySend(c chan msg, m msg) bool {
 	}
 }
 
+// Go has no pause: as long as 64 of them take on the machines that we know.
 func patience(failures *int) {
 	if *failures++; *failures > 8 {
 		runtime.Gosched()
 	} else {
-		workFor(256)
+		for from := now(); now()-from < 2500; {
+		}
 	}
 }
 
@@ -156,10 +158,23 @@ func flow(r *round, n uint64) {
 func pair(r *round, n uint64) {
 	c := make(chan msg, arg["cap"])
 	count, sum := uint64(0), uint64(0)
+	blocking, failures := arg["blocking"] == 1, 0
 	r.begins()
 	for m := uint64(1); m <= n; m++ {
-		c <- m
-		sum += <-c
+		if blocking {
+			c <- m
+			sum += <-c
+		} else {
+			for !trySend(c, m) {
+				patience(&failures)
+			}
+			select {
+			case x := <-c:
+				sum += x
+			default:
+				continue // it will be missing
+			}
+		}
 		count++
 	}
 	r.ends(n)
@@ -193,6 +208,8 @@ func pingPong(r *round, n uint64, each func(ns int64)) {
 			back <- m
 		}
 	}()
+	to <- 0 // the other has started when this comes back
+	<-back
 	r.begins()
 	for m := uint64(1); m <= n; m++ {
 		if each == nil {
@@ -300,26 +317,33 @@ func idle(r *round, n uint64) {
 	close(c)
 }
 
-// ---- a pool: workers that range over a channel of functions ----
+// ---- a pool: workers that range over a channel of jobs ----
+
+type job struct {
+	run    func(uint64)
+	number uint64
+}
 
 type pool struct {
-	jobs    chan func()
-	running sync.WaitGroup
-	ran     uint64
+	jobs       chan job
+	running    sync.WaitGroup
+	count, sum uint64
 }
 
 func newPool(workers, cap uint64) *pool {
-	p := &pool{jobs: make(chan func(), cap)}
+	p := &pool{jobs: make(chan job, cap)}
 	for i := uint64(0); i < workers; i++ {
 		p.running.Add(1)
 		go func() {
 			defer p.running.Done()
-			ran := uint64(0)
-			for f := range p.jobs {
-				f()
-				ran++
+			count, sum := uint64(0), uint64(0)
+			for j := range p.jobs {
+				j.run(j.number)
+				count++
+				sum += j.number
 			}
-			atomic.AddUint64(&p.ran, ran)
+			atomic.AddUint64(&p.count, count)
+			atomic.AddUint64(&p.sum, sum)
 		}()
 	}
 	return p
@@ -328,39 +352,44 @@ func newPool(workers, cap uint64) *pool {
 func jobs(r *round, n uint64) {
 	p, spin := newPool(arg["workers"], arg["cap"]), arg["spin"]
 	var made uint64
-	f := func() {
+	f := func(uint64) {
 		if spin > 0 && workFor(spin) == 1 {
 			atomic.AddUint64(&made, 1)
 		}
 	}
 	r.begins()
-	for i := uint64(0); i < n; i++ {
-		p.jobs <- f
+	for i := uint64(1); i <= n; i++ {
+		p.jobs <- job{f, i}
 	}
 	close(p.jobs)
 	p.running.Wait()
 	r.ends(n)
 	sink += made
-	if p.ran != n {
-		r.wrong = fmt.Sprintf("%d of %d jobs ran", p.ran, n)
-	}
+	r.mustSum(n, p.count, p.sum)
 }
 
 func churn(r *round, n uint64) {
 	p := newPool(arg["workers"], arg["cap"])
 	done := make(chan bool, 1)
-	f := func() { done <- true }
+	f := func(uint64) { done <- true }
 	r.begins()
-	for i := uint64(0); i < n; i++ {
-		p.jobs <- f
+	for i := uint64(1); i <= n; i++ {
+		p.jobs <- job{f, i}
 		<-done
 	}
 	r.ends(n)
 	close(p.jobs)
 	p.running.Wait()
+	r.mustSum(n, p.count, p.sum)
 }
 
 // ---- semaphores ----
+
+func (r *round) permitsBack(s *semaphore.Weighted) {
+	if !s.TryAcquire(int64(arg["cap"])) {
+		r.wrong = "permits are missing"
+	}
+}
 
 func semPair(r *round, n uint64) {
 	s, ctx := semaphore.NewWeighted(int64(arg["cap"])), context.Background()
@@ -370,6 +399,7 @@ func semPair(r *round, n uint64) {
 		s.Release(1)
 	}
 	r.ends(n)
+	r.permitsBack(s)
 }
 
 func sem(r *round, n uint64) {
@@ -401,6 +431,7 @@ func sem(r *round, n uint64) {
 	all.Wait()
 	r.ends(n)
 	sink += made
+	r.permitsBack(s)
 }
 
 // ---- select ----
@@ -559,13 +590,11 @@ func main() {
 		}
 		var r round
 		run(&r, n)
-		var u syscall.Rusage
-		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 		if r.wrong != "" {
 			r.more += `, "wrong": "` + r.wrong + `"`
 		}
-		fmt.Printf(`{"n": %d, "wall": %d, "cpu": %d, "sleeps": %d, "preemptions": %d, "peak_kb": %d%s}`+"\n", r.n,
+		fmt.Printf(`{"n": %d, "wall": %d, "cpu": %d, "sleeps": %d, "preemptions": %d%s}`+"\n", r.n,
 			r.to.wall-r.from.wall, r.to.cpu-r.from.cpu, r.to.sleeps-r.from.sleeps, r.to.preemptions-r.from.preemptions,
-			u.Maxrss, r.more)
+			r.more)
 	}
 }

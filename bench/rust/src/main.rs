@@ -107,15 +107,13 @@ struct Meter {
     cpu: i64,
     sleeps: i64,
     preemptions: i64,
-    peak_kb: i64,
 }
 
 #[repr(C)]
 struct Rusage {
     utime: [i64; 2],
     stime: [i64; 2],
-    maxrss: i64,
-    unused: [i64; 11],
+    unused: [i64; 12],
     nvcsw: i64,
     nivcsw: i64,
 }
@@ -132,7 +130,6 @@ fn meter(since: Instant) -> Meter {
         cpu: (r.utime[0] + r.stime[0]) * 1_000_000_000 + (r.utime[1] + r.stime[1]) * 1000,
         sleeps: r.nvcsw,
         preemptions: r.nivcsw,
-        peak_kb: r.maxrss,
     }
 }
 
@@ -256,6 +253,8 @@ fn ping_pong<Q: Queue>(r: &mut Round, n: u64, arg: &Args, mut each: Option<&mut 
         }
     });
     let (mut count, mut sum) = (0, 0);
+    to.send(0); // the other has started when this comes back
+    back.recv();
     r.begins();
     for m in 1..=n {
         let from = each.is_some().then(Instant::now);
@@ -459,9 +458,9 @@ fn main() {
             r.more += &format!(", \"wrong\": \"{}\"", r.wrong);
         }
         println!(
-            "{{\"n\": {}, \"wall\": {}, \"cpu\": {}, \"sleeps\": {}, \"preemptions\": {}, \"peak_kb\": {}{}}}",
+            "{{\"n\": {}, \"wall\": {}, \"cpu\": {}, \"sleeps\": {}, \"preemptions\": {}{}}}",
             r.n, r.to.wall - r.from.wall, r.to.cpu - r.from.cpu, r.to.sleeps - r.from.sleeps,
-            r.to.preemptions - r.from.preemptions, meter(r.since).peak_kb, r.more
+            r.to.preemptions - r.from.preemptions, r.more
         );
         io::stdout().flush().unwrap();
     }
