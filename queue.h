@@ -500,23 +500,44 @@ typedef struct leat_list_ {
     leat_link_ *first_, *last_;
 } leat_list_;
 
-enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16 }; /* rounds of each */
+enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ }; /* of spinning */
+
+/* Yields once. If another thread ran meanwhile, that counts for as many rounds as it took: a round is two
+ * microseconds at most. If it took a time slice, there is more to do than the CPUs can, for us or for other
+ * programs: then who sleeps is back sooner than who stands at the end of the line, so for 32 times as long
+ * nobody yields any more. */
+static inline void leat_yield_(unsigned *round)
+{
+    static _Atomic int64_t not_before;
+    int64_t since = leat_os_now_();
+    if (since >= atomic_load_explicit(&not_before, memory_order_relaxed)) { /* [X5] */
+        leat_os_yield_();
+        int64_t took = leat_os_now_() - since;
+        *round += 1 + (unsigned)(took / LEAT_US(2));
+        if (took < LEAT_US(100) && *round < LEAT_ROUNDS_) return;
+        if (took >= LEAT_US(100)) atomic_store_explicit(&not_before, since + 33 * took, memory_order_relaxed); /* [X5] */
+    }
+    *round = LEAT_ROUNDS_;
+}
 
 /* Pauses that double up to 64, some yields, then naps that grow to a millisecond: for what another
  * thread is about to finish. A core is never burned, whoever was preempted. */
 LEAT_COLD_ void leat_backoff_(unsigned *round)
 {
-    unsigned r = (*round)++;
+    unsigned r = *round;
     if (r < LEAT_PAUSES_) {
         for (unsigned i = 0; i < 1u << r; i++) leat_os_pause_();
-    } else if (r < LEAT_PAUSES_ + LEAT_YIELDS_) {
-        leat_os_yield_();
+    } else if (r < LEAT_ROUNDS_) {
+        leat_yield_(round);
+        return;
     } else {
+        unsigned nth = r - LEAT_ROUNDS_ + 1;
         leat_os_event_ nap;
         leat_os_init_(&nap);
-        leat_os_wait_(&nap, 0, leat_after(r < 42 ? LEAT_US(50) * (r - 22) : LEAT_MS(1)));
+        leat_os_wait_(&nap, 0, leat_after(nth < 20 ? LEAT_US(50) * nth : LEAT_MS(1)));
         leat_os_done_(&nap);
     }
+    ++*round;
 }
 
 static inline void leat_lock_take_(leat_lock_ *lock)
@@ -626,24 +647,11 @@ static inline bool leat_spin_pays_(void)
     return n > 1;
 }
 
-
-/* Yields once. If another thread ran meanwhile, that counts for as many rounds as it took: a round is
- * two microseconds at most, all of them 32. */
-static inline void leat_yield_(unsigned *round)
-{
-    int64_t since = leat_os_now_();
-    leat_os_yield_();
-    int64_t took = leat_os_now_() - since;
-    *round += took > LEAT_US(100) ? 50 : 1 + (unsigned)(took / LEAT_US(2));
-}
-
 /* One round of spinning: true if it is worth coming again, false if it is time to sleep. */
 static inline bool leat_spin_(unsigned *round)
 {
-    unsigned r = *round;
-    if (r >= LEAT_PAUSES_ + LEAT_YIELDS_ || !leat_spin_pays_()) return false;
-    if (r < LEAT_PAUSES_) leat_backoff_(round);
-    else leat_yield_(round);
+    if (*round >= LEAT_ROUNDS_ || !leat_spin_pays_()) return false;
+    leat_backoff_(round);
     return true;
 }
 
@@ -809,7 +817,7 @@ static inline void leat_waiter_init_(leat_waiter_ *w)
 LEAT_COLD_ int leat_sleep(leat_ctx *ctx, int64_t duration)
 {
     int64_t deadline = leat_after(duration);
-    for (unsigned round = LEAT_PAUSES_ + LEAT_YIELDS_;;) {
+    for (unsigned round = LEAT_ROUNDS_;;) {
         int64_t now = leat_now();
         int err = leat_ctx_err_at_(ctx, now);
         if (err) return err;
@@ -1319,7 +1327,7 @@ LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round)
     }
     _Atomic uint32_t *shy = &leat_habit_of_(c)->shy_;
     uint32_t n = atomic_load_explicit(shy, memory_order_relaxed); /* [X5] */
-    if (*round + n < LEAT_PAUSES_ + LEAT_YIELDS_) {
+    if (*round + n < LEAT_ROUNDS_) {
         leat_yield_(round);
         if (n && leat_watch_(c, 0)) atomic_store_explicit(shy, n - (n < 4 ? n : 4), memory_order_relaxed); /* [X5] */
         return true;
@@ -1349,7 +1357,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         leat_waiter_ w;
         leat_waiter_init_(&w);
         if (leat_arm_(first, &w, fired)) {
-            leat_block_(&w, ctx, also, LEAT_FOREVER, buffered ? LEAT_PAUSES_ + LEAT_YIELDS_ : 0);
+            leat_block_(&w, ctx, also, LEAT_FOREVER, buffered ? LEAT_ROUNDS_ : 0);
             fired = leat_disarm_(first, &w);
             if (fired && fired->link_.err_ == LEAT_MET_) {
                 leat_os_done_(&w.state_);

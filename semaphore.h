@@ -239,7 +239,7 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_sem *s, int64_t n)
         leat_waiter_init_(&w);
         place.link_.waiter_ = &w;
         if ((err = leat_sem_try_(s, n, &place)) == -EAGAIN) {
-            leat_block_(&w, ctx, NULL, LEAT_FOREVER, LEAT_PAUSES_ + LEAT_YIELDS_);
+            leat_block_(&w, ctx, NULL, LEAT_FOREVER, LEAT_ROUNDS_);
             place.fired_ = w.won_ != NULL;
             err = !place.fired_ ? -EAGAIN : place.link_.err_ ? place.link_.err_ : -EAGAIN;
         }
