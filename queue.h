@@ -514,8 +514,9 @@ static inline void leat_yield_(unsigned *round)
         leat_os_yield_();
         int64_t took = leat_os_now_() - since;
         *round += 1 + (unsigned)(took / LEAT_US(2));
-        if (took < LEAT_US(100) && *round < LEAT_ROUNDS_) return;
-        if (took >= LEAT_US(100)) atomic_store_explicit(&not_before, since + 33 * took, memory_order_relaxed); /* [X5] */
+        int64_t pause = took < LEAT_US(100) ? 0 : took < LEAT_S(1) ? 32 * took : LEAT_S(32);
+        if (pause) atomic_store_explicit(&not_before, leat_after(pause), memory_order_relaxed); /* [X5] */
+        else if (*round < LEAT_ROUNDS_) return;
     }
     *round = LEAT_ROUNDS_;
 }

@@ -79,9 +79,23 @@ int our_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct tim
     return pthread_cond_timedwait(cond, mutex, &ts);
 }
 
+/* A yield that lets others run for so long. */
+static int64_t slice;
+static int yields;
+
+int our_yield(void);
+int our_yield(void)
+{
+    ahead += slice;
+    yields++;
+    return 0;
+}
+
+#define sched_yield our_yield
 #define clock_gettime our_clock_gettime
 #define pthread_cond_timedwait our_timedwait
 #include "pool.h"
+#undef sched_yield
 #undef clock_gettime
 #undef syscall
 #undef pthread_cond_timedwait
@@ -182,4 +196,31 @@ TEST(a_deadline_too_far_for_a_word_of_the_system_is_slept_under)
         CHECK_EQ(end(&k), 0);
         leat_free(&c);
     }
+}
+
+/* How often it yields until it would sleep. */
+static int spins(int64_t slice_now)
+{
+    unsigned round = LEAT_PAUSES_;
+    slice = slice_now;
+    yields = 0;
+    while (leat_spin_(&round)) continue;
+    slice = 0;
+    return yields;
+}
+
+TEST(a_yield_that_takes_a_time_slice_is_the_last_for_a_while)
+{
+    set_clock(LEAT_S(1000));
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody spins");
+    CHECK(spins(0) > 1);
+    CHECK_EQ(spins(LEAT_MS(50)), 1);
+    CHECK_EQ(spins(0), 0);
+    ahead += LEAT_MS(50 * 32 / 2);
+    CHECK_EQ(spins(0), 0);
+    ahead += LEAT_MS(50 * 32);
+    CHECK(spins(0) > 1);
+    CHECK_EQ(spins(LEAT_S(100)), 1);
+    ahead += LEAT_S(33); /* no longer than this, however long it took */
+    CHECK(spins(0) > 1);
 }
