@@ -503,22 +503,22 @@ typedef struct leat_list_ {
 enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ }; /* of spinning */
 
 /* Yields once. If another thread ran meanwhile, that counts for as many rounds as it took: a round is two
- * microseconds at most. If it took a time slice, there is more to do than the CPUs can, for us or for other
- * programs: then who sleeps is back sooner than who stands at the end of the line, so for 32 times as long
- * nobody yields any more. */
-static inline void leat_yield_(unsigned *round)
+ * microseconds at most. Where the CPUs have more to do than they can, a yield takes a time slice, and who
+ * sleeps is back sooner than who stands at the end of the line: after two of that kind the thread yields no
+ * more for 100 ms. Unless it is `idle`, woken to find that others had been faster: it has nothing to lose. */
+static inline void leat_yield_(unsigned *round, bool idle)
 {
-    static _Atomic int64_t not_before;
-    int64_t since = leat_os_now_();
-    if (since >= atomic_load_explicit(&not_before, memory_order_relaxed)) { /* [X5] */
+    static _Thread_local int64_t not_before;
+    static _Thread_local bool slow;
+    int64_t since = leat_os_now_(), took = LEAT_US(100);
+    if (idle || since >= not_before) {
         leat_os_yield_();
-        int64_t took = leat_os_now_() - since;
-        *round += 1 + (unsigned)(took / LEAT_US(2));
-        int64_t pause = took < LEAT_US(100) ? 0 : took < LEAT_S(1) ? 32 * took : LEAT_S(32);
-        if (pause) atomic_store_explicit(&not_before, leat_after(pause), memory_order_relaxed); /* [X5] */
-        else if (*round < LEAT_ROUNDS_) return;
+        took = leat_os_now_() - since;
+        if (took >= LEAT_US(100) && slow && !idle) not_before = leat_after(LEAT_MS(100));
+        slow = took >= LEAT_US(100);
     }
-    *round = LEAT_ROUNDS_;
+    *round += took < LEAT_US(100) ? 1 + (unsigned)(took / LEAT_US(2)) : LEAT_ROUNDS_;
+    if (*round > LEAT_ROUNDS_) *round = LEAT_ROUNDS_;
 }
 
 /* Pauses that double up to 64, some yields, then naps that grow to a millisecond: for what another
@@ -529,7 +529,7 @@ LEAT_COLD_ void leat_backoff_(unsigned *round)
     if (r < LEAT_PAUSES_) {
         for (unsigned i = 0; i < 1u << r; i++) leat_os_pause_();
     } else if (r < LEAT_ROUNDS_) {
-        leat_yield_(round);
+        leat_yield_(round, false);
         return;
     } else {
         unsigned nth = r - LEAT_ROUNDS_ + 1;
@@ -1319,7 +1319,7 @@ LEAT_COLD_ bool leat_watch_(leat_case *c, unsigned pauses)
 
 /* Spinning for a single buffered case learns: who had to sleep all the same makes those after it give up
  * two yields sooner, down to four, who sees its slot change while yielding lets them try four longer. */
-LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round)
+LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round, bool idle)
 {
     if (!leat_spin_pays_()) return false;
     if (*round < LEAT_PAUSES_) {
@@ -1329,7 +1329,7 @@ LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round)
     _Atomic uint32_t *shy = &leat_habit_of_(c)->shy_;
     uint32_t n = atomic_load_explicit(shy, memory_order_relaxed); /* [X5] */
     if (*round + n < LEAT_ROUNDS_) {
-        leat_yield_(round);
+        leat_yield_(round, idle);
         if (n && leat_watch_(c, 0)) atomic_store_explicit(shy, n - (n < 4 ? n : 4), memory_order_relaxed); /* [X5] */
         return true;
     }
@@ -1354,7 +1354,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
             leat_backoff_(&busy);
             continue;
         }
-        if (only ? leat_spin_on_(only, &round) : buffered && leat_spin_(&round)) continue;
+        if (only ? leat_spin_on_(only, &round, fired != NULL) : buffered && leat_spin_(&round)) continue;
         leat_waiter_ w;
         leat_waiter_init_(&w);
         if (leat_arm_(first, &w, fired)) {

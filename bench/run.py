@@ -275,7 +275,7 @@ def busy_ns():
 
 def measure(work, entries, o):
     """Rounds, in turns. A pass (a round of each) that something else disturbed is made again."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in CPUS if work.busy]
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in 2 * CPUS if work.busy]
     for e in entries:
         e.warm_up()
     running = [e for e in entries if e.n]

@@ -209,18 +209,24 @@ static int spins(int64_t slice_now)
     return yields;
 }
 
-TEST(a_yield_that_takes_a_time_slice_is_the_last_for_a_while)
+TEST(after_two_yields_that_took_a_time_slice_there_are_none_for_a_while)
 {
     set_clock(LEAT_S(1000));
     if (!leat_spin_pays_()) SKIP("with one CPU nobody spins");
     CHECK(spins(0) > 1);
-    CHECK_EQ(spins(LEAT_MS(50)), 1);
+    CHECK_EQ(spins(LEAT_MS(4)), 1);
+    CHECK(spins(0) > 1); /* it was the only one */
+    CHECK_EQ(spins(LEAT_MS(4)), 1);
+    CHECK_EQ(spins(LEAT_MS(4)), 1);
     CHECK_EQ(spins(0), 0);
-    ahead += LEAT_MS(50 * 32 / 2);
+    ahead += LEAT_MS(50);
     CHECK_EQ(spins(0), 0);
-    ahead += LEAT_MS(50 * 32);
-    CHECK(spins(0) > 1);
-    CHECK_EQ(spins(LEAT_S(100)), 1);
-    ahead += LEAT_S(33); /* no longer than this, however long it took */
+    unsigned round = LEAT_PAUSES_;
+    yields = 0;
+    leat_yield_(&round, true); /* who was woken for nothing may */
+    CHECK_EQ(yields, 1);
+    ahead += LEAT_MS(100);
+    CHECK_EQ(spins(LEAT_MS(4)), 1);
+    ahead += LEAT_MS(100);
     CHECK(spins(0) > 1);
 }
