@@ -952,7 +952,7 @@ static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail, uint64_t he
 }
 
 /* The harder half of a claim that saw WAITERS: claims one sleeper, to be fired after publishing. The
- * bit goes, as one wake at a time is in flight; the woken one sets it again if others wait (part 5). */
+ * bit goes: a wake is in flight, and the woken one sets it again if others wait (part 5). */
 LEAT_COLD_ leat_link_ *leat_summon_(leat_chan *ch, _Atomic uint64_t *word, leat_list_ *list)
 {
     leat_lock_take_(&ch->lock_);
@@ -1038,9 +1038,9 @@ LEAT_HOT_ bool leat_take_(leat_chan *ch, void *msg, size_t size, size_t align)
  *
  * A case is one send or receive that a call would do. A blocking send is a select of one case.
  *
- * I5  Pass it on. A waiter that was fired by a buffered channel took the only wake in flight. Before
- *     it tries again it looks at the list: if others wait, it sets WAITERS again, and if there is more
- *     than it will take itself, it fires the next. If it then leaves without having taken from that
+ * I5  Pass it on. A waiter that was fired by a buffered channel may have taken the only wake in flight.
+ *     Before it tries again it looks at the list: if others wait, it sets WAITERS again, and if there is
+ *     more than it will take itself, it fires the next, or two. If it then leaves without having taken from that
  *     channel - it was cancelled, another case won - it looks once more.
  *     Without this P0 claims slot k and is preempted, P1 publishes k+1 and wakes C0, P0 publishes k and
  *     wakes nobody, C0 takes k, and k+1 stays with C1 asleep.
@@ -1282,23 +1282,27 @@ LEAT_COLD_ leat_case *leat_disarm_(leat_case *first, leat_waiter_ *w)
 }
 
 /* Keeps a wake going (I5): if others wait beside this case, and its channel has `least` messages (or
- * slots) for them, fires the next. */
+ * slots), fires the next, with one more the next two: of many that sleep the last runs after a few wakes. */
 LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
 {
     leat_chan *ch = c->chan_;
     leat_list_ *list = leat_list_of_(c);
     leat_link_ *next = NULL;
+    uint64_t most = least + 1;
     leat_lock_take_(&ch->lock_);
     if (list->first_) {
         _Atomic uint64_t *word = leat_word_of_(c);
         uint64_t mine = atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
         uint64_t other = atomic_load_explicit(leat_peers_word_of_(c), memory_order_relaxed); /* [X2] */
         uint64_t there = leat_sends_(c) ? ch->cap_ - leat_count_(ch, other, mine) : leat_count_(ch, mine, other);
-        if (there >= least && (next = leat_claim_(list, 0)) != NULL)
-            atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+        for (leat_link_ *l; least <= most && least <= there && (l = leat_claim_(list, 0)) != NULL; least++) {
+            l->next_ = next;
+            next = l;
+        }
+        if (next) atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
     }
     leat_lock_drop_(&ch->lock_);
-    if (next) leat_fire_(next);
+    leat_fire_all_(next);
 }
 
 /* Waits, for so many pauses at most, until the slot that a case needs next has changed. It looks at

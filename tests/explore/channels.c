@@ -47,7 +47,8 @@ static void cast(void *sends(void *), void *receives(void *))
     { .senders = s, .receivers = r, .cap = 2, .each = e, __VA_ARGS__ }
 
 SCENARIO(send_recv, CROWD(1, 1, 3, SMALL), CROWD(2, 1, 1, SMALL), CROWD(1, 2, 2, SMALL), CROWD(2, 2, 1, SMALL),
-         CROWD(2, 2, 3, BIG), CROWD(2, 3, 3, BIG), CROWD(3, 3, 1, BIG), CROWD(4, 4, 2, BIG))
+         CROWD(2, 2, 3, BIG), CROWD(2, 3, 3, BIG), CROWD(3, 3, 1, BIG), CROWD(4, 4, 2, BIG),
+         { .senders = 1, .receivers = 4, .cap = 4, .each = 8 }, { .senders = 4, .receivers = 1, .cap = 3, .each = 2 })
 {
     now_ = k;
     make(&c, k->cap, "c");
