@@ -504,24 +504,30 @@ enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_Y
 
 /* Yields once. If another thread ran meanwhile, that counts for as many rounds as it took: a round is two
  * microseconds at most. Where the CPUs have more to do than they can, a yield takes a time slice, and who
- * sleeps is back sooner than who stands at the end of the line: after two of that kind the thread yields no
- * more for 100 ms. Unless it is `idle`, woken to find that others had been faster: it has nothing to lose. */
-static inline void leat_yield_(unsigned *round, bool idle)
+ * sleeps is back sooner than who stands at the end of the line: so after two slow ones in a row a thread does
+ * not yield for 100 ms (false), and after one more for as long again. Unless it is `idle`, woken to find that
+ * others had been faster: it has nothing to lose. */
+static inline bool leat_yield_(unsigned *round, bool idle)
 {
     static _Thread_local int64_t not_before;
     static _Thread_local bool slow;
-    int64_t since = leat_os_now_(), took = LEAT_US(100);
-    if (idle || since >= not_before) {
-        leat_os_yield_();
-        took = leat_os_now_() - since;
-        if (took >= LEAT_US(100) && slow && !idle) not_before = leat_after(LEAT_MS(100));
-        slow = took >= LEAT_US(100);
+    int64_t since = leat_os_now_();
+    if (!idle && since < not_before && since >= not_before - LEAT_MS(100)) {
+        *round = LEAT_ROUNDS_;
+        return false;
     }
-    *round += took < LEAT_US(100) ? 1 + (unsigned)(took / LEAT_US(2)) : LEAT_ROUNDS_;
+    leat_os_yield_();
+    int64_t took = leat_os_now_() - since;
+    bool was_slow = took >= LEAT_US(100);
+    *round += was_slow ? LEAT_ROUNDS_ : 1 + (unsigned)(took / LEAT_US(2));
     if (*round > LEAT_ROUNDS_) *round = LEAT_ROUNDS_;
+    if (idle) return true;
+    if (slow && was_slow) not_before = leat_after(LEAT_MS(100));
+    slow = was_slow;
+    return true;
 }
 
-/* Pauses that double up to 64, some yields, then naps that grow to a millisecond: for what another
+/* Pauses that double up to 64, some yields unless they are slow, then naps that grow to a millisecond: for what another
  * thread is about to finish. A core is never burned, whoever was preempted. */
 LEAT_COLD_ void leat_backoff_(unsigned *round)
 {
@@ -1282,27 +1288,25 @@ LEAT_COLD_ leat_case *leat_disarm_(leat_case *first, leat_waiter_ *w)
 }
 
 /* Keeps a wake going (I5): if others wait beside this case, and its channel has `least` messages (or
- * slots), fires the next, with one more the next two: of many that sleep the last runs after a few wakes. */
+ * slots), fires the next, with twice as many the next two: of many that sleep the last runs after a few wakes. */
 LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
 {
     leat_chan *ch = c->chan_;
     leat_list_ *list = leat_list_of_(c);
-    leat_link_ *next = NULL;
-    uint64_t most = least + 1;
+    leat_link_ *next = NULL, *second = NULL;
     leat_lock_take_(&ch->lock_);
     if (list->first_) {
         _Atomic uint64_t *word = leat_word_of_(c);
         uint64_t mine = atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
         uint64_t other = atomic_load_explicit(leat_peers_word_of_(c), memory_order_relaxed); /* [X2] */
         uint64_t there = leat_sends_(c) ? ch->cap_ - leat_count_(ch, other, mine) : leat_count_(ch, mine, other);
-        for (leat_link_ *l; least <= most && least <= there && (l = leat_claim_(list, 0)) != NULL; least++) {
-            l->next_ = next;
-            next = l;
-        }
+        if (there >= least) next = leat_claim_(list, 0);
+        if (next && there >= 2 * least) second = leat_claim_(list, 0);
         if (next) atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
     }
     leat_lock_drop_(&ch->lock_);
-    leat_fire_all_(next);
+    if (next) leat_fire_(next);
+    if (second) leat_fire_(second);
 }
 
 /* Waits, for so many pauses at most, until the slot that a case needs next has changed. It looks at
@@ -1333,7 +1337,7 @@ LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round, bool idle)
     _Atomic uint32_t *shy = &leat_habit_of_(c)->shy_;
     uint32_t n = atomic_load_explicit(shy, memory_order_relaxed); /* [X5] */
     if (*round + n < LEAT_ROUNDS_) {
-        leat_yield_(round, idle);
+        if (!leat_yield_(round, idle)) return false;
         if (n && leat_watch_(c, 0)) atomic_store_explicit(shy, n - (n < 4 ? n : 4), memory_order_relaxed); /* [X5] */
         return true;
     }
@@ -1371,7 +1375,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
             }
             if (fired) leat_pass_on_(fired, 2);
             now = fired ? 0 : leat_now(); /* a context woke us: look at its deadline exactly */
-            round = 0;
+            round = busy = 0;
         }
         leat_os_done_(&w.state_);
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""plots.py [RESULTS.json] [FOLDER] - charts of a run's results, by gnuplot, as SVG and PNG.
+"""plots.py [RESULTS.json] [FOLDER] - charts of a run's results, by gnuplot, as SVG and PNG, and a page of tables.
 
 Without arguments: of the newest results in bench/results/, into docs/img/.
 SPDX-License-Identifier: MIT
@@ -72,6 +72,42 @@ set tics nomirror
     print(f"{folder}/{file}.svg .png")
 
 
+def number(v):
+    return f"{v / 1e6:.2f} M" if v >= 1e6 else f"{v:.0f}" if v >= 100 else f"{v:.1f}"
+
+
+def tables(r, path):
+    """All works and contestants, as a page."""
+    m = r.all["machine"]
+    with open(path, "w") as f:
+        f.write(f"# Results\n\nWritten by `make plots`; do not edit. {r.where}, Linux {m['kernel']}, {m['compiler']}; "
+                f"{r.all['rounds']} rounds of {r.all['ms']:g} ms. Nanoseconds for an operation; medians, and the least and most of "
+                "what is judged by. Sleeps are for a thousand operations, memory is the peak of the process.\n\n")
+        f.write("Versions: " + "; ".join(f"{k} {v}" for k, v in r.all["versions"].items()) + ".\n")
+        for w in r.all["works"]:
+            f.write(f"\n## {w['title']}\n\nBy {w['by']} time.{' DISTURBED by other programs.' if w['disturbed'] else ''}\n\n"
+                    "| | wall | cpu | least .. most | sleeps | MB | / leat |\n|---|--:|--:|--:|--:|--:|--:|\n")
+            done = sorted((c for c in w["contestants"] if c["samples"]), key=lambda c: per_op(c, w["by"]))
+            leat = next((per_op(c, w["by"]) for c in done if c["name"] == "leat"), None)
+            for c in done:
+                all_ = [s[w["by"]] / s["n"] for s in c["samples"]]
+                notes = [f"hung {c['hung']} times"] if c["hung"] else []
+                notes += [c["wrong"]] if c["wrong"] else []
+                notes += [f"{k} {statistics.median(s[k] for s in c['samples']):.0f}" for k in ("p50", "p99", "p99.9", "max", "ran")
+                          if k in c["samples"][0]]
+                name = f"**{c['title']}**" if c["name"] == "leat" else c["title"]
+                ratio = f"{all_ and per_op(c, w['by']) / leat:.2f}" if leat else ""
+                f.write(f"| {name}{' (' + ', '.join(notes) + ')' if notes else ''} | {number(per_op(c, 'wall'))} | "
+                        f"{number(per_op(c, 'cpu'))} | {number(min(all_))} .. {number(max(all_))} | "
+                        f"{number(1000 * per_op(c, 'sleeps'))} | {max(s['peak_kb'] for s in c['samples']) / 1024:.1f} | {ratio} |\n")
+            for c in w["contestants"]:
+                if not c["samples"]:
+                    f.write(f"| {c['title']} | {'hung ' + str(c['hung']) + ' times' if c['hung'] else c['wrong']} | | | | | |\n")
+            for t in w["targets"]:
+                f.write(f"\n{'Met' if t['met'] else 'Missed'}: {t['what']} {t['value']:.2f}, at most {t['limit']:.2f}.\n")
+    print(path)
+
+
 def main():
     path = sys.argv[1] if len(sys.argv) > 1 else max(glob.glob("bench/results/*.json"), key=os.path.getmtime)
     folder = sys.argv[2] if len(sys.argv) > 2 else "docs/img"
@@ -97,6 +133,7 @@ def main():
     works = [f"select of {k}, {how}" for k in (2, 8, 64) for how in ("all ready", "one ready")]
     plot(r, folder, "select", "Select: one, and the send that refills (less is better)", "ns", works,
          [w.replace("select of ", "").replace(", ", "\\n") for w in works], lambda w, n: r.value(w, n), log=True)
+    tables(r, os.path.join(os.path.dirname(folder) or ".", "results.md"))
     return 0
 
 

@@ -5,6 +5,7 @@
 #include "tap.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 /* Added to the system's clock; what the system is told is without it. */
 static int64_t ahead;
 static _Atomic int sleeps;
+static _Atomic int64_t stands_at; /* or the clock stands still, here */
 
 static struct timespec moved(struct timespec ts, int64_t by)
 {
@@ -29,7 +31,7 @@ int our_clock_gettime(int id, struct timespec *ts);
 int our_clock_gettime(int id, struct timespec *ts)
 {
     int err = clock_gettime(id, ts);
-    *ts = moved(*ts, ahead);
+    *ts = stands_at ? moved((struct timespec){ .tv_sec = 0 }, stands_at) : moved(*ts, ahead);
     return err;
 }
 
@@ -79,14 +81,15 @@ int our_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct tim
     return pthread_cond_timedwait(cond, mutex, &ts);
 }
 
-/* A yield that lets others run for so long. */
-static int64_t slice;
+/* A yield that lets others run for so long, by a clock that stands still otherwise; or a real one. */
+static _Atomic int64_t slice = -1;
 static int yields;
 
 int our_yield(void);
 int our_yield(void)
 {
-    ahead += slice;
+    if (slice < 0) return sched_yield();
+    stands_at += slice;
     yields++;
     return 0;
 }
@@ -205,28 +208,38 @@ static int spins(int64_t slice_now)
     slice = slice_now;
     yields = 0;
     while (leat_spin_(&round)) continue;
-    slice = 0;
     return yields;
 }
 
-TEST(after_two_yields_that_took_a_time_slice_there_are_none_for_a_while)
+static void *yields_slowly(void *unused)
 {
-    set_clock(LEAT_S(1000));
-    if (!leat_spin_pays_()) SKIP("with one CPU nobody spins");
+    stands_at = LEAT_S(1000);
     CHECK(spins(0) > 1);
     CHECK_EQ(spins(LEAT_MS(4)), 1);
     CHECK(spins(0) > 1); /* it was the only one */
     CHECK_EQ(spins(LEAT_MS(4)), 1);
     CHECK_EQ(spins(LEAT_MS(4)), 1);
     CHECK_EQ(spins(0), 0);
-    ahead += LEAT_MS(50);
+    stands_at += LEAT_MS(99);
     CHECK_EQ(spins(0), 0);
     unsigned round = LEAT_PAUSES_;
     yields = 0;
-    leat_yield_(&round, true); /* who was woken for nothing may */
+    CHECK(leat_yield_(&round, true)); /* who was woken for nothing may */
     CHECK_EQ(yields, 1);
-    ahead += LEAT_MS(100);
+    stands_at += LEAT_MS(1);
     CHECK_EQ(spins(LEAT_MS(4)), 1);
-    ahead += LEAT_MS(100);
+    CHECK_EQ(spins(0), 0);
+    stands_at -= LEAT_S(100); /* a clock that steps back does no harm */
     CHECK(spins(0) > 1);
+    slice = -1;
+    stands_at = 0;
+    return unused;
+}
+
+TEST(after_two_slow_yields_there_are_none_for_a_while)
+{
+    pthread_t thread; /* it remembers nothing */
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody spins");
+    REQUIRE(pthread_create(&thread, NULL, yields_slowly, NULL) == 0);
+    pthread_join(thread, NULL);
 }

@@ -48,7 +48,7 @@ static void cast(void *sends(void *), void *receives(void *))
 
 SCENARIO(send_recv, CROWD(1, 1, 3, SMALL), CROWD(2, 1, 1, SMALL), CROWD(1, 2, 2, SMALL), CROWD(2, 2, 1, SMALL),
          CROWD(2, 2, 3, BIG), CROWD(2, 3, 3, BIG), CROWD(3, 3, 1, BIG), CROWD(4, 4, 2, BIG),
-         { .senders = 1, .receivers = 4, .cap = 4, .each = 8 }, { .senders = 4, .receivers = 1, .cap = 3, .each = 2 })
+         { .senders = 1, .receivers = 4, .cap = 4, .each = 8 }, { .senders = 4, .receivers = 1, .cap = 4, .each = 2 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -224,7 +224,8 @@ static int sum_of_accepted(void)
 }
 
 /* What was accepted is received, and nothing else, whenever the close comes. */
-SCENARIO(close_races, CROWD(1, 1, 1, SMALL), CROWD(2, 1, 1, BIG), CROWD(1, 2, 2, BIG), CROWD(2, 2, 2, BIG))
+SCENARIO(close_races, CROWD(1, 1, 1, SMALL), CROWD(2, 1, 1, BIG), CROWD(1, 2, 2, BIG), CROWD(2, 2, 2, BIG),
+         { .senders = 1, .receivers = 4, .cap = 4, .each = 5 })
 {
     now_ = k;
     make(&c, k->cap, "c");

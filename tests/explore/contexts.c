@@ -126,6 +126,36 @@ SCENARIO(sender_gives_up, EACH_END(.cap = 0), EACH_END(.cap = 1), EACH_END(.cap 
     end_contexts();
 }
 
+/* Three sleep, there is a message for each; one, perhaps the one that was woken, gives up. */
+static void *receives_any(void *arg)
+{
+    int m = -1;
+    EXPECT(leat_recv(&c, &m) == 0);
+    EXPECT(m >= 0);
+    (void)arg;
+    return NULL;
+}
+
+static void *sends_three(void *arg)
+{
+    (void)arg;
+    for (int m = 0; m < 3; m++) EXPECT(leat_send(&c, &m) == 0);
+    return NULL;
+}
+
+SCENARIO(one_of_three_gives_up, EACH_END(.cap = 1), EACH_END(.cap = 3))
+{
+    make_contexts(k);
+    GO(receives_under_ctx, 0);
+    GO(receives_any, 0);
+    GO(receives_any, 1);
+    GO(sends_three, 0);
+    go_cancel();
+    sim_join();
+    EXPECT(leat_len(&c) == (err_of[0] != 0));
+    end_contexts();
+}
+
 /* Alone, so that it can be searched: what was not received is still there, what was not sent is not. */
 SCENARIO(one_gives_up, { .cap = 0, .a = CANCEL, .exhaust = true }, { .cap = 1, .a = CANCEL, .exhaust = true },
          { .cap = 0, .a = DEADLINE, .exhaust = true }, { .cap = 1, .a = DEADLINE, .exhaust = true },

@@ -395,7 +395,8 @@ inline leat_pass_on_(least) {
         d_step {
             touch();
             if
-            :: there(at, position[does]) >= least -> leat_claim_(list[does], 1)
+            :: there(at, position[does]) >= 2 * least -> leat_claim_(list[does], 2)
+            :: there(at, position[does]) >= least && there(at, position[does]) < 2 * least -> leat_claim_(list[does], 1)
             :: else
             fi;
             at = 0

@@ -114,6 +114,9 @@ config channel "2 x 2, capacity 1, 2 messages each" -DITEMS=2 -DCLOSE=0
 config channel "2 x 2, capacity 2, 2 messages each" -DCAP=2 -DITEMS=2 -DCLOSE=0
 config channel "1 x 2, capacity 2, 3 messages, any gives up, close at any time" \
     -DSENDERS=1 -DCAP=2 -DITEMS=3 -DDEADLINES=3
+config channel "1 x 3, capacity 4, 4 messages" -DSENDERS=1 -DRECEIVERS=3 -DCAP=4 -DITEMS=4 -DCLOSE=0
+config channel "1 x 3, capacity 2, 2 messages, receivers give up" \
+    -DSENDERS=1 -DRECEIVERS=3 -DCAP=2 -DITEMS=2 -DDEADLINES=2 -DCLOSE=0
 if [ $long = yes ]; then
     config channel "2 x 1, capacity 1, 2 messages each, any gives up, close at any time" \
         -DRECEIVERS=1 -DITEMS=2 -DDEADLINES=3
