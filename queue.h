@@ -504,13 +504,12 @@ enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_Y
 
 /* Yields once. If another thread ran meanwhile, that counts for as many rounds as it took: a round is two
  * microseconds at most. Where the CPUs have more to do than they can, a yield takes a time slice, and who
- * sleeps is back sooner than who stands at the end of the line: so after two slow ones in a row a thread does
- * not yield for 100 ms (false), and after one more for as long again. Unless it is `idle`, woken to find that
- * others had been faster: it has nothing to lose. */
+ * sleeps is back sooner than who stands at the end of the line: so a thread that has lost more than half of its
+ * time like that does not yield for 100 ms (false). Unless it is `idle`, woken to find that others had been
+ * faster: it has nothing to lose. */
 static inline bool leat_yield_(unsigned *round, bool idle)
 {
-    static _Thread_local int64_t not_before;
-    static _Thread_local bool slow;
+    static _Thread_local int64_t not_before, last_slow;
     int64_t since = leat_os_now_();
     if (!idle && since < not_before && since >= not_before - LEAT_MS(100)) {
         *round = LEAT_ROUNDS_;
@@ -518,12 +517,14 @@ static inline bool leat_yield_(unsigned *round, bool idle)
     }
     leat_os_yield_();
     int64_t took = leat_os_now_() - since;
-    bool was_slow = took >= LEAT_US(100);
-    *round += was_slow ? LEAT_ROUNDS_ : 1 + (unsigned)(took / LEAT_US(2));
+    bool slow = took >= LEAT_US(100);
+    *round += slow ? LEAT_ROUNDS_ : 1 + (unsigned)(took / LEAT_US(2));
     if (*round > LEAT_ROUNDS_) *round = LEAT_ROUNDS_;
     if (idle) return true;
-    if (slow && was_slow) not_before = leat_after(LEAT_MS(100));
-    slow = was_slow;
+    if (slow) {
+        if (since - last_slow < took) not_before = leat_after(LEAT_MS(100));
+        last_slow = since + took;
+    }
     return true;
 }
 

@@ -223,7 +223,7 @@ class Entry:
 
     def run(self, n):
         try:
-            r = self.process.round(n, self.o.hang)
+            r = self.process.round(n, self.o.hang * (5 if self.work.busy else 1))
         except Hung:
             self.hung += 1
             self.process = Process(self.c, self.work, self.spin_ns)
@@ -371,6 +371,13 @@ def as_json(work, entries, disturbed, gave_up, verdicts):
                              "samples": e.samples} for e in entries]}
 
 
+def write_json(path, results):
+    """A line for each work."""
+    head = {k: v for k, v in results.items() if k != "works"}
+    with open(path, "w") as f:
+        f.write(json.dumps(head)[:-1] + ', "works": [\n' + ",\n".join(map(json.dumps, results["works"])) + "\n]}\n")
+
+
 def write_csv(path, results):
     with open(path, "w", newline="") as f:
         out = csv.writer(f)
@@ -430,7 +437,7 @@ def options():
     p.add_argument("--pin", action="store_true", help="thread i on CPU i, in the works where that can be said")
     p.add_argument("--json", metavar="FILE", help="all rounds of all contestants")
     p.add_argument("--csv", metavar="FILE", help="the same as a table")
-    p.add_argument("--save", action="store_true", help="the same, to bench/results/, named by commit, CPU and date")
+    p.add_argument("--save", action="store_true", help="--json to bench/results/, named by commit, CPU and date")
     p.add_argument("--list", action="store_true", help="the works")
     return p.parse_args()
 
@@ -465,8 +472,7 @@ def main():
     m = machine()
     if o.save:
         cpu = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|processor|@", "", m["cpu"].lower())).strip("-")
-        base = f"bench/results/{m['commit']}-{cpu}-{m['cpus']}cpu-{m['date']}"
-        o.json, o.csv = o.json or base + ".json", o.csv or base + ".csv"
+        o.json = f"bench/results/{m['commit']}-{cpu}-{m['cpus']}cpu-{m['date']}.json"
     print(f"{m['cpu']}, {m['cpus']} CPUs, Linux {m['kernel']}, {m['compiler']}; {o.rounds} rounds of {o.ms:g} ms"
           + (", pinned" if o.pin else ""))
     print(f"\n{'ns per operation':22}{'wall':>11}{'cpu':>9}{'least ..    most':>19}{'sleeps/k':>10}{'/ leat':>10}")
@@ -483,8 +489,7 @@ def main():
         bad |= any(e.c.name == "leat" and (e.hung or e.wrong) for e in entries)
         results["works"].append(as_json(w, entries, *said, v))
         if o.json:
-            with open(o.json, "w") as f:
-                json.dump(results, f, indent=1)
+            write_json(o.json, results)
     print(f"\n{sum(v[3] for v in verdicts)} of {len(verdicts)} targets met")
     if o.csv:
         write_csv(o.csv, results)
