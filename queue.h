@@ -1425,7 +1425,7 @@ static inline leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t s
 
 /* A receiver that takes each message as it comes, and a sender that fills each slot as it is freed, fight
  * with the other side for the slot's cache line at every message. To look away for a while, and then do
- * several at once, is twice as fast (README, How fast); but who has sent a request and waits for the
+ * several at once, is twice as fast (docs/performance.md); but who has sent a request and waits for the
  * answer gains nothing. So one wait in 256 tries it, and as long as it finds four slots ready, the next. */
 enum { LEAT_LINGER_ = 32 /* pauses */, LEAT_MOOD_ = 256 };
 

@@ -62,7 +62,7 @@ set boxwidth 0.9
 set title "{title}\\n{{/*0.7 {results.where}}}" font ",14"
 set ylabel "{y}"
 set grid ytics lc rgb "#dddddd"
-set key outside right top vertical samplen 1 spacing 1.1
+set key outside right top vertical samplen 1 spacing 1.1 noenhanced
 set tics nomirror
 {"set logscale y" if log else "set yrange [0:*]"}
 """
