@@ -115,8 +115,8 @@ def main():
     r = Results(path)
     blocking = ["mutex", "posix", "glib", "apr", "tbb", "moodycamel-blocking", "go", "crossbeam"]
     shapes = ["1x1", "2x2", "4x4", "1x4", "4x1", "16x16"]
-    for how, title in ("blocking", "Queues that block"), ("try", "Queues that only try, and leat's try"):
-        plot(r, folder, f"queues-{how}", f"{title}: messages per second, senders x receivers (more is better)", "millions per second",
+    for how, title in ("blocking", "Queues that block"), ("try", "Queues that only try"):
+        plot(r, folder, f"queues-{how}", f"{title}: messages per second, senders x receivers", "millions per second",
              [f"{how} {s}" for s in shapes], shapes, lambda w, n: 1e3 / v if (v := r.value(w, n)) else None,
              skip=blocking if how == "try" else ())
     plot(r, folder, "queues-cpu", "The same, blocking: CPU time per message (less is better)", "ns, all threads",
