@@ -22,7 +22,7 @@ HEADERS := queue.h semaphore.h pool.h
 
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 WERROR = -Werror
-demo bench: WERROR = # who tries it with a newer compiler should see it run
+demo: WERROR = # who tries it with a newer compiler should see it run
 SANFLAGS_address := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANFLAGS_thread := -fsanitize=thread
 SANFLAGS_coverage := --coverage -fprofile-update=atomic -DTAP_COVERAGE -Dalways_inline=unused# one copy of each
@@ -144,8 +144,8 @@ loc: ## lines of code
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single pairs install uninstall \
-        format lint loc clean built explore models mutants coverage soak faults platforms proof
+.PHONY: help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single \
+        pairs install uninstall format lint loc clean built explore models mutants coverage soak faults platforms proof
 .DELETE_ON_ERROR:
 
 # ---- How ------------------------------------------------------------------------------------------

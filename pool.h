@@ -991,12 +991,11 @@ static inline void leat_on_signal_(int sig)
 /* Whether a program may have a handler for it: the C library keeps the first real-time signals for itself. */
 static inline bool leat_os_catches_(int sig)
 {
-#if defined SIGRTMIN
-    if (sig > 31 && sig < SIGRTMIN) return false;
-    return sig > 0 && sig < 64 && sig != SIGKILL && sig != SIGSTOP;
-#else /* -std=c11 */
-    return sig > 0 && sig < 32 && sig != SIGKILL && sig != SIGSTOP;
+    bool real_time = false;
+#if defined SIGRTMIN /* not with -std=c11 */
+    real_time = sig >= SIGRTMIN && sig < 64;
 #endif
+    return real_time || (sig > 0 && sig < 32 && sig != SIGKILL && sig != SIGSTOP);
 }
 
 /* signal() that does not make the program's own system calls fail with EINTR. (Under ThreadSanitizer it

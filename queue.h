@@ -528,8 +528,8 @@ static inline bool leat_yield_(unsigned *round, bool idle)
     return true;
 }
 
-/* Pauses that double up to 64, some yields unless they are slow, then naps that grow to a millisecond: for what another
- * thread is about to finish. A core is never burned, whoever was preempted. */
+/* Pauses that double up to 64, some yields unless they are slow, then naps that grow to a millisecond: for
+ * what another thread is about to finish. A core is never burned, whoever was preempted. */
 LEAT_COLD_ void leat_backoff_(unsigned *round)
 {
     unsigned r = *round;
@@ -1047,8 +1047,8 @@ LEAT_HOT_ bool leat_take_(leat_chan *ch, void *msg, size_t size, size_t align)
  *
  * I5  Pass it on. A waiter that was fired by a buffered channel may have taken the only wake in flight.
  *     Before it tries again it looks at the list: if others wait, it sets WAITERS again, and if there is
- *     more than it will take itself, it fires the next, or two. If it then leaves without having taken from that
- *     channel - it was cancelled, another case won - it looks once more.
+ *     more than it will take itself, it fires the next, or two. If it then leaves without having taken
+ *     from that channel - it was cancelled, another case won - it looks once more.
  *     Without this P0 claims slot k and is preempted, P1 publishes k+1 and wakes C0, P0 publishes k and
  *     wakes nobody, C0 takes k, and k+1 stays with C1 asleep.
  * I6  Sleep only if the position that setting WAITERS returned, with the other index, says empty (or
@@ -1288,8 +1288,8 @@ LEAT_COLD_ leat_case *leat_disarm_(leat_case *first, leat_waiter_ *w)
     return won;
 }
 
-/* Keeps a wake going (I5): if others wait beside this case, and its channel has `least` messages (or
- * slots), fires the next, with twice as many the next two: of many that sleep the last runs after a few wakes. */
+/* Keeps a wake going (I5): if others wait beside this case, and its channel has `least` messages (or slots),
+ * fires the next; with twice as many the next two, so that of many that sleep the last soon runs. */
 LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
 {
     leat_chan *ch = c->chan_;

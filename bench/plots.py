@@ -96,7 +96,7 @@ def tables(r, path):
                 notes += [f"{k} {statistics.median(s[k] for s in c['samples']):.0f}" for k in ("p50", "p99", "p99.9", "max", "ran")
                           if k in c["samples"][0]]
                 name = f"**{c['title']}**" if c["name"] == "leat" else c["title"]
-                ratio = f"{all_ and per_op(c, w['by']) / leat:.2f}" if leat else ""
+                ratio = f"{per_op(c, w['by']) / leat:.2f}" if leat else ""
                 f.write(f"| {name}{' (' + ', '.join(notes) + ')' if notes else ''} | {number(per_op(c, 'wall'))} | "
                         f"{number(per_op(c, 'cpu'))} | {number(min(all_))} .. {number(max(all_))} | "
                         f"{number(1000 * per_op(c, 'sleeps'))} | {max(s['peak_kb'] for s in c['samples']) / 1024:.1f} | {ratio} |\n")

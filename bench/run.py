@@ -251,9 +251,6 @@ class Entry:
             n = int(n * min(8, max(2, want / took)))
         self.n = min(n, self.work.most or n)
 
-    def cpu_ns(self):
-        return self.process.cpu_ns()
-
     def per_op(self, key):
         return [s[key] / s["n"] for s in self.samples]
 
@@ -287,10 +284,10 @@ def measure(work, entries, o):
             machine, wall = busy_ns(), time.monotonic_ns()
             own, gone, got = time.process_time_ns(), False, []
             for e in running:
-                pid, before = e.process.p.pid, e.cpu_ns()
+                pid, before = e.process.p.pid, e.process.cpu_ns()
                 got.append((e, e.run(e.n)))
                 gone |= e.process.p.pid != pid  # and with it what it used: not to be judged
-                own -= e.cpu_ns() - before  # what one does when it is not its turn disturbs the others
+                own -= e.process.cpu_ns() - before  # what one does when it is not its turn disturbs the others
             own = time.process_time_ns() - own
             wall = time.monotonic_ns() - wall
             disturbed = not gone and not work.busy and busy_ns() - machine - own > 0.15 * wall + 2e7

@@ -155,18 +155,17 @@ INLINE size_t queue_recv_some(struct queue *q, msg *m, size_t n)
     return n ? (size_t)queue_recv(q, m) : 0;
 }
 #endif
-#ifdef CLOSES
+#ifndef CLOSES
+static void queue_close(struct queue *q)
+{
+    for (uint64_t i = 0; i < arg.receivers; i++) queue_send(q, msg_of(THE_END));
+}
+#endif
+
 static void last_sender_closes(struct queue *q)
 {
     if (__atomic_sub_fetch(&senders_left, 1, __ATOMIC_ACQ_REL) == 0) queue_close(q);
 }
-#else
-static void last_sender_closes(struct queue *q)
-{
-    if (__atomic_sub_fetch(&senders_left, 1, __ATOMIC_ACQ_REL) == 0)
-        for (uint64_t i = 0; i < arg.receivers; i++) queue_send(q, msg_of(THE_END));
-}
-#endif
 
 /* Counts a message; false for the one that is the end. */
 INLINE bool take(const msg *m, uint64_t *count, uint64_t *sum)
@@ -452,6 +451,27 @@ static void *wakes_up(void *member)
     return NULL;
 }
 
+/* A queue, and `receivers` threads that have slept on it for a while. */
+static void put_to_sleep(long ns)
+{
+    struct timespec rest = { 0, ns };
+    queue_new(&places[0].q, (size_t)arg.cap);
+    queue_enter(&places[0].q);
+    pthread_barrier_init(&start_line, NULL, (unsigned)arg.receivers + 1);
+    for (uint64_t i = 0; i < arg.receivers; i++) thread_make(&members[i].thread, wakes_up, &members[i]);
+    pthread_barrier_wait(&start_line);
+    nanosleep(&rest, NULL);
+}
+
+/* All have been woken, and go. */
+static void send_home(void)
+{
+    for (uint64_t i = 0; i < arg.receivers; i++) pthread_join(members[i].thread, NULL);
+    pthread_barrier_destroy(&start_line);
+    queue_leave(&places[0].q);
+    queue_free(&places[0].q);
+}
+
 /* n times: `receivers` threads have been asleep for 5 ms; from the first send until the last of them runs. */
 static void burst(uint64_t n)
 {
@@ -459,29 +479,20 @@ static void burst(uint64_t n)
     uint64_t r = arg.receivers, count = 0, sum = 0;
     struct meter first = meter_now();
     for (uint64_t k = 0; k < n; k++) {
-        queue_new(&places[0].q, (size_t)arg.cap);
-        queue_enter(&places[0].q);
-        pthread_barrier_init(&start_line, NULL, (unsigned)r + 1);
-        for (uint64_t i = 0; i < r; i++) thread_make(&members[i].thread, wakes_up, &members[i]);
-        pthread_barrier_wait(&start_line);
-        struct timespec rest = { 0, 5000000 };
-        nanosleep(&rest, NULL);
+        put_to_sleep(5000000);
         round_begins();
         for (uint64_t i = 0; i < r; i++) queue_send(&places[0].q, msg_of(k * r + i + 1));
         pthread_barrier_wait(&start_line);
         round_ends(1);
+        send_home();
         int64_t last = 0;
         for (uint64_t i = 0; i < r; i++) {
-            pthread_join(members[i].thread, NULL);
             if (members[i].ended > last) last = members[i].ended;
             count += members[i].count;
             sum += members[i].sum;
         }
         wall += last - round_.from.wall;
         cpu += round_.to.cpu - round_.from.cpu;
-        pthread_barrier_destroy(&start_line);
-        queue_leave(&places[0].q);
-        queue_free(&places[0].q);
     }
     must_sum(n * r, count, sum);
     round_.from = first;
@@ -493,24 +504,15 @@ static void burst(uint64_t n)
 /* `receivers` threads wait for a second: CPU time. */
 static void idle(uint64_t n)
 {
-    uint64_t r = arg.receivers;
+    struct timespec second = { 1, 0 };
     (void)n;
-    queue_new(&places[0].q, (size_t)arg.cap);
-    queue_enter(&places[0].q);
-    pthread_barrier_init(&start_line, NULL, (unsigned)r + 1);
-    for (uint64_t i = 0; i < r; i++) thread_make(&members[i].thread, wakes_up, &members[i]);
-    pthread_barrier_wait(&start_line);
-    struct timespec rest = { 0, 200000000 }, second = { 1, 0 };
-    nanosleep(&rest, NULL);
+    put_to_sleep(200000000);
     round_begins();
     nanosleep(&second, NULL);
     round_ends(1);
-    for (uint64_t i = 0; i < r; i++) queue_send(&places[0].q, msg_of(1));
+    for (uint64_t i = 0; i < arg.receivers; i++) queue_send(&places[0].q, msg_of(1));
     pthread_barrier_wait(&start_line);
-    for (uint64_t i = 0; i < r; i++) pthread_join(members[i].thread, NULL);
-    pthread_barrier_destroy(&start_line);
-    queue_leave(&places[0].q);
-    queue_free(&places[0].q);
+    send_home();
 }
 #endif
 #endif /* QUEUE */
