@@ -18,7 +18,8 @@ VERSION = 0.1.0
 space := $() $()
 VARIANT := $(subst $(space),,$(notdir $(CC))$(OPT)$(patsubst %,-%,$(filter-out none,$(SAN)))$(DEFS)$(filter-out c11,$(STD)))
 BUILD := build/$(VARIANT)
-HEADERS := queue.h semaphore.h pool.h
+CORE := queue.h semaphore.h pool.h
+HEADERS := $(CORE) topic.h# which alone needs a library, liburcu
 
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 WERROR = -Werror
@@ -34,9 +35,13 @@ TEST_CFLAGS = $(COMMON) -DLEAT_LINT -iquote tests
 # An example names its library by its #include; `make deps` installs what is missing.
 
 has = $(shell printf '\#include <%s>\n' $(1) | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
-users = $(shell grep -l '^ *\#include <$(1)>' examples/*.c examples/seeds/*.c 2>/dev/null)
+users = $(shell grep -l '^ *\#include [<"]$(1)[>"]' examples/*.c examples/seeds/*.c 2>/dev/null)
 SQLITE := $(call users,sqlite3.h)
 CURL := $(call users,curl/curl.h)
+# Without liburcu, and where its assembly hides from ThreadSanitizer what orders what, topic.h does without.
+URCU := $(if $(filter-out thread,$(SAN)),$(if $(call has,urcu/urcu-bp.h),yes))
+FOR_TOPIC = $(if $(URCU),-lurcu-bp,-DLEAT_NO_URCU)
+TOPIC := $(call users,topic.h)
 LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL))
 
 PROGRAMS := $(filter-out $(LEFT_OUT),$(wildcard examples/*.c examples/seeds/*.c))
@@ -90,7 +95,7 @@ plots: ## charts of the newest results in bench/results/ into docs/img/
 deps-bench: ## what bench-peers compares with: libraries, Go, Rust, gnuplot
 	@sh tools/deps.sh bench
 
-single: build/leat.h ## write build/leat.h: all three headers in one
+single: build/leat.h ## write build/leat.h: queue.h, semaphore.h and pool.h in one
 
 explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS schedules, an hour; small ones under all (BOUND)
 	@sh tools/explore.sh $< --runs $(or $(RUNS),1000000) --seed $(or $(SEED),1)
@@ -121,16 +126,16 @@ proof: $(filter deps deps-proof,$(MAKECMDGOALS)) models faults ## short forms of
 pairs: ## does every memory order have its partner?
 	@sh tools/pairs.sh $(HEADERS)
 
-install: ## headers to PREFIX/include/leat, and leat.pc; DESTDIR= for packagers
+install: ## headers to PREFIX/include/leat, leat.pc and leat-topic.pc; DESTDIR= for packagers
 	install -d "$(DESTDIR)$(PREFIX)/include/leat" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
 	install -m 644 $(HEADERS) "$(DESTDIR)$(PREFIX)/include/leat"
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' tools/leat.pc.in \
-	    > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/leat.pc"
+	for pc in leat leat-topic; do sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' tools/$$pc.pc.in \
+	    > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/$$pc.pc"; done
 
 uninstall: ## what install wrote
 	cd "$(DESTDIR)$(PREFIX)/include/leat" && rm -f $(HEADERS)
 	rmdir "$(DESTDIR)$(PREFIX)/include/leat"
-	rm -f "$(DESTDIR)$(PREFIX)/lib/pkgconfig/leat.pc"
+	cd "$(DESTDIR)$(PREFIX)/lib/pkgconfig" && rm -f leat.pc leat-topic.pc
 
 format: ## lay out the C files as .clang-format says
 	clang-format -i $(HEADERS) $(C_FILES)
@@ -163,7 +168,7 @@ $(BUILD)/tap.o: tests/tap.c tests/tap.h
 	$(Q)$(CC) $(TEST_CFLAGS) -c $< -o $@
 
 $(BUILD)/t-%: tests/t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h)
-	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@
+	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC))
 
 $(BUILD)/faults/%: tests/faults/%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h tests/faults/*.h)
 	@mkdir -p $(@D)
@@ -175,7 +180,7 @@ $(BUILD)/soak: tests/soak.c $(HEADERS)
 
 $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/seeds/*.h)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(COMMON) $< -o $@ $(if $(filter $<,$(SQLITE)),-lsqlite3) $(if $(filter $<,$(CURL)),-lcurl)
+	$(Q)$(CC) $(COMMON) $< -o $@ $(if $(filter $<,$(SQLITE)),-lsqlite3) $(if $(filter $<,$(CURL)),-lcurl) $(if $(filter $<,$(TOPIC)),$(FOR_TOPIC))
 
 # The simulator: scenarios are compiled as if for ThreadSanitizer, then meet our own machine instead.
 SIM_CC := gcc# it says which compare-exchange is weak
@@ -192,7 +197,7 @@ $(MACHINE): $(SIM)/%.o: tests/explore/%.c tests/explore/machine.h tests/explore/
 
 $(SCENARIOS): $(SIM)/%.o: tests/explore/%.c $(wildcard tests/explore/*.h) tests/explore/symbols.txt $(HEADERS)
 	@mkdir -p $(@D)
-	$(Q)$(SIM_CC) -std=c11 $(WARN) -O1 -g -fno-pie -fsanitize=thread -DLEAT_LINT $(DEFS) \
+	$(Q)$(SIM_CC) -std=c11 $(WARN) -O1 -g -fno-pie -fsanitize=thread -DLEAT_LINT -DLEAT_NO_URCU $(DEFS) \
 	    -D__builtin_ia32_pause=sim_pause -include sim.h -iquote $(or $(H),.) -iquote tests/explore -c $< -o $@
 	@objcopy --redefine-syms=tests/explore/symbols.txt $@
 
@@ -225,6 +230,6 @@ build/bench/rust/release/contestants: bench/rust/Cargo.toml bench/rust/src/main.
 	$(Q)cd bench/rust && cargo build -q --release --offline --target-dir $(CURDIR)/build/bench/rust \
 	    --config 'source.crates-io.replace-with="debian"' --config 'source.debian.directory="/usr/share/cargo/registry"'
 
-build/leat.h: $(HEADERS) tools/single.sh
+build/leat.h: $(CORE) tools/single.sh
 	@mkdir -p $(@D)
-	sh tools/single.sh $(HEADERS) > $@
+	sh tools/single.sh $(CORE) > $@

@@ -988,7 +988,7 @@ LEAT_COLD_ void leat_take_and_wake_(leat_chan *ch, unsigned char *slot, void *ms
                                     size_t align, uint64_t free)
 {
     leat_link_ *l = leat_summon_(ch, &ch->head_, &ch->senders_);
-    leat_copy_(msg, slot + leat_msg_at_(align), size);
+    if (msg) leat_copy_(msg, slot + leat_msg_at_(align), size);
     atomic_store_explicit(leat_stamp_of_(slot), free, memory_order_release); /* [F1] -> [F2] */
     if (l) leat_fire_(l);
 }
@@ -1017,7 +1017,7 @@ LEAT_HOT_ bool leat_put_(leat_chan *ch, const void *msg, size_t size, size_t ali
     return true;
 }
 
-/* Its mirror image. */
+/* Its mirror image. msg may be NULL: the message is dropped. */
 LEAT_HOT_ bool leat_take_(leat_chan *ch, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch->slots_)) return false;
@@ -1036,7 +1036,7 @@ LEAT_HOT_ bool leat_take_(leat_chan *ch, void *msg, size_t size, size_t align)
         leat_take_and_wake_(ch, slot, msg, size, align, free);
         return true;
     }
-    memcpy(msg, slot + leat_msg_at_(align), size);
+    if (msg) memcpy(msg, slot + leat_msg_at_(align), size);
     atomic_store_explicit(leat_stamp_of_(slot), free, memory_order_release); /* [F1] -> [F2] */
     return true;
 }

@@ -18,14 +18,26 @@ int main(void)
 }
 EOF
 
-build_by_pc() {
+cat >"$tmp/topic.c" <<'EOF'
+#include <leat/topic.h>
+int main(void)
+{
+    LEAT_TOPIC(int) t;
+    int got = 0;
+    if (leat_topic_make(&t, LEAT_KEEPS_LATEST) || leat_publish(&t, &(int){ 7 }) || leat_latest(&t, &got)) return 1;
+    leat_topic_free(&t);
+    return got != 7;
+}
+EOF
+
+build_by_pc() { # package, program
     flags=$(PKG_CONFIG_PATH="$prefix/lib/pkgconfig" \
-        pkg-config --define-variable=prefix="$prefix" --cflags --libs leat) && echo "$flags" &&
-        $CC -std=c11 -Wall -Wextra -Werror "$tmp/use.c" -o "$tmp/use" $flags
+        pkg-config --define-variable=prefix="$prefix" --cflags --libs "$1") && echo "$flags" &&
+        $CC -std=c11 -Wall -Wextra -Werror "$tmp/$2.c" -o "$tmp/$2" $flags
 }
 
 check "make install" make install CC="$CC" PREFIX=/usr/local DESTDIR="$tmp/root"
-for header in queue.h semaphore.h pool.h; do
+for header in queue.h semaphore.h pool.h topic.h; do
     check "$header is there, as it is here" cmp $header "$prefix/include/leat/$header"
 done
 check "a program is built against it" $CC -std=c11 -Wall -Wextra -Werror -I"$prefix/include" "$tmp/use.c" \
@@ -33,8 +45,15 @@ check "a program is built against it" $CC -std=c11 -Wall -Wextra -Werror -I"$pre
 check "... and runs" "$tmp/use"
 if have pkg-config; then
     check "leat.pc is right about prefix, version and flags" grep -x 'prefix=/usr/local' "$prefix/lib/pkgconfig/leat.pc"
-    check "a program is built with its flags" build_by_pc
+    check "a program is built with its flags" build_by_pc leat use
     check "... and runs" "$tmp/use"
+    refuse "who does not use topic.h needs no liburcu" grep urcu "$prefix/lib/pkgconfig/leat.pc"
+    if pkg-config --exists liburcu-bp; then
+        check "a program with a topic is built by leat-topic.pc" build_by_pc leat-topic topic
+        check "... and runs" "$tmp/topic"
+    else
+        skip "leat-topic.pc" "no liburcu"
+    fi
 else
     skip "leat.pc" "no pkg-config"
 fi

@@ -1,7 +1,7 @@
 # Every release in the headers has its acquire, or the build fails; and the check itself sees what is wrong.
 . tests/tap.sh
 
-for header in queue.h semaphore.h pool.h; do
+for header in queue.h semaphore.h pool.h topic.h; do
     check "each order in $header is labelled and answered" sh tools/pairs.sh $header
 done
 
@@ -36,5 +36,6 @@ wrong "a label that is not in the table" '/ \*  *\[X1\]/d' '\[X1\] is not in the
 wrong "a label that the code does not use" '/(&x, memory_order_relaxed)/d' '\[X1\] is never used'
 wrong "an order without a label" 's/\/\* \[X1.*//' 'a memory order without a label'
 wrong "a relaxed store with an arrow" '/\[R2\] ->/s/_release/_relaxed/' 'an arrow out, but no release'
+wrong "a seq_cst called relaxed" 's/_acq_rel); .*/_seq_cst); \/* [X1] *\//' 'a seq_cst without an arrow'
 wrong "an acquire called relaxed" '/ \[A1\] <-/s/\[A1\] <- \[R1\]/[X1]/' 'an acquire without an arrow in'
 finish

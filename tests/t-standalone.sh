@@ -19,9 +19,12 @@ everywhere() { # compiler, header: alone, twice, <stdio.h> before and after it, 
     done
 }
 
+urcu=
+printf '#include <urcu/urcu-bp.h>\n' | $CC -E -x c - >/dev/null 2>&1 || urcu=-DLEAT_NO_URCU
 for cc in $(compilers); do
-    for header in queue.h semaphore.h pool.h; do
-        check "$header alone, in any company, $cc" everywhere $cc $header
+    cc="$cc $urcu"
+    for header in queue.h semaphore.h pool.h topic.h; do
+        check "$header alone, in any company, $cc" everywhere "$cc" $header
         for opt in -O0 -O3; do
             check "$header alone, $cc $opt" accepts "$cc -std=c11 $opt" $header
         done

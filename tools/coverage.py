@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADERS = ("queue.h", "semaphore.h", "pool.h")
+HEADERS = ("queue.h", "semaphore.h", "pool.h", "topic.h")
 OUT = ROOT / "build/coverage"
 
 

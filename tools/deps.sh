@@ -21,6 +21,7 @@ clang_version() { clang --version | sed -n '1s/.*version \([0-9]*\).*/\1/p'; }
 missing() {
     header sqlite3.h || echo "libsqlite3-dev the examples webhooks and indexer"
     header curl/curl.h || echo "libcurl4-openssl-dev the examples that fetch"
+    header urcu/urcu-bp.h || echo "liburcu-dev topic.h as it is meant to be used (without, it counts)"
     have pkg-config || echo "pkg-config the test of the installed leat.pc"
     have prove || echo "perl prove, which runs the tests (a plain loop will)"
     have g++ || echo "g++ the tests that C++ is left in peace"
@@ -50,7 +51,6 @@ missing_for_proof() {
 missing_for_bench() {
     header ck_ring.h || echo "libck-dev Concurrency Kit"
     knows libdpdk || echo "libdpdk-dev DPDK's rte_ring"
-    header urcu/wfcqueue.h || echo "liburcu-dev liburcu's queues"
     knows glib-2.0 || echo "libglib2.0-dev GAsyncQueue and GThreadPool"
     knows apr-1 || echo "libapr1-dev APR's queue"
     knows apr-util-1 || echo "libaprutil1-dev APR's pool"

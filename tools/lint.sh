@@ -17,7 +17,7 @@ fi
 if have clang-tidy; then
     unsafe=-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
     noise=-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-macro-parentheses
-    for file in queue.h semaphore.h pool.h; do
+    for file in queue.h semaphore.h pool.h topic.h; do
         clang-tidy --quiet --checks="-*,bugprone-*,clang-analyzer-*,$noise,$unsafe" \
             "$file" -- -x c -std=c11 -DLEAT_LINT 2>/dev/null | grep -A2 warning:
     done

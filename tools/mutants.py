@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADERS = ("queue.h", "semaphore.h", "pool.h")
+HEADERS = ("queue.h", "semaphore.h", "pool.h", "topic.h")
 BUILD = ROOT / "build/mutants"
 NOW = BUILD / "now"  # the headers as they were when we began
 WEAKER = {"acquire": ["relaxed"], "release": ["relaxed"], "acq_rel": ["acquire", "release"]}

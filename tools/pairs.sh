@@ -7,7 +7,7 @@
 #     atomic_fetch_add_explicit(&n, 1, memory_order_relaxed);     /* [X1] why nothing does */
 #
 # In each file: a label's partner exists and names it back; an arrow out stands by a release, an arrow in by
-# an acquire, a label without arrow by a relaxed; each access has one (but the failure order of a
+# an acquire, either by a seq_cst, a label without arrow by a relaxed; each access has one (but the failure order of a
 # compare-exchange, on a line of its own); the table in the file's head has the same labels and arrows.
 # Several partners are separated by commas, and so are several labels: [C2] <- [C1], [E2] <- [E1].
 
@@ -77,8 +77,9 @@ head || /^ *(\*|\/\*)/ { next } # prose
     if (comment != "" && code ~ /memory_order_/) {
         if (arrows ~ /->/ && code !~ /_(release|acq_rel|seq_cst)/) complain(here, "an arrow out, but no release")
         if (arrows ~ /<-/ && code !~ /_(acquire|acq_rel|seq_cst)/) complain(here, "an arrow in, but no acquire")
-        if (arrows !~ /->/ && code ~ /_(release|acq_rel|seq_cst)/) complain(here, "a release without an arrow out")
-        if (arrows !~ /<-/ && code ~ /_(acquire|acq_rel|seq_cst)/) complain(here, "an acquire without an arrow in")
+        if (arrows !~ /->/ && code ~ /_(release|acq_rel)/) complain(here, "a release without an arrow out")
+        if (arrows !~ /<-/ && code ~ /_(acquire|acq_rel)/) complain(here, "an acquire without an arrow in")
+        if (arrows == "" && code ~ /_seq_cst/) complain(here, "a seq_cst without an arrow")
     }
 }
 { labelled = /memory_order_.*\/\* *\[/ }

@@ -1,0 +1,482 @@
+/* topic.h - broadcast for C programs: every subscriber gets every message; and the latest value, to look at.
+ *
+ *     typedef LEAT_TOPIC(struct tick) tick_topic;
+ *     tick_topic ticks = { 0 };
+ *     leat_subscribe(&ticks, &mine, LEAT_DROPS_OLDEST);         // mine: a LEAT_CHAN(struct tick)
+ *     leat_publish(&ticks, &(struct tick){ .price = 7 });       // any thread: to everybody's channel
+ *     leat_recv(&mine, &tick);                                  // recv, select, pools as always
+ *     leat_unsubscribe(&ticks, &mine);                          // nobody touches it any more
+ *     leat_free(&mine);
+ *
+ *     config_topic config;
+ *     leat_topic_make(&config, LEAT_KEEPS_LATEST);              // a watch: the last published
+ *     leat_latest(&config, &now);                               // wait-free
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * WHAT IT IS NOT. No history: who subscribes gets what is published from then on (LEAT_LATEST_FIRST: and the
+ * latest before). Not free of copies: each subscriber's channel holds its own.
+ *
+ * ANSWERS. As in queue.h, and:
+ *     -EPIPE        publish, subscribe: the topic is closed
+ *     -EALREADY     subscribe: this channel is a subscriber already.   close: closed before
+ *     -ENOENT       this channel is no subscriber
+ *     -EAGAIN       latest: nothing was published yet
+ * Needs queue.h and semaphore.h, and liburcu, flavour bp (link with -lurcu-bp), for a list that every publish
+ * reads and that seldom changes: whoever reads it writes nothing that others read. docs/topic.md tells more.
+ * Do not call these functions in an RCU read-side section of your own: some wait for all sections to end.
+ * Thread-safe, all but make and free. The child of a fork: as in pool.h.
+ *
+ * OPTIONS. [whole program] LEAT_NO_URCU      two counters instead of liburcu: slower with several publishers
+ *          [this file]     _LGPL_SOURCE      is liburcu's: its own inline functions, if its licence suits you
+ *
+ * MEMORY ORDER.
+ *     label   site                              carries
+ *     [T1]    a subscriber is (un)linked -> [T2]    what it is; that it is gone, to who comes later
+ *     [T2]    publish walks the list     <- [T1]
+ *     [T3]    a version is published     -> [T4]    its message
+ *     [T4]    somebody looks at it       <- [T3]
+ *             One order of all four: else a publish could miss a new subscriber that misses its message
+ *     [T5]    a subscriber has its first -> [T6]    that this is in its channel
+ *     [T6]    publish has another for it <- [T5]
+ *     [T7]    close                      -> [T8]    what the closer did before
+ *     [T8]    a call sees it             <- [T7]
+ *     [R1]    a section begins           -> [R2]    (no liburcu) what it will look at is still there;
+ *     [R2]    who frees looks for sections <- [R1], [R3]   or what was unlinked before is not found
+ *     [R3]    a section ends             -> [R2]    that it has let go
+ *     [X8]    counters, and what a lock orders      nothing
+ */
+#ifndef LEAT_TOPIC_H
+#define LEAT_TOPIC_H
+
+#include "semaphore.h"
+
+#include <pthread.h>
+#ifndef LEAT_NO_URCU
+#include <urcu/urcu-bp.h>
+#endif
+
+/* What a publish does about a subscriber whose channel is full: waits for room; or leaves this message out;
+ * or throws out the oldest (an unbuffered channel has none: then this message). Any of them may be combined
+ * with LEAT_LATEST_FIRST: the latest value, if there is one, is the first message. */
+enum { LEAT_WAITS = 0, LEAT_DROPS_NEWEST = 1, LEAT_DROPS_OLDEST = 2, LEAT_LATEST_FIRST = 4 };
+
+enum { LEAT_KEEPS_LATEST = 1 };
+
+typedef struct leat_subscriber_ {
+    _Atomic(struct leat_subscriber_ *) next_;
+    uint64_t nth_; /* they are numbered, and in the list, as they came */
+    leat_chan *chan_;
+    _Atomic uint64_t first_; /* which version it was given as the first; NONE, HELD */
+    int policy_;
+    char pad_[LEAT_LINE_];
+    leat_wg users_; /* calls that have it in hand outside of a section */
+    leat_ctx left_; /* cancelled when it leaves */
+    _Atomic size_t drops_;
+} leat_subscriber_;
+
+enum { LEAT_HELD_ = 0 /* not yet known */, LEAT_NONE_ = 1, LEAT_VERSIONS_ = 64 };
+
+/* A version is laid out like a slot of a channel: its number, greater than NONE, and the message. */
+typedef LEAT_CHAN(unsigned char *) leat_versions_;
+
+typedef struct leat_topic {
+    _Atomic(leat_subscriber_ *) list_;
+    _Atomic bool closed_;
+    unsigned char *versions_;           /* NULL: it keeps none */
+    _Atomic(unsigned char *) latest_;
+    char pad0_[LEAT_LINE_];
+    leat_lock_ lock_;                   /* guards changes of the list */
+    uint64_t subscribed_;               /* so many so far */
+    leat_lock_ reclaims_;               /* held by who waits for versions to be unused */
+    leat_versions_ unused_, replaced_;
+#ifdef LEAT_NO_URCU
+    char pad1_[LEAT_LINE_];
+    leat_lock_ settles_;
+    _Atomic unsigned phase_;
+    _Atomic size_t inside_[2];          /* sections that began in this phase */
+#endif
+} leat_topic;
+
+/* ==== 1. Sections =============================================================================
+ *
+ * What a section has found stays there until it has ended: leat_settle_ returns when all that began before
+ * have. The versions without liburcu: sections are counted, by phases so that new ones keep nobody waiting
+ * (Linux's first SRCU; P. McKenney 2006). Both phases are waited for: who read the phase long ago may yet come. */
+
+static inline unsigned leat_enter_(leat_topic *t)
+{
+#ifdef LEAT_NO_URCU
+    unsigned phase = atomic_load_explicit(&t->phase_, memory_order_relaxed); /* [X8] either will do */
+    atomic_fetch_add_explicit(&t->inside_[phase], 1, memory_order_seq_cst);  /* [R1] -> [R2] */
+    return phase;
+#else
+    (void)t;
+    urcu_bp_read_lock();
+    return 0;
+#endif
+}
+
+static inline void leat_leave_(leat_topic *t, unsigned phase)
+{
+#ifdef LEAT_NO_URCU
+    atomic_fetch_sub_explicit(&t->inside_[phase], 1, memory_order_release); /* [R3] -> [R2] */
+#else
+    (void)t, (void)phase;
+    urcu_bp_read_unlock();
+#endif
+}
+
+LEAT_COLD_ void leat_settle_(leat_topic *t)
+{
+#ifdef LEAT_NO_URCU
+    leat_lock_take_(&t->settles_);
+    for (int i = 0; i < 2; i++) {
+        unsigned phase = atomic_load_explicit(&t->phase_, memory_order_relaxed); /* [X8] the lock orders it */
+        atomic_store_explicit(&t->phase_, 1 - phase, memory_order_relaxed);      /* [X8] */
+        for (unsigned round = 0; atomic_load_explicit(&t->inside_[phase], memory_order_seq_cst);) /* [R2] <- [R1], [R3] */
+            leat_backoff_(&round);
+    }
+    leat_lock_drop_(&t->settles_);
+#else
+    int saved = errno, cancel;
+    (void)t;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* it polls */
+    urcu_bp_synchronize_rcu();
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+#endif
+}
+
+static inline uint64_t leat_number_(unsigned char *version)
+{
+    return *(uint64_t *)(void *)version;
+}
+
+/* ==== 2. Subscribers ========================================================================== */
+
+LEAT_COLD_ int leat_topic_make_(leat_topic *t, int keeps, size_t size, size_t align)
+{
+    if (!t || size > INT32_MAX || keeps & ~LEAT_KEEPS_LATEST) return -EINVAL;
+    *t = (leat_topic){ .versions_ = NULL };
+    if (!keeps) return 0;
+    size_t stride = leat_stride_(size, align);
+    t->versions_ = leat_zeroed_(LEAT_VERSIONS_, stride, leat_msg_at_(align));
+    if (!t->versions_ || leat_make(&t->unused_, LEAT_VERSIONS_) || leat_make(&t->replaced_, LEAT_VERSIONS_)) {
+        leat_free(&t->unused_);
+        free(t->versions_);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < LEAT_VERSIONS_; i++) {
+        unsigned char *v = t->versions_ + i * stride;
+        *(uint64_t *)(void *)v = LEAT_NONE_ + 1 + i; /* and so many more each time it is used: no two alike */
+        leat_send(&t->unused_, &v);
+    }
+    return 0;
+}
+
+LEAT_COLD_ void leat_topic_free_(leat_topic *t)
+{
+    if (!t) return;
+    for (leat_subscriber_ *s = t->list_, *next; s; s = next) {
+        next = s->next_;
+        free(s);
+    }
+    leat_free(&t->unused_);
+    leat_free(&t->replaced_);
+    free(t->versions_);
+    *t = (leat_topic){ .versions_ = NULL };
+}
+
+/* Where the list points to the subscriber with this channel, or to its end. The lock is held. */
+static inline _Atomic(leat_subscriber_ *) *leat_find_(leat_topic *t, const leat_chan *ch)
+{
+    _Atomic(leat_subscriber_ *) *at = &t->list_;
+    leat_subscriber_ *s;
+    while ((s = atomic_load_explicit(at, memory_order_relaxed)) != NULL && s->chan_ != ch) at = &s->next_; /* [X8] */
+    return at;
+}
+
+static inline void leat_dropped_(leat_subscriber_ *s)
+{
+    atomic_fetch_add_explicit(&s->drops_, 1, memory_order_relaxed); /* [X8] */
+}
+
+/* Offers a message to a subscriber, as its policy is; waiting only if the caller does: 0, or why it has it not. */
+LEAT_COLD_ int leat_offer_(leat_ctx *ctx, leat_subscriber_ *s, const void *msg, size_t size, size_t align, bool waits)
+{
+    leat_chan *ch = s->chan_;
+    int err;
+    if (waits && s->policy_ == LEAT_WAITS) {
+        leat_case c = leat_send_case_(ch, msg, size, align);
+        err = leat_select_(ctx, &s->left_, &c, 1);
+        if (err >= 0) err = c.err;
+    } else {
+        bool evicts = s->policy_ == LEAT_DROPS_OLDEST && leat_cap_(ch);
+        unsigned busy = 0; /* somebody is half-way through the oldest's slot */
+        while ((err = leat_try_send_(ch, msg, size, align)) == -EAGAIN && evicts) {
+            if (leat_take_(ch, NULL, size, align)) leat_dropped_(s);
+            else leat_backoff_(&busy);
+        }
+    }
+    if (err && err != -EPIPE) leat_dropped_(s);
+    return err;
+}
+
+LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t size, size_t align)
+{
+    int does = policy & ~LEAT_LATEST_FIRST;
+    bool first = policy != does;
+    if (!t || !ch || does < 0 || does > LEAT_DROPS_OLDEST || (first && !t->versions_)) return -EINVAL;
+    leat_subscriber_ *s = leat_zeroed_(1, sizeof *s, 1);
+    if (!s) return -ENOMEM;
+    s->chan_ = ch;
+    s->policy_ = does;
+    atomic_init(&s->first_, first ? LEAT_HELD_ : LEAT_NONE_);
+    leat_wg_add(&s->users_, 1);
+    leat_lock_take_(&t->lock_);
+    _Atomic(leat_subscriber_ *) *at = leat_find_(t, ch);
+    int err = atomic_load_explicit(&t->closed_, memory_order_relaxed) ? -EPIPE      /* [X8] the lock orders it */
+              : atomic_load_explicit(at, memory_order_relaxed)        ? -EALREADY : 0; /* [X8] */
+    if (!err) {
+        s->nth_ = ++t->subscribed_;
+        atomic_store_explicit(at, s, memory_order_seq_cst); /* [T1] -> [T2] */
+    }
+    leat_lock_drop_(&t->lock_);
+    if (err) {
+        free(s);
+        return err;
+    }
+    if (first) { /* whoever publishes now keeps his message back until we know which is the first */
+        unsigned in = leat_enter_(t);
+        unsigned char *v = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
+        if (v) leat_offer_(NULL, s, v + leat_msg_at_(align), size, align, false);
+        atomic_store_explicit(&s->first_, v ? leat_number_(v) : LEAT_NONE_, memory_order_release); /* [T5] -> [T6] */
+        leat_leave_(t, in);
+    }
+    leat_wg_done(&s->users_);
+    return 0;
+}
+
+LEAT_COLD_ int leat_unsubscribe_(leat_topic *t, leat_chan *ch)
+{
+    if (!t || !ch) return -EINVAL;
+    leat_lock_take_(&t->lock_);
+    _Atomic(leat_subscriber_ *) *at = leat_find_(t, ch);
+    leat_subscriber_ *s = atomic_load_explicit(at, memory_order_relaxed); /* [X8] */
+    if (s) {
+        leat_subscriber_ *next = atomic_load_explicit(&s->next_, memory_order_relaxed); /* [X8] */
+        atomic_store_explicit(at, next, memory_order_seq_cst); /* [T1] -> [T2] */
+    }
+    leat_lock_drop_(&t->lock_);
+    if (!s) return -ENOENT;
+    leat_cancel(&s->left_, 0);
+    leat_settle_(t); /* nobody finds it any more */
+    leat_wg_wait(&s->users_);
+    free(s);
+    return 0;
+}
+
+LEAT_COLD_ ptrdiff_t leat_topic_drops_(leat_topic *t, leat_chan *ch)
+{
+    if (!t || !ch) return -EINVAL;
+    leat_lock_take_(&t->lock_);
+    leat_subscriber_ *s = atomic_load_explicit(leat_find_(t, ch), memory_order_relaxed); /* [X8] */
+    ptrdiff_t drops = s ? (ptrdiff_t)atomic_load_explicit(&s->drops_, memory_order_relaxed) : -ENOENT; /* [X8] */
+    leat_lock_drop_(&t->lock_);
+    return drops;
+}
+
+LEAT_COLD_ int leat_topic_close_(leat_topic *t)
+{
+    if (!t) return -EINVAL;
+    leat_lock_take_(&t->lock_);
+    bool again = atomic_load_explicit(&t->closed_, memory_order_relaxed); /* [X8] */
+    atomic_store_explicit(&t->closed_, true, memory_order_release);       /* [T7] -> [T8] */
+    leat_subscriber_ *s = again ? NULL : atomic_load_explicit(&t->list_, memory_order_relaxed); /* [X8] */
+    for (; s; s = atomic_load_explicit(&s->next_, memory_order_relaxed)) leat_close_(s->chan_);  /* [X8] */
+    leat_lock_drop_(&t->lock_);
+    return again ? -EALREADY : 0;
+}
+
+/* ==== 3. Publish ==============================================================================
+ *
+ * In a section the message goes to each subscriber that has room: a send each, and nothing else is written.
+ * For the others there may be a wait, which has no place in a section; so each is noted, with a count that
+ * keeps it alive, and gets its offer after the section. If more than LATER are, the walk is resumed behind
+ * the last, by its number: it may itself be gone by then.
+ *
+ * P1  A publisher has offered a message to all before it begins with the next: that is the order promised.
+ * P2  A message becomes the latest before the list is walked, and a subscriber is in the list before it looks
+ *     for the latest. So it misses none of those that come after its first; and as it remembers the number of
+ *     that, it gets none twice.
+ * P3  A version is used again only after a section that began after it was replaced: nobody looks at it. */
+
+enum { LEAT_LATER_ = 32 };
+
+typedef struct leat_round_ {
+    uint64_t number_; /* of the version that the message became; 0: none are kept */
+    size_t n_;
+    leat_subscriber_ *later_[LEAT_LATER_];
+} leat_round_;
+
+/* Hands the message to all behind the subscriber number `behind` that have room, within a section: to how many. */
+LEAT_HOT_ ptrdiff_t leat_hand_out_(leat_topic *t, leat_round_ *r, uint64_t behind, const void *msg, size_t size,
+                                   size_t align)
+{
+    ptrdiff_t got = 0;
+    leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_seq_cst); /* [T2] <- [T1] */
+    for (; s; s = atomic_load_explicit(&s->next_, memory_order_seq_cst)) { /* [T2] <- [T1] */
+        if (behind && s->nth_ <= behind) continue;
+        uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
+        if (LEAT_USUALLY_((first == LEAT_NONE_ || (first != LEAT_HELD_ && first != r->number_)) &&
+                          leat_put_(s->chan_, msg, size, align))) {
+            got++;
+        } else {
+            leat_wg_add(&s->users_, 1);
+            r->later_[r->n_++] = s;
+            if (r->n_ == LEAT_LATER_) break;
+        }
+    }
+    return got;
+}
+
+/* Serves those that were noted. */
+LEAT_COLD_ ptrdiff_t leat_hand_later_(leat_ctx *ctx, leat_round_ *r, const void *msg, size_t size, size_t align,
+                                      bool waits)
+{
+    ptrdiff_t got = 0;
+    for (size_t i = 0; i < r->n_; i++) {
+        leat_subscriber_ *s = r->later_[i];
+        uint64_t first;
+        unsigned round = 0;
+        while ((first = atomic_load_explicit(&s->first_, memory_order_acquire)) == LEAT_HELD_) /* [T6] <- [T5] */
+            leat_backoff_(&round);
+        if (first == r->number_ || !leat_offer_(ctx, s, msg, size, align, waits)) got++;
+        leat_wg_done(&s->users_);
+    }
+    r->n_ = 0;
+    return got;
+}
+
+/* The harder half of a publish: somebody had no room. */
+LEAT_COLD_ ptrdiff_t leat_publish_rest_(leat_ctx *ctx, leat_topic *t, leat_round_ *r, const void *msg, size_t size,
+                                        size_t align, bool waits, ptrdiff_t got)
+{
+    for (;;) {
+        uint64_t last = r->n_ == LEAT_LATER_ ? r->later_[LEAT_LATER_ - 1]->nth_ : 0;
+        got += leat_hand_later_(ctx, r, msg, size, align, waits);
+        if (!last) break;
+        unsigned in = leat_enter_(t);
+        got += leat_hand_out_(t, r, last, msg, size, align);
+        leat_leave_(t, in);
+    }
+    int err = leat_ctx_err(ctx);
+    if (got || err) return got ? got : err;
+    return atomic_load_explicit(&t->closed_, memory_order_acquire) ? -EPIPE : 0; /* [T8] <- [T7] */
+}
+
+/* A version that nobody looks at any more, with the message in it and a new number. If all have been replaced,
+ * one call waits for those who may still look at them, while the others wait for it: so a storm of publishes
+ * needs no more memory than a single one. */
+LEAT_COLD_ unsigned char *leat_version_of_(leat_topic *t, const void *msg, size_t size, size_t align)
+{
+    unsigned char *v;
+    for (unsigned round = 0; leat_try_recv(&t->unused_, &v); leat_backoff_(&round)) {
+        unsigned char *old[LEAT_VERSIONS_];
+        size_t n = 0;
+        leat_lock_take_(&t->reclaims_);
+        while (!leat_len(&t->unused_) && n < LEAT_VERSIONS_ && !leat_try_recv(&t->replaced_, &old[n])) n++;
+        if (n) leat_settle_(t);
+        for (size_t i = 0; i < n; i++) leat_send(&t->unused_, &old[i]);
+        leat_lock_drop_(&t->reclaims_);
+    }
+    *(uint64_t *)(void *)v += LEAT_VERSIONS_;
+    leat_copy_(v + leat_msg_at_(align), msg, size);
+    return v;
+}
+
+LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, const void *msg, size_t size, size_t align, bool waits)
+{
+    int err = leat_ctx_err(ctx);
+    if (LEAT_RARELY_(err)) return err;
+    if (LEAT_RARELY_(!t || !msg)) return -EINVAL;
+    unsigned char *v = t->versions_ ? leat_version_of_(t, msg, size, align) : NULL;
+    leat_round_ r;
+    r.number_ = v ? leat_number_(v) : 0;
+    r.n_ = 0;
+    bool closed = atomic_load_explicit(&t->closed_, memory_order_acquire); /* [T8] <- [T7] */
+    if (v && !closed) v = atomic_exchange_explicit(&t->latest_, v, memory_order_seq_cst); /* [T3] -> [T4] */
+    if (v) leat_send(closed ? &t->unused_ : &t->replaced_, &v);
+    if (LEAT_RARELY_(closed)) return -EPIPE;
+    if (!atomic_load_explicit(&t->list_, memory_order_seq_cst)) return 0; /* [T2] <- [T1] */
+    unsigned in = leat_enter_(t);
+    ptrdiff_t got = leat_hand_out_(t, &r, 0, msg, size, align);
+    leat_leave_(t, in);
+    return LEAT_USUALLY_(!r.n_) ? got : leat_publish_rest_(ctx, t, &r, msg, size, align, waits, got);
+}
+
+LEAT_HOT_ int leat_latest_(leat_topic *t, void *msg, size_t size, size_t align)
+{
+    if (LEAT_RARELY_(!t || !msg)) return -EINVAL;
+    unsigned in = leat_enter_(t);
+    unsigned char *v = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
+    if (v) memcpy(msg, v + leat_msg_at_(align), size);
+    leat_leave_(t, in);
+    return v ? 0 : -EAGAIN;
+}
+
+/* ==== 4. The names to call ====================================================================
+ *
+ * `t` is a pointer to a LEAT_TOPIC(T), `c` to a LEAT_CHAN(T), `m` a T * (for publishing also const T *):
+ * anything else does not compile. Messages are copied. */
+
+/* The type of a topic of T: typedef LEAT_TOPIC(struct tick) tick_topic; all-zero is one that keeps no latest. */
+#define LEAT_TOPIC(T)     \
+    union {               \
+        leat_topic topic; \
+        T *type_;         \
+    }
+
+struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_expected; };
+#define LEAT_TOPIC_(t) (1 ? (leat_topic *)(void *)(t) : &(t)->topic)
+#define LEAT_SAME_(t, c) _Generic((c)->type_, LEAT_T_(t) *: LEAT_C_(c), default: (struct leat_wrong_channel_type){ 0 })
+
+/* int leat_topic_make(t, int keeps): 0, or LEAT_KEEPS_LATEST: leat_latest and LEAT_LATEST_FIRST work, at the
+ * price of 64 messages of memory and two more operations on a channel for each publish.
+ * 0, -ENOMEM, -EINVAL. void leat_topic_free(t): nobody may be using it; subscribers' channels stay as they are. */
+#define leat_topic_make(t, keeps) leat_topic_make_(LEAT_TOPIC_(t), keeps, LEAT_OF_(t))
+#define leat_topic_free(t) leat_topic_free_(LEAT_TOPIC_(t))
+
+/* int leat_subscribe(t, c, int policy): from now on *c gets what is published. It stays the caller's: who closes
+ * it gets no more. 0, -EPIPE: the topic is closed. -EALREADY, -ENOMEM; -EINVAL: no such policy, or
+ * LEAT_LATEST_FIRST where the topic keeps none. */
+#define leat_subscribe(t, c, policy) leat_subscribe_(LEAT_TOPIC_(t), LEAT_SAME_(t, c), policy, LEAT_OF_(t))
+
+/* int leat_unsubscribe(t, c): *c gets no more, and when this returns no publisher touches it: it may be freed.
+ * Publishers that wait for its room go on. Waits for publishers that are at work, not for one that waits.
+ * 0, -ENOENT, -EINVAL. */
+#define leat_unsubscribe(t, c) leat_unsubscribe_(LEAT_TOPIC_(t), LEAT_SAME_(t, c))
+
+/* ptrdiff_t leat_topic_drops(t, c): how many messages this subscriber did not get, for lack of room or as
+ * the publisher's context was done. -ENOENT, -EINVAL. */
+#define leat_topic_drops(t, c) leat_topic_drops_(LEAT_TOPIC_(t), LEAT_SAME_(t, c))
+
+/* ptrdiff_t leat_publish(t, m): to every subscriber, those first that have room; each sees what one thread
+ * publishes in that order. Returns how many got it. -EPIPE: the topic is closed, nobody did. -EINVAL.
+ * try: waits for nobody; a subscriber of LEAT_WAITS without room counts a drop.
+ * ctx: when that is done, those that have no room yet count a drop; -ECANCELED, -ETIMEDOUT if nobody got it. */
+#define leat_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), true)
+#define leat_try_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), false)
+#define leat_publish_ctx(ctx, t, ...) leat_publish_(ctx, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), true)
+
+/* int leat_latest(t, m): copies the last message that was published, also after close. Wait-free.
+ * 0; -EAGAIN: none was, or none is kept; -EINVAL. */
+#define leat_latest(t, m) leat_latest_(LEAT_TOPIC_(t), LEAT_OUT_(t, m), LEAT_OF_(t))
+
+/* int leat_topic_close(t): closes every subscriber's channel, after what was published before; publish and
+ * subscribe say -EPIPE from then on. A subscriber that got -EPIPE from its channel still must unsubscribe
+ * before it frees it. 0, -EALREADY, -EINVAL. */
+#define leat_topic_close(t) leat_topic_close_(LEAT_TOPIC_(t))
+
+#endif
