@@ -175,7 +175,7 @@ static inline long leat_os_seconds_(int64_t deadline)
 }
 
 /* An event is a 32-bit word that one thread waits on. leat_os_set_ stores a new value and, if the old one
- * had the bit LEAT_ASLEEP_, wakes the thread; it may then return and its stack frame, with the event, may
+ * had the bit LEAT_ASLEEP_, wakes the thread (true); it may then return and its stack frame, with the event, may
  * be gone: leat_os_set_ must not touch it again. leat_os_wait_ returns when the value is no longer `old`,
  * at the deadline (-ETIMEDOUT), or for no reason (0). leat_os_done_ is called by the thread that waited. */
 #ifdef LEAT_PTHREAD_EVENT_
@@ -220,12 +220,14 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
     return err;
 }
 
-static inline void leat_os_set_(leat_os_event_ *e, uint32_t value)
+static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
 {
     pthread_mutex_lock(&e->mutex_);
+    bool slept = atomic_load_explicit(&e->word_, memory_order_relaxed) & LEAT_ASLEEP_; /* [X3] the mutex orders it */
     atomic_store_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
     pthread_cond_signal(&e->cond_);
     pthread_mutex_unlock(&e->mutex_);
+    return slept;
 }
 
 static inline void leat_os_done_(leat_os_event_ *e)
@@ -278,10 +280,12 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
     return r == -ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
-static inline void leat_os_set_(leat_os_event_ *e, uint32_t value)
+static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
 {
     uint32_t old = atomic_exchange_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
-    if (old & LEAT_ASLEEP_) leat_os_futex_(&e->word_, 129, 1, NULL); /* FUTEX_WAKE, private: an address will do */
+    if (!(old & LEAT_ASLEEP_)) return false;
+    leat_os_futex_(&e->word_, 129, 1, NULL); /* FUTEX_WAKE, private: an address will do */
+    return true;
 }
 
 static inline void leat_os_done_(leat_os_event_ *e)
@@ -633,9 +637,38 @@ LEAT_COLD_ leat_link_ *leat_claim_all_(leat_list_ *list, int err, leat_link_ *ch
     return chain;
 }
 
+/* Who has woken a sleeper, and then waits, most likely waits for its answer; which cannot come before that one
+ * runs, often 50 us from now. To sleep meanwhile would make it wake us in turn, and so on for ever. So it holds out
+ * for 100 us; and when that was in vain, next only after more wakes: 1, 3, 7.. 255. */
+static _Thread_local struct leat_wakes_ {
+    int64_t at_;           /* when it woke somebody; 0: not since it last held out in vain */
+    uint32_t skip_, left_; /* wakes to pass over; of those, still to come */
+    bool held_out_;
+} leat_wakes_;
+
 static inline void leat_fire_(leat_link_ *l)
 {
-    leat_os_set_(&l->waiter_->state_, LEAT_FIRED_);
+    struct leat_wakes_ *my = &leat_wakes_;
+    if (!leat_os_set_(&l->waiter_->state_, LEAT_FIRED_)) return;
+    if (my->held_out_) my->skip_ = 0; /* not in vain */
+    my->held_out_ = false;
+    if (my->left_) my->left_--;
+    else my->at_ = leat_os_now_();
+}
+
+/* Yields once more, if the thread has reason to hold out. */
+LEAT_COLD_ bool leat_hold_out_(void)
+{
+    struct leat_wakes_ *my = &leat_wakes_;
+    unsigned round = 0;
+    if (!my->at_) return false;
+    if (leat_os_now_() - my->at_ < LEAT_US(100) && leat_yield_(&round, false) && round < LEAT_ROUNDS_)
+        return my->held_out_ = true;
+    my->at_ = 0;
+    if (!my->held_out_) return false;
+    my->held_out_ = false;
+    my->left_ = my->skip_ = my->skip_ < 255 ? 2 * my->skip_ + 1 : 255;
+    return false;
 }
 
 static inline void leat_fire_all_(leat_link_ *chain)
@@ -658,7 +691,8 @@ static inline bool leat_spin_pays_(void)
 /* One round of spinning: true if it is worth coming again, false if it is time to sleep. */
 static inline bool leat_spin_(unsigned *round)
 {
-    if (*round >= LEAT_ROUNDS_ || !leat_spin_pays_()) return false;
+    if (!leat_spin_pays_()) return false;
+    if (*round >= LEAT_ROUNDS_) return leat_hold_out_();
     leat_backoff_(round);
     return true;
 }
@@ -1342,6 +1376,7 @@ LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round, bool idle)
         if (n && leat_watch_(c, 0)) atomic_store_explicit(shy, n - (n < 4 ? n : 4), memory_order_relaxed); /* [X5] */
         return true;
     }
+    if (leat_hold_out_()) return true;
     if (n < LEAT_YIELDS_ - 4) atomic_store_explicit(shy, n + 2, memory_order_relaxed); /* [X5] */
     return false;
 }

@@ -321,10 +321,11 @@ __attribute__((noinline)) static void leat_os_wake_(leat_os_event_ *e)
     step_goes_on(noted);
 }
 
-static inline void leat_os_set_(leat_os_event_ *e, uint32_t value)
+static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
 {
-    if (atomic_exchange_explicit(&e->word_, value, memory_order_release) & LEAT_ASLEEP_)
-        leat_os_wake_(e);
+    bool slept = atomic_exchange_explicit(&e->word_, value, memory_order_release) & LEAT_ASLEEP_;
+    if (slept) leat_os_wake_(e);
+    return slept;
 }
 
 static inline int64_t leat_os_now_(void)

@@ -247,3 +247,63 @@ TEST(who_loses_half_of_the_time_by_yielding_yields_no_more_for_a_while)
     REQUIRE(pthread_create(&thread, NULL, yields_slowly, NULL) == 0);
     pthread_join(thread, NULL);
 }
+
+/* Ends a wait of somebody who sleeps, or still spins. */
+static void ends_a_wait(uint32_t slept)
+{
+    leat_waiter_ w;
+    leat_link_ link = { .waiter_ = &w };
+    leat_waiter_init_(&w);
+    atomic_store(&w.state_.word_, slept);
+    leat_fire_(&link);
+    leat_os_done_(&w.state_);
+}
+
+/* How often it yields when it would sleep otherwise, if it gets 10 us older each time. */
+static int holds_out(void)
+{
+    unsigned round = LEAT_ROUNDS_;
+    yields = 0;
+    while (leat_spin_(&round)) continue;
+    return yields;
+}
+
+static void *wakes_others(void *unused)
+{
+    unsigned round = LEAT_ROUNDS_;
+    stands_at = LEAT_S(1000);
+    slice = LEAT_US(10);
+    CHECK_EQ(holds_out(), 0);
+    ends_a_wait(0);
+    CHECK_EQ(holds_out(), 0);
+    for (int vain = 1; vain <= 7; vain = 2 * vain + 1) {
+        ends_a_wait(LEAT_ASLEEP_);
+        CHECK_EQ(holds_out(), 10);
+        for (int i = 0; i < vain; i++) {
+            ends_a_wait(LEAT_ASLEEP_);
+            CHECK_EQ(holds_out(), 0);
+        }
+    }
+    ends_a_wait(LEAT_ASLEEP_);
+    CHECK(leat_spin_(&round)); /* and the answer comes */
+    for (int i = 0; i < 2; i++) {
+        ends_a_wait(LEAT_ASLEEP_);
+        CHECK_EQ(holds_out(), i ? 0 : 10);
+    }
+    ends_a_wait(LEAT_ASLEEP_);
+    stands_at += LEAT_US(100); /* by now the answer would be here */
+    CHECK_EQ(holds_out(), 0);
+    ends_a_wait(LEAT_ASLEEP_);
+    CHECK_EQ(holds_out(), 10);
+    slice = -1;
+    stands_at = 0;
+    return unused;
+}
+
+TEST(who_has_woken_a_sleeper_waits_longer_for_the_answer_unless_in_vain)
+{
+    pthread_t thread;
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody spins");
+    REQUIRE(pthread_create(&thread, NULL, wakes_others, NULL) == 0);
+    pthread_join(thread, NULL);
+}
