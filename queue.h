@@ -639,34 +639,34 @@ LEAT_COLD_ leat_link_ *leat_claim_all_(leat_list_ *list, int err, leat_link_ *ch
 
 /* Who has woken a sleeper, and then waits, most likely waits for its answer; which cannot come before that one
  * runs, often 50 us from now. To sleep meanwhile would make it wake us in turn, and so on for ever. So it holds out
- * for 100 us; and when that was in vain, next only after more wakes: 1, 3, 7.. 255. */
+ * for 200 yields, some 100 us; and when that was in vain, next only after more wakes: 1, 3, 7.. 255. */
+enum { LEAT_HOLDS_OUT_ = 200 };
+
 static _Thread_local struct leat_wakes_ {
-    int64_t at_;           /* when it woke somebody; 0: not since it last held out in vain */
+    uint32_t rounds_;      /* to hold out; 0: woke nobody since that was in vain */
     uint32_t skip_, left_; /* wakes to pass over; of those, still to come */
-    bool held_out_;
 } leat_wakes_;
 
 static inline void leat_fire_(leat_link_ *l)
 {
     struct leat_wakes_ *my = &leat_wakes_;
     if (!leat_os_set_(&l->waiter_->state_, LEAT_FIRED_)) return;
-    if (my->held_out_) my->skip_ = 0; /* not in vain */
-    my->held_out_ = false;
+    if (my->rounds_ && my->rounds_ < LEAT_HOLDS_OUT_) my->skip_ = 0; /* not in vain */
     if (my->left_) my->left_--;
-    else my->at_ = leat_os_now_();
+    else my->rounds_ = LEAT_HOLDS_OUT_;
 }
 
-/* Yields once more, if the thread has reason to hold out. */
+/* Yields once more, if the thread has reason to hold out, and not for long. */
 LEAT_COLD_ bool leat_hold_out_(void)
 {
     struct leat_wakes_ *my = &leat_wakes_;
     unsigned round = 0;
-    if (!my->at_) return false;
-    if (leat_os_now_() - my->at_ < LEAT_US(100) && leat_yield_(&round, false) && round < LEAT_ROUNDS_)
-        return my->held_out_ = true;
-    my->at_ = 0;
-    if (!my->held_out_) return false;
-    my->held_out_ = false;
+    if (!my->rounds_) return false;
+    if (leat_yield_(&round, false) && round < LEAT_ROUNDS_ && round < my->rounds_) {
+        my->rounds_ -= round;
+        return true;
+    }
+    my->rounds_ = 0;
     my->left_ = my->skip_ = my->skip_ < 255 ? 2 * my->skip_ + 1 : 255;
     return false;
 }

@@ -259,10 +259,11 @@ static void ends_a_wait(uint32_t slept)
     leat_os_done_(&w.state_);
 }
 
-/* How often it yields when it would sleep otherwise, if it gets 10 us older each time. */
-static int holds_out(void)
+/* How often it yields when it would sleep otherwise. */
+static int holds_out(int64_t slice_now)
 {
     unsigned round = LEAT_ROUNDS_;
+    slice = slice_now;
     yields = 0;
     while (leat_spin_(&round)) continue;
     return yields;
@@ -272,29 +273,25 @@ static void *wakes_others(void *unused)
 {
     unsigned round = LEAT_ROUNDS_;
     stands_at = LEAT_S(1000);
-    slice = LEAT_US(10);
-    CHECK_EQ(holds_out(), 0);
+    CHECK_EQ(holds_out(0), 0);
     ends_a_wait(0);
-    CHECK_EQ(holds_out(), 0);
+    CHECK_EQ(holds_out(0), 0);
     for (int vain = 1; vain <= 7; vain = 2 * vain + 1) {
         ends_a_wait(LEAT_ASLEEP_);
-        CHECK_EQ(holds_out(), 10);
+        CHECK_EQ(holds_out(0), LEAT_HOLDS_OUT_);
         for (int i = 0; i < vain; i++) {
             ends_a_wait(LEAT_ASLEEP_);
-            CHECK_EQ(holds_out(), 0);
+            CHECK_EQ(holds_out(0), 0);
         }
     }
     ends_a_wait(LEAT_ASLEEP_);
     CHECK(leat_spin_(&round)); /* and the answer comes */
-    for (int i = 0; i < 2; i++) {
-        ends_a_wait(LEAT_ASLEEP_);
-        CHECK_EQ(holds_out(), i ? 0 : 10);
-    }
     ends_a_wait(LEAT_ASLEEP_);
-    stands_at += LEAT_US(100); /* by now the answer would be here */
-    CHECK_EQ(holds_out(), 0);
+    CHECK_EQ(holds_out(LEAT_US(10)), (LEAT_HOLDS_OUT_ + 5) / 6);
     ends_a_wait(LEAT_ASLEEP_);
-    CHECK_EQ(holds_out(), 10);
+    CHECK_EQ(holds_out(0), 0);
+    ends_a_wait(LEAT_ASLEEP_);
+    CHECK_EQ(holds_out(LEAT_MS(1)), 1);
     slice = -1;
     stands_at = 0;
     return unused;
