@@ -355,18 +355,21 @@ static inline void leat_os_name_(const char *name)
 
 #if defined __linux__
 
-/* Reads a small file into buf, and ends it; without malloc, as it happens on somebody's first wait. */
+/* Reads a small file into buf, and ends it; without malloc, as it happens on somebody's first wait, and not by
+ * the C library's functions, where that thread could be cancelled. */
 LEAT_COLD_ bool leat_os_read_(const char *name, char *buf, size_t size)
 {
+    extern long syscall(long, ...);
     size_t n = 0;
 #ifdef O_CLOEXEC
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    long flags = O_RDONLY | O_CLOEXEC;
 #else
-    int fd = open(name, O_RDONLY); /* -std=c11 */
+    long flags = O_RDONLY; /* -std=c11 */
 #endif
+    long fd = syscall(SYS_openat, -1L, name, flags, 0L);
     if (fd < 0) return false;
-    for (ssize_t k; n < size - 1 && (k = read(fd, buf + n, size - 1 - n)) > 0;) n += (size_t)k;
-    close(fd);
+    for (long k; n < size - 1 && (k = syscall(SYS_read, fd, buf + n, size - 1 - n)) > 0;) n += (size_t)k;
+    syscall(SYS_close, fd);
     buf[n] = 0;
     return true;
 }

@@ -1,7 +1,7 @@
 /* topic.h - broadcast for C programs: every subscriber gets every message; and the latest value, to look at.
  *
  *     typedef LEAT_TOPIC(struct tick) tick_topic;
- *     tick_topic ticks = { 0 };
+ *     tick_topic ticks = { 0 };                                 // make(chan), for many who listen
  *     leat_subscribe(&ticks, &mine, LEAT_DROPS_OLDEST);         // mine: a LEAT_CHAN(struct tick)
  *     leat_publish(&ticks, &(struct tick){ .price = 7 });       // any thread: to everybody's channel
  *     leat_recv(&mine, &tick);                                  // recv, select, pools as always
@@ -22,13 +22,13 @@
  *     -EALREADY     subscribe: this channel is a subscriber already.   close: closed before
  *     -ENOENT       this channel is no subscriber
  *     -EAGAIN       latest: nothing was published yet
- * Needs queue.h and semaphore.h, and liburcu, flavour bp (link with -lurcu-bp), for a list that every publish
- * reads and that seldom changes: whoever reads it writes nothing that others read. docs/topic.md tells more.
+ * Needs queue.h, and liburcu, flavour bp (link with -lurcu-bp), for a list that every publish reads and that
+ * seldom changes: whoever reads it writes nothing that others read. docs/topic.md tells more. Who includes
+ * <urcu/urcu-bp.h> before this file, with liburcu's _LGPL_SOURCE if its licence suits him, gets its inline functions.
  * Do not call these functions in an RCU read-side section of your own: some wait for all sections to end.
  * Thread-safe, all but make and free. The child of a fork: as in pool.h.
  *
- * OPTIONS. [whole program] LEAT_NO_URCU      two counters instead of liburcu: slower with several publishers
- *          [this file]     _LGPL_SOURCE      is liburcu's: its own inline functions, if its licence suits you
+ * OPTIONS. [whole program] LEAT_NO_URCU      counters that all publishers share, instead of liburcu
  *
  * MEMORY ORDER.
  *     label   site                              carries
@@ -41,6 +41,8 @@
  *     [T6]    publish has another for it <- [T5]
  *     [T7]    close                      -> [T8]    what the closer did before
  *     [T8]    a call sees it             <- [T7]
+ *     [T9]    a call lets go of a subscriber -> [T10]   that it will not touch it again
+ *     [T10]   unsubscribe waits for that <- [T9]
  *     [R1]    a section begins           -> [R2]    (no liburcu) what it will look at is still there;
  *     [R2]    who frees looks for sections <- [R1], [R3]   or what was unlinked before is not found
  *     [R3]    a section ends             -> [R2]    that it has let go
@@ -49,11 +51,15 @@
 #ifndef LEAT_TOPIC_H
 #define LEAT_TOPIC_H
 
-#include "semaphore.h"
+#include "queue.h"
 
+#if !defined LEAT_NO_URCU
 #include <pthread.h>
-#ifndef LEAT_NO_URCU
-#include <urcu/urcu-bp.h>
+#if !defined _URCU_BP_H /* its header would give the names without prefix to this flavour */
+extern void urcu_bp_read_lock(void);
+extern void urcu_bp_read_unlock(void);
+extern void urcu_bp_synchronize_rcu(void);
+#endif
 #endif
 
 /* What a publish does about a subscriber whose channel is full: waits for room; or leaves this message out;
@@ -70,22 +76,27 @@ typedef struct leat_subscriber_ {
     _Atomic uint64_t first_; /* which version it was given as the first; NONE, HELD */
     int policy_;
     char pad_[LEAT_LINE_];
-    leat_wg users_; /* calls that have it in hand outside of a section */
-    leat_ctx left_; /* cancelled when it leaves */
+    _Atomic size_t users_; /* calls that have it in hand outside of a section */
+    leat_ctx left_;        /* cancelled when it leaves */
     _Atomic size_t drops_;
 } leat_subscriber_;
 
-enum { LEAT_HELD_ = 0 /* not yet known */, LEAT_NONE_ = 1, LEAT_VERSIONS_ = 64 };
+enum { LEAT_HELD_ = 0 /* not yet known */, LEAT_NONE_ = 1 };
+
+#ifndef LEAT_VERSIONS_ /* tests want fewer */
+#define LEAT_VERSIONS_ 64
+#define LEAT_LATER_ 32
+#endif
 
 /* A version is laid out like a slot of a channel: its number, greater than NONE, and the message. */
 typedef LEAT_CHAN(unsigned char *) leat_versions_;
 
 typedef struct leat_topic {
+    unsigned char *versions_;           /* NULL: it keeps none */
     _Atomic(leat_subscriber_ *) list_;
     _Atomic bool closed_;
-    unsigned char *versions_;           /* NULL: it keeps none */
-    _Atomic(unsigned char *) latest_;
     char pad0_[LEAT_LINE_];
+    _Atomic(unsigned char *) latest_;
     leat_lock_ lock_;                   /* guards changes of the list */
     uint64_t subscribed_;               /* so many so far */
     leat_lock_ reclaims_;               /* held by who waits for versions to be unused */
@@ -101,8 +112,8 @@ typedef struct leat_topic {
 /* ==== 1. Sections =============================================================================
  *
  * What a section has found stays there until it has ended: leat_settle_ returns when all that began before
- * have. The versions without liburcu: sections are counted, by phases so that new ones keep nobody waiting
- * (Linux's first SRCU; P. McKenney 2006). Both phases are waited for: who read the phase long ago may yet come. */
+ * have. Without liburcu, sections are counted, by phases so that new ones keep nobody waiting (Linux's first
+ * SRCU; P. McKenney 2006). Both phases are waited for: who read the phase long ago may yet come. */
 
 static inline unsigned leat_enter_(leat_topic *t)
 {
@@ -111,8 +122,16 @@ static inline unsigned leat_enter_(leat_topic *t)
     atomic_fetch_add_explicit(&t->inside_[phase], 1, memory_order_seq_cst);  /* [R1] -> [R2] */
     return phase;
 #else
+    static _Thread_local bool known;
     (void)t;
-    urcu_bp_read_lock();
+    if (LEAT_USUALLY_(known)) {
+        urcu_bp_read_lock();
+    } else { /* liburcu notes each thread when it comes first; that may set errno */
+        int saved = errno;
+        urcu_bp_read_lock();
+        errno = saved;
+        known = true;
+    }
     return 0;
 #endif
 }
@@ -134,8 +153,8 @@ LEAT_COLD_ void leat_settle_(leat_topic *t)
     for (int i = 0; i < 2; i++) {
         unsigned phase = atomic_load_explicit(&t->phase_, memory_order_relaxed); /* [X8] the lock orders it */
         atomic_store_explicit(&t->phase_, 1 - phase, memory_order_relaxed);      /* [X8] */
-        for (unsigned round = 0; atomic_load_explicit(&t->inside_[phase], memory_order_seq_cst);) /* [R2] <- [R1], [R3] */
-            leat_backoff_(&round);
+        for (unsigned round = 0;; leat_backoff_(&round))
+            if (!atomic_load_explicit(&t->inside_[phase], memory_order_seq_cst)) break; /* [R2] <- [R1], [R3] */
     }
     leat_lock_drop_(&t->settles_);
 #else
@@ -155,26 +174,6 @@ static inline uint64_t leat_number_(unsigned char *version)
 
 /* ==== 2. Subscribers ========================================================================== */
 
-LEAT_COLD_ int leat_topic_make_(leat_topic *t, int keeps, size_t size, size_t align)
-{
-    if (!t || size > INT32_MAX || keeps & ~LEAT_KEEPS_LATEST) return -EINVAL;
-    *t = (leat_topic){ .versions_ = NULL };
-    if (!keeps) return 0;
-    size_t stride = leat_stride_(size, align);
-    t->versions_ = leat_zeroed_(LEAT_VERSIONS_, stride, leat_msg_at_(align));
-    if (!t->versions_ || leat_make(&t->unused_, LEAT_VERSIONS_) || leat_make(&t->replaced_, LEAT_VERSIONS_)) {
-        leat_free(&t->unused_);
-        free(t->versions_);
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < LEAT_VERSIONS_; i++) {
-        unsigned char *v = t->versions_ + i * stride;
-        *(uint64_t *)(void *)v = LEAT_NONE_ + 1 + i; /* and so many more each time it is used: no two alike */
-        leat_send(&t->unused_, &v);
-    }
-    return 0;
-}
-
 LEAT_COLD_ void leat_topic_free_(leat_topic *t)
 {
     if (!t) return;
@@ -186,6 +185,25 @@ LEAT_COLD_ void leat_topic_free_(leat_topic *t)
     leat_free(&t->replaced_);
     free(t->versions_);
     *t = (leat_topic){ .versions_ = NULL };
+}
+
+LEAT_COLD_ int leat_topic_make_(leat_topic *t, int keeps, size_t size, size_t align)
+{
+    size_t stride = leat_stride_(size, align);
+    if (!t || keeps & ~LEAT_KEEPS_LATEST || size > INT32_MAX || stride > PTRDIFF_MAX / LEAT_VERSIONS_) return -EINVAL;
+    *t = (leat_topic){ .versions_ = NULL };
+    if (!keeps) return 0;
+    t->versions_ = leat_zeroed_(LEAT_VERSIONS_, stride, leat_msg_at_(align));
+    if (!t->versions_ || leat_make(&t->unused_, LEAT_VERSIONS_) || leat_make(&t->replaced_, LEAT_VERSIONS_)) {
+        leat_topic_free_(t);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < LEAT_VERSIONS_; i++) {
+        unsigned char *v = t->versions_ + i * stride;
+        *(uint64_t *)(void *)v = LEAT_NONE_ + 1 + i; /* and so many more each time it is used: no two alike */
+        leat_send(&t->unused_, &v);
+    }
+    return 0;
 }
 
 /* Where the list points to the subscriber with this channel, or to its end. The lock is held. */
@@ -202,38 +220,37 @@ static inline void leat_dropped_(leat_subscriber_ *s)
     atomic_fetch_add_explicit(&s->drops_, 1, memory_order_relaxed); /* [X8] */
 }
 
-/* Offers a message to a subscriber, as its policy is; waiting only if the caller does: 0, or why it has it not. */
-LEAT_COLD_ int leat_offer_(leat_ctx *ctx, leat_subscriber_ *s, const void *msg, size_t size, size_t align, bool waits)
+/* Offers a message without waiting: 0, it has it; -EAGAIN, no room; -EPIPE; LEAT_BUSY_, somebody is half-way
+ * through the slot. */
+LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const void *msg, size_t size, size_t align)
 {
-    leat_chan *ch = s->chan_;
+    leat_case c = leat_send_case_(s->chan_, msg, size, align);
+    bool evicts = s->policy_ == LEAT_DROPS_OLDEST && s->chan_->slots_;
     int err;
-    if (waits && s->policy_ == LEAT_WAITS) {
-        leat_case c = leat_send_case_(ch, msg, size, align);
-        err = leat_select_(ctx, &s->left_, &c, 1);
-        if (err >= 0) err = c.err;
-    } else {
-        bool evicts = s->policy_ == LEAT_DROPS_OLDEST && leat_cap_(ch);
-        unsigned busy = 0; /* somebody is half-way through the oldest's slot */
-        while ((err = leat_try_send_(ch, msg, size, align)) == -EAGAIN && evicts) {
-            if (leat_take_(ch, NULL, size, align)) leat_dropped_(s);
-            else leat_backoff_(&busy);
-        }
+    while ((err = leat_try_case_(&c)) == -EAGAIN && evicts) {
+        if (!leat_take_(s->chan_, NULL, size, align)) return LEAT_BUSY_;
+        leat_dropped_(s);
     }
-    if (err && err != -EPIPE) leat_dropped_(s);
     return err;
+}
+
+/* From now on *s may be gone. */
+static inline void leat_let_go_(leat_subscriber_ *s)
+{
+    atomic_fetch_sub_explicit(&s->users_, 1, memory_order_release); /* [T9] -> [T10] */
 }
 
 LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t size, size_t align)
 {
     int does = policy & ~LEAT_LATEST_FIRST;
     bool first = policy != does;
-    if (!t || !ch || does < 0 || does > LEAT_DROPS_OLDEST || (first && !t->versions_)) return -EINVAL;
+    if (!t || !ch || does < 0 || does > LEAT_DROPS_OLDEST || (first && !(t->versions_ && ch->slots_))) return -EINVAL;
     leat_subscriber_ *s = leat_zeroed_(1, sizeof *s, 1);
     if (!s) return -ENOMEM;
     s->chan_ = ch;
     s->policy_ = does;
     atomic_init(&s->first_, first ? LEAT_HELD_ : LEAT_NONE_);
-    leat_wg_add(&s->users_, 1);
+    atomic_init(&s->users_, 1);
     leat_lock_take_(&t->lock_);
     _Atomic(leat_subscriber_ *) *at = leat_find_(t, ch);
     int err = atomic_load_explicit(&t->closed_, memory_order_relaxed) ? -EPIPE      /* [X8] the lock orders it */
@@ -250,11 +267,11 @@ LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t 
     if (first) { /* whoever publishes now keeps his message back until we know which is the first */
         unsigned in = leat_enter_(t);
         unsigned char *v = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
-        if (v) leat_offer_(NULL, s, v + leat_msg_at_(align), size, align, false);
+        if (v && leat_offer_(s, v + leat_msg_at_(align), size, align)) v = NULL;
         atomic_store_explicit(&s->first_, v ? leat_number_(v) : LEAT_NONE_, memory_order_release); /* [T5] -> [T6] */
         leat_leave_(t, in);
     }
-    leat_wg_done(&s->users_);
+    leat_let_go_(s);
     return 0;
 }
 
@@ -272,7 +289,8 @@ LEAT_COLD_ int leat_unsubscribe_(leat_topic *t, leat_chan *ch)
     if (!s) return -ENOENT;
     leat_cancel(&s->left_, 0);
     leat_settle_(t); /* nobody finds it any more */
-    leat_wg_wait(&s->users_);
+    for (unsigned round = 0; atomic_load_explicit(&s->users_, memory_order_acquire);) /* [T10] <- [T9] */
+        leat_backoff_(&round);
     free(s);
     return 0;
 }
@@ -296,84 +314,111 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
     leat_subscriber_ *s = again ? NULL : atomic_load_explicit(&t->list_, memory_order_relaxed); /* [X8] */
     for (; s; s = atomic_load_explicit(&s->next_, memory_order_relaxed)) leat_close_(s->chan_);  /* [X8] */
     leat_lock_drop_(&t->lock_);
+    leat_settle_(t); /* no call is half-way that saw it open */
     return again ? -EALREADY : 0;
 }
 
 /* ==== 3. Publish ==============================================================================
  *
- * In a section the message goes to each subscriber that has room: a send each, and nothing else is written.
- * For the others there may be a wait, which has no place in a section; so each is noted, with a count that
- * keeps it alive, and gets its offer after the section. If more than LATER are, the walk is resumed behind
- * the last, by its number: it may itself be gone by then.
+ * In a section the message is offered to each subscriber: a send where there is room, and nothing else is written.
+ * To wait has no place in a section. So who must be waited for is noted by number, and found again afterwards,
+ * one at a time; with a count that keeps it alive meanwhile. When LATER are noted, the walk stops, and goes on
+ * behind them when they are served.
  *
  * P1  A publisher has offered a message to all before it begins with the next: that is the order promised.
  * P2  A message becomes the latest before the list is walked, and a subscriber is in the list before it looks
  *     for the latest. So it misses none of those that come after its first; and as it remembers the number of
  *     that, it gets none twice.
- * P3  A version is used again only after a section that began after it was replaced: nobody looks at it. */
-
-enum { LEAT_LATER_ = 32 };
+ * P3  A version is used again only after all sections that began before it was replaced: nobody looks at it.
+ * P4  Who waits for room has one subscriber in hand, that one: so another may leave. */
 
 typedef struct leat_round_ {
     uint64_t number_; /* of the version that the message became; 0: none are kept */
+    bool waits_;
     size_t n_;
-    leat_subscriber_ *later_[LEAT_LATER_];
+    uint64_t later_[LEAT_LATER_];
 } leat_round_;
 
-/* Hands the message to all behind the subscriber number `behind` that have room, within a section: to how many. */
-LEAT_HOT_ ptrdiff_t leat_hand_out_(leat_topic *t, leat_round_ *r, uint64_t behind, const void *msg, size_t size,
-                                   size_t align)
+/* Within a section, one that was not just served by a send: 1, it has the message; 0, it does not get it, or is
+ * noted. */
+LEAT_COLD_ ptrdiff_t leat_hard_(leat_round_ *r, leat_subscriber_ *s, const void *msg, size_t size, size_t align)
+{
+    uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
+    int err = first == LEAT_HELD_ ? LEAT_BUSY_ : first == r->number_ ? 0 : leat_offer_(s, msg, size, align);
+    if (err == LEAT_BUSY_ || (err == -EAGAIN && r->waits_ && s->policy_ == LEAT_WAITS)) r->later_[r->n_++] = s->nth_;
+    else if (err == -EAGAIN) leat_dropped_(s);
+    return !err;
+}
+
+/* Offers the message to all behind the subscriber number `behind`, within a section: how many have it. */
+LEAT_HOT_ ptrdiff_t leat_walk_on_(leat_topic *t, leat_round_ *r, uint64_t behind, const void *msg, size_t size,
+                                  size_t align)
 {
     ptrdiff_t got = 0;
     leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_seq_cst); /* [T2] <- [T1] */
     for (; s; s = atomic_load_explicit(&s->next_, memory_order_seq_cst)) { /* [T2] <- [T1] */
         if (behind && s->nth_ <= behind) continue;
-        uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
-        if (LEAT_USUALLY_((first == LEAT_NONE_ || (first != LEAT_HELD_ && first != r->number_)) &&
+        if (LEAT_USUALLY_(atomic_load_explicit(&s->first_, memory_order_relaxed) == LEAT_NONE_ && /* [X8] for good */
                           leat_put_(s->chan_, msg, size, align))) {
             got++;
         } else {
-            leat_wg_add(&s->users_, 1);
-            r->later_[r->n_++] = s;
+            got += leat_hard_(r, s, msg, size, align);
             if (r->n_ == LEAT_LATER_) break;
         }
     }
     return got;
 }
 
-/* Serves those that were noted. */
-LEAT_COLD_ ptrdiff_t leat_hand_later_(leat_ctx *ctx, leat_round_ *r, const void *msg, size_t size, size_t align,
-                                      bool waits)
+/* The subscriber of this number, to be let go, or NULL. */
+LEAT_COLD_ leat_subscriber_ *leat_hold_(leat_topic *t, uint64_t nth)
 {
-    ptrdiff_t got = 0;
-    for (size_t i = 0; i < r->n_; i++) {
-        leat_subscriber_ *s = r->later_[i];
-        uint64_t first;
-        unsigned round = 0;
-        while ((first = atomic_load_explicit(&s->first_, memory_order_acquire)) == LEAT_HELD_) /* [T6] <- [T5] */
-            leat_backoff_(&round);
-        if (first == r->number_ || !leat_offer_(ctx, s, msg, size, align, waits)) got++;
-        leat_wg_done(&s->users_);
-    }
-    r->n_ = 0;
-    return got;
+    unsigned in = leat_enter_(t);
+    leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_seq_cst); /* [T2] <- [T1] */
+    while (s && s->nth_ < nth) s = atomic_load_explicit(&s->next_, memory_order_seq_cst); /* [T2] <- [T1] */
+    if (s && s->nth_ != nth) s = NULL;
+    if (s) atomic_fetch_add_explicit(&s->users_, 1, memory_order_relaxed); /* [X8] leat_settle_ orders it */
+    leat_leave_(t, in);
+    return s;
 }
 
-/* The harder half of a publish: somebody had no room. */
+/* Serves one that was noted: 1, it has the message; 0, it has gone or does not get it. */
+LEAT_COLD_ ptrdiff_t leat_serve_(leat_ctx *ctx, leat_topic *t, leat_round_ *r, uint64_t nth, const void *msg,
+                                 size_t size, size_t align)
+{
+    leat_subscriber_ *s = leat_hold_(t, nth);
+    unsigned busy = 0;
+    uint64_t first;
+    int err = 0;
+    if (!s) return 0;
+    while ((first = atomic_load_explicit(&s->first_, memory_order_acquire)) == LEAT_HELD_) /* [T6] <- [T5] */
+        leat_backoff_(&busy);
+    if (first != r->number_) {
+        if (r->waits_ && s->policy_ == LEAT_WAITS && !leat_ctx_err(ctx)) {
+            leat_case c = leat_send_case_(s->chan_, msg, size, align);
+            err = leat_select_(ctx, &s->left_, &c, 1);
+            if (err >= 0) err = c.err;
+        } else {
+            while ((err = leat_offer_(s, msg, size, align)) == LEAT_BUSY_) leat_backoff_(&busy);
+        }
+    }
+    if (err && err != -EPIPE) leat_dropped_(s);
+    leat_let_go_(s);
+    return !err;
+}
+
+/* The harder half of a publish: somebody must be waited for. */
 LEAT_COLD_ ptrdiff_t leat_publish_rest_(leat_ctx *ctx, leat_topic *t, leat_round_ *r, const void *msg, size_t size,
-                                        size_t align, bool waits, ptrdiff_t got)
+                                        size_t align, ptrdiff_t got)
 {
     for (;;) {
-        uint64_t last = r->n_ == LEAT_LATER_ ? r->later_[LEAT_LATER_ - 1]->nth_ : 0;
-        got += leat_hand_later_(ctx, r, msg, size, align, waits);
-        if (!last) break;
+        uint64_t last = r->n_ == LEAT_LATER_ ? r->later_[LEAT_LATER_ - 1] : 0;
+        for (size_t i = 0; i < r->n_; i++) got += leat_serve_(ctx, t, r, r->later_[i], msg, size, align);
+        if (!last) return got ? got : leat_ctx_err(ctx);
+        r->n_ = 0;
         unsigned in = leat_enter_(t);
-        got += leat_hand_out_(t, r, last, msg, size, align);
+        got += leat_walk_on_(t, r, last, msg, size, align);
         leat_leave_(t, in);
     }
-    int err = leat_ctx_err(ctx);
-    if (got || err) return got ? got : err;
-    return atomic_load_explicit(&t->closed_, memory_order_acquire) ? -EPIPE : 0; /* [T8] <- [T7] */
 }
 
 /* A version that nobody looks at any more, with the message in it and a new number. If all have been replaced,
@@ -383,12 +428,10 @@ LEAT_COLD_ unsigned char *leat_version_of_(leat_topic *t, const void *msg, size_
 {
     unsigned char *v;
     for (unsigned round = 0; leat_try_recv(&t->unused_, &v); leat_backoff_(&round)) {
-        unsigned char *old[LEAT_VERSIONS_];
-        size_t n = 0;
         leat_lock_take_(&t->reclaims_);
-        while (!leat_len(&t->unused_) && n < LEAT_VERSIONS_ && !leat_try_recv(&t->replaced_, &old[n])) n++;
+        size_t n = leat_len(&t->unused_) ? 0 : leat_len(&t->replaced_);
         if (n) leat_settle_(t);
-        for (size_t i = 0; i < n; i++) leat_send(&t->unused_, &old[i]);
+        while (n-- && leat_recv(&t->replaced_, &v) == 0) leat_send(&t->unused_, &v);
         leat_lock_drop_(&t->reclaims_);
     }
     *(uint64_t *)(void *)v += LEAT_VERSIONS_;
@@ -401,19 +444,27 @@ LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, const void *msg,
     int err = leat_ctx_err(ctx);
     if (LEAT_RARELY_(err)) return err;
     if (LEAT_RARELY_(!t || !msg)) return -EINVAL;
-    unsigned char *v = t->versions_ ? leat_version_of_(t, msg, size, align) : NULL;
+    if (!t->versions_ && !atomic_load_explicit(&t->list_, memory_order_relaxed)) /* [X8] who has subscribed is seen */
+        return atomic_load_explicit(&t->closed_, memory_order_acquire) ? -EPIPE : 0; /* [T8] <- [T7] */
     leat_round_ r;
-    r.number_ = v ? leat_number_(v) : 0;
+    r.waits_ = waits;
     r.n_ = 0;
-    bool closed = atomic_load_explicit(&t->closed_, memory_order_acquire); /* [T8] <- [T7] */
-    if (v && !closed) v = atomic_exchange_explicit(&t->latest_, v, memory_order_seq_cst); /* [T3] -> [T4] */
-    if (v) leat_send(closed ? &t->unused_ : &t->replaced_, &v);
-    if (LEAT_RARELY_(closed)) return -EPIPE;
-    if (!atomic_load_explicit(&t->list_, memory_order_seq_cst)) return 0; /* [T2] <- [T1] */
+    r.number_ = 0;
+    unsigned char *v = NULL;
+    if (t->versions_) {
+        v = leat_version_of_(t, msg, size, align);
+        r.number_ = leat_number_(v);
+    }
+    ptrdiff_t got = -EPIPE;
     unsigned in = leat_enter_(t);
-    ptrdiff_t got = leat_hand_out_(t, &r, 0, msg, size, align);
+    bool open = !atomic_load_explicit(&t->closed_, memory_order_acquire); /* [T8] <- [T7] */
+    if (LEAT_USUALLY_(open)) {
+        if (v) v = atomic_exchange_explicit(&t->latest_, v, memory_order_seq_cst); /* [T3] -> [T4] */
+        got = leat_walk_on_(t, &r, 0, msg, size, align);
+    }
     leat_leave_(t, in);
-    return LEAT_USUALLY_(!r.n_) ? got : leat_publish_rest_(ctx, t, &r, msg, size, align, waits, got);
+    if (v) leat_send(open ? &t->replaced_ : &t->unused_, &v);
+    return LEAT_USUALLY_(!r.n_) ? got : leat_publish_rest_(ctx, t, &r, msg, size, align, got);
 }
 
 LEAT_HOT_ int leat_latest_(leat_topic *t, void *msg, size_t size, size_t align)
@@ -443,35 +494,40 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
 #define LEAT_SAME_(t, c) _Generic((c)->type_, LEAT_T_(t) *: LEAT_C_(c), default: (struct leat_wrong_channel_type){ 0 })
 
 /* int leat_topic_make(t, int keeps): 0, or LEAT_KEEPS_LATEST: leat_latest and LEAT_LATEST_FIRST work, at the
- * price of 64 messages of memory and two more operations on a channel for each publish.
- * 0, -ENOMEM, -EINVAL. void leat_topic_free(t): nobody may be using it; subscribers' channels stay as they are. */
+ * price of 64 messages of memory, two more operations on a channel for each publish, and a wait at every 64th
+ * for those that just look at an old one. 0, -ENOMEM, -EINVAL.
+ * void leat_topic_free(t): nobody may be using it. Subscribers' channels stay as they are. */
 #define leat_topic_make(t, keeps) leat_topic_make_(LEAT_TOPIC_(t), keeps, LEAT_OF_(t))
 #define leat_topic_free(t) leat_topic_free_(LEAT_TOPIC_(t))
 
-/* int leat_subscribe(t, c, int policy): from now on *c gets what is published. It stays the caller's: who closes
- * it gets no more. 0, -EPIPE: the topic is closed. -EALREADY, -ENOMEM; -EINVAL: no such policy, or
- * LEAT_LATEST_FIRST where the topic keeps none. */
+/* int leat_subscribe(t, c, int policy): from now on *c gets what is published. It stays the caller's, who may also
+ * send to it, or close it: then it gets no more. 0, -EPIPE: the topic is closed. -EALREADY, -ENOMEM; -EINVAL: no
+ * such policy, or LEAT_LATEST_FIRST where none is kept or the channel is unbuffered (without room for it: it
+ * comes without). With several publishers what comes last need not be the latest: then ask leat_latest. */
 #define leat_subscribe(t, c, policy) leat_subscribe_(LEAT_TOPIC_(t), LEAT_SAME_(t, c), policy, LEAT_OF_(t))
 
-/* int leat_unsubscribe(t, c): *c gets no more, and when this returns no publisher touches it: it may be freed.
- * Publishers that wait for its room go on. Waits for publishers that are at work, not for one that waits.
- * 0, -ENOENT, -EINVAL. */
+/* int leat_unsubscribe(t, c): *c gets no more, and when this returns 0 no publisher touches it: it may be freed.
+ * Publishers that wait for its room go on; who waits to receive from it does not wake (close it for that).
+ * Waits for publishers that are at work, not for those that wait. 0; -ENOENT: it is none, or somebody else's
+ * unsubscribe has not returned yet; -EINVAL. */
 #define leat_unsubscribe(t, c) leat_unsubscribe_(LEAT_TOPIC_(t), LEAT_SAME_(t, c))
 
 /* ptrdiff_t leat_topic_drops(t, c): how many messages this subscriber did not get, for lack of room or as
  * the publisher's context was done. -ENOENT, -EINVAL. */
 #define leat_topic_drops(t, c) leat_topic_drops_(LEAT_TOPIC_(t), LEAT_SAME_(t, c))
 
-/* ptrdiff_t leat_publish(t, m): to every subscriber, those first that have room; each sees what one thread
- * publishes in that order. Returns how many got it. -EPIPE: the topic is closed, nobody did. -EINVAL.
- * try: waits for nobody; a subscriber of LEAT_WAITS without room counts a drop.
- * ctx: when that is done, those that have no room yet count a drop; -ECANCELED, -ETIMEDOUT if nobody got it. */
+/* ptrdiff_t leat_publish(t, m): to every subscriber: those that have room, then those that are waited for, one
+ * after the other (32 at a time, if there are more). Each gets in order what one thread publishes. Returns how
+ * many got it. -EPIPE: the topic is closed. -EINVAL.
+ * try: waits for no room; a subscriber of LEAT_WAITS that has none counts a drop.
+ * ctx: done before: -ECANCELED, -ETIMEDOUT, not published. Done while it waits: those that have no room yet count
+ * a drop; the error only if nobody got it. */
 #define leat_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), true)
 #define leat_try_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), false)
 #define leat_publish_ctx(ctx, t, ...) leat_publish_(ctx, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), true)
 
-/* int leat_latest(t, m): copies the last message that was published, also after close. Wait-free.
- * 0; -EAGAIN: none was, or none is kept; -EINVAL. */
+/* int leat_latest(t, m): copies the last message that was published, also after close. Wait-free, but for
+ * a thread's first call (liburcu notes it). 0; -EAGAIN: none was, or none is kept; -EINVAL. */
 #define leat_latest(t, m) leat_latest_(LEAT_TOPIC_(t), LEAT_OUT_(t, m), LEAT_OF_(t))
 
 /* int leat_topic_close(t): closes every subscriber's channel, after what was published before; publish and

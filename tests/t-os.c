@@ -165,6 +165,26 @@ TEST(the_number_of_cpus_follows_the_affinity)
 #endif
 }
 
+/* A thread's first wait counts the CPUs; whoever cancels the thread ends it elsewhere, where it holds nothing of ours. */
+static void *counts_cpus(void *counted)
+{
+    pthread_cancel(pthread_self());
+    *(bool *)counted = leat_cpus() >= 1;
+    pthread_testcancel();
+    return NULL;
+}
+
+TEST(a_cancelled_thread_is_not_ended_while_it_counts_the_cpus)
+{
+    bool counted = false;
+    void *result;
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, counts_cpus, &counted) == 0);
+    pthread_join(thread, &result);
+    CHECK(counted);
+    CHECK(result == PTHREAD_CANCELED);
+}
+
 #if defined __linux__
 
 static char root[200];
