@@ -1,0 +1,236 @@
+#!/bin/sh
+# fanout: each client gets every line, in order, or is told how many it has lost.  SPDX-License-Identifier: MIT
+. tests/tap.sh
+. tests/examples.sh
+program fanout stdio.h libc6-dev
+have python3 || skip_all "python3 not installed"
+
+clients="python3 -IS tests/line_clients.py" # starts sooner
+
+# Starts it: $pid, $port; what is written to 3 is its input, which ends when nobody holds that open any more.
+# With LIMIT=n: it may open so many files.
+start() { # options
+    rm -f "$tmp/in" "$tmp/err"
+    mkfifo "$tmp/in"
+    (ulimit -n "${LIMIT:-256}"; exec "$fanout" "$@") <"$tmp/in" >"$tmp/out" 2>"$tmp/err" &
+    pid=$! readers=
+    exec 3>"$tmp/in"
+    await $pid grep -q listening "$tmp/err" || return
+    port=$(sed -n 's/^fanout: listening on 127.0.0.1:\([0-9]*\)$/\1/p' "$tmp/err")
+    [ "$port" -gt 0 ]
+}
+
+said() { # pattern, how often at least
+    [ "$(grep -c "$1" "$tmp/err")" -ge "${2:-1}" ]
+}
+
+# Clients that write what they get to a file. `late` ones begin to read when 4 is closed.
+reader() { # file, number of the client
+    $clients read "$port" </dev/null >"$tmp/$1" 2>&1 3>&- 4>&- &
+    readers="$readers $!"
+    await $pid said " comes$" "$2"
+}
+
+late() { # file, number
+    rm -f "$tmp/life"
+    mkfifo "$tmp/life"
+    $clients read "$port" <"$tmp/life" >"$tmp/$1" 2>&1 3>&- 4>&- &
+    readers="$readers $!"
+    exec 4>"$tmp/life"
+    await $pid said " comes$" "$2"
+}
+
+# No more input, and everybody to the end; or a signal.
+ends() { # signal, if any
+    if [ -n "$1" ]; then kill -"$1" $pid; else exec 3>&-; fi
+    exec 4>&-
+    wait $pid
+    code=$?
+    exec 3>&-
+    for r in $readers; do wait "$r" || code="$code, and a client failed"; done
+    cat "$tmp/err"
+    is "$code" 0
+}
+
+lines() { # from, to
+    awk -v i="$1" -v to="$2" 'BEGIN { for (; i <= to; i++) printf "line %d %080d\n", i, i }'
+}
+
+has() { # file, how many lines at least
+    [ "$(wc -l <"$tmp/$1")" -ge "$2" ]
+}
+
+got() { # file, text: exactly that
+    printf "$2" | cmp - "$tmp/$1" || { head -c 300 "$tmp/$1"; return 1; }
+}
+
+# In order, with the loss where it was, up to line n.
+adds_up() { # file, n
+    awk -v n="$2" '/^# lost / { at += $3; next } $2 != ++at { print "line " $2 " at " at; bad = 1; exit }
+        END { print at " of " n; exit bad || at != n }' "$tmp/$1"
+}
+
+lost() { # file
+    awk '/^# lost / { n += $3 } END { print n + 0 }' "$tmp/$1"
+}
+
+check "--help" exits 0 "$fanout" --help
+check "... goes to standard output" grep -q '^usage: fanout' "$tmp/out"
+for bad in --no-such-option "--port 65536" "--port any" "--queue 0" "--queue 5x" "--grace -1" "a-file"; do
+    check "refused: $bad" exits 2 "$fanout" $bad </dev/null
+    check "... with the usage" grep -q '^usage: fanout' "$tmp/err"
+done
+check "a file that is not there is named" exits 1 "$fanout" --follow "$tmp/no such file"
+check "... with the reason" grep -q 'no such file: No such file' "$tmp/err"
+check "what cannot be read is named" exits 1 "$fanout" <"$tmp"
+check "... with the reason" grep -q 'standard input: Is a directory' "$tmp/err"
+check "nothing, to nobody" exits 0 "$fanout" </dev/null
+lines 1 10 >"$tmp/ten"
+check "ten lines, to nobody" exits 0 "$fanout" <"$tmp/ten"
+check "... are counted" grep -qx 'fanout: 10 lines, 0 clients' "$tmp/err"
+
+# ---- Fifty clients: some slow, some leave, some never read ----
+crowd() {
+    start --queue 250 --grace 1
+    $clients crowd "$port" "$tmp/err" >&3 2>"$tmp/crowd" 3>&- &
+    crowd=$!
+    ends && wait $crowd && cat "$tmp/crowd" && said "^fanout: 4000 lines, 50 clients$"
+}
+of() { # kind: how many of these clients were without fault
+    grep -c " $1 .*nothing$" "$tmp/crowd"
+}
+# The end of each, as the program and as the clients saw it.
+agree() {
+    sed -n 's/^fanout: client \([0-9]*\) has all: \([0-9]*\) sent, \([0-9]*\) lost$/\1 \2 \3/p' "$tmp/err" |
+        sort -n >"$tmp/theirs"
+    awk '/fast|slow|late/ { print $1, $3, $4 }' "$tmp/crowd" | diff - "$tmp/theirs" && has theirs 38
+}
+check "50 clients: it ends, though some of them do not read" crowd
+check "... the fast get every line, in order" is "$(of 'fast 4000 0')" 30
+check "... slow ones as many as they have not lost" is "$(of slow)" 6
+check "... and who begins to read at the end" is "$(of late)" 2
+check "... which has lost some" [ "$(awk '$2 == "late" && $4 > 1000' "$tmp/crowd" | wc -l)" -eq 2 ]
+check "... the topic has counted the same" agree
+check "... six that left were let go" [ "$(grep -c ' left: ' "$tmp/err")$(of close)$(of reset)$(of half)" = 6222 ]
+check "... six that never read were cut off, and saw it" [ "$(grep -c ' is cut off: ' "$tmp/err")$(of never)" = 66 ]
+
+# ---- One client, any lines ----
+{
+    printf '\n  two\r\nthr\000e\n'
+    printf '%01000d\n%01001d\n%0200000d\n' 1 2 3
+    printf 'no newline'
+} >"$tmp/odd"
+printf '\n  two\r\nthr\000e\n%01000d\n%01000d\n%01000d\nno newline\n' 1 0 0 >"$tmp/cut"
+odd() {
+    start && echo before >&3 && reader a 1 && cat "$tmp/odd" >&3 && ends && cmp "$tmp/cut" "$tmp/a"
+}
+latest() { # the option; then two clients, one of which comes between two lines
+    start $1 && reader a 1 && echo one >&3 && echo two >&3 && await $pid has a 2 && reader b 2 || return
+    [ -z "$1" ] || await $pid has b 1 || return # at once
+    echo three >&3
+    ends && got a "one\ntwo\nthree\n"
+}
+taken() {
+    start && ! "$fanout" --port "$port" 2>"$tmp/second" && cat "$tmp/second" &&
+        grep -q "port $port: Address already in use" "$tmp/second" && ends
+}
+check "empty lines, carriage returns, zeros, long lines, no newline" odd
+check "one that comes between two lines gets the second" latest ""
+check "... only" got b "three\n"
+check "with --latest it gets the first, too" latest --latest
+check "... at once" got b "two\nthree\n"
+check "a port that is taken is an error, with the reason" taken
+
+# ---- Signals ----
+drains() { # signal, options: 5000 lines; one reads, one begins only when nothing more comes
+    sig=$1
+    shift
+    start --queue 1000 "$@" && reader a 1 && late b 2 || return
+    for i in 0 1 2 3 4; do
+        lines $((i * 1000 + 1)) $((i * 1000 + 1000)) >&3
+        await $pid has a $((i * 1000 + 1000)) || return
+    done
+    printf 'half a li' >&3
+    ends "$sig" && said '^fanout: 5000 lines, 2 clients$' && adds_up a 5000 && adds_up b 5000
+}
+waiting() { # for one that does not read: 10000 lines are more than the sockets hold
+    start --queue 2 --wait && late a 1 || return
+    (exec 4>&-; lines 1 10000 >&3 2>/dev/null) &
+    feeder=$!
+    sleep 0.5
+    ends TERM && adds_up a "$(sed -n 's/^fanout: \([0-9]*\) lines.*/\1/p' "$tmp/err")" && [ "$(lost a)" -le 1 ]
+    code=$?
+    wait $feeder
+    return $code
+}
+patient() { # two readers, of which one begins later
+    start --queue 2 --wait && reader a 1 && late b 2 || return
+    (exec 4>&-; lines 1 10000 >&3) &
+    feeder=$!
+    await $pid has a 100 && exec 4>&- && wait $feeder && ends && lines 1 10000 | cmp - "$tmp/a" && cmp "$tmp/a" "$tmp/b"
+}
+for sig in TERM INT; do
+    check "$sig: what was read is served, then it ends" drains $sig
+    check "... who reads had all" is "$(lost a)" 0
+    check "... who did not, what had room" [ "$(lost b)" -gt 0 ]
+done
+check "--wait: nobody loses a line" patient
+check "... TERM ends the wait" waiting
+
+# ---- A file that grows ----
+follows() {
+    printf 'old\nolder\n' >"$tmp/log"
+    start --follow "$tmp/log" --latest --queue 5000 && reader a 1 && echo one >>"$tmp/log" && await $pid has a 1 || return
+    printf 'a li' >>"$tmp/log"
+    sleep 0.2
+    printf 'ne\n' >>"$tmp/log" && await $pid has a 2 && printf 'half' >>"$tmp/log" && sleep 0.2 || return
+    echo new >"$tmp/log" && await $pid has a 3 && lines 1 5000 >>"$tmp/log" && reader b 2 || return
+    await $pid has a 5003 && await $pid has b 1 && ends TERM && said 'log: truncated$'
+}
+check "--follow: what is appended, whole lines, also after a truncation" follows
+check "... is all there" is "$(cksum <"$tmp/a")" "$({ printf 'one\na line\nnew\n'; lines 1 5000; } | cksum)"
+check "... and ends with the last line" is "$(tail -n 1 "$tmp/b")" "$(lines 5000 5000)"
+
+# ---- Clients that vanish while no lines flow; no room for more ----
+open_files() {
+    ls "/proc/$pid/fd" | wc -l
+}
+idle_as() { # so many files
+    [ "$(open_files)" -eq "$1" ]
+}
+ticks() { # of CPU time
+    awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$pid/stat"
+}
+threads() {
+    ls "/proc/$pid/task" | wc -l
+}
+vanish() { # three, and three: the first ones' threads serve again
+    start && files=$(open_files) && before=$(threads) || return
+    for wave in 1 2; do
+        $clients vanish "$port" && await $pid idle_as "$files" || return
+    done
+    said ' left: ' 6 && [ "$(threads)" -lt $((before + 6)) ]
+}
+rests() { # with one client, while nothing comes
+    reader a 7 && before=$(ticks) && sleep 0.8 && [ $(($(ticks) - before)) -le $(($(getconf CLK_TCK) / 10)) ] && ends
+}
+full() {
+    LIMIT=12
+    start && reader a 1
+    code=$? LIMIT= more=
+    [ $code -eq 0 ] || return
+    for i in 1 2 3 4 5 6 7 8; do
+        $clients read "$port" </dev/null >"$tmp/$i" 2>&1 3>&- &
+        more="$more $!"
+    done
+    await $pid said 'no room for a client: Too many open files' && echo one >&3 && ends && wait $more
+    got a "one\n"
+}
+if [ -d "/proc/$$/fd" ]; then
+    check "who vanishes while no lines flow is let go, with thread and file" vanish
+    check "no lines, no work" rests
+    check "no room for a client: the others are served" full
+else
+    skip "who vanishes while no lines flow is let go" "no /proc"
+fi
+finish
