@@ -15,7 +15,8 @@
  * SPDX-License-Identifier: MIT
  *
  * WHAT IT IS NOT. No history: who subscribes gets what is published from then on (LEAT_LATEST_FIRST: and the
- * latest before). Not free of copies: each subscriber's channel holds its own.
+ * latest before). Not free of copies: each subscriber's channel holds its own. Not for messages that own something:
+ * nobody is told what was dropped.
  *
  * ANSWERS. As in queue.h, and:
  *     -EPIPE        publish, subscribe: the topic is closed
@@ -36,7 +37,8 @@
  *     [T2]    publish walks the list     <- [T1]
  *     [T3]    a version is published     -> [T4]    its message
  *     [T4]    somebody looks at it       <- [T3]
- *             One order of all four: else a publish could miss a new subscriber that misses its message
+ *             One order of all four: else a publish could miss a new subscriber that misses its message;
+ *             and of [T1], [T2], [T7], [T8], [R1], [R2]: else a section could miss what leat_settle_ follows
  *     [T5]    a subscriber has its first -> [T6]    that this is in its channel
  *     [T6]    publish has another for it <- [T5]
  *     [T7]    close                      -> [T8]    what the closer did before
@@ -220,9 +222,9 @@ static inline void leat_dropped_(leat_subscriber_ *s)
     atomic_fetch_add_explicit(&s->drops_, 1, memory_order_relaxed); /* [X8] */
 }
 
-/* Offers a message without waiting: 0, it has it; -EAGAIN, no room; -EPIPE; LEAT_BUSY_, somebody is half-way
- * through the slot. */
-LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const void *msg, size_t size, size_t align)
+/* Puts a message into a subscriber's channel without waiting: 0; -EAGAIN, no room; -EPIPE; LEAT_BUSY_, somebody is
+ * half-way through the slot. */
+LEAT_COLD_ int leat_push_(leat_subscriber_ *s, const void *msg, size_t size, size_t align)
 {
     leat_case c = leat_send_case_(s->chan_, msg, size, align);
     bool evicts = s->policy_ == LEAT_DROPS_OLDEST && s->chan_->slots_;
@@ -267,7 +269,7 @@ LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t 
     if (first) { /* whoever publishes now keeps his message back until we know which is the first */
         unsigned in = leat_enter_(t);
         unsigned char *v = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
-        if (v && leat_offer_(s, v + leat_msg_at_(align), size, align)) v = NULL;
+        if (v && leat_push_(s, v + leat_msg_at_(align), size, align)) v = NULL;
         atomic_store_explicit(&s->first_, v ? leat_number_(v) : LEAT_NONE_, memory_order_release); /* [T5] -> [T6] */
         leat_leave_(t, in);
     }
@@ -310,7 +312,7 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
     if (!t) return -EINVAL;
     leat_lock_take_(&t->lock_);
     bool again = atomic_load_explicit(&t->closed_, memory_order_relaxed); /* [X8] */
-    atomic_store_explicit(&t->closed_, true, memory_order_release);       /* [T7] -> [T8] */
+    atomic_store_explicit(&t->closed_, true, memory_order_seq_cst);       /* [T7] -> [T8] */
     leat_subscriber_ *s = again ? NULL : atomic_load_explicit(&t->list_, memory_order_relaxed); /* [X8] */
     for (; s; s = atomic_load_explicit(&s->next_, memory_order_relaxed)) leat_close_(s->chan_);  /* [X8] */
     leat_lock_drop_(&t->lock_);
@@ -322,8 +324,8 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
  *
  * In a section the message is offered to each subscriber: a send where there is room, and nothing else is written.
  * To wait has no place in a section. So who must be waited for is noted by number, and found again afterwards,
- * one at a time; with a count that keeps it alive meanwhile. When LATER are noted, the walk stops, and goes on
- * behind them when they are served.
+ * one at a time, with a count that keeps it alive meanwhile: first those where it cannot take long. When LATER are
+ * noted, the walk stops, and goes on behind them when they are served.
  *
  * P1  A publisher has offered a message to all before it begins with the next: that is the order promised.
  * P2  A message becomes the latest before the list is walked, and a subscriber is in the list before it looks
@@ -339,15 +341,17 @@ typedef struct leat_round_ {
     uint64_t later_[LEAT_LATER_];
 } leat_round_;
 
-/* Within a section, one that was not just served by a send: 1, it has the message; 0, it does not get it, or is
- * noted. */
-LEAT_COLD_ ptrdiff_t leat_hard_(leat_round_ *r, leat_subscriber_ *s, const void *msg, size_t size, size_t align)
+/* Offers the message to one subscriber without waiting: 0, it has it; -EPIPE, it does not get it; -EAGAIN, it has no
+ * room and is to be waited for; LEAT_BUSY_, that cannot be said yet. */
+LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const leat_round_ *r, const void *msg, size_t size, size_t align)
 {
     uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
-    int err = first == LEAT_HELD_ ? LEAT_BUSY_ : first == r->number_ ? 0 : leat_offer_(s, msg, size, align);
-    if (err == LEAT_BUSY_ || (err == -EAGAIN && r->waits_ && s->policy_ == LEAT_WAITS)) r->later_[r->n_++] = s->nth_;
-    else if (err == -EAGAIN) leat_dropped_(s);
-    return !err;
+    if (first == LEAT_HELD_) return LEAT_BUSY_;
+    if (first == r->number_) return 0;
+    int err = leat_push_(s, msg, size, align);
+    if (err != -EAGAIN || (r->waits_ && s->policy_ == LEAT_WAITS)) return err;
+    leat_dropped_(s);
+    return -EPIPE;
 }
 
 /* Offers the message to all behind the subscriber number `behind`, within a section: how many have it. */
@@ -362,7 +366,9 @@ LEAT_HOT_ ptrdiff_t leat_walk_on_(leat_topic *t, leat_round_ *r, uint64_t behind
                           leat_put_(s->chan_, msg, size, align))) {
             got++;
         } else {
-            got += leat_hard_(r, s, msg, size, align);
+            int err = leat_offer_(s, r, msg, size, align);
+            got += !err;
+            if (err && err != -EPIPE) r->later_[r->n_++] = s->nth_;
             if (r->n_ == LEAT_LATER_) break;
         }
     }
@@ -381,29 +387,24 @@ LEAT_COLD_ leat_subscriber_ *leat_hold_(leat_topic *t, uint64_t nth)
     return s;
 }
 
-/* Serves one that was noted: 1, it has the message; 0, it has gone or does not get it. */
-LEAT_COLD_ ptrdiff_t leat_serve_(leat_ctx *ctx, leat_topic *t, leat_round_ *r, uint64_t nth, const void *msg,
-                                 size_t size, size_t align)
+/* Serves one that was noted: 0, it has the message; -EPIPE, it has gone or does not get it; -EAGAIN, it has no room,
+ * and the call does not wait for that `now`. */
+LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_round_ *r, uint64_t nth, bool now, const void *msg,
+                           size_t size, size_t align)
 {
     leat_subscriber_ *s = leat_hold_(t, nth);
     unsigned busy = 0;
-    uint64_t first;
-    int err = 0;
-    if (!s) return 0;
-    while ((first = atomic_load_explicit(&s->first_, memory_order_acquire)) == LEAT_HELD_) /* [T6] <- [T5] */
-        leat_backoff_(&busy);
-    if (first != r->number_) {
-        if (r->waits_ && s->policy_ == LEAT_WAITS && !leat_ctx_err(ctx)) {
-            leat_case c = leat_send_case_(s->chan_, msg, size, align);
-            err = leat_select_(ctx, &s->left_, &c, 1);
-            if (err >= 0) err = c.err;
-        } else {
-            while ((err = leat_offer_(s, msg, size, align)) == LEAT_BUSY_) leat_backoff_(&busy);
-        }
+    int err;
+    if (!s) return -EPIPE;
+    while ((err = leat_offer_(s, r, msg, size, align)) == LEAT_BUSY_) leat_backoff_(&busy);
+    if (err == -EAGAIN && now) {
+        leat_case c = leat_send_case_(s->chan_, msg, size, align);
+        if (!leat_ctx_err(ctx)) err = leat_select_(ctx, &s->left_, &c, 1);
+        if (err < 0) leat_dropped_(s);
+        err = err < 0 ? -EPIPE : c.err;
     }
-    if (err && err != -EPIPE) leat_dropped_(s);
     leat_let_go_(s);
-    return !err;
+    return err;
 }
 
 /* The harder half of a publish: somebody must be waited for. */
@@ -412,8 +413,14 @@ LEAT_COLD_ ptrdiff_t leat_publish_rest_(leat_ctx *ctx, leat_topic *t, leat_round
 {
     for (;;) {
         uint64_t last = r->n_ == LEAT_LATER_ ? r->later_[LEAT_LATER_ - 1] : 0;
-        for (size_t i = 0; i < r->n_; i++) got += leat_serve_(ctx, t, r, r->later_[i], msg, size, align);
-        if (!last) return got ? got : leat_ctx_err(ctx);
+        size_t n = 0;
+        for (size_t i = 0; i < r->n_; i++) {
+            int err = leat_serve_(ctx, t, r, r->later_[i], false, msg, size, align);
+            got += !err;
+            if (err == -EAGAIN) r->later_[n++] = r->later_[i];
+        }
+        for (size_t i = 0; i < n; i++) got += !leat_serve_(ctx, t, r, r->later_[i], true, msg, size, align);
+        if (!last) return got;
         r->n_ = 0;
         unsigned in = leat_enter_(t);
         got += leat_walk_on_(t, r, last, msg, size, align);
@@ -457,7 +464,7 @@ LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, const void *msg,
     }
     ptrdiff_t got = -EPIPE;
     unsigned in = leat_enter_(t);
-    bool open = !atomic_load_explicit(&t->closed_, memory_order_acquire); /* [T8] <- [T7] */
+    bool open = !atomic_load_explicit(&t->closed_, memory_order_seq_cst); /* [T8] <- [T7] */
     if (LEAT_USUALLY_(open)) {
         if (v) v = atomic_exchange_explicit(&t->latest_, v, memory_order_seq_cst); /* [T3] -> [T4] */
         got = leat_walk_on_(t, &r, 0, msg, size, align);
@@ -520,8 +527,8 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
  * after the other (32 at a time, if there are more). Each gets in order what one thread publishes. Returns how
  * many got it. -EPIPE: the topic is closed. -EINVAL.
  * try: waits for no room; a subscriber of LEAT_WAITS that has none counts a drop.
- * ctx: done before: -ECANCELED, -ETIMEDOUT, not published. Done while it waits: those that have no room yet count
- * a drop; the error only if nobody got it. */
+ * ctx (which may be NULL): when that is done before, -ECANCELED or -ETIMEDOUT, not published; when it is done while
+ * the call waits, those that have no room yet count a drop. */
 #define leat_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), true)
 #define leat_try_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), false)
 #define leat_publish_ctx(ctx, t, ...) leat_publish_(ctx, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), true)
