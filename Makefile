@@ -207,6 +207,8 @@ BENCH_FLAGS = -O2 -DNDEBUG -Wall -Wextra -pthread -DMSG_SIZE=$(or $(SIZE),8)
 FOR_rte = $$(pkg-config --cflags libdpdk) -lrte_ring -lrte_eal
 FOR_rte-hts = $(FOR_rte)
 FOR_rte-rts = $(FOR_rte)
+FOR_topic = -lurcu-bp
+FOR_leat-inline = -lurcu-bp
 FOR_wfcqueue = -lurcu-cds -lurcu-common
 FOR_lfqueue = -lurcu-cds -lurcu -lurcu-common
 FOR_glib = $$(pkg-config --cflags --libs glib-2.0)

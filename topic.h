@@ -362,7 +362,8 @@ LEAT_HOT_ ptrdiff_t leat_walk_on_(leat_topic *t, leat_round_ *r, uint64_t behind
     leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_seq_cst); /* [T2] <- [T1] */
     for (; s; s = atomic_load_explicit(&s->next_, memory_order_seq_cst)) { /* [T2] <- [T1] */
         if (behind && s->nth_ <= behind) continue;
-        if (LEAT_USUALLY_(atomic_load_explicit(&s->first_, memory_order_relaxed) == LEAT_NONE_ && /* [X8] for good */
+        uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
+        if (LEAT_USUALLY_((first == LEAT_NONE_ || (first != LEAT_HELD_ && first != r->number_)) &&
                           leat_put_(s->chan_, msg, size, align))) {
             got++;
         } else {

@@ -25,6 +25,10 @@
  *     #define GROUP         group_tasks(n, limit): runs task() n times
  *     #define CANCEL        cancel_tasks(n, fail_at, limit): runs task_that_fails(i, fail_at) for i from 0 to n - 1,
  *                           until one says 5
+ *     #define TOPIC         topic_new(channels, cap, keeps), topic_free(); topic_join(i), topic_leave(i): the i-th
+ *                           channel subscribes; topic_publish(msg): leaves it out where there is no room;
+ *                           topic_drops(i), topic_recv(i, &msg); CHANGES: others may come and go
+ *                           while somebody publishes; LATEST: topic_latest(&msg), if it keeps it
  *     #define UNBOUNDED, BY_VALUE (messages of any MSG_SIZE): said in the table
  *
  * A message is MSG_SIZE bytes. The last sender closes the queue; of one that cannot be closed, each
@@ -66,8 +70,8 @@ INLINE msg msg_of(uint64_t number)
 }
 
 static struct {
-    uint64_t senders, receivers, cap, batch, blocking, pin, workers, spin, limit, cases, ready;
-} arg = { 1, 1, 1024, 1, 1, 0, 2, 0, 2, 2, 1 };
+    uint64_t senders, receivers, cap, batch, blocking, pin, workers, spin, limit, cases, ready, subscribers, others;
+} arg = { 1, 1, 1024, 1, 1, 0, 2, 0, 2, 2, 1, 0, 0 };
 
 /* ---- the clocks ------------------------------------------------------------------------------ */
 
@@ -75,6 +79,13 @@ static inline int64_t now_ns(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static inline int64_t cpu_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
@@ -86,10 +97,9 @@ struct meter {
 static inline struct meter meter_now(void)
 {
     struct rusage r;
-    struct timespec cpu;
     getrusage(RUSAGE_SELF, &r);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-    struct meter m = { now_ns(), (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec, r.ru_nvcsw, r.ru_nivcsw };
+    int64_t cpu = cpu_ns();
+    struct meter m = { now_ns(), cpu, r.ru_nvcsw, r.ru_nivcsw };
     return m;
 }
 

@@ -93,8 +93,8 @@ def tables(r, path):
                 all_ = [s[w["by"]] / s["n"] for s in c["samples"]]
                 notes = [f"hung {c['hung']} times"] if c["hung"] else []
                 notes += [c["wrong"]] if c["wrong"] else []
-                notes += [f"{k} {statistics.median(s[k] for s in c['samples']):.0f}" for k in ("p50", "p99", "p99.9", "max", "ran")
-                          if k in c["samples"][0]]
+                notes += [f"{k} {statistics.median(s[k] for s in c['samples']):.0f}" for k in
+                          ("p50", "p99", "p99.9", "max", "ran", "drops/k", "changes/k", "updates/k") if k in c["samples"][0]]
                 name = f"**{c['title']}**" if c["name"] == "leat" else c["title"]
                 ratio = f"{per_op(c, w['by']) / leat:.2f}" if leat else ""
                 f.write(f"| {name}{' (' + ', '.join(notes) + ')' if notes else ''} | {number(per_op(c, 'wall'))} | "
@@ -135,6 +135,9 @@ def main():
     works = [f"select of {k}, {how}" for k in (2, 8, 64) for how in ("all ready", "one ready")]
     plot(r, folder, "select", "Select: one, and the send that refills (less is better)", "ns", works,
          [w.replace("select of ", "").replace(", ", "\\n") for w in works], lambda w, n: r.value(w, n), log=True)
+    works = ["publish to nobody", "publish to 1 subscriber", "publish to 8", "publish to 64", "the latest value, read"]
+    plot(r, folder, "topics", "Topics: publish; read the latest value (less is better)", "ns", works,
+         ["to nobody", "to 1", "to 8", "to 64", "latest, read"], lambda w, n: r.value(w, n, "cpu"), log=True)
     tables(r, os.path.join(os.path.dirname(folder) or ".", "results.md"))
     return 0
 

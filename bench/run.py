@@ -26,11 +26,14 @@ CPUS = sorted(os.sched_getaffinity(0))
 
 # ---- Contestants: how they are called, and their kind -----------------------------------------
 
-PLAIN = ["leat", "mutex", "posix", "vyukov", "bare"]  # what needs nothing but a C compiler
+PLAIN = ["leat", "mutex", "posix", "vyukov", "bare",  # what needs nothing but a C compiler; leat's topics liburcu
+         "leat-inline", "leat-nourcu", "sends", "mutex-list", "rwlock-list"]
 PEERS = ["ck", "rte", "rte-hts", "rte-rts", "wfcqueue", "lfqueue", "glib", "apr", "libuv", "boost", "moodycamel",
          "moodycamel-blocking", "atomic_queue", "tbb", "std", "go", "crossbeam", "crossbeam-queue"]
 WORDS = {"crossbeam": ("rust/release/contestants", "channel"),
          "crossbeam-queue": ("rust/release/contestants", "queue")}
+PARTS = {("leat", call): "topic" for call in ("publish", "publishers", "latest")}  # works that are another program's
+SIZED = ["leat", "mutex", "posix", "tbb", "moodycamel-blocking"]  # who takes part with larger messages
 TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vyukov ring",
           "bare": "two locked operations", "ck": "Concurrency Kit", "rte": "DPDK rte_ring",
           "rte-hts": "DPDK rte_ring HTS", "rte-rts": "DPDK rte_ring RTS",
@@ -38,13 +41,15 @@ TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vy
           "libuv": "libuv", "boost": "Boost.Lockfree", "moodycamel": "moodycamel",
           "moodycamel-blocking": "moodycamel blocking", "atomic_queue": "atomic_queue", "tbb": "oneTBB",
           "std": "C++20 semaphore", "go": "Go", "crossbeam": "crossbeam-channel",
-          "crossbeam-queue": "crossbeam ArrayQueue"}
+          "crossbeam-queue": "crossbeam ArrayQueue", "leat-inline": "leat, inline liburcu",
+          "leat-nourcu": "leat, no liburcu", "sends": "plain sends", "mutex-list": "mutex around a list",
+          "rwlock-list": "rwlock around a list"}
 
 
 class Contestant:
-    def __init__(self, name, size=8):
-        self.name, self.title, self.size = name, TITLES.get(name, name), size
-        program, *words = WORDS.get(name, (name,))
+    def __init__(self, name, size=8, part=None):
+        self.name, self.title, self.size, self.part = name, TITLES.get(name, name), size, part
+        program, *words = WORDS.get(name, (part or name,))
         self.words = words
         if os.path.isfile(name):  # a program that was made by hand: a variant
             self.title, self.path = os.path.basename(name), name
@@ -91,6 +96,7 @@ def steady(factor):  # no round takes longer than so many times its best
 
 BLOCK, TRIES = ["mutex", "posix", "glib", "apr", "moodycamel-blocking", "tbb", "go", "crossbeam"], \
     ["vyukov", "ck", "rte", "rte-hts", "rte-rts", "boost", "atomic_queue", "crossbeam-queue"]
+LOOKED_AT = ["leat", "leat-inline", "leat-nourcu", "mutex-list", "rwlock-list", "go"]
 
 
 def flows(how, one_cpu=False):
@@ -149,6 +155,15 @@ def works():
     for k in 2, 8, 64:
         yield Work(f"select of {k}, all ready", "select", by="cpu", cases=k, ready=k)
         yield Work(f"select of {k}, one ready", "select", by="cpu", cases=k, ready=1)
+    for k in 1, 8, 64:
+        yield Work(f"publish to {k}" + (" subscriber" if k == 1 else ""), "publish", by="cpu", subscribers=k,
+                   targets=[at_most(1.1, "sends")] if k == 8 else ())
+    yield Work("publish to nobody", "publish", by="cpu", subscribers=0)
+    room = {"cap": 65536, "most": 65536, "subscribers": 8, "receivers": 2}  # for a whole round: a drop costs something else
+    yield Work("publish to 8, 4 publishers", "publishers", senders=4, targets=[at_most(1 / 2, "rwlock-list")], **room)
+    yield Work("publish to 8, others come and go", "publishers", needs=["changes"], senders=2, others=1, **room)
+    yield Work("the latest value, read", "latest", by="cpu", size=64, only=LOOKED_AT, receivers=0)
+    yield Work("the latest value, read while it is updated", "latest", size=64, only=LOOKED_AT, receivers=1)
     yield from (w for w in flows("blocking", one_cpu=True) if w.args["senders"] in (1, 4))
     for s in 1, 2, 4:
         yield Work(f"blocking {s}x{s}, busy machine", "flow", needs=["blocking"], busy=True, senders=s, receivers=s,
@@ -309,6 +324,9 @@ def measure(work, entries, o):
 
 # ---- What is said -----------------------------------------------------------------------------
 
+MORE = ["p50", "p99", "p99.9", "max", "ran", "drops/k", "changes/k", "updates/k"]
+
+
 def number(v):
     return f"{v / 1e6:.2f} M" if v >= 1e6 else f"{v:.0f}" if v >= 1000 else f"{v:.1f}"
 
@@ -343,7 +361,7 @@ def show(work, entries, disturbed, gave_up):
         if e.wrong:
             note.append("WRONG: " + e.wrong)
         s = e.samples[0]
-        for k in "p50", "p99", "p99.9", "max", "ran":
+        for k in MORE:
             if k in s:
                 note.append(f"{k} {statistics.median(x[k] for x in e.samples):.0f}")
         print(f"  {e.c.title:22}{number(e.median('wall')):>9}{number(e.median('cpu')):>9}"
@@ -455,11 +473,12 @@ def main():
     names = o.names.split(",") if o.names else PLAIN + PEERS if o.peers else PLAIN
     if o.pin:
         names = [n for n in names if n != "go" and n not in WORDS]  # whose threads are not ours to pin
-    contestants = {(n, s): Contestant(n, s) for n in names for s in sorted({w.size for w in chosen})
-                   if s == 8 or n in ("leat", "mutex", "posix", "tbb", "moodycamel-blocking")}
-    for (n, s), c in contestants.items():
-        if c.left_out and s == 8:
-            print(f"left out: {c.title} ({c.left_out}; make deps-bench)")
+    programs = dict.fromkeys((n, w.size, PARTS.get((n, w.call))) for n in names for w in chosen
+                             if w.size == 8 or n in (w.only or SIZED))
+    contestants = [Contestant(*p) for p in programs]
+    for c in contestants:
+        if c.left_out and c.size == 8:
+            print(f"left out: {c.title}{', ' + c.part if c.part else ''} ({c.left_out}; make deps-bench)")
     spin_ns = 1.0
     if any("spin" in w.args for w in chosen):
         p = Process(Contestant("bare"), Work("", "spin"), 1)
@@ -476,7 +495,7 @@ def main():
     results = {"machine": m, "versions": versions(), "rounds": o.rounds, "ms": o.ms, "pinned": o.pin, "spin_ns": spin_ns, "works": []}
     bad, verdicts = False, []
     for w in chosen:
-        entries = [Entry(c, w, o, spin_ns) for c in contestants.values()
+        entries = [Entry(c, w, o, spin_ns) for c in contestants
                    if c.size == w.size and not c.left_out and w.takes(c)]
         if not entries:
             continue

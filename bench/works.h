@@ -92,19 +92,6 @@ static inline void run_crew(uint64_t n, int left, thread_fn *left_fn, int right,
     must_sum(n, count, sum);
 }
 
-/* ---- queues ---------------------------------------------------------------------------------- */
-
-#ifdef QUEUE
-
-static struct place {
-    struct queue q;
-} __attribute__((aligned(128))) places[2];
-
-#ifndef THREADS
-#define queue_enter(q) ((void)(q))
-#define queue_leave(q) ((void)(q))
-#endif
-
 INLINE void cpu_relax(void)
 {
 #if defined __x86_64__ || defined __i386__
@@ -122,6 +109,29 @@ INLINE void patience(unsigned *failures)
     else
         sched_yield();
 }
+
+/* Counts a message; false for the one that is the end. */
+INLINE bool take(const msg *m, uint64_t *count, uint64_t *sum)
+{
+    if (m->v[0] == THE_END) return false;
+    if (MSG_SIZE > 8 && m->v[0] != m->v[MSG_SIZE / 8 - 1]) wrong("a message was torn");
+    *sum += m->v[0];
+    ++*count;
+    return true;
+}
+
+/* ---- queues ---------------------------------------------------------------------------------- */
+
+#ifdef QUEUE
+
+static struct place {
+    struct queue q;
+} __attribute__((aligned(128))) places[2];
+
+#ifndef THREADS
+#define queue_enter(q) ((void)(q))
+#define queue_leave(q) ((void)(q))
+#endif
 
 #ifdef TRY
 INLINE bool patient_send(struct queue *q, msg m)
@@ -165,16 +175,6 @@ static void queue_close(struct queue *q)
 static void last_sender_closes(struct queue *q)
 {
     if (__atomic_sub_fetch(&senders_left, 1, __ATOMIC_ACQ_REL) == 0) queue_close(q);
-}
-
-/* Counts a message; false for the one that is the end. */
-INLINE bool take(const msg *m, uint64_t *count, uint64_t *sum)
-{
-    if (m->v[0] == THE_END) return false;
-    if (MSG_SIZE > 8 && m->v[0] != m->v[MSG_SIZE / 8 - 1]) wrong("a message was torn");
-    *sum += m->v[0];
-    ++*count;
-    return true;
 }
 
 static void *sends(void *member)
@@ -664,6 +664,186 @@ static void cancel(uint64_t n)
 }
 #endif
 
+/* ---- topics ---------------------------------------------------------------------------------- */
+
+#ifdef TOPIC
+static struct {
+    uint64_t count, sum;
+    uint64_t last[MOST_THREADS]; /* of each publisher */
+} __attribute__((aligned(128))) heard[MOST_CASES];
+
+/* Takes what is in the i-th channel, each publisher's in order; whether there was anything. */
+INLINE bool hear(uint64_t i)
+{
+    uint64_t before = heard[i].count, p = 0;
+    msg in;
+    for (; topic_recv((int)i, &in); heard[i].last[p] = in.v[0]) {
+        take(&in, &heard[i].count, &heard[i].sum);
+        for (p = 0; p < arg.senders - 1 && in.v[0] > members[p].last;) p++;
+        if (in.v[0] <= heard[i].last[p])
+            wrong("%llu came after %llu", (unsigned long long)in.v[0], (unsigned long long)heard[i].last[p]);
+    }
+    return heard[i].count != before;
+}
+
+/* Each channel has been full once: its memory is there. */
+static void topic_begins(bool keeps)
+{
+    msg in;
+    topic_new((int)(arg.subscribers + arg.others), (size_t)arg.cap, keeps);
+    for (uint64_t i = 0; i < arg.subscribers; i++) topic_join((int)i);
+    for (uint64_t k = 0; k < arg.cap; k++) topic_publish(msg_of(1));
+    for (uint64_t i = 0; i < arg.subscribers; i++)
+        while (topic_recv((int)i, &in)) continue;
+    memset(heard, 0, sizeof heard);
+}
+
+static void topic_ends(void)
+{
+    for (uint64_t i = 0; i < arg.subscribers; i++) topic_leave((int)i);
+    topic_free();
+}
+
+/* One thread publishes; what it publishes is taken out of full channels while the clock stands still. */
+static void publish(uint64_t n)
+{
+    uint64_t bunch = arg.subscribers ? arg.cap : n;
+    int64_t wall = 0, cpu = 0;
+    topic_begins(false);
+    n = (n + bunch - 1) / bunch * bunch;
+    struct meter first = meter_now();
+    for (uint64_t m = 1; m <= n; m += bunch) {
+        int64_t cpu_from = cpu_ns(), wall_from = now_ns();
+        for (uint64_t k = 0; k < bunch; k++) topic_publish(msg_of(m + k));
+        wall += now_ns() - wall_from;
+        cpu += cpu_ns() - cpu_from;
+        for (uint64_t i = 0; i < arg.subscribers; i++) hear(i);
+    }
+    round_.from = first;
+    round_ends(n);
+    round_.to.wall = first.wall + wall;
+    round_.to.cpu = first.cpu + cpu;
+    for (uint64_t i = 0; i < arg.subscribers; i++) must_sum(n, heard[i].count, heard[i].sum);
+    topic_ends();
+}
+
+static void *publishes(void *member)
+{
+    struct member *m = (struct member *)member;
+    uint64_t sum = 0;
+    begin(m);
+    for (uint64_t i = m->first, last = m->last; i <= last; i++) {
+        topic_publish(msg_of(i));
+        sum += i;
+    }
+    end(m, m->last - m->first + 1, sum);
+    __atomic_sub_fetch(&senders_left, 1, __ATOMIC_ACQ_REL);
+    return NULL;
+}
+
+INLINE bool somebody_publishes(void) { return __atomic_load_n(&senders_left, __ATOMIC_ACQUIRE) != 0; }
+
+static uint64_t changes;
+
+/* The first receivers take from the subscribers' channels, each from its own; the others come and go. */
+static void *listens(void *member)
+{
+    struct member *m = (struct member *)member;
+    uint64_t id = (uint64_t)m->id - arg.senders;
+    begin(m);
+    if (id < arg.receivers) {
+        unsigned failures = 0;
+        while (somebody_publishes()) {
+            bool any = false;
+            for (uint64_t i = id; i < arg.subscribers; i += arg.receivers) any |= hear(i);
+            if (any) failures = 0;
+            else patience(&failures);
+        }
+    }
+#ifdef CHANGES
+    else {
+        uint64_t i = arg.subscribers + id - arg.receivers, k = 0;
+        for (; somebody_publishes(); k++) {
+            topic_join((int)i);
+            hear(i);
+            topic_leave((int)i);
+        }
+        __atomic_add_fetch(&changes, k, __ATOMIC_RELAXED);
+    }
+#endif
+    m->ended = m->began; /* the time is the publishers' */
+    return NULL;
+}
+
+/* Several publish, without waiting for room; what did not arrive must have been counted as a drop. */
+static void publishers(uint64_t n)
+{
+    uint64_t drops = 0;
+    topic_begins(false);
+    changes = 0;
+    run_crew(n, (int)arg.senders, publishes, (int)(arg.receivers + arg.others), listens);
+    for (uint64_t i = 0; i < arg.subscribers; i++) {
+        uint64_t dropped = topic_drops((int)i);
+        hear(i);
+        if (heard[i].count + dropped != n)
+            wrong("%llu of %llu arrived, %llu dropped", (unsigned long long)heard[i].count, (unsigned long long)n,
+                  (unsigned long long)dropped);
+        drops += dropped;
+    }
+    int length = snprintf(round_.more, sizeof round_.more, ", \"drops/k\": %.1f",
+                          1000. * (double)drops / (double)(n * arg.subscribers));
+    if (arg.others)
+        snprintf(round_.more + length, sizeof round_.more - (size_t)length, ", \"changes/k\": %.1f",
+                 1000. * (double)changes / (double)n);
+    topic_ends();
+}
+
+#ifdef LATEST
+static void *looks(void *member)
+{
+    struct member *m = (struct member *)member;
+    uint64_t before = 1, sum = 0, count = 0;
+    begin(m);
+    for (uint64_t i = m->first, last = m->last; i <= last; i++) {
+        msg now = msg_of(0);
+        topic_latest(&now);
+        __asm__ volatile("" : : "m"(now)); /* all of it */
+        if (now.v[0] < before || now.v[0] != now.v[MSG_SIZE / 8 - 1]) wrong("not the latest value");
+        before = now.v[0];
+        count++;
+        sum += i;
+    }
+    end(m, count, sum);
+    __atomic_sub_fetch(&senders_left, 1, __ATOMIC_ACQ_REL);
+    return NULL;
+}
+
+static uint64_t updates;
+
+static void *updates_it(void *member)
+{
+    struct member *m = (struct member *)member;
+    uint64_t number = 1;
+    begin(m);
+    while (somebody_publishes()) topic_publish(msg_of(++number));
+    updates = number - 1;
+    m->ended = m->began; /* the time is the reader's */
+    return NULL;
+}
+
+/* One reads the latest value, beside none or one that publishes others all the time. */
+static void latest(uint64_t n)
+{
+    topic_begins(true);
+    updates = 0;
+    run_crew(n, 1, looks, (int)arg.receivers, updates_it);
+    if (arg.receivers)
+        snprintf(round_.more, sizeof round_.more, ", \"updates/k\": %.1f", 1000. * (double)updates / (double)n);
+    topic_ends();
+}
+#endif
+#endif
+
 static void spin(uint64_t n)
 {
     round_begins();
@@ -701,6 +881,12 @@ static const struct work {
 #ifdef CANCEL
     { "cancel", cancel },
 #endif
+#ifdef TOPIC
+    { "publish", publish }, { "publishers", publishers },
+#ifdef LATEST
+    { "latest", latest },
+#endif
+#endif
     { "spin", spin },
 };
 
@@ -729,6 +915,9 @@ static void say_what_it_can(void)
 #ifdef WEIGHTED
     printf("weighted ");
 #endif
+#ifdef CHANGES
+    printf("changes ");
+#endif
 #ifdef BY_VALUE
     printf("sizes ");
 #endif
@@ -743,7 +932,8 @@ static uint64_t *find_arg(const char *name, size_t length)
     } all[] = { { "senders", &arg.senders }, { "receivers", &arg.receivers }, { "cap", &arg.cap },
                 { "batch", &arg.batch },     { "blocking", &arg.blocking },   { "pin", &arg.pin },
                 { "workers", &arg.workers }, { "spin", &arg.spin },           { "limit", &arg.limit },
-                { "cases", &arg.cases },     { "ready", &arg.ready } };
+                { "cases", &arg.cases },     { "ready", &arg.ready },         { "others", &arg.others },
+                { "subscribers", &arg.subscribers } };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strlen(all[i].name) == length && memcmp(all[i].name, name, length) == 0) return all[i].value;
     return NULL;
@@ -768,7 +958,8 @@ int main(int argc, char **argv)
         else if (!value && !run) return fprintf(stderr, "what is %s?\n", argv[i]), 2;
     }
     if (arg.senders + arg.receivers > MOST_THREADS || arg.workers > MOST_THREADS || arg.batch > MOST_BATCH ||
-        arg.cases > MOST_CASES || arg.limit > 64 || !arg.limit || !arg.workers)
+        arg.cases > MOST_CASES || arg.subscribers + arg.others > MOST_CASES || arg.limit > 64 || !arg.limit ||
+        !arg.workers)
         return fputs("too many or too few\n", stderr), 2;
     /* With one thread alone glibc leaves the locked instructions out of its mutexes and semaphores: then
      * the uncontended works would measure something else. */

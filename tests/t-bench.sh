@@ -16,6 +16,7 @@ check "nothing is lost by a queue" run --only "blocking 2x2*" --only "try 4x4" -
 check "nor with other sizes" run --with leat,mutex --only "*of 32 bytes"
 check "nor by batches, a select, a ping-pong" run --only "*batches of 8" --only "select of 8*" --only "ping-pong*"
 check "nor by a pool, a group, a semaphore" run --only "pool of 2*" --only "group*" --only "semaphore*"
+check "nor by a topic" run --only "publish*" --only "the latest*"
 check "all of it can be written down" run --only "uncontended*" --json "$tmp/json" --csv "$tmp/csv"
 check "as JSON" python3 -c "import json, sys; json.load(open(sys.argv[1]))['works'][0]['contestants'][0]['samples'][0]" "$tmp/json"
 check "as CSV" grep -q "^uncontended.*,leat,1," "$tmp/csv"

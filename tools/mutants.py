@@ -133,6 +133,13 @@ def calls(program):
     return found
 
 
+def weaker_than(order, operation):
+    """The orders next below it that the operation can have."""
+    if order == "seq_cst":
+        return [{"load": "acquire", "store": "release"}.get(operation, "acq_rel")]
+    return WEAKER.get(order, [])
+
+
 def orders():
     """Every memory order of the headers that can be weaker."""
     for header in HEADERS:
@@ -154,12 +161,17 @@ def orders():
                 if depth <= 0 or last + 1 >= len(lines):
                     break
                 last += 1
-            which = 0
+            which, operation = 0, ""
             for line in lines[i:last + 1]:
-                label = (re.findall(r"\[\w\d\]", line) or ["-"])[0]
-                for order in re.findall(r"memory_order_(\w+)", line):
+                label = (re.findall(r"\[\w\d+\]", line) or ["-"])[0]
+                for called, order in re.findall(r"\batomic_(\w+)_explicit\(|memory_order_(\w+)", line):
+                    if called:
+                        operation = called
+                        continue
                     which += 1
-                    for weaker in WEAKER.get(order, []):
+                    if which > 1 and operation.startswith("compare_exchange"):
+                        operation = "load"  # that failed
+                    for weaker in weaker_than(order, operation):
                         yield Order(header, i + 1, last + 1, which, order, weaker, label, function)
             i = last + 1
 

@@ -26,7 +26,7 @@ import (
 type msg = uint64
 
 var arg = map[string]uint64{"senders": 1, "receivers": 1, "cap": 1024, "batch": 1, "blocking": 1, "pin": 0,
-	"workers": 2, "spin": 0, "limit": 2, "cases": 2, "ready": 1}
+	"workers": 2, "spin": 0, "limit": 2, "cases": 2, "ready": 1, "subscribers": 0, "others": 0}
 
 // ---- the clocks ----
 
@@ -562,13 +562,211 @@ func cancel(r *round, n uint64) {
 	r.more = fmt.Sprintf(`, "ran": %.1f`, float64(ran)/float64(n))
 }
 
+// ---- topics: channels in a slice under an RWMutex; the latest value behind an atomic.Pointer ----
+
+type subscriber struct {
+	c                 chan msg
+	drops, count, sum uint64
+	_                 [128]byte
+}
+
+func (s *subscriber) hear() bool {
+	for any := false; ; any = true {
+		select {
+		case m := <-s.c:
+			s.count++
+			s.sum += m
+		default:
+			return any
+		}
+	}
+}
+
+type topic struct {
+	lock sync.RWMutex
+	list []*subscriber
+}
+
+func newTopic() *topic {
+	t := new(topic)
+	for i := uint64(0); i < arg["subscribers"]; i++ {
+		t.join(&subscriber{c: make(chan msg, arg["cap"])})
+	}
+	return t
+}
+
+func (t *topic) join(s *subscriber) {
+	t.lock.Lock()
+	t.list = append(t.list, s)
+	t.lock.Unlock()
+}
+
+func (t *topic) leave(s *subscriber) {
+	t.lock.Lock()
+	for i := range t.list {
+		if t.list[i] == s {
+			t.list = append(t.list[:i], t.list[i+1:]...)
+			break
+		}
+	}
+	t.lock.Unlock()
+}
+
+func (t *topic) publish(m msg) {
+	t.lock.RLock()
+	for _, s := range t.list {
+		if !trySend(s.c, m) {
+			atomic.AddUint64(&s.drops, 1)
+		}
+	}
+	t.lock.RUnlock()
+}
+
+func publish(r *round, n uint64) {
+	t, bunch := newTopic(), n
+	if len(t.list) > 0 {
+		bunch = arg["cap"]
+	}
+	n = (n + bunch - 1) / bunch * bunch
+	first := meterNow()
+	wall, cpu := int64(0), int64(0)
+	for m := uint64(1); m <= n; m += bunch {
+		r.begins()
+		for k := uint64(0); k < bunch; k++ {
+			t.publish(m + k)
+		}
+		r.ends(n)
+		wall += r.to.wall - r.from.wall
+		cpu += r.to.cpu - r.from.cpu
+		for _, s := range t.list {
+			s.hear()
+		}
+	}
+	r.from = first
+	r.to.wall, r.to.cpu = first.wall+wall, first.cpu+cpu
+	for _, s := range t.list {
+		r.mustSum(n, s.count, s.sum)
+	}
+}
+
+func publishers(r *round, n uint64) {
+	t, senders, receivers := newTopic(), arg["senders"], arg["receivers"]
+	list := append([]*subscriber{}, t.list...)
+	var sending, all sync.WaitGroup
+	var over atomic.Bool
+	start := make(chan bool)
+	for i := uint64(0); i < senders; i++ {
+		first, last := 1+n*i/senders, n*(i+1)/senders
+		sending.Add(1)
+		go func() {
+			<-start
+			for m := first; m <= last; m++ {
+				t.publish(m)
+			}
+			sending.Done()
+		}()
+	}
+	for i := uint64(0); i < receivers; i++ {
+		i := i
+		all.Add(1)
+		go func() {
+			<-start
+			for last, failures := false, 0; !last; {
+				last = over.Load()
+				any := false
+				for k := i; k < uint64(len(list)); k += receivers {
+					any = list[k].hear() || any
+				}
+				if any {
+					failures = 0
+				} else if !last {
+					patience(&failures)
+				}
+			}
+			all.Done()
+		}()
+	}
+	changes := uint64(0)
+	for i := uint64(0); i < arg["others"]; i++ {
+		all.Add(1)
+		go func() {
+			s := &subscriber{c: make(chan msg, arg["cap"])}
+			<-start
+			for !over.Load() {
+				t.join(s)
+				s.hear()
+				t.leave(s)
+				atomic.AddUint64(&changes, 1)
+			}
+			all.Done()
+		}()
+	}
+	r.begins()
+	close(start)
+	sending.Wait()
+	r.ends(n)
+	over.Store(true)
+	all.Wait()
+	drops := uint64(0)
+	for _, s := range list {
+		if s.count+s.drops != n {
+			r.wrong = fmt.Sprintf("%d of %d arrived, %d dropped", s.count, n, s.drops)
+		}
+		drops += s.drops
+	}
+	r.more = fmt.Sprintf(`, "drops/k": %.1f`, 1000*float64(drops)/float64(n*arg["subscribers"]))
+	if arg["others"] > 0 {
+		r.more += fmt.Sprintf(`, "changes/k": %.1f`, 1000*float64(changes)/float64(n))
+	}
+}
+
+type value [8]uint64 // 64 bytes: there it runs
+
+func latest(r *round, n uint64) {
+	var latest atomic.Pointer[value]
+	var over atomic.Bool
+	var all sync.WaitGroup
+	updates, wrong := uint64(0), false
+	latest.Store(&value{1, 7: 1})
+	for i := uint64(0); i < arg["receivers"]; i++ {
+		started := make(chan bool)
+		all.Add(1)
+		go func() {
+			close(started)
+			for m := uint64(2); !over.Load(); m++ {
+				latest.Store(&value{m, 7: m})
+				updates++
+			}
+			all.Done()
+		}()
+		<-started
+	}
+	r.begins()
+	for i, before := uint64(0), uint64(1); i < n; i++ {
+		seen = *latest.Load()
+		wrong = wrong || seen[0] < before || seen[0] != seen[7]
+		before = seen[0]
+	}
+	r.ends(n)
+	over.Store(true)
+	all.Wait()
+	if wrong {
+		r.wrong = "not the latest value"
+	}
+	if arg["receivers"] > 0 {
+		r.more = fmt.Sprintf(`, "updates/k": %.1f`, 1000*float64(updates)/float64(n))
+	}
+}
+
+var seen value // global: all of it is copied
+
 // ---- main ----
 
 func main() {
 	works := map[string]func(*round, uint64){"flow": flow, "pair": pair, "fill": fill,
 		"ping-pong": func(r *round, n uint64) { pingPong(r, n, nil) }, "latency": latency, "burst": burst, "idle": idle,
 		"jobs": jobs, "churn": churn, "sem-pair": semPair, "sem": sem, "select": selectOne, "group": group,
-		"cancel": cancel}
+		"cancel": cancel, "publish": publish, "publishers": publishers, "latest": latest}
 	var run func(*round, uint64)
 	for _, word := range os.Args[1:] {
 		if name, value, ok := strings.Cut(word, "="); ok {
@@ -577,7 +775,7 @@ func main() {
 			for name := range works {
 				fmt.Print(name, " ")
 			}
-			fmt.Println("blocking try unbuffered weighted")
+			fmt.Println("blocking try unbuffered weighted changes")
 		} else {
 			run = works[word]
 		}

@@ -1,0 +1,3 @@
+/* leat-nourcu.c - leat's topics, without liburcu. SPDX-License-Identifier: MIT */
+#define LEAT_NO_URCU
+#include "topic.c"
