@@ -4,13 +4,18 @@
 compiles() { # compiler, statement
     cat >"$tmp/use.c" <<EOF
 #include "queue.h"
+#include "topic.h"
 struct job { int id; };
 struct other { int id; };
 typedef LEAT_CHAN(struct job) job_chan;
-int f(job_chan *c, struct job *job, const struct job *constant, struct other *other, void *any, int *number);
-int f(job_chan *c, struct job *job, const struct job *constant, struct other *other, void *any, int *number)
+typedef LEAT_CHAN(struct other) other_chan;
+typedef LEAT_TOPIC(struct job) job_topic;
+int f(job_chan *c, struct job *job, const struct job *constant, struct other *other, void *any, int *number,
+      job_topic *t, other_chan *o);
+int f(job_chan *c, struct job *job, const struct job *constant, struct other *other, void *any, int *number,
+      job_topic *t, other_chan *o)
 {
-    (void)c, (void)job, (void)constant, (void)other, (void)any, (void)number;
+    (void)c, (void)job, (void)constant, (void)other, (void)any, (void)number, (void)t, (void)o;
     leat_case a;
     int err = 0;
     $2;
@@ -18,13 +23,20 @@ int f(job_chan *c, struct job *job, const struct job *constant, struct other *ot
     return (int)err;
 }
 EOF
-    $1 -std=c11 -w -iquote . -fsyntax-only "$tmp/use.c"
+    $1 -std=c11 -w -DLEAT_NO_URCU -iquote . -fsyntax-only "$tmp/use.c"
 }
 
 sends="err = leat_send(c,@)|err = leat_try_send(c,@)|err = leat_send_ctx(0, c,@)|a = LEAT_SEND(c,@)"
 sends="$sends|err = (int)leat_send_many(0, c,@, 1)"
 recvs="err = leat_recv(c,@)|err = leat_try_recv(c,@)|err = leat_recv_ctx(0, c,@)|a = LEAT_RECV(c,@)"
 recvs="$recvs|err = (int)leat_recv_many(0, c,@, 1)"
+
+publishes="err = (int)leat_publish(t,@)|err = (int)leat_try_publish(t,@)|err = (int)leat_publish_ctx(0, t,@)"
+looks="err = leat_latest(t,@)"
+joins="err = leat_subscribe(t,@, LEAT_WAITS)|err = leat_unsubscribe(t,@)|err = (int)leat_topic_drops(t,@)"
+topics="err = (int)leat_publish(@, job)|err = leat_latest(@, job)|err = leat_subscribe(@, c, LEAT_WAITS)"
+topics="$topics|err = leat_unsubscribe(@, c)|err = (int)leat_topic_drops(@, c)|err = leat_topic_make(@, 0)"
+topics="$topics|err = leat_topic_close(@)|leat_topic_free(@)"
 
 each() { # check or refuse, compiler, templates, argument: the calls with this argument
     old_ifs=$IFS
@@ -48,5 +60,20 @@ for cc in $(compilers); do
     each refuse $cc "$recvs" constant
     refuse "no channel at all, $cc" compiles $cc 'err = leat_send(job, job)'
     refuse "a channel by value, $cc" compiles $cc 'err = leat_send(*c, job)'
+
+    each check $cc "$publishes|$looks" job
+    each check $cc "$publishes" constant
+    for wrong in other any number '\&job' '*job' 1; do
+        each refuse $cc "$publishes|$looks" "$wrong"
+    done
+    each refuse $cc "$looks" constant
+    each check $cc "$joins" c
+    for wrong in o t job any '*c'; do
+        each refuse $cc "$joins" "$wrong"
+    done
+    each check $cc "$topics" t
+    for wrong in c job any '*t'; do
+        each refuse $cc "$topics" "$wrong"
+    done
 done
 finish
