@@ -128,9 +128,8 @@ static void stopping_memcpy(void *to, const void *from, size_t n)
 #define leat_lock_take_ stopping_lock
 #define leat_lock_drop_ stopping_unlock
 #define leat_close_ stopping_close
-#ifndef memcpy
+#undef memcpy
 #define memcpy stopping_memcpy
-#endif
 #pragma push_macro("atomic_fetch_add_explicit")
 #undef atomic_fetch_add_explicit
 #define atomic_fetch_add_explicit stopping_add
@@ -1574,19 +1573,43 @@ TEST(after_close_nothing_becomes_the_latest)
 TEST(who_sees_its_channel_closed_can_publish_no_more)
 {
     int_topic t = { 0 };
-    int_chan c[2], late;
-    struct call k;
-    for (int i = 0; i < 2; i++) subscribe_new(&t, &c[i], 1, LEAT_WAITS);
+    int_chan c[3];
+    struct call k, u;
+    for (int i = 0; i < 3; i++) subscribe_new(&t, &c[i], 1, LEAT_WAITS);
     begin_and_stop(&k, do_close, &t, NULL, 0, AFTER_CLOSE);
     CHECK_EQ(leat_recv(&c[0], &(int){ 0 }), -EPIPE);
     CHECK_EQ(leat_publish(&t, &(int){ 1 }), -EPIPE);
+    begin(&u, do_unsubscribe, NULL, &t, &c[1], 0); /* the next channel is not taken from under it */
+    a_while();
+    CHECK(!is_over(&u));
     go_on();
     CHECK_EQ(end(&k), 0);
-    CHECK_EQ(leat_recv(&c[1], &(int){ 0 }), -EPIPE);
-    REQUIRE_EQ(leat_make(&late, 1), 0);
-    CHECK_EQ(leat_subscribe(&t, &late, LEAT_WAITS), -EPIPE);
-    leat_free(&late);
-    for (int i = 0; i < 2; i++) unsubscribe_and_free(&t, &c[i]);
+    CHECK_EQ(end(&u), 0);
+    for (int i = 1; i < 3; i++) CHECK_EQ(leat_recv(&c[i], &(int){ 0 }), -EPIPE);
+    for (int i = 0; i < 3; i++) {
+        if (i != 1) CHECK_EQ(leat_unsubscribe(&t, &c[i]), 0);
+        leat_free(&c[i]);
+    }
+    leat_topic_free(&t);
+}
+
+TEST(of_calls_that_change_the_list_one_waits_for_the_other)
+{
+    static int (*const calls[])(void *) = { do_unsubscribe, do_subscribe, do_close };
+    int_topic t = { 0 };
+    int_chan c;
+    struct call k;
+    subscribe_new(&t, &c, 1, LEAT_WAITS);
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        leat_lock_take_(&t.topic.lock_); /* somebody is at it */
+        begin(&k, calls[i], NULL, &t, &c, LEAT_WAITS);
+        a_while();
+        CHECK(!is_over(&k));
+        CHECK(!leat_is_closed(&c));
+        leat_lock_drop_(&t.topic.lock_);
+        CHECK_EQ(end(&k), 0);
+    }
+    unsubscribe_and_free(&t, &c);
     leat_topic_free(&t);
 }
 

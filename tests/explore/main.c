@@ -21,7 +21,7 @@ static const char usage[] =
     "  --trace          shows the last execution also if all is well\n"
     "  --stop           ends with the first failure; without the tests of the simulator itself\n"
     "  --weaken W:O:A   the atomic operations that return to the addresses A,A.. have order O (0: relaxed,\n"
-    "                   2: acquire, 3: release) as their W-th: 1, or 2 for a failed compare-exchange\n";
+    "                   2: acquire, 3: release, 4: both) as their W-th: 1, or 2 for a failed compare-exchange\n";
 
 static sim_scenario *scenarios;
 static long shown;

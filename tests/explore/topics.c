@@ -382,6 +382,25 @@ SCENARIO(room_behind_a_wait, { CAST(1, 2, 1), .cap = 1, .a = LEAT_WAITS, SMALL }
     free_channels();
 }
 
+/* Who has got room by the time that the context is over still gets the message. */
+SCENARIO(room_when_the_wait_is_over, { CAST(1, 2, 1), .cap = 1, SMALL }, { CAST(1, 3, 1), .cap = 2 })
+{
+    int m;
+    make_topic(k, KEEPS_NONE);
+    for (int i = 0; i < k->receivers; i++) fill(chan[i], 9);
+    subscribe_all(LEAT_WAITS);
+    ctx = (leat_ctx)LEAT_CTX(NULL);
+    GO(publishes_under_ctx, 0);
+    while (!sim_asleep(1)) sim_yield(); /* it waits for c */
+    EXPECT(leat_recv(&d, &m) == 0 && m == 9);
+    leat_cancel(&ctx, 3);
+    sim_join();
+    EXPECT(told[0] == 1 && leat_len(&d) == (size_t)k->cap);
+    for (int i = 0; i < k->receivers; i++) EXPECT(leat_topic_drops(&t, chan[i]) == (i != 1));
+    free_topic();
+    free_channels();
+}
+
 /* More must be waited for than are noted at once; some of them leave meanwhile. */
 static void *receives_from_all(void *arg)
 {
