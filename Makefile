@@ -170,6 +170,9 @@ $(BUILD)/tap.o: tests/tap.c tests/tap.h
 $(BUILD)/t-%: tests/t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h)
 	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC))
 
+$(BUILD)/t-topic-nourcu: tests/t-topic.c
+$(BUILD)/t-topic-stress-nourcu: tests/t-topic-stress.c
+
 $(BUILD)/faults/%: tests/faults/%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h tests/faults/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@
