@@ -749,10 +749,10 @@ static void *comes(void *arg)
 }
 
 /* .a: versions. */
-SCENARIO(latest_is_first, { CAST(1, 1, 1), .cap = 1, .a = FEW, SMALL }, { CAST(1, 1, 2), .cap = 2, .a = FEW, SMALL }, { CAST(1, 1, 3), .cap = 1, .a = FEW },
-         { CAST(1, 1, 4), .cap = 4, .a = SOME }, { CAST(1, 2, 2), .cap = 2, .a = FEW }, { CAST(1, 3, 3), .cap = 3, .a = SOME },
-         { CAST(2, 1, 1), .cap = 2, .a = FEW }, { CAST(2, 1, 2), .cap = 4, .a = FEW }, { CAST(2, 1, 3), .cap = 2, .a = SOME },
-         { CAST(2, 2, 2), .cap = 1, .a = SOME }, { CAST(3, 2, 2), .cap = 6, .a = ALL })
+SCENARIO(latest_is_first, { CAST(1, 1, 1), .cap = 1, .a = FEW, SMALL }, { CAST(1, 1, 2), .cap = 2, .a = FEW, SMALL },
+         { CAST(1, 1, 3), .cap = 1, .a = FEW }, { CAST(1, 1, 4), .cap = 4, .a = SOME }, { CAST(1, 2, 2), .cap = 2, .a = FEW },
+         { CAST(1, 3, 3), .cap = 3, .a = SOME }, { CAST(2, 1, 1), .cap = 2, .a = FEW }, { CAST(2, 1, 2), .cap = 4, .a = FEW },
+         { CAST(2, 1, 3), .cap = 2, .a = SOME }, { CAST(2, 2, 2), .cap = 1, .a = SOME }, { CAST(3, 2, 2), .cap = 6, .a = ALL })
 {
     int m = -1, n = 0;
     make_topic(k, k->a);
