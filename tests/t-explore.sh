@@ -12,7 +12,7 @@ check "the simulated memory shows what C11 allows, and nothing else" $explore --
 check "a search with two preemptions finds every order" $explore --bound 2 search
 refuse "a search with one does not find what needs two" $explore --bound 1 search_needs_two
 
-check "queue.h, semaphore.h and pool.h stand some hundred schedules of each scenario" $explore --runs 300
+check "the headers stand some hundred schedules of each scenario" $explore --runs 300
 check "and the first schedules with two preemptions of the small ones" $explore --bound 2 --runs 3000
 
 # A mutant that passes no wake on: found, by a seed that finds it again, in words that a person can read.
