@@ -34,7 +34,7 @@ TEST_CFLAGS = $(COMMON) -DLEAT_LINT -iquote tests
 # ---- What can be built here -----------------------------------------------------------------------
 # An example names its library by its #include; `make deps` installs what is missing.
 
-has = $(shell printf '\#include <%s>\n' $(1) | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
+has = $(shell printf '\043include <%s>\n' $(1) | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
 users = $(shell grep -l '^ *\#include [<"][./]*$(1)[>"]' examples/*.c examples/seeds/*.c 2>/dev/null)
 SQLITE := $(call users,sqlite3.h)
 CURL := $(call users,curl/curl.h)
