@@ -130,7 +130,7 @@ install: ## headers to PREFIX/include/leat, leat.pc and leat-topic.pc; DESTDIR= 
 	install -d "$(DESTDIR)$(PREFIX)/include/leat" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
 	install -m 644 $(HEADERS) "$(DESTDIR)$(PREFIX)/include/leat"
 	for pc in leat leat-topic; do sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' tools/$$pc.pc.in \
-	    > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/$$pc.pc"; done
+	    > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/$$pc.pc" || exit; done
 
 uninstall: ## what install wrote
 	cd "$(DESTDIR)$(PREFIX)/include/leat" && rm -f $(HEADERS)

@@ -1,31 +1,8 @@
 /* Select does one of the cases that can be done, each with the same chance, and nothing of the others. */
+#include "counted.h"
 #include "staging.h"
 
 #include <sched.h>
-
-/* ---- Counts what the C library's allocator is asked for ------------------------------------------ */
-
-#if TAP_SLOW || !defined __GLIBC__
-#define NO_COUNT
-#endif
-
-#ifndef NO_COUNT
-static _Thread_local long allocations;
-void *__libc_malloc(size_t);
-void *__libc_calloc(size_t, size_t);
-
-void *malloc(size_t n)
-{
-    allocations++;
-    return __libc_malloc(n);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    allocations++;
-    return __libc_calloc(n, size);
-}
-#endif
 
 #ifndef NO_COUNT
 static void bounce(void *arg)

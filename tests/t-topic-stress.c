@@ -13,38 +13,8 @@
 
 #include "topic.h"
 
+#include "counted.h"
 #include "jobs.h"
-
-/* ---- Counts what the C library's allocator is asked for ------------------------------------------ */
-
-#if TAP_SLOW || !defined __GLIBC__
-#define NO_COUNT
-#endif
-
-#ifndef NO_COUNT
-static _Thread_local long allocations;
-void *__libc_malloc(size_t);
-void *__libc_calloc(size_t, size_t);
-void *__libc_memalign(size_t, size_t);
-
-void *malloc(size_t n)
-{
-    allocations++;
-    return __libc_malloc(n);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    allocations++;
-    return __libc_calloc(n, size);
-}
-
-void *aligned_alloc(size_t align, size_t n)
-{
-    allocations++;
-    return __libc_memalign(align, n);
-}
-#endif
 
 static int rounds_of(int n)
 {
@@ -145,18 +115,22 @@ static void listens(struct concert *k, struct listener *l)
         CHECK_EQ(last[i], k->each - 1);
 }
 
+/* Thread i, if it is one of those that publish or listen. */
+static bool takes_part(int i, struct concert *k)
+{
+    if (i < PUBLISHERS) plays(k, i);
+    else if (i < PUBLISHERS + k->listeners) listens(k, &k->l[i - PUBLISHERS]);
+    else return false;
+    return true;
+}
+
 static void concert_part(int i, void *arg)
 {
     struct concert *k = arg;
-    if (i < PUBLISHERS) {
-        plays(k, i);
-    } else if (i < PUBLISHERS + k->listeners) {
-        listens(k, &k->l[i - PUBLISHERS]);
-    } else {
-        while (atomic_load_explicit(&k->published, memory_order_relaxed) < k->close_after) sched_yield();
-        CHECK_EQ(leat_topic_close(&k->t), 0);
-        (void)leat_latest(&k->t, &k->last);
-    }
+    if (takes_part(i, k)) return;
+    while (atomic_load_explicit(&k->published, memory_order_relaxed) < k->close_after) sched_yield();
+    CHECK_EQ(leat_topic_close(&k->t), 0);
+    (void)leat_latest(&k->t, &k->last);
 }
 
 static void perform(struct concert *k, int keeps, int each, bool closes_early, int close_after)
@@ -771,21 +745,16 @@ enum { FORKS = 10 };
 static void forks_or_plays(int i, void *arg)
 {
     struct concert *k = arg;
-    if (i < PUBLISHERS) {
-        plays(k, i);
-    } else if (i < PUBLISHERS + k->listeners) {
-        listens(k, &k->l[i - PUBLISHERS]);
-    } else {
-        for (int n = 0; n < FORKS; n++) {
-            pid_t child = fork();
-            if (child == 0) {
-                if (n % 2) execlp("true", "true", (char *)NULL);
-                _exit(0);
-            }
-            CHECK_EQ(ended(child), 0);
+    if (takes_part(i, k)) return;
+    for (int n = 0; n < FORKS; n++) {
+        pid_t child = fork();
+        if (child == 0) {
+            if (n % 2) execlp("true", "true", (char *)NULL);
+            _exit(0);
         }
-        CHECK_EQ(leat_topic_close(&k->t), 0);
+        CHECK_EQ(ended(child), 0);
     }
+    CHECK_EQ(leat_topic_close(&k->t), 0);
 }
 
 TEST(a_fork_in_the_middle_is_not_noticed)
