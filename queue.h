@@ -1225,26 +1225,26 @@ static inline uint32_t leat_random_(uint32_t n)
     return (uint32_t)((uint64_t)x * n >> 32);
 }
 
-/* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_BUSY_. */
+/* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_BUSY_. Guesses
+ * before it looks at all of them: where most are ready the guess is mostly right, and no less fair. */
 LEAT_COLD_ int leat_poll_(leat_case *cases, size_t n)
 {
-    for (;;) {
-        uint32_t ready = 0;
-        size_t pick = 0;
-        bool busy = false;
-        for (size_t i = 0; i < n; i++) {
-            if (!cases[i].chan_) continue;
-            int seen = n == 1 ? 0 : leat_look_(&cases[i]);
-            if (seen == LEAT_BUSY_) busy = true;
-            else if (seen != -EAGAIN && leat_random_(++ready) == 0) pick = i;
-        }
-        if (!ready) return busy ? LEAT_BUSY_ : -EAGAIN;
-        int err = leat_try_case_(&cases[pick]);
+    if (!n) return -EAGAIN;
+    for (size_t pick = leat_random_((uint32_t)n);;) {
+        int err = cases[pick].chan_ ? leat_try_case_(&cases[pick]) : -EAGAIN;
         if (!err || err == -EPIPE) {
             cases[pick].err = err;
             return (int)pick;
         }
         if (n == 1) return err;
+        uint32_t ready = 0;
+        bool busy = false;
+        for (size_t i = 0; i < n; i++) {
+            int seen = cases[i].chan_ ? leat_look_(&cases[i]) : -EAGAIN;
+            if (seen == LEAT_BUSY_) busy = true;
+            else if (seen != -EAGAIN && leat_random_(++ready) == 0) pick = i;
+        }
+        if (!ready) return busy ? LEAT_BUSY_ : -EAGAIN;
     }
 }
 
@@ -1387,11 +1387,8 @@ LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round, bool idle)
 /* Waits until one of the cases could be done (its index), or a context is done. */
 LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
-    leat_case *first = leat_in_order_(cases, n), *fired = NULL;
-    if (!first && !ctx && !also) return -EDEADLK;
+    leat_case *first = NULL, *only = NULL, *fired = NULL;
     bool buffered = true; /* a rendezvous needs one side linked, so it spins after that, not before */
-    for (leat_case *c = first; c; c = c->order_) buffered &= c->chan_->slots_ != NULL;
-    leat_case *only = buffered && n == 1 ? first : NULL;
     int r;
     int64_t now = 0;
     for (unsigned round = 0, busy = 0;;) {
@@ -1400,6 +1397,11 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         if (r == LEAT_BUSY_) {
             leat_backoff_(&busy);
             continue;
+        }
+        if (!first) {
+            if ((first = leat_in_order_(cases, n)) == NULL && !ctx && !also) return -EDEADLK;
+            for (leat_case *c = first; c; c = c->order_) buffered &= c->chan_->slots_ != NULL;
+            if (buffered && n == 1) only = first;
         }
         if (only ? leat_spin_on_(only, &round, fired != NULL) : buffered && leat_spin_(&round)) continue;
         leat_waiter_ w;
