@@ -179,7 +179,7 @@ $(BUILD)/faults/%: tests/faults/%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*
 
 $(BUILD)/soak: tests/soak.c $(HEADERS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_CFLAGS) $< -o $@
+	$(Q)$(CC) $(TEST_CFLAGS) $< -o $@ $(FOR_TOPIC)
 
 $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/seeds/*.h)
 	@mkdir -p $(@D)

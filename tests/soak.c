@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT
  *
  * A round is up to three scenes at the same time, drawn by its seed: lines of channels, errands,
- * pipelines, permits, groups, pools. Threads of the scenes are players. A gremlin cancels what they
+ * pipelines, permits, groups, pools, broadcasts. Threads of the scenes are players. A gremlin cancels what they
  * wait under, and storms them with signals. A watch sees to it that each round ends.
  *
  * What is checked: a message or job that was accepted comes out once, whole, in its sender's order,
@@ -58,6 +58,8 @@ extern void __sanitizer_set_death_callback(void (*)(void));
     X(REFUSED, "tries refused") X(TIMEOUTS, "time-outs") X(CANCELS, "cancels") X(CLOSES, "closes") \
     X(LEFT, "left over, found again") X(ANSWERS, "answers, freed at once") X(PERMITS, "permits") \
     X(RESIZES, "resizes") X(TASKS, "tasks") X(JOBS, "jobs") X(ENDED, "threads ended by a job") \
+    X(PUBLISHED, "messages published") X(HEARD, "  received") X(MISSED, "  dropped") \
+    X(VISITS, "  subscribers that left") X(LOOKS, "looks at the latest") \
     X(SIGNALS, "signals") X(SLEEPS, "sleeps") X(WAKES, "wakes") X(THREADS, "threads started")
 
 #define NAME(name, text) name,
@@ -139,6 +141,7 @@ static long counted_futex(long number, void *word, int op, uint32_t value, const
 #endif
 
 #include "pool.h"
+#include "topic.h"
 
 /* ==== The house =============================================================================== */
 
@@ -1232,6 +1235,208 @@ static void close_work(void *scene)
     free(w);
 }
 
+/* ==== Broadcasts: a topic ======================================================================
+ *
+ * Regulars are there before the first message, and stay: what each got, and what was dropped for it, is all
+ * that was published. Visitors come, leave when they like, and free their channel at once. Readers look
+ * at the latest. */
+
+typedef LEAT_CHAN(struct middle) wire;
+
+struct broadcast {
+    LEAT_TOPIC(struct middle) topic;
+    wire wires[MOST_THREADS]; /* of the regulars */
+    int policies[MOST_THREADS];
+    int each, stay, nap_us; /* messages of a publisher; of a visitor, at most; naps of who receives */
+    bool keeps, patient, closed_early;
+    _Atomic int publishing;      /* publishers that have not done */
+    _Atomic uint64_t published, copies; /* and what leat_publish said of it, added up */
+    _Atomic uint64_t heard, firsts;     /* received; subscriptions that asked for the latest first */
+};
+
+static struct middle news(int publisher, uint64_t i)
+{
+    uint64_t check = mix((uint64_t)publisher << 32 | i);
+    return (struct middle){ { (uint64_t)publisher, i, check, ~check, i } };
+}
+
+/* It is whole, and later than what came before from the same publisher; a look at the latest may see the
+ * same again. */
+static void read_news(const struct middle *m, uint64_t *last, bool again)
+{
+    uint64_t publisher = m->word[0], i = m->word[1];
+    struct middle sent = news((int)(publisher % MOST_THREADS), i);
+    if (memcmp(m, &sent, sizeof sent)) fail("TORN: message %llu of %llu", (ull)i, (ull)publisher);
+    if (i < last[publisher] || (i == last[publisher] && !again))
+        fail("%s: message %llu of %llu after %llu", i == last[publisher] ? "DOUBLED" : "OUT OF ORDER",
+             (ull)i, (ull)publisher, (ull)last[publisher]);
+    last[publisher] = i;
+}
+
+static void publisher(void)
+{
+    struct broadcast *b = me->scene;
+    struct leash leash;
+    ptrdiff_t r = 0;
+    for (int i = 1; i <= b->each && r != -EPIPE; i++) {
+        enum how how = b->patient ? WAIT : (enum how)below(CTX + 1);
+        struct middle m = news(me->id, (uint64_t)i);
+        doing("publish");
+        leat_ctx *ctx = how == CTX ? tie(&leash, 500) : NULL;
+        r = how == TRY ? leat_try_publish(&b->topic, &m) : leat_publish_ctx(ctx, &b->topic, &m);
+        if (ctx) untie(&leash, r);
+        ANSWER(r, r >= 0 || (r == -EPIPE && b->closed_early) || (ctx && is_end(r)));
+        if (r < 0) continue;
+        b->published++;
+        b->copies += (uint64_t)r;
+        tally[PUBLISHED]++;
+    }
+    if (--b->publishing) return;
+    r = leat_topic_close(&b->topic);
+    ANSWER(r, r == 0 || (r == -EALREADY && b->closed_early));
+}
+
+static void topic_closer(void)
+{
+    struct broadcast *b = me->scene;
+    doing("closing");
+    leat_sleep(NULL, LEAT_US(below(20000)));
+    int r = leat_topic_close(&b->topic);
+    ANSWER(r, r == 0 || r == -EALREADY);
+    tally[CLOSES]++;
+}
+
+static void heard(struct broadcast *b, uint64_t n)
+{
+    b->heard += n;
+    tally[HEARD] += n;
+}
+
+/* Receives n messages, unless it is over before: how many. */
+static uint64_t listen(struct broadcast *b, wire *c, uint64_t n, uint64_t *last)
+{
+    struct leash leash;
+    struct middle m;
+    uint64_t got = 0;
+    for (int r = 0; got < n && r != -EPIPE;) {
+        enum how how = (enum how)below(CTX + 1);
+        doing(how_texts[0][how]);
+        leat_ctx *ctx = how == CTX ? tie(&leash, 500) : NULL;
+        r = how == TRY ? leat_try_recv(c, &m) : leat_recv_ctx(ctx, c, &m);
+        if (ctx) untie(&leash, r);
+        ANSWER(r, r == 0 || r == -EPIPE || (how == TRY && r == -EAGAIN) || (ctx && is_end(r)));
+        if (r == -EAGAIN) sched_yield();
+        if (r) continue;
+        read_news(&m, last, false);
+        got++;
+        if (b->nap_us && one_in(16)) leat_sleep(NULL, LEAT_US(below(b->nap_us)));
+    }
+    return got;
+}
+
+static void regular(void)
+{
+    struct broadcast *b = me->scene;
+    wire *c = &b->wires[me->id];
+    uint64_t last[MOST_THREADS] = { 0 }, got = listen(b, c, UINT64_MAX, last);
+    ptrdiff_t drops = leat_topic_drops(&b->topic, c), r;
+    heard(b, got);
+    if (!b->closed_early) { /* the last publisher has closed it: nothing moves any more */
+        ANSWER(drops, drops >= 0 && got + (uint64_t)drops == b->published);
+        ANSWER(drops, !drops || !b->patient || b->policies[me->id] != LEAT_WAITS);
+    }
+    tally[MISSED] += (uint64_t)drops;
+    ANSWER(r, (r = leat_unsubscribe(&b->topic, c)) == 0);
+    ANSWER(r, (r = leat_unsubscribe(&b->topic, c)) == -ENOENT);
+    leat_free(c);
+}
+
+static void visitor(void)
+{
+    struct broadcast *b = me->scene;
+    for (bool over = false; !over;) {
+        uint64_t last[MOST_THREADS] = { 0 }, got;
+        int cap = below(9), policy = below(3);
+        bool first = b->keeps && cap && one_in(2);
+        wire *c = calloc(1, sizeof *c);
+        struct middle m;
+        doing("subscribe");
+        b->firsts += first;
+        MUST(c && leat_make(c, (size_t)cap) == 0);
+        int r = leat_subscribe(&b->topic, c, policy | (first ? LEAT_LATEST_FIRST : 0));
+        ANSWER(r, r == 0 || r == -EPIPE);
+        over = r == -EPIPE;
+        if (!over) {
+            ANSWER(r, (r = leat_subscribe(&b->topic, c, policy)) == -EALREADY || r == -EPIPE);
+            got = listen(b, c, (uint64_t)below(b->stay), last);
+            doing("unsubscribe");
+            ANSWER(r, (r = leat_unsubscribe(&b->topic, c)) == 0);
+            for (; leat_try_recv(c, &m) == 0; got++) read_news(&m, last, false);
+            heard(b, got);
+            tally[VISITS]++;
+        }
+        leat_free(c);
+        memset((void *)c, 0xEE, sizeof *c);
+        free(c);
+        if (one_in(4)) leat_sleep(NULL, LEAT_US(below(200)));
+    }
+}
+
+static void reader(void)
+{
+    struct broadcast *b = me->scene;
+    uint64_t last[MOST_THREADS] = { 0 };
+    doing("latest");
+    for (bool none = true; b->publishing; tally[LOOKS]++) {
+        struct middle m;
+        int r = leat_latest(&b->topic, &m);
+        ANSWER(r, r == 0 || (r == -EAGAIN && none));
+        none = r != 0;
+        if (!r) read_news(&m, last, true);
+        if (one_in(64)) leat_sleep(NULL, LEAT_US(below(50)));
+    }
+}
+
+static void *open_broadcast(void)
+{
+    struct broadcast *b = calloc(1, sizeof *b);
+    int publishers = 1 + below(most_threads), regulars = below(most_threads + 1);
+    b->each = 1 + (1 << below(12)) / SLOW / publishers;
+    b->stay = 1 + (1 << below(10));
+    b->nap_us = one_in(2) ? below(50) : 0;
+    b->keeps = one_in(2);
+    b->patient = one_in(2);
+    b->closed_early = one_in(4);
+    atomic_init(&b->publishing, publishers);
+    MUST(leat_topic_make(&b->topic, b->keeps ? LEAT_KEEPS_LATEST : 0) == 0);
+    say("\n    broadcast: %d messages each, visits of %d, naps of %d us%s%s,", b->each, b->stay, b->nap_us,
+        b->keeps ? ", the latest is kept" : "", b->patient ? ", patient" : "");
+    for (int i = 0; i < regulars; i++) {
+        MUST(leat_make(&b->wires[i], (size_t)(one_in(4) ? 0 : 1 << below(8))) == 0);
+        int r = leat_subscribe(&b->topic, &b->wires[i], b->policies[i] = below(3));
+        ANSWER(r, r == 0);
+    }
+    enter(b, regulars, "regular", regular);
+    enter(b, below(most_threads), "visitor", visitor);
+    enter(b, b->keeps ? below(3) : 0, "reader", reader);
+    enter(b, publishers, "publisher", publisher);
+    enter(b, b->closed_early, "closer", topic_closer);
+    return b;
+}
+
+static void close_broadcast(void *scene)
+{
+    struct broadcast *b = scene;
+    struct middle m = news(0, 1);
+    ptrdiff_t r = leat_topic_close(&b->topic);
+    ANSWER(r, r == -EALREADY);
+    ANSWER(r, (r = leat_publish(&b->topic, &m)) == -EPIPE);
+    ANSWER(r, (r = leat_latest(&b->topic, &m)) == (b->keeps && b->published ? 0 : -EAGAIN));
+    MUST(b->heard <= b->copies + b->firsts);
+    leat_topic_free(&b->topic);
+    free(b);
+}
+
 /* ==== Rounds ================================================================================== */
 
 static const struct {
@@ -1241,7 +1446,7 @@ static const struct {
     { open_net, close_net },           { open_net, close_net },
     { open_errands, close_errands },   { open_permits, close_permits },
     { open_pipeline, close_pipeline }, { open_group, close_work },
-    { open_pool, close_work },
+    { open_pool, close_work },         { open_broadcast, close_broadcast },
 };
 enum { PLAYS = sizeof plays / sizeof *plays };
 
