@@ -515,7 +515,7 @@ typedef struct leat_stats {
     size_t workers, busy;      /* threads; those that run a job: saturation is busy / workers */
     size_t queued, queue_cap;
     size_t queue_high; /* the most that were seen waiting: by each call of leat_pool_stats, by each submit
-                          that found no room, by every 16th job */
+                          that waited for room, but not briefly, by every 16th job */
     size_t submitted, completed, failed, dropped; /* jobs accepted; that returned 0; that did not;
                                                      that leat_pool_abort handed back */
 } leat_stats;
@@ -822,7 +822,8 @@ LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_case *c)
 LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
 {
     leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
-    int r = leat_try_select_(&c, 1);
+    int r = leat_wait_first_(ctx, &c);
+    if (r == -EAGAIN) r = leat_try_select_(&c, 1);
     if (r == -EAGAIN && (r = leat_pool_stuck_(p, &c)) == 0) {
         r = leat_select_(ctx, &p->ctx_, &c, 1);
         leat_lock_take_(&p->crew_.lock_);

@@ -917,6 +917,7 @@ typedef struct leat_chan {
     char pad0_[LEAT_LINE_];
     _Atomic uint64_t tail_;
     leat_habit_ senders_habit_;
+    _Atomic uint32_t slow_, patience_, rest_; /* whether and how long senders rest (part 6) */
     char pad1_[LEAT_LINE_];
     _Atomic uint64_t head_;
     leat_habit_ receivers_habit_;
@@ -1347,20 +1348,22 @@ LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
     if (second) leat_fire_(second);
 }
 
-/* Waits, for so many pauses at most, until the slot that a case needs next has changed. It looks at
- * nothing else: to read the other side's index would take it away from who is about to move it. */
-LEAT_COLD_ bool leat_watch_(leat_case *c, unsigned pauses)
+/* Waits, for so many pauses at most, until the slot that a case needs next has changed: how many were left, and
+ * one; 0, it has not. It looks at nothing else: to read the other side's index would take it away from who is
+ * about to move it. */
+LEAT_COLD_ unsigned leat_watch_(leat_case *c, unsigned pauses)
 {
     leat_chan *ch = c->chan_;
     uint64_t at = atomic_load_explicit(leat_sends_(c) ? &ch->tail_ : &ch->head_, memory_order_relaxed); /* [X1] */
     leat_stamp_ *stamp = leat_stamp_of_(leat_slot_(ch, at, c->size_, c->align_));
     uint64_t seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
-    if (leat_ready_at_(c, at)) return true;
-    while (pauses--) {
+    unsigned left = pauses + 1;
+    if (leat_ready_at_(c, at)) return left;
+    while (--left) {
         leat_os_pause_();
-        if (atomic_load_explicit(stamp, memory_order_relaxed) != seen) return true; /* [X5] */
+        if (atomic_load_explicit(stamp, memory_order_relaxed) != seen) break; /* [X5] */
     }
-    return false;
+    return left;
 }
 
 /* Spinning for a single buffered case learns: who had to sleep all the same makes those after it give up
@@ -1488,14 +1491,62 @@ LEAT_COLD_ void leat_linger_(leat_case *c)
     atomic_store_explicit(mood, ready < 4, memory_order_relaxed); /* [X5] */
 }
 
+/* A sender into a full ring that comes back for each slot, or is woken for each, keeps a CPU from receivers that
+ * have work to do. So where one wait after another took more than 8 pauses for one slot, it rests: 64 us, or twice
+ * that, up to a millisecond, while not an eighth of the ring was received meanwhile. Nothing that it could have sent
+ * would have been received before it is back. If it is back too late, with less than half of the ring left,
+ * it must see eight times as many slow waits before it tries again. */
+enum { LEAT_RESTS_ = 256 /* slots, at least */, LEAT_WATCH_ = 32, LEAT_QUICK_ = 8 /* pauses */, LEAT_SLOW_ = 512 };
+
+LEAT_COLD_ int leat_rest_(leat_ctx *ctx, leat_case *c)
+{
+    leat_chan *ch = c->chan_;
+    uint32_t slow = atomic_load_explicit(&ch->slow_, memory_order_relaxed);         /* [X5] */
+    uint32_t patience = atomic_load_explicit(&ch->patience_, memory_order_relaxed); /* [X5] */
+    uint32_t rest = atomic_load_explicit(&ch->rest_, memory_order_relaxed);         /* [X5] */
+    if (slow < LEAT_SLOW_ + patience) return -EAGAIN;
+    if (!rest) rest = 64;
+    int err = leat_sleep(ctx, LEAT_US(rest));
+    if (err) return err;
+    uint64_t tail = atomic_load_explicit(&ch->tail_, memory_order_relaxed); /* [X1] */
+    uint64_t left = leat_count_(ch, tail, atomic_load_explicit(&ch->head_, memory_order_relaxed)); /* [X1] */
+    if (left >= ch->cap_ / 2) {
+        patience = 0;
+        if (left > ch->cap_ - ch->cap_ / 8 && rest < 1024) rest *= 2;
+    } else {
+        atomic_store_explicit(&ch->slow_, 0, memory_order_relaxed); /* [X5] */
+        rest = 0;
+        if (patience < 1u << 24) patience = 8 * (LEAT_SLOW_ + patience) - LEAT_SLOW_;
+    }
+    atomic_store_explicit(&ch->patience_, patience, memory_order_relaxed); /* [X5] */
+    atomic_store_explicit(&ch->rest_, rest, memory_order_relaxed);         /* [X5] */
+    return leat_easy_(c) ? 0 : -EAGAIN;
+}
+
+/* How a wait for one case begins: 0, it was done; -EAGAIN, not yet; or what became of the context. */
+LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_case *c)
+{
+    leat_chan *ch = c->chan_;
+    if (!ch->slots_ || !leat_spin_pays_()) return -EAGAIN;
+    bool rests = leat_sends_(c) && ch->cap_ >= LEAT_RESTS_;
+    int err = rests ? leat_rest_(ctx, c) : -EAGAIN;
+    if (err != -EAGAIN) return err;
+    leat_linger_(c);
+    unsigned left = leat_watch_(c, LEAT_WATCH_);
+    if (rests) {
+        uint32_t slow = atomic_load_explicit(&ch->slow_, memory_order_relaxed) + LEAT_WATCH_ + 1 - left; /* [X5] */
+        slow = slow < LEAT_QUICK_ ? 0 : slow - LEAT_QUICK_;
+        atomic_store_explicit(&ch->slow_, slow, memory_order_relaxed); /* [X5] */
+    }
+    return left && leat_easy_(c) ? 0 : -EAGAIN;
+}
+
 LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int does, void *msg, size_t size, size_t align)
 {
     leat_case c = leat_case_(ch, does, msg, size, align);
-    if (ch->slots_ && leat_spin_pays_()) {
-        leat_linger_(&c);
-        if (leat_watch_(&c, 32) && leat_easy_(&c)) return 0;
-    }
-    int r = leat_select_(ctx, NULL, &c, 1);
+    int r = leat_wait_first_(ctx, &c);
+    if (r != -EAGAIN) return r;
+    r = leat_select_(ctx, NULL, &c, 1);
     return r < 0 ? r : c.err;
 }
 
@@ -1761,6 +1812,7 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
 #define leat_free(c) leat_free_(LEAT_C_(c))
 
 /* int leat_send(c, m): copies *m in; waits while the channel is full (unbuffered: until it was received).
+ * Into a ring of 256 or more whose receivers are slow, it may go on up to a millisecond after there is room (part 6).
  * 0: sent, and it will be received if anybody receives until -EPIPE. -EPIPE: closed, not sent.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, not sent.
  * (m is variadic so that a compound literal may have commas.) */

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "tap.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -35,6 +36,9 @@ int our_clock_gettime(int id, struct timespec *ts)
     return err;
 }
 
+/* What happens while somebody sleeps until a time, or (0) until it is woken; NULL: the real thing. */
+static void (*meanwhile)(int64_t until);
+
 #if defined SYS_futex
 long our_syscall(long nr, ...);
 long our_syscall(long nr, ...)
@@ -56,6 +60,11 @@ long our_syscall(long nr, ...)
     late = va_arg(ap, void *);
     va_end(ap);
     if (op == 137) atomic_fetch_add(&sleeps, 1);
+    if (op == 137 && meanwhile) {
+        meanwhile(late ? late->sec * INT64_C(1000000000) + late->nsec : 0);
+        errno = late ? ETIMEDOUT : 0;
+        return late ? -1 : 0;
+    }
     if (late) {
         ts.sec = late->sec;
         ts.nsec = late->nsec;
@@ -77,8 +86,24 @@ int our_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct tim
 {
     struct timespec ts = *late;
     atomic_fetch_add(&sleeps, 1);
+    if (meanwhile) {
+        pthread_mutex_unlock(mutex);
+        meanwhile(ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec);
+        pthread_mutex_lock(mutex);
+        return ETIMEDOUT;
+    }
     if (ts.tv_sec >= 0) ts = moved(ts, -ahead);
     return pthread_cond_timedwait(cond, mutex, &ts);
+}
+
+int our_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
+int our_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+    if (!meanwhile) return pthread_cond_wait(cond, mutex);
+    pthread_mutex_unlock(mutex);
+    meanwhile(0);
+    pthread_mutex_lock(mutex);
+    return 0;
 }
 
 /* A yield that lets others run for so long, by a clock that stands still otherwise; or a real one. */
@@ -97,11 +122,13 @@ int our_yield(void)
 #define sched_yield our_yield
 #define clock_gettime our_clock_gettime
 #define pthread_cond_timedwait our_timedwait
+#define pthread_cond_wait our_wait
 #include "pool.h"
 #undef sched_yield
 #undef clock_gettime
 #undef syscall
 #undef pthread_cond_timedwait
+#undef pthread_cond_wait
 #include "staging.h"
 
 /* As many seconds as the system's words hold: to the end of our 64 bits in nanoseconds, or of its 32 bits. */
@@ -303,4 +330,151 @@ TEST(who_has_woken_a_sleeper_waits_longer_for_the_answer_unless_in_vain)
     if (!leat_spin_pays_()) SKIP("with one CPU nobody spins");
     REQUIRE(pthread_create(&thread, NULL, wakes_others, NULL) == 0);
     pthread_join(thread, NULL);
+}
+
+/* A sender into a full ring, alone: its receivers take so many messages when it sleeps until it is woken, and when
+ * it rests, for which the clock goes on. */
+static struct {
+    int_chan c;
+    int next, taken, wakes, rests, at_a_wake, at_a_rest;
+    int64_t last_rest;
+    leat_ctx *cancels;
+} full;
+
+static void receivers_take(int64_t until)
+{
+    int m, n = until ? full.at_a_rest : full.at_a_wake;
+    if (until) {
+        full.rests++;
+        full.last_rest = until - stands_at;
+        stands_at = until;
+        if (full.cancels) leat_cancel(full.cancels, 0);
+    } else {
+        full.wakes++;
+    }
+    for (int i = 0; i < n; i++) {
+        CHECK_EQ(leat_try_recv(&full.c, &m), 0);
+        CHECK_EQ(m, full.taken++);
+    }
+}
+
+static void begin_full(int cap)
+{
+    REQUIRE_EQ(leat_make(&full.c, (size_t)cap), 0);
+    full.next = full.taken = full.wakes = full.rests = 0;
+    full.at_a_wake = 1;
+    full.cancels = NULL;
+    while (leat_try_send(&full.c, &full.next) == 0) full.next++;
+    stands_at = LEAT_S(1000);
+    slice = 0;
+    meanwhile = receivers_take;
+}
+
+static void end_full(void)
+{
+    CHECK_EQ(full.next - full.taken, (int)leat_len(&full.c));
+    meanwhile = NULL;
+    slice = -1;
+    stands_at = 0;
+    leat_free(&full.c);
+}
+
+/* Sends until it has slept so many times more. */
+static void sends_while_it_waits(int waits)
+{
+    for (int end = full.wakes + full.rests + waits; full.wakes + full.rests < end; full.next++)
+        CHECK_EQ(leat_send(&full.c, &full.next), 0);
+}
+
+/* Sends until it rests: how many times it was woken before. */
+static int wakes_before_a_rest(void)
+{
+    int wakes = full.wakes, rests = full.rests;
+    while (full.rests == rests && full.wakes < wakes + 100000) sends_while_it_waits(1);
+    return full.wakes - wakes;
+}
+
+enum { SLOW_WAITS = 21 }; /* each of 25 pauses more than would be quick: 512 in all */
+
+TEST(a_sender_rests_where_the_receivers_are_slow)
+{
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
+    begin_full(256);
+    full.at_a_rest = 64;
+    CHECK_EQ(wakes_before_a_rest(), SLOW_WAITS);
+    CHECK_EQ(full.last_rest, LEAT_US(64));
+    int wakes = full.wakes;
+    sends_while_it_waits(10);
+    CHECK_EQ(full.wakes, wakes); /* from now on it always does */
+    CHECK_EQ(full.last_rest, LEAT_US(64));
+    full.at_a_rest = 31; /* less than an eighth: longer */
+    for (int us = 64; us < 4096; us *= 2) {
+        sends_while_it_waits(1);
+        CHECK_EQ(full.last_rest, LEAT_US(us < 1024 ? us : 1024));
+    }
+    full.at_a_rest = 0; /* nobody comes at all: then it sleeps until it is woken */
+    wakes = full.wakes;
+    sends_while_it_waits(2);
+    CHECK_EQ(full.wakes, wakes + 1);
+    end_full();
+}
+
+TEST(a_sender_that_rested_for_too_long_tries_it_ever_less)
+{
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
+    begin_full(256);
+    full.at_a_rest = 129; /* not half of them are left */
+    for (int waits = SLOW_WAITS; waits < 20000; waits = (waits * 25 / 512 * 512 * 8 + 24) / 25) {
+        CHECK_EQ(wakes_before_a_rest(), waits);
+        CHECK_EQ(full.last_rest, LEAT_US(64));
+    }
+    full.at_a_rest = 128; /* just right */
+    wakes_before_a_rest();
+    full.at_a_rest = 129;
+    sends_while_it_waits(1);
+    full.at_a_rest = 128;
+    CHECK_EQ(wakes_before_a_rest(),
+             8 * 512 / 25 + 1); /* what went wrong before that is forgotten */
+    end_full();
+}
+
+TEST(a_sender_into_a_small_ring_or_to_quick_receivers_does_not_rest)
+{
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
+    begin_full(255);
+    sends_while_it_waits(5 * SLOW_WAITS);
+    CHECK_EQ(full.rests, 0);
+    end_full();
+    begin_full(256);
+    for (int i = 0; i < 5 * SLOW_WAITS; i++) {
+        sends_while_it_waits(1);
+        for (int quick = 0; quick < 4; quick++) { /* a slot is free when it looks */
+            leat_case c = LEAT_SEND(&full.c, &full.next);
+            int m;
+            CHECK_EQ(leat_recv(&full.c, &m), 0);
+            CHECK_EQ(m, full.taken++);
+            CHECK_EQ(leat_wait_first_(NULL, &c), 0);
+            full.next++;
+        }
+    }
+    CHECK_EQ(full.rests, 0);
+    end_full();
+}
+
+TEST(a_sender_that_rests_is_cancelled_at_once_and_sends_nothing)
+{
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
+    begin_full(256);
+    full.at_a_rest = 64;
+    wakes_before_a_rest();
+    leat_ctx ctx = LEAT_CTX(NULL);
+    while (leat_try_send(&full.c, &full.next) == 0) full.next++;
+    full.cancels = &ctx;
+    CHECK_EQ(leat_send_ctx(&ctx, &full.c, &full.next), -ECANCELED);
+    full.cancels = NULL;
+    while (leat_try_send(&full.c, &full.next) == 0) full.next++;
+    leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_US(3));
+    CHECK_EQ(leat_send_ctx(&soon, &full.c, &full.next), -ETIMEDOUT);
+    CHECK_EQ(full.last_rest, LEAT_US(3));
+    end_full();
 }

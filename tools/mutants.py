@@ -221,9 +221,12 @@ def test(mutant, only=""):
     mutant.headers(to)
     caught = None
     for san in ("none", "thread"):
-        status, said = run(["make", "-C", str(to), "test-c", f"SAN={san}", f"ONLY={only}", "LEAT_TEST_SECONDS=60"], 1800)
+        status, said = run(["make", "-C", str(to), "test-c", f"SAN={san}", f"ONLY={only}", "WERROR=",
+                            "LEAT_TEST_SECONDS=60"], 1800)
         if status:
             failed = re.search(r"^\S*(t-\S+)\s.*(Failed|Dubious)", said, re.M)
+            if not failed and status != "hang":
+                sys.exit(f"does not build: {mutant.name}\n{said}")
             caught = f"{failed[1] if failed else status}{'' if san == 'none' else ' under ThreadSanitizer'}"
             break
     shutil.rmtree(to, ignore_errors=True)
