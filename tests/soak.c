@@ -141,6 +141,8 @@ static long counted_futex(long number, void *word, int op, uint32_t value, const
 #endif
 
 #include "pool.h"
+#define LEAT_VERSIONS_ 4 /* so that they are scarce */
+#define LEAT_LATER_ 3
 #include "topic.h"
 
 /* ==== The house =============================================================================== */
@@ -1354,7 +1356,7 @@ static void regular(void)
 static void visitor(void)
 {
     struct broadcast *b = me->scene;
-    for (bool over = false; !over;) {
+    for (bool closed = false; !closed;) {
         uint64_t last[MOST_THREADS] = { 0 }, got;
         int cap = below(9), policy = below(3);
         bool first = b->keeps && cap && one_in(2);
@@ -1365,8 +1367,8 @@ static void visitor(void)
         MUST(c && leat_make(c, (size_t)cap) == 0);
         int r = leat_subscribe(&b->topic, c, policy | (first ? LEAT_LATEST_FIRST : 0));
         ANSWER(r, r == 0 || r == -EPIPE);
-        over = r == -EPIPE;
-        if (!over) {
+        closed = r == -EPIPE;
+        if (!closed) {
             ANSWER(r, (r = leat_subscribe(&b->topic, c, policy)) == -EALREADY || r == -EPIPE);
             got = listen(b, c, (uint64_t)below(b->stay), last);
             doing("unsubscribe");
