@@ -822,8 +822,7 @@ LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_case *c)
 LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
 {
     leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
-    int r = leat_wait_first_(ctx, &c);
-    if (r == -EAGAIN) r = leat_try_select_(&c, 1);
+    int r = leat_wait_first_(&c) ? 0 : leat_try_select_(&c, 1);
     if (r == -EAGAIN && (r = leat_pool_stuck_(p, &c)) == 0) {
         r = leat_select_(ctx, &p->ctx_, &c, 1);
         leat_lock_take_(&p->crew_.lock_);

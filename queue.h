@@ -691,11 +691,12 @@ static inline bool leat_spin_pays_(void)
     return n > 1;
 }
 
-/* One round of spinning: true if it is worth coming again, false if it is time to sleep. */
+/* One round of spinning: true if it is worth coming again, false if it is time to sleep. A round beyond the
+ * last one stands for no spinning, nor holding out. */
 static inline bool leat_spin_(unsigned *round)
 {
     if (!leat_spin_pays_()) return false;
-    if (*round >= LEAT_ROUNDS_) return leat_hold_out_();
+    if (*round >= LEAT_ROUNDS_) return *round == LEAT_ROUNDS_ && leat_hold_out_();
     leat_backoff_(round);
     return true;
 }
@@ -917,7 +918,7 @@ typedef struct leat_chan {
     char pad0_[LEAT_LINE_];
     _Atomic uint64_t tail_;
     leat_habit_ senders_habit_;
-    _Atomic uint32_t slow_, patience_, rest_; /* whether and how long senders rest (part 6) */
+    _Atomic uint32_t slow_, patience_, rest_; /* whether and how long senders rest (part 5) */
     char pad1_[LEAT_LINE_];
     _Atomic uint64_t head_;
     leat_habit_ receivers_habit_;
@@ -1387,11 +1388,79 @@ LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round, bool idle)
     return false;
 }
 
+/* Resting. A sender into a full ring that is back for each slot, or is woken for each, keeps a CPU from receivers that
+ * have work to do. So where one wait after another took more than 8 pauses for one slot, it waits for 64 us, or
+ * twice that, up to a millisecond, while not an eighth of the ring was received meanwhile: linked like one that
+ * sleeps, but without the bit that calls for a wake. Nothing that it could have sent would have been received
+ * before it is back. If it is back too late, with less than half of the ring left, it must see eight times as
+ * many slow waits before the next time. */
+#ifndef LEAT_RESTS_ /* tests want to see it sooner */
+#define LEAT_RESTS_ 256 /* slots, at least */
+#define LEAT_SLOW_ 512u
+#endif
+enum { LEAT_WATCH_ = 32 /* pauses */, LEAT_QUICK_ = 8 };
+
+/* For how many us a sender is to rest; 0: it is not. */
+static inline uint32_t leat_rest_due_(leat_chan *ch)
+{
+    uint32_t slow = atomic_load_explicit(&ch->slow_, memory_order_relaxed);         /* [X5] */
+    uint32_t patience = atomic_load_explicit(&ch->patience_, memory_order_relaxed); /* [X5] */
+    uint32_t rest = atomic_load_explicit(&ch->rest_, memory_order_relaxed);         /* [X5] */
+    return slow < LEAT_SLOW_ + patience ? 0 : rest ? rest : 64;
+}
+
+static inline bool leat_ctx_ends_by_(leat_ctx *ctx, int64_t time)
+{
+    while (ctx && !(ctx->deadline_ && ctx->deadline_ < time)) ctx = ctx->parent_;
+    return ctx != NULL;
+}
+
+/* Until when this case is to rest; LEAT_FOREVER: it is not. Who has a deadline so near that it could be
+ * missed for that, does not. */
+LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
+{
+    int64_t rest = leat_sends_(c) ? LEAT_US(leat_rest_due_(c->chan_)) : 0;
+    if (!rest) return LEAT_FOREVER;
+    int64_t until = leat_after(rest), by = leat_after(2 * rest);
+    return leat_ctx_ends_by_(ctx, by) || leat_ctx_ends_by_(also, by) ? LEAT_FOREVER : until;
+}
+
+LEAT_COLD_ bool leat_arm_to_rest_(leat_case *c, leat_waiter_ *w)
+{
+    leat_chan *ch = c->chan_;
+    leat_lock_take_(&ch->lock_);
+    bool open = !(atomic_load_explicit(&ch->tail_, memory_order_relaxed) & LEAT_CLOSING_); /* [X4] the lock orders it */
+    c->link_.waiter_ = w;
+    if (open) leat_link_back_(&ch->senders_, &c->link_);
+    leat_lock_drop_(&ch->lock_);
+    return open;
+}
+
+/* Learns from a rest. */
+LEAT_COLD_ void leat_rested_(leat_chan *ch)
+{
+    uint32_t patience = atomic_load_explicit(&ch->patience_, memory_order_relaxed); /* [X5] */
+    uint32_t rest = leat_rest_due_(ch);
+    uint64_t head = atomic_load_explicit(&ch->head_, memory_order_relaxed); /* [X1] */
+    uint64_t left = leat_count_(ch, atomic_load_explicit(&ch->tail_, memory_order_relaxed), head); /* [X1] */
+    if (left >= ch->cap_ / 2) {
+        patience = 0;
+        if (left > ch->cap_ - ch->cap_ / 8 && rest < 1024) rest *= 2;
+    } else {
+        atomic_store_explicit(&ch->slow_, 0, memory_order_relaxed); /* [X5] */
+        rest = 0;
+        if (patience < 1u << 24) patience = 8 * (LEAT_SLOW_ + patience) - LEAT_SLOW_;
+    }
+    atomic_store_explicit(&ch->patience_, patience, memory_order_relaxed); /* [X5] */
+    atomic_store_explicit(&ch->rest_, rest, memory_order_relaxed);         /* [X5] */
+}
+
 /* Waits until one of the cases could be done (its index), or a context is done. */
 LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     leat_case *first = NULL, *only = NULL, *fired = NULL;
     bool buffered = true; /* a rendezvous needs one side linked, so it spins after that, not before */
+    bool slept = false;
     int r;
     int64_t now = 0;
     for (unsigned round = 0, busy = 0;;) {
@@ -1406,11 +1475,13 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
             for (leat_case *c = first; c; c = c->order_) buffered &= c->chan_->slots_ != NULL;
             if (buffered && n == 1) only = first;
         }
-        if (only ? leat_spin_on_(only, &round, fired != NULL) : buffered && leat_spin_(&round)) continue;
+        int64_t until = only && !slept ? leat_rest_until_(only, ctx, also) : LEAT_FOREVER;
+        bool rests = until < LEAT_FOREVER;
+        if (!rests && (only ? leat_spin_on_(only, &round, fired != NULL) : buffered && leat_spin_(&round))) continue;
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        if (leat_arm_(first, &w, fired)) {
-            leat_block_(&w, ctx, also, LEAT_FOREVER, buffered ? LEAT_ROUNDS_ : 0);
+        if (rests ? leat_arm_to_rest_(only, &w) : leat_arm_(first, &w, fired)) {
+            leat_block_(&w, ctx, also, until, rests ? LEAT_ROUNDS_ + 1 : buffered ? LEAT_ROUNDS_ : 0);
             fired = leat_disarm_(first, &w);
             if (fired && fired->link_.err_ == LEAT_MET_) {
                 leat_os_done_(&w.state_);
@@ -1419,6 +1490,8 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
             }
             if (fired) leat_pass_on_(fired, 2);
             now = fired ? 0 : leat_now(); /* a context woke us: look at its deadline exactly */
+            if (now >= until) leat_rested_(only->chan_);
+            slept = true;
             round = busy = 0;
         }
         leat_os_done_(&w.state_);
@@ -1491,46 +1564,13 @@ LEAT_COLD_ void leat_linger_(leat_case *c)
     atomic_store_explicit(mood, ready < 4, memory_order_relaxed); /* [X5] */
 }
 
-/* A sender into a full ring that comes back for each slot, or is woken for each, keeps a CPU from receivers that
- * have work to do. So where one wait after another took more than 8 pauses for one slot, it rests: 64 us, or twice
- * that, up to a millisecond, while not an eighth of the ring was received meanwhile. Nothing that it could have sent
- * would have been received before it is back. If it is back too late, with less than half of the ring left,
- * it must see eight times as many slow waits before it tries again. */
-enum { LEAT_RESTS_ = 256 /* slots, at least */, LEAT_WATCH_ = 32, LEAT_QUICK_ = 8 /* pauses */, LEAT_SLOW_ = 512 };
-
-LEAT_COLD_ int leat_rest_(leat_ctx *ctx, leat_case *c)
+/* How a wait for one case begins, without sleep: true if it was done. Notes how much longer than quickly the
+ * receivers took for a slot. */
+LEAT_COLD_ bool leat_wait_first_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
-    uint32_t slow = atomic_load_explicit(&ch->slow_, memory_order_relaxed);         /* [X5] */
-    uint32_t patience = atomic_load_explicit(&ch->patience_, memory_order_relaxed); /* [X5] */
-    uint32_t rest = atomic_load_explicit(&ch->rest_, memory_order_relaxed);         /* [X5] */
-    if (slow < LEAT_SLOW_ + patience) return -EAGAIN;
-    if (!rest) rest = 64;
-    int err = leat_sleep(ctx, LEAT_US(rest));
-    if (err) return err;
-    uint64_t tail = atomic_load_explicit(&ch->tail_, memory_order_relaxed); /* [X1] */
-    uint64_t left = leat_count_(ch, tail, atomic_load_explicit(&ch->head_, memory_order_relaxed)); /* [X1] */
-    if (left >= ch->cap_ / 2) {
-        patience = 0;
-        if (left > ch->cap_ - ch->cap_ / 8 && rest < 1024) rest *= 2;
-    } else {
-        atomic_store_explicit(&ch->slow_, 0, memory_order_relaxed); /* [X5] */
-        rest = 0;
-        if (patience < 1u << 24) patience = 8 * (LEAT_SLOW_ + patience) - LEAT_SLOW_;
-    }
-    atomic_store_explicit(&ch->patience_, patience, memory_order_relaxed); /* [X5] */
-    atomic_store_explicit(&ch->rest_, rest, memory_order_relaxed);         /* [X5] */
-    return leat_easy_(c) ? 0 : -EAGAIN;
-}
-
-/* How a wait for one case begins: 0, it was done; -EAGAIN, not yet; or what became of the context. */
-LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_case *c)
-{
-    leat_chan *ch = c->chan_;
-    if (!ch->slots_ || !leat_spin_pays_()) return -EAGAIN;
     bool rests = leat_sends_(c) && ch->cap_ >= LEAT_RESTS_;
-    int err = rests ? leat_rest_(ctx, c) : -EAGAIN;
-    if (err != -EAGAIN) return err;
+    if (!ch->slots_ || !leat_spin_pays_() || (rests && leat_rest_due_(ch))) return false;
     leat_linger_(c);
     unsigned left = leat_watch_(c, LEAT_WATCH_);
     if (rests) {
@@ -1538,15 +1578,13 @@ LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_case *c)
         slow = slow < LEAT_QUICK_ ? 0 : slow - LEAT_QUICK_;
         atomic_store_explicit(&ch->slow_, slow, memory_order_relaxed); /* [X5] */
     }
-    return left && leat_easy_(c) ? 0 : -EAGAIN;
+    return left && leat_easy_(c);
 }
 
 LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int does, void *msg, size_t size, size_t align)
 {
     leat_case c = leat_case_(ch, does, msg, size, align);
-    int r = leat_wait_first_(ctx, &c);
-    if (r != -EAGAIN) return r;
-    r = leat_select_(ctx, NULL, &c, 1);
+    int r = leat_wait_first_(&c) ? 0 : leat_select_(ctx, NULL, &c, 1);
     return r < 0 ? r : c.err;
 }
 
@@ -1808,11 +1846,11 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
 
 /* void leat_free(c): frees the slots, with the messages that are still in them. Nobody may be using the
  * channel. But whoever learned from the channel itself that it is not needed any more - got the last
- * message, or -EPIPE - may free it at once, without waiting for the other side's call to return. */
+ * message, or -EPIPE - may free it at once, though the call that sent that, or closed it, has not returned yet. */
 #define leat_free(c) leat_free_(LEAT_C_(c))
 
 /* int leat_send(c, m): copies *m in; waits while the channel is full (unbuffered: until it was received).
- * Into a ring of 256 or more whose receivers are slow, it may go on up to a millisecond after there is room (part 6).
+ * Into a ring of 256 or more whose receivers are slow, it may wait up to a millisecond after there is room (part 5).
  * 0: sent, and it will be received if anybody receives until -EPIPE. -EPIPE: closed, not sent.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, not sent.
  * (m is variadic so that a compound literal may have commas.) */

@@ -140,6 +140,8 @@ static long counted_futex(long number, void *word, int op, uint32_t value, const
     EIGHTH(__VA_ARGS__, counted_futex, syscall, syscall, syscall, syscall, syscall, 0)(__VA_ARGS__)
 #endif
 
+#define LEAT_RESTS_ 2 /* senders rest soon */
+#define LEAT_SLOW_ 16u
 #include "pool.h"
 #define LEAT_VERSIONS_ 4 /* so that they are scarce */
 #define LEAT_LATER_ 3
@@ -1262,14 +1264,18 @@ static struct middle news(int publisher, uint64_t i)
     return (struct middle){ { (uint64_t)publisher, i, check, ~check, i } };
 }
 
-/* It is whole, and later than what came before from the same publisher; a look at the latest may see the
- * same again. */
-static void read_news(const struct middle *m, uint64_t *last, bool again)
+/* It is whole, and later than what came before from the same publisher: the next one where none is left out; a
+ * look at the latest may see the same again. */
+enum { SOME, NEXT, AGAIN };
+
+static void read_news(const struct middle *m, uint64_t *last, int which)
 {
     uint64_t publisher = m->word[0], i = m->word[1];
     struct middle sent = news((int)(publisher % MOST_THREADS), i);
     if (memcmp(m, &sent, sizeof sent)) fail("TORN: message %llu of %llu", (ull)i, (ull)publisher);
-    if (i < last[publisher] || (i == last[publisher] && !again))
+    if (which == NEXT && last[publisher] && i > last[publisher] + 1)
+        fail("LOST: a message of %llu before %llu", (ull)publisher, (ull)i);
+    if (i < last[publisher] || (i == last[publisher] && which != AGAIN))
         fail("%s: message %llu of %llu after %llu", i == last[publisher] ? "DOUBLED" : "OUT OF ORDER",
              (ull)i, (ull)publisher, (ull)last[publisher]);
     last[publisher] = i;
@@ -1315,7 +1321,7 @@ static void heard(struct broadcast *b, uint64_t n)
 }
 
 /* Receives n messages, unless it is over before: how many. */
-static uint64_t listen(struct broadcast *b, wire *c, uint64_t n, uint64_t *last)
+static uint64_t listen(struct broadcast *b, wire *c, int policy, uint64_t n, uint64_t *last)
 {
     struct leash leash;
     struct middle m;
@@ -1329,7 +1335,7 @@ static uint64_t listen(struct broadcast *b, wire *c, uint64_t n, uint64_t *last)
         ANSWER(r, r == 0 || r == -EPIPE || (how == TRY && r == -EAGAIN) || (ctx && is_end(r)));
         if (r == -EAGAIN) sched_yield();
         if (r) continue;
-        read_news(&m, last, false);
+        read_news(&m, last, b->patient && policy == LEAT_WAITS ? NEXT : SOME);
         got++;
         if (b->nap_us && one_in(16)) leat_sleep(NULL, LEAT_US(below(b->nap_us)));
     }
@@ -1340,11 +1346,12 @@ static void regular(void)
 {
     struct broadcast *b = me->scene;
     wire *c = &b->wires[me->id];
-    uint64_t last[MOST_THREADS] = { 0 }, got = listen(b, c, UINT64_MAX, last);
+    uint64_t last[MOST_THREADS] = { 0 }, got = listen(b, c, b->policies[me->id], UINT64_MAX, last);
     ptrdiff_t drops = leat_topic_drops(&b->topic, c), r;
     heard(b, got);
+    ANSWER(drops, drops >= 0);
     if (!b->closed_early) { /* the last publisher has closed it: nothing moves any more */
-        ANSWER(drops, drops >= 0 && got + (uint64_t)drops == b->published);
+        ANSWER(drops, got + (uint64_t)drops == b->published);
         ANSWER(drops, !drops || !b->patient || b->policies[me->id] != LEAT_WAITS);
     }
     tally[MISSED] += (uint64_t)drops;
@@ -1370,10 +1377,11 @@ static void visitor(void)
         closed = r == -EPIPE;
         if (!closed) {
             ANSWER(r, (r = leat_subscribe(&b->topic, c, policy)) == -EALREADY || r == -EPIPE);
-            got = listen(b, c, (uint64_t)below(b->stay), last);
+            got = listen(b, c, policy, (uint64_t)below(b->stay), last);
             doing("unsubscribe");
             ANSWER(r, (r = leat_unsubscribe(&b->topic, c)) == 0);
-            for (; leat_try_recv(c, &m) == 0; got++) read_news(&m, last, false);
+            for (; leat_try_recv(c, &m) == 0; got++)
+                read_news(&m, last, b->patient && policy == LEAT_WAITS ? NEXT : SOME);
             heard(b, got);
             tally[VISITS]++;
         }
@@ -1394,7 +1402,7 @@ static void reader(void)
         int r = leat_latest(&b->topic, &m);
         ANSWER(r, r == 0 || (r == -EAGAIN && none));
         none = r != 0;
-        if (!r) read_news(&m, last, true);
+        if (!r) read_news(&m, last, AGAIN);
         if (one_in(64)) leat_sleep(NULL, LEAT_US(below(50)));
     }
 }

@@ -1,5 +1,5 @@
 /* t-clock.c - the first and the last moments of the clock, and deadlines that a word of the system cannot
- * hold: the headers run by a clock of ours, and their sleeps are counted.
+ * hold; what is learned from time: the headers run by a clock of ours, and their sleeps are counted.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "tap.h"
@@ -36,8 +36,9 @@ int our_clock_gettime(int id, struct timespec *ts)
     return err;
 }
 
-/* What happens while somebody sleeps until a time, or (0) until it is woken; NULL: the real thing. */
-static void (*meanwhile)(int64_t until);
+/* What happens while somebody sleeps until a time, or (0) until it is woken: true if that was before; NULL: the
+ * real thing. */
+static bool (*meanwhile)(int64_t until);
 
 #if defined SYS_futex
 long our_syscall(long nr, ...);
@@ -52,6 +53,10 @@ long our_syscall(long nr, ...)
     if (nr != SYS_futex) {
         for (int i = 0; i < 4; i++) a[i] = va_arg(ap, void *);
         va_end(ap);
+        if (nr == SYS_sched_getaffinity) { /* two CPUs */
+            *(unsigned long *)a[2] = 3;
+            return sizeof(long);
+        }
         return syscall(nr, a[0], a[1], a[2], a[3]);
     }
     void *word = va_arg(ap, void *);
@@ -61,9 +66,9 @@ long our_syscall(long nr, ...)
     va_end(ap);
     if (op == 137) atomic_fetch_add(&sleeps, 1);
     if (op == 137 && meanwhile) {
-        meanwhile(late ? late->sec * INT64_C(1000000000) + late->nsec : 0);
-        errno = late ? ETIMEDOUT : 0;
-        return late ? -1 : 0;
+        bool woken = meanwhile(late ? late->sec * INT64_C(1000000000) + late->nsec : 0);
+        errno = woken ? 0 : ETIMEDOUT;
+        return woken ? 0 : -1;
     }
     if (late) {
         ts.sec = late->sec;
@@ -88,9 +93,9 @@ int our_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct tim
     atomic_fetch_add(&sleeps, 1);
     if (meanwhile) {
         pthread_mutex_unlock(mutex);
-        meanwhile(ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec);
+        bool woken = meanwhile(ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec);
         pthread_mutex_lock(mutex);
-        return ETIMEDOUT;
+        return woken ? 0 : ETIMEDOUT;
     }
     if (ts.tv_sec >= 0) ts = moved(ts, -ahead);
     return pthread_cond_timedwait(cond, mutex, &ts);
@@ -332,30 +337,36 @@ TEST(who_has_woken_a_sleeper_waits_longer_for_the_answer_unless_in_vain)
     pthread_join(thread, NULL);
 }
 
-/* A sender into a full ring, alone: its receivers take so many messages when it sleeps until it is woken, and when
- * it rests, for which the clock goes on. */
+/* A sender into a full ring, alone: its receivers take so many messages when it asks to be woken, and when it
+ * rests, for which the clock goes on. */
 static struct {
     int_chan c;
     int next, taken, wakes, rests, at_a_wake, at_a_rest;
     int64_t last_rest;
-    leat_ctx *cancels;
+    leat_ctx *cancels; /* ends a rest at once */
+    bool closes;       /* so does this */
 } full;
 
-static void receivers_take(int64_t until)
+static bool receivers_take(int64_t until)
 {
-    int m, n = until ? full.at_a_rest : full.at_a_wake;
-    if (until) {
-        full.rests++;
-        full.last_rest = until - stands_at;
-        stands_at = until;
-        if (full.cancels) leat_cancel(full.cancels, 0);
-    } else {
-        full.wakes++;
+    bool rests = !(atomic_load(&full.c.chan.head_) & LEAT_WAITERS_);
+    int m, n = rests ? full.at_a_rest : full.at_a_wake;
+    if (rests) full.last_rest = until - stands_at;
+    full.rests += rests;
+    full.wakes += !rests;
+    if (full.cancels || full.closes) {
+        leat_cancel(full.cancels, 0);
+        if (full.closes) CHECK_EQ(leat_close(&full.c), 0);
+        full.cancels = NULL;
+        full.closes = false;
+        return true;
     }
+    if (rests) stands_at = until;
     for (int i = 0; i < n; i++) {
         CHECK_EQ(leat_try_recv(&full.c, &m), 0);
         CHECK_EQ(m, full.taken++);
     }
+    return !rests;
 }
 
 static void begin_full(int cap)
@@ -363,7 +374,6 @@ static void begin_full(int cap)
     REQUIRE_EQ(leat_make(&full.c, (size_t)cap), 0);
     full.next = full.taken = full.wakes = full.rests = 0;
     full.at_a_wake = 1;
-    full.cancels = NULL;
     while (leat_try_send(&full.c, &full.next) == 0) full.next++;
     stands_at = LEAT_S(1000);
     slice = 0;
@@ -394,7 +404,7 @@ static int wakes_before_a_rest(void)
     return full.wakes - wakes;
 }
 
-enum { SLOW_WAITS = 21 }; /* each of 25 pauses more than would be quick: 512 in all */
+enum { SLOW = 25, SLOW_WAITS = 511 / SLOW }; /* each takes 25 pauses more than would be quick; 512 are too many */
 
 TEST(a_sender_rests_where_the_receivers_are_slow)
 {
@@ -407,7 +417,10 @@ TEST(a_sender_rests_where_the_receivers_are_slow)
     sends_while_it_waits(10);
     CHECK_EQ(full.wakes, wakes); /* from now on it always does */
     CHECK_EQ(full.last_rest, LEAT_US(64));
-    full.at_a_rest = 31; /* less than an eighth: longer */
+    full.at_a_rest = 32; /* an eighth */
+    sends_while_it_waits(2);
+    CHECK_EQ(full.last_rest, LEAT_US(64));
+    full.at_a_rest = 31; /* less: longer */
     for (int us = 64; us < 4096; us *= 2) {
         sends_while_it_waits(1);
         CHECK_EQ(full.last_rest, LEAT_US(us < 1024 ? us : 1024));
@@ -424,8 +437,8 @@ TEST(a_sender_that_rested_for_too_long_tries_it_ever_less)
     if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
     begin_full(256);
     full.at_a_rest = 129; /* not half of them are left */
-    for (int waits = SLOW_WAITS; waits < 20000; waits = (waits * 25 / 512 * 512 * 8 + 24) / 25) {
-        CHECK_EQ(wakes_before_a_rest(), waits);
+    for (int too_many = 512; too_many < 500000; too_many *= 8) {
+        CHECK_EQ(wakes_before_a_rest(), (too_many - 1) / SLOW);
         CHECK_EQ(full.last_rest, LEAT_US(64));
     }
     full.at_a_rest = 128; /* just right */
@@ -434,7 +447,15 @@ TEST(a_sender_that_rested_for_too_long_tries_it_ever_less)
     sends_while_it_waits(1);
     full.at_a_rest = 128;
     CHECK_EQ(wakes_before_a_rest(),
-             8 * 512 / 25 + 1); /* what went wrong before that is forgotten */
+             (8 * 512 - 1) / SLOW); /* what went wrong before that is forgotten */
+    for (int last = 0; last <= 1; last++) { /* patience has an end */
+        uint32_t patience = (1u << 24) - !last;
+        full.c.chan.patience_ = patience;
+        full.c.chan.slow_ = patience + 512;
+        full.at_a_rest = 129;
+        sends_while_it_waits(1);
+        CHECK_EQ(full.c.chan.patience_, last ? patience : 8 * (512 + patience) - 512);
+    }
     end_full();
 }
 
@@ -453,7 +474,7 @@ TEST(a_sender_into_a_small_ring_or_to_quick_receivers_does_not_rest)
             int m;
             CHECK_EQ(leat_recv(&full.c, &m), 0);
             CHECK_EQ(m, full.taken++);
-            CHECK_EQ(leat_wait_first_(NULL, &c), 0);
+            CHECK(leat_wait_first_(&c));
             full.next++;
         }
     }
@@ -461,20 +482,62 @@ TEST(a_sender_into_a_small_ring_or_to_quick_receivers_does_not_rest)
     end_full();
 }
 
-TEST(a_sender_that_rests_is_cancelled_at_once_and_sends_nothing)
+/* As full as can be, and the next send rests. */
+static void begin_to_rest(void)
 {
-    if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
     begin_full(256);
     full.at_a_rest = 64;
     wakes_before_a_rest();
-    leat_ctx ctx = LEAT_CTX(NULL);
     while (leat_try_send(&full.c, &full.next) == 0) full.next++;
-    full.cancels = &ctx;
-    CHECK_EQ(leat_send_ctx(&ctx, &full.c, &full.next), -ECANCELED);
-    full.cancels = NULL;
-    while (leat_try_send(&full.c, &full.next) == 0) full.next++;
-    leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_US(3));
-    CHECK_EQ(leat_send_ctx(&soon, &full.c, &full.next), -ETIMEDOUT);
-    CHECK_EQ(full.last_rest, LEAT_US(3));
+    full.rests = full.wakes = 0;
+    leat_wakes_ = (struct leat_wakes_){ .rounds_ = LEAT_HOLDS_OUT_ }; /* as if it had just woken somebody */
+}
+
+TEST(a_sender_that_rests_is_cancelled_at_once_and_sends_nothing)
+{
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
+    for (int of_the_parent = 0; of_the_parent <= 1; of_the_parent++) {
+        leat_ctx parent = LEAT_CTX(NULL), ctx = LEAT_CTX(&parent);
+        begin_to_rest();
+        full.cancels = of_the_parent ? &parent : &ctx;
+        yields = 0;
+        CHECK_EQ(leat_send_ctx(&ctx, &full.c, &full.next), -ECANCELED);
+        CHECK_EQ(full.rests, 1);
+        CHECK_EQ(full.wakes, 0);
+        CHECK_EQ(yields, 0);
+        end_full();
+    }
+}
+
+TEST(a_close_wakes_a_sender_that_rests_and_none_rests_where_it_is_closed)
+{
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
+    begin_to_rest();
+    full.closes = true;
+    CHECK_EQ(leat_send(&full.c, &full.next), -EPIPE);
+    CHECK_EQ(full.rests, 1);
+    CHECK(leat_rest_due_(&full.c.chan) > 0);
+    CHECK_EQ(leat_send(&full.c, &full.next), -EPIPE);
+    CHECK_EQ(full.rests, 1);
+    CHECK_EQ(full.wakes, 0);
     end_full();
+}
+
+TEST(a_sender_with_a_near_deadline_does_not_rest)
+{
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
+    for (int of_the_parent = 0; of_the_parent <= 1; of_the_parent++) {
+        begin_to_rest();
+        leat_ctx near = LEAT_CTX_WITHIN(NULL, LEAT_US(127)), far = LEAT_CTX_WITHIN(NULL, LEAT_US(1000));
+        leat_ctx under_near = LEAT_CTX(&near), under_far = LEAT_CTX(&far);
+        CHECK_EQ(leat_send_ctx(of_the_parent ? &under_near : &near, &full.c, &full.next), 0);
+        full.next++;
+        CHECK_EQ(full.rests, 0);
+        CHECK_EQ(full.wakes, 1);
+        while (leat_try_send(&full.c, &full.next) == 0) full.next++;
+        CHECK_EQ(leat_send_ctx(of_the_parent ? &under_far : &far, &full.c, &full.next), 0);
+        full.next++;
+        CHECK_EQ(full.rests, 1);
+        end_full();
+    }
 }

@@ -1,5 +1,5 @@
 /* t-pool-deadlock.c - jobs may submit jobs. The one whose waiting for room would stop the pool for ever is
- * told -EDEADLK; nobody else is, whatever the load.
+ * told -EDEADLK; nobody else is, whatever the load. And what ends a wait for room.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 
@@ -293,5 +293,61 @@ TEST(after_shrinking_a_job_that_waits_for_room_is_not_left_alone)
         door_open(&e.go);
         UNTIL(atomic_load_explicit(&ran, memory_order_relaxed) == 1);
         REQUIRE_EQ(leat_pool_stop(&p, NULL), 0);
+    }
+}
+
+/* Whoever waits for room rests, for a thousand seconds if nothing ends that. */
+static void rests_from_now_on(leat_pool *p)
+{
+    p->queue_.chan.rest_ = p->queue_.chan.slow_ = 1u << 30;
+}
+
+TEST(the_last_one_is_told_at_once_where_it_would_rest)
+{
+    leat_pool p;
+    struct nested n = { .p = &p, .stop_at = 1000 };
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1, .queue = 4 }), 0);
+    rests_from_now_on(&p);
+    CHECK_EQ(leat_submit(&p, fills_behind_a_door, &n), 0);
+    door_until(&n.d, 1);
+    CHECK_EQ(n.accepted, 4);
+    CHECK_EQ(n.told, 1);
+    door_open(&n.d);
+    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(n.ran, 4);
+}
+
+static int submits_one(void *arg)
+{
+    struct nested *n = arg;
+    return leat_submit(n->p, counts, &n->ran);
+}
+
+static int stops(void *pool)
+{
+    return leat_pool_stop(pool, NULL);
+}
+
+TEST(who_rests_for_room_is_woken_when_the_pool_ends)
+{
+    for (int stopped = 0; stopped <= 1; stopped++) {
+        leat_pool p;
+        leat_ctx above = LEAT_CTX(NULL);
+        struct nested n = { .p = &p };
+        door d = { 0 };
+        side s, stop;
+        REQUIRE_EQ(leat_pool_start(&p, &above, &(leat_pool_opts){ .workers = 1, .queue = 1 }), 0);
+        rests_from_now_on(&p);
+        REQUIRE_EQ(leat_submit(&p, ends, &d), 0);
+        door_until(&d, 1);
+        REQUIRE_EQ(leat_submit(&p, counts, &n.ran), 0);
+        side_start(&s, submits_one, &n);
+        UNTIL(peek_senders(&p.queue_) == 1);
+        if (stopped) side_start(&stop, stops, &p);
+        else leat_cancel(&above, 0);
+        CHECK_EQ(side_join(&s), stopped ? -ESHUTDOWN : -ECANCELED);
+        door_open(&d);
+        CHECK_EQ(stopped ? side_join(&stop) : leat_pool_abort(&p, NULL, NULL), 0);
+        CHECK_EQ(n.ran, stopped);
     }
 }
