@@ -1436,8 +1436,9 @@ LEAT_COLD_ bool leat_arm_to_rest_(leat_case *c, leat_waiter_ *w)
     return open;
 }
 
-/* Learns from a rest. */
-LEAT_COLD_ void leat_rested_(leat_chan *ch)
+/* Learns from a rest that ended `late` nanoseconds after it was to: if that is much, others had the CPU, and it
+ * says nothing of the receivers. */
+LEAT_COLD_ void leat_rested_(leat_chan *ch, int64_t late)
 {
     uint32_t patience = atomic_load_explicit(&ch->patience_, memory_order_relaxed); /* [X5] */
     uint32_t rest = leat_rest_due_(ch);
@@ -1448,6 +1449,7 @@ LEAT_COLD_ void leat_rested_(leat_chan *ch)
         if (left > ch->cap_ - ch->cap_ / 8 && rest < 1024) rest *= 2;
     } else {
         atomic_store_explicit(&ch->slow_, 0, memory_order_relaxed); /* [X5] */
+        if (late >= LEAT_US(200)) return;
         rest = 0;
         if (patience < 1u << 24) patience = 8 * (LEAT_SLOW_ + patience) - LEAT_SLOW_;
     }
@@ -1490,7 +1492,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
             }
             if (fired) leat_pass_on_(fired, 2);
             now = fired ? 0 : leat_now(); /* a context woke us: look at its deadline exactly */
-            if (now >= until) leat_rested_(only->chan_);
+            if (now >= until) leat_rested_(only->chan_, now - until);
             slept = true;
             round = busy = 0;
         }

@@ -342,7 +342,7 @@ TEST(who_has_woken_a_sleeper_waits_longer_for_the_answer_unless_in_vain)
 static struct {
     int_chan c;
     int next, taken, wakes, rests, at_a_wake, at_a_rest;
-    int64_t last_rest;
+    int64_t last_rest, late; /* how long it was; how much later it ends */
     leat_ctx *cancels; /* ends a rest at once */
     bool closes;       /* so does this */
 } full;
@@ -361,7 +361,7 @@ static bool receivers_take(int64_t until)
         full.closes = false;
         return true;
     }
-    if (rests) stands_at = until;
+    if (rests) stands_at = until + full.late;
     for (int i = 0; i < n; i++) {
         CHECK_EQ(leat_try_recv(&full.c, &m), 0);
         CHECK_EQ(m, full.taken++);
@@ -374,6 +374,7 @@ static void begin_full(int cap)
     REQUIRE_EQ(leat_make(&full.c, (size_t)cap), 0);
     full.next = full.taken = full.wakes = full.rests = 0;
     full.at_a_wake = 1;
+    full.late = 0;
     while (leat_try_send(&full.c, &full.next) == 0) full.next++;
     stands_at = LEAT_S(1000);
     slice = 0;
@@ -448,6 +449,16 @@ TEST(a_sender_that_rested_for_too_long_tries_it_ever_less)
     full.at_a_rest = 128;
     CHECK_EQ(wakes_before_a_rest(),
              (8 * 512 - 1) / SLOW); /* what went wrong before that is forgotten */
+    full.at_a_rest = 128;
+    wakes_before_a_rest();
+    full.at_a_rest = 129;
+    full.late = LEAT_US(200); /* others had the CPU: it begins anew, as patient as before */
+    sends_while_it_waits(1);
+    CHECK_EQ(wakes_before_a_rest(), SLOW_WAITS);
+    full.late--;
+    CHECK_EQ(wakes_before_a_rest(), SLOW_WAITS);
+    CHECK_EQ(wakes_before_a_rest(), (8 * 512 - 1) / SLOW);
+    full.late = 0;
     for (int last = 0; last <= 1; last++) { /* patience has an end */
         uint32_t patience = (1u << 24) - !last;
         full.c.chan.patience_ = patience;
