@@ -528,6 +528,12 @@ TEST(a_close_wakes_a_sender_that_rests_and_none_rests_where_it_is_closed)
     CHECK_EQ(leat_send(&full.c, &full.next), -EPIPE);
     CHECK_EQ(full.rests, 1);
     CHECK(leat_rest_due_(&full.c.chan) > 0);
+    leat_case c = LEAT_SEND(&full.c, &full.next); /* one that was on the way to rest when it was closed */
+    leat_waiter_ w;
+    leat_waiter_init_(&w);
+    CHECK(!leat_arm_to_rest_(&c, &w));
+    CHECK(!c.link_.linked_);
+    leat_os_done_(&w.state_);
     CHECK_EQ(leat_send(&full.c, &full.next), -EPIPE);
     CHECK_EQ(full.rests, 1);
     CHECK_EQ(full.wakes, 0);
@@ -539,8 +545,11 @@ TEST(a_sender_with_a_near_deadline_does_not_rest)
     if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
     for (int of_the_parent = 0; of_the_parent <= 1; of_the_parent++) {
         begin_to_rest();
+        leat_case c = LEAT_SEND(&full.c, &full.next);
         leat_ctx near = LEAT_CTX_WITHIN(NULL, LEAT_US(127)), far = LEAT_CTX_WITHIN(NULL, LEAT_US(1000));
         leat_ctx under_near = LEAT_CTX(&near), under_far = LEAT_CTX(&far);
+        CHECK_EQ(leat_rest_until_(&c, NULL, of_the_parent ? &under_near : &near), LEAT_FOREVER);
+        CHECK_EQ(leat_rest_until_(&c, NULL, of_the_parent ? &under_far : &far), leat_after(LEAT_US(64)));
         CHECK_EQ(leat_send_ctx(of_the_parent ? &under_near : &near, &full.c, &full.next), 0);
         full.next++;
         CHECK_EQ(full.rests, 0);

@@ -183,6 +183,14 @@ TEST(a_call_returns_when_nobody_uses_the_replaced_context)
     check_ended_well(in_child(replaces_what_is_being_cancelled));
 }
 
+TEST(a_program_may_catch_what_is_not_the_systems_own)
+{
+    const int may[] = { SIGHUP, SIGTERM, SIGCHLD, SIGRTMIN, 63 };
+    const int not[] = { -1, 0, SIGKILL, SIGSTOP, 32, SIGRTMIN - 1, 64, 1000 };
+    for (size_t i = 0; i < sizeof may / sizeof *may; i++) CHECK(leat_os_catches_(may[i]));
+    for (size_t i = 0; i < sizeof not / sizeof *not; i++) CHECK(!leat_os_catches_(not[i]));
+}
+
 static void refuses(void)
 {
     static leat_ctx ctx;

@@ -521,6 +521,7 @@ TEST(bad_arguments_are_refused_and_change_nothing)
     CHECK_EQ(leat_topic_make(no_topic, 0), -EINVAL);
     CHECK_EQ(leat_topic_make(&t, 2), -EINVAL);
     CHECK_EQ(leat_topic_make(&t, -1), -EINVAL);
+    CHECK_EQ(leat_topic_make_(&t.topic, 0, (size_t)INT32_MAX + 1, 1), -EINVAL);
     REQUIRE_EQ(leat_make(&other, 1), 0);
     REQUIRE_EQ(leat_make(&unbuffered, 0), 0);
     for (int keeps = 0; keeps <= LEAT_KEEPS_LATEST; keeps++) {
@@ -658,6 +659,34 @@ TEST(who_drops_the_oldest_keeps_its_last_messages)
         unsubscribe_and_free(&t, &c);
         leat_topic_free(&t);
     }
+}
+
+static int sends_2(void *c)
+{
+    return leat_send((int_chan *)c, &(int){ 2 });
+}
+
+TEST(dropping_the_oldest_wakes_who_waits_for_room_to_send_to_that_channel_itself)
+{
+    int_topic t = { 0 };
+    int_chan c;
+    side s;
+    int m, got = 0, sum = 0;
+    subscribe_new(&t, &c, 1, LEAT_DROPS_OLDEST);
+    CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
+    side_start(&s, sends_2, &c);
+    UNTIL(peek_senders(&c) == 1);
+    CHECK_EQ(leat_publish(&t, &(int){ 4 }), 1);
+    while (got + (int)leat_topic_drops(&t, &c) < 3) {
+        CHECK_EQ(leat_recv(&c, &m), 0);
+        sum += m;
+        got++;
+    }
+    CHECK_EQ(side_join(&s), 0);
+    CHECK_EQ(sum, got == 2 ? 6 : 4); /* 1 was dropped; and 2, if it came before 4 */
+    TAKES_NONE(&c);
+    unsubscribe_and_free(&t, &c);
+    leat_topic_free(&t);
 }
 
 static int receives(void *c)
