@@ -1393,7 +1393,8 @@ LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round, bool idle)
  * twice that, up to a millisecond, while not an eighth of the ring was received meanwhile: linked like one that
  * sleeps, but without the bit that calls for a wake. Nothing that it could have sent would have been received
  * before it is back. If it is back too late, with less than half of the ring left, it must see eight times as
- * many slow waits before the next time. */
+ * many slow waits before the next time. I1 and I6 are not for it: it has a time to wake by itself. But I5 is, as
+ * it may be given the wake of one that sleeps: so none rests that has already been given one (`slept`). */
 #ifndef LEAT_RESTS_ /* tests want to see it sooner */
 #define LEAT_RESTS_ 256 /* slots, at least */
 #define LEAT_SLOW_ 512u
@@ -1467,6 +1468,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
     int64_t now = 0;
     for (unsigned round = 0, busy = 0;;) {
         if ((r = leat_ctx_err_at_(ctx, now)) != 0 || (r = leat_ctx_err_at_(also, now)) != 0) break;
+        now = 0; /* that was good for one look */
         if ((r = leat_poll_(cases, n)) >= 0) break;
         if (r == LEAT_BUSY_) {
             leat_backoff_(&busy);
@@ -1491,7 +1493,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
                 return (int)(fired - cases);
             }
             if (fired) leat_pass_on_(fired, 2);
-            now = fired ? 0 : leat_now(); /* a context woke us: look at its deadline exactly */
+            now = fired ? 0 : leat_now(); /* a context woke us, perhaps: look at its deadline exactly */
             if (now >= until) leat_rested_(only->chan_, now - until);
             slept = true;
             round = busy = 0;

@@ -561,3 +561,27 @@ TEST(a_sender_with_a_near_deadline_does_not_rest)
         end_full();
     }
 }
+
+static struct slow stopped;
+
+/* The clock goes on; while the sender rests, a receiver claims a slot and stops; it goes on much later. */
+static bool a_receiver_stops(int64_t until)
+{
+    stands_at = until;
+    full.rests++;
+    if (full.rests == 1) stopped = slow_recv(&full.c);
+    if (full.rests == 10000) CHECK_EQ(slow_recv_publish(&stopped), full.taken++);
+    return false;
+}
+
+TEST(a_sender_that_finds_a_receiver_half_way_after_its_rest_keeps_its_deadline)
+{
+    if (!leat_spin_pays_()) SKIP("with one CPU nobody comes back for each slot");
+    begin_to_rest();
+    leat_ctx ctx = LEAT_CTX_WITHIN(NULL, LEAT_MS(10));
+    meanwhile = a_receiver_stops;
+    CHECK_EQ(leat_send_ctx(&ctx, &full.c, &full.next), -ETIMEDOUT);
+    CHECK(full.rests < 10000);
+    CHECK_EQ(slow_recv_publish(&stopped), full.taken++);
+    end_full();
+}
