@@ -8,7 +8,7 @@
  *     leat_pool p;                                              // an executor for jobs of any kind
  *     leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 8 });
  *     leat_submit(&p, work, arg);                               // waits while the queue is full
- *     leat_pool_stop(&p, NULL);                                 // no more, drain, join
+ *     leat_pool_stop(&p);                                       // no more, drain, join
  *
  * SPDX-License-Identifier: MIT
  *
@@ -873,15 +873,21 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
 }
 
 /* Accepts no more jobs, waits until those that were accepted have run, joins the workers, frees all.
- * 0: done. -ETIMEDOUT, -ECANCELED: `ctx` (or NULL) ended first, or the pool's own context ended and jobs
- * are left; the pool is still valid: stop it again, or abort it. -EALREADY: it was stopped before, and
- * is. -EDEADLK: called by a job of the pool. -EINVAL: never started. Any thread; also at the same time. */
-LEAT_COLD_ int leat_pool_stop(leat_pool *p, leat_ctx *ctx)
+ * 0: done. -ETIMEDOUT, -ECANCELED: the pool's own context ended and jobs are left; the pool is still valid: stop
+ * it again, or abort it. -EALREADY: it was stopped before, and is. -EDEADLK: called by a job of the pool.
+ * -EINVAL: never started. Any thread; also at the same time.
+ * ctx: the same errors when `ctx` (or NULL) ends first. */
+LEAT_COLD_ int leat_pool_stop_ctx(leat_ctx *ctx, leat_pool *p)
 {
     int err = leat_pool_shut_(p);
     if (!err) err = leat_wg_wait_ctx(ctx, &p->running_);
     if (!err && (err = leat_pool_end_(p, NULL, NULL, NULL)) == -EAGAIN) err = leat_ctx_err(&p->ctx_);
     return err;
+}
+
+static inline int leat_pool_stop(leat_pool *p)
+{
+    return leat_pool_stop_ctx(NULL, p);
 }
 
 /* Accepts no more jobs, cancels the pool's context, waits until the jobs that run have returned (they

@@ -858,9 +858,9 @@ static inline void leat_waiter_init_(leat_waiter_ *w)
     w->won_ = NULL;
 }
 
-/* Sleeps for `duration` nanoseconds: 0, or -ECANCELED or -ETIMEDOUT as soon as the context is done.
- * ctx may be NULL. */
-LEAT_COLD_ int leat_sleep(leat_ctx *ctx, int64_t duration)
+/* Sleeps for `duration` nanoseconds: 0.
+ * ctx: -ECANCELED or -ETIMEDOUT as soon as ctx (or NULL) is done. */
+LEAT_COLD_ int leat_sleep_ctx(leat_ctx *ctx, int64_t duration)
 {
     int64_t deadline = leat_after(duration);
     for (unsigned round = LEAT_ROUNDS_;;) {
@@ -873,6 +873,11 @@ LEAT_COLD_ int leat_sleep(leat_ctx *ctx, int64_t duration)
         leat_block_(&w, ctx, NULL, deadline, round);
         leat_os_done_(&w.state_);
     }
+}
+
+static inline int leat_sleep(int64_t duration)
+{
+    return leat_sleep_ctx(NULL, duration);
 }
 
 /* ==== 4. The ring =============================================================================
@@ -1276,8 +1281,9 @@ static inline void leat_unlock_all_(leat_case *first)
         if (!last || last->chan_ != c->chan_) leat_lock_drop_(&c->chan_->lock_);
 }
 
-/* Sets WAITERS and looks once more (I6): whether this case may sleep. Its channel's lock is held. */
-LEAT_COLD_ bool leat_may_sleep_(leat_case *c)
+/* Sets the bit that calls for a wake, WAITERS (or 0: none), and looks once more (I6): whether this case may sleep.
+ * Its channel's lock is held. */
+LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
 {
     leat_chan *ch = c->chan_;
     _Atomic uint64_t *word = leat_word_of_(c);
@@ -1285,22 +1291,22 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c)
         if (atomic_load_explicit(&ch->tail_, memory_order_relaxed) & LEAT_CLOSING_ || /* [X4] the lock orders it */
             leat_peer_waits_(c))
             return false;
-        atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
-        atomic_fetch_add_explicit(word, LEAT_POS_, memory_order_relaxed);    /* [X2] says that we came */
+        atomic_fetch_or_explicit(word, bit, memory_order_relaxed);       /* [X2] */
+        atomic_fetch_add_explicit(word, LEAT_POS_, memory_order_relaxed); /* [X2] says that we came */
         return true;
     }
-    uint64_t mine = atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+    uint64_t mine = atomic_fetch_or_explicit(word, bit, memory_order_relaxed); /* [X2] */
     uint64_t other = atomic_load_explicit(leat_peers_word_of_(c), memory_order_relaxed); /* [X2] */
     if (leat_sends_(c)) return leat_is_full_(ch, other, mine) && !(other & LEAT_CLOSING_);
     return leat_position_(mine) == leat_position_(other) && !(mine & LEAT_CLOSING_);
 }
 
 /* Links the waiter on every case's list, or on none if one of them need not sleep (I7). */
-LEAT_COLD_ bool leat_arm_(leat_case *first, leat_waiter_ *w, leat_case *to_front)
+LEAT_COLD_ bool leat_arm_(leat_case *first, leat_waiter_ *w, leat_case *to_front, uint64_t bit)
 {
     leat_case *c = first;
     leat_lock_all_(first);
-    while (c && leat_may_sleep_(c)) c = c->order_;
+    while (c && leat_may_sleep_(c, bit)) c = c->order_;
     bool armed = !c; /* all looked at before the first is linked: two of them may be each other's peers */
     for (c = armed ? first : NULL; c; c = c->order_) {
         c->link_.waiter_ = w;
@@ -1393,8 +1399,8 @@ LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round, bool idle)
  * twice that, up to a millisecond, while not an eighth of the ring was received meanwhile: linked like one that
  * sleeps, but without the bit that calls for a wake. Nothing that it could have sent would have been received
  * before it is back. If it is back too late, with less than half of the ring left, it must see eight times as
- * many slow waits before the next time. I1 and I6 are not for it: it has a time to wake by itself. But I5 is, as
- * it may be given the wake of one that sleeps: so none rests that has already been given one (`slept`). */
+ * many slow waits before the next time. What I1 and I6 say of the bit is not for it: it has a time to wake by itself.
+ * But I5 is, as it may be given the wake of one that sleeps: so none rests that has already been given one (`slept`). */
 #ifndef LEAT_RESTS_ /* tests want to see it sooner */
 #define LEAT_RESTS_ 256 /* slots, at least */
 #define LEAT_SLOW_ 512u
@@ -1424,17 +1430,6 @@ LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
     if (!rest) return LEAT_FOREVER;
     int64_t until = leat_after(rest), by = leat_after(2 * rest);
     return leat_ctx_ends_by_(ctx, by) || leat_ctx_ends_by_(also, by) ? LEAT_FOREVER : until;
-}
-
-LEAT_COLD_ bool leat_arm_to_rest_(leat_case *c, leat_waiter_ *w)
-{
-    leat_chan *ch = c->chan_;
-    leat_lock_take_(&ch->lock_);
-    bool open = !(atomic_load_explicit(&ch->tail_, memory_order_relaxed) & LEAT_CLOSING_); /* [X4] the lock orders it */
-    c->link_.waiter_ = w;
-    if (open) leat_link_back_(&ch->senders_, &c->link_);
-    leat_lock_drop_(&ch->lock_);
-    return open;
 }
 
 /* Learns from a rest that ended `late` nanoseconds after it was to: if that is much, others had the CPU, and it
@@ -1484,7 +1479,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         if (!rests && (only ? leat_spin_on_(only, &round, fired != NULL) : buffered && leat_spin_(&round))) continue;
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        if (rests ? leat_arm_to_rest_(only, &w) : leat_arm_(first, &w, fired)) {
+        if (leat_arm_(first, &w, fired, rests ? 0 : LEAT_WAITERS_)) {
             leat_block_(&w, ctx, also, until, rests ? LEAT_ROUNDS_ + 1 : buffered ? LEAT_ROUNDS_ : 0);
             fired = leat_disarm_(first, &w);
             if (fired && fired->link_.err_ == LEAT_MET_) {
@@ -1782,6 +1777,31 @@ LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *c
     return n == 1 ? 1 : 1 + (ptrdiff_t)leat_take_some_(ch, (unsigned char *)msgs + size, n - 1, size, align);
 }
 
+LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_try_send_many_(leat_chan *ch, const void *msgs, size_t n, size_t size,
+                                                         size_t align)
+{
+    if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
+    if (LEAT_RARELY_(!n)) return 0;
+    size_t k = leat_put_some_(ch, msgs, n, size, align);
+    if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
+    if (!ch->slots_) n = 1;
+    int err = leat_try_case_again_(ch, LEAT_SENDS_, leat_to_read_(msgs), size, align);
+    if (err) return err;
+    return n == 1 ? 1 : 1 + (ptrdiff_t)leat_put_some_(ch, (const unsigned char *)msgs + size, n - 1, size, align);
+}
+
+LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_try_recv_many_(leat_chan *ch, void *msgs, size_t n, size_t size, size_t align)
+{
+    if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
+    if (LEAT_RARELY_(!n)) return 0;
+    size_t k = leat_take_some_(ch, msgs, n, size, align);
+    if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
+    if (!ch->slots_) n = 1;
+    int err = leat_try_case_again_(ch, LEAT_RECEIVES_, msgs, size, align);
+    if (err) return err;
+    return n == 1 ? 1 : 1 + (ptrdiff_t)leat_take_some_(ch, (unsigned char *)msgs + size, n - 1, size, align);
+}
+
 /* Claims every sleeper between the two bits, so that CLOSED can be the last touch (I4). Whoever meets
  * CLOSING alone waits for CLOSED. */
 LEAT_COLD_ int leat_close_(leat_chan *ch)
@@ -1869,14 +1889,18 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
 #define leat_try_recv(c, m) leat_try_recv_(LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
 #define leat_recv_ctx(ctx, c, m) leat_recv_ctx_(ctx, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
 
-/* ptrdiff_t leat_send_many(ctx, c, a, size_t n): sends a[0], a[1].. in order, as many as go in without
+/* ptrdiff_t leat_send_many(c, a, size_t n): sends a[0], a[1].. in order, as many as go in without
  * waiting, but at least one, for which it waits. How many were sent (n = 0: 0); or, none sent, the
- * errors of leat_send_ctx. ctx may be NULL. One claim moves the whole batch. */
-#define leat_send_many(ctx, c, a, n) leat_send_many_(ctx, LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
+ * errors of leat_send, and of its other two forms. One claim moves the whole batch. */
+#define leat_send_many(c, a, n) leat_send_many_(NULL, LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
+#define leat_try_send_many(c, a, n) leat_try_send_many_(LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
+#define leat_send_many_ctx(ctx, c, a, n) leat_send_many_(ctx, LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
 
-/* ptrdiff_t leat_recv_many(ctx, c, a, size_t n): receives up to n messages into a[0].., at least one,
- * for which it waits. How many (n = 0: 0); or, none taken, the errors of leat_recv_ctx. */
-#define leat_recv_many(ctx, c, a, n) leat_recv_many_(ctx, LEAT_C_(c), LEAT_OUT_(c, a), n, LEAT_OF_(c))
+/* ptrdiff_t leat_recv_many(c, a, size_t n): receives up to n messages into a[0].., at least one,
+ * for which it waits. How many (n = 0: 0); or, none taken, the errors of leat_recv, and of its other two forms. */
+#define leat_recv_many(c, a, n) leat_recv_many_(NULL, LEAT_C_(c), LEAT_OUT_(c, a), n, LEAT_OF_(c))
+#define leat_try_recv_many(c, a, n) leat_try_recv_many_(LEAT_C_(c), LEAT_OUT_(c, a), n, LEAT_OF_(c))
+#define leat_recv_many_ctx(ctx, c, a, n) leat_recv_many_(ctx, LEAT_C_(c), LEAT_OUT_(c, a), n, LEAT_OF_(c))
 
 /* int leat_close(c): no more sends. Those that wait get -EPIPE; receivers drain what was sent, then get
  * -EPIPE. A send that races with it either returned 0, and is received, or -EPIPE.
@@ -1897,15 +1921,20 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
  * each has the same chance. cases[i].err is 0, or -EPIPE where the channel is closed (which counts as
  * ready, as in Go). Buffered and unbuffered channels, sends and receives, the same channel more than
  * once (then it must outlive the call): any mix. Allocates nothing.
- * Errors: -ECANCELED, -ETIMEDOUT (ctx, which may be NULL; no case was done), -EDEADLK (no case has a
- * channel and there is no ctx), -EINVAL. */
-static inline int leat_select(leat_ctx *ctx, leat_case *cases, size_t n)
+ * Errors: -EDEADLK (no case has a channel, and there is no context that could end), -EINVAL.
+ * try: -EAGAIN if at one instant none of the cases was ready. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is
+ * done; no case was done. */
+static inline int leat_select_ctx(leat_ctx *ctx, leat_case *cases, size_t n)
 {
     if ((!cases && n) || n > INT_MAX) return -EINVAL;
     return leat_select_(ctx, NULL, cases, n);
 }
 
-/* The same without waiting: -EAGAIN if at one instant none of the cases was ready. */
+static inline int leat_select(leat_case *cases, size_t n)
+{
+    return leat_select_ctx(NULL, cases, n);
+}
+
 static inline int leat_try_select(leat_case *cases, size_t n)
 {
     if ((!cases && n) || n > INT_MAX) return -EINVAL;

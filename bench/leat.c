@@ -37,13 +37,13 @@ INLINE bool queue_try_recv(struct queue *q, msg *m) { return leat_try_recv(&q->c
 
 INLINE size_t queue_send_some(struct queue *q, msg *m, size_t n)
 {
-    ptrdiff_t sent = leat_send_many(NULL, &q->c, m, n);
+    ptrdiff_t sent = leat_send_many(&q->c, m, n);
     return sent < 0 ? 0 : (size_t)sent;
 }
 
 INLINE size_t queue_recv_some(struct queue *q, msg *m, size_t n)
 {
-    ptrdiff_t got = leat_recv_many(NULL, &q->c, m, n);
+    ptrdiff_t got = leat_recv_many(&q->c, m, n);
     return got < 0 ? 0 : (size_t)got;
 }
 
@@ -80,7 +80,7 @@ INLINE void select_send(int i, uint64_t number)
 
 INLINE int select_recv(uint64_t *number)
 {
-    int i = leat_select(NULL, cases, (size_t)cases_n);
+    int i = leat_select(cases, (size_t)cases_n);
     if (i < 0) {
         wrong("leat_select answered %d", i);
         return 0;
@@ -140,7 +140,7 @@ INLINE void pool_ask(uint64_t number)
     leat_acquire(&answered, 1);
 }
 
-INLINE void pool_stop(void) { leat_pool_stop(&pool, NULL); }
+INLINE void pool_stop(void) { leat_pool_stop(&pool); }
 
 static int one_task(leat_ctx *ctx, void *unused)
 {

@@ -138,7 +138,7 @@ static int check_all(struct list *l, int workers, leat_ctx *stop, double deadlin
     if (err == -ECANCELED)
         fprintf(stderr, "checkurl: signal %d: no more URLs but those queued\n",
                 leat_ctx_cause(stop));
-    int end = leat_pool_stop(&pool, &draining);
+    int end = leat_pool_stop_ctx(&draining, &pool);
     if (end == -ETIMEDOUT) {
         fprintf(stderr, "checkurl: not done after %g s\n", deadline);
         leat_pool_abort(&pool, NULL, NULL); /* what it drops is NOT_CHECKED already */

@@ -97,7 +97,7 @@ static int serve(leat_ctx *ctx, void *arg)
     while (n >= 0 && !has_left(c->fd)) {
         leat_ctx second = LEAT_CTX_WITHIN(ctx, LEAT_S(1));
         size_t size = 0;
-        n = leat_recv_many(&second, &c->lines, lines, BATCH);
+        n = leat_recv_many_ctx(&second, &c->lines, lines, BATCH);
         if (n == -ETIMEDOUT) n = 0;
         for (ptrdiff_t i = 0; i < n; c->next = lines[i++].nth + 1) {
             size_t missed = lines[i].nth - c->next;

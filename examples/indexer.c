@@ -204,7 +204,7 @@ static int work(leat_ctx *ctx, void *arg)
     struct doc *all[BATCH], *todo[BATCH];
     int64_t since = leat_now();
     (void)ctx; /* not looked at: after a signal, what was found is still indexed */
-    for (ptrdiff_t n; (n = leat_recv_many(NULL, s->in, all, s->batch)) > 0;) {
+    for (ptrdiff_t n; (n = leat_recv_many(s->in, all, s->batch)) > 0;) {
         size_t k = 0;
         lap(&since, &s->starved);
         for (ptrdiff_t i = 0; i < n; i++)

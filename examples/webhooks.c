@@ -173,7 +173,7 @@ static int store_all(struct input *in, int workers, int batch, bool spawn)
         err = spawn ? leat_go(&group, store, b) : leat_submit_ctx(&stop, &pool, store, b);
         if (err) in->lines -= b->lines, free(b); /* not accepted */
     }
-    int end = spawn ? leat_wait(&group) : leat_pool_stop(&pool, NULL); /* when all is stored */
+    int end = spawn ? leat_wait(&group) : leat_pool_stop(&pool); /* when all is stored */
     return err && err != -ECANCELED ? err : end;
 }
 

@@ -385,7 +385,7 @@ static ptrdiff_t line_send(struct line *l, enum how how, leat_ctx *ctx, union le
     (how == WAIT  ? leat_send(&l->chan.T, &m->T[0]) \
      : how == TRY ? leat_try_send(&l->chan.T, &m->T[0]) \
      : how == CTX ? leat_send_ctx(ctx, &l->chan.T, &m->T[0]) \
-                  : leat_send_many(ctx, &l->chan.T, &m->T[0], (size_t)n))
+                  : leat_send_many_ctx(ctx, &l->chan.T, &m->T[0], (size_t)n))
     return BY_SIZE(l, SEND_);
 }
 
@@ -395,7 +395,7 @@ static ptrdiff_t line_recv(struct line *l, enum how how, leat_ctx *ctx, union le
     (how == WAIT  ? leat_recv(&l->chan.T, &m->T[0]) \
      : how == TRY ? leat_try_recv(&l->chan.T, &m->T[0]) \
      : how == CTX ? leat_recv_ctx(ctx, &l->chan.T, &m->T[0]) \
-                  : leat_recv_many(ctx, &l->chan.T, &m->T[0], (size_t)n))
+                  : leat_recv_many_ctx(ctx, &l->chan.T, &m->T[0], (size_t)n))
     return BY_SIZE(l, RECV_);
 }
 
@@ -519,7 +519,7 @@ static void some_lines(struct member *m, int c)
     cases[n] = (leat_case){ .chan_ = NULL }; /* never ready */
     doing(try ? "try_select" : "select");
     leat_ctx *ctx = tied ? tie(&leash, 500) : NULL;
-    int r = try ? leat_try_select(cases, (size_t)n + 1) : leat_select(ctx, cases, (size_t)n + 1);
+    int r = try ? leat_try_select(cases, (size_t)n + 1) : leat_select_ctx(ctx, cases, (size_t)n + 1);
     if (tied) untie(&leash, r);
     ANSWER(r, r < n && (r >= 0 || (try && r == -EAGAIN) || (tied && is_end(r))));
     tally[SELECTS]++;
@@ -584,7 +584,7 @@ static void closer(void)
     struct net *net = me->scene;
     doing("closing");
     for (int i = 0; i < net->lines; i++) {
-        leat_sleep(NULL, LEAT_US(below(20000)));
+        leat_sleep(LEAT_US(below(20000)));
         int r = line_close(&net->line[i]);
         ANSWER(r, r == 0 || r == -EALREADY);
         ANSWER(r, (r = line_close(&net->line[i])) == -EALREADY);
@@ -706,7 +706,7 @@ static void servant(void)
         } else {
             leat_case cases[] = { LEAT_RECV(open[0] ? &s->todo[0] : NULL, &e),
                                   LEAT_RECV(open[1] ? &s->todo[1] : NULL, &e) };
-            i = leat_select(ctx, cases, 2);
+            i = leat_select_ctx(ctx, cases, 2);
             r = i < 0 ? i : cases[i].err;
             tally[SELECTS]++;
         }
@@ -948,7 +948,7 @@ static void holder(void)
         if (steady && n == s->limit && ++s->writes && used != n)
             fail("DOUBLED: a permit beside all %d", s->limit);
         if (steady && n < s->limit) MUST(s->writes >= 0);
-        if (s->nap_us) leat_sleep(NULL, LEAT_US(below(s->nap_us)));
+        if (s->nap_us) leat_sleep(LEAT_US(below(s->nap_us)));
         else if (one_in(4)) sched_yield();
         atomic_fetch_sub_explicit(&s->used, n, memory_order_relaxed);
         tally[PERMITS] += (uint64_t)n;
@@ -969,7 +969,7 @@ static void resizer(void)
         ANSWER(r, r == 0);
         now = want;
         tally[RESIZES]++;
-        if (!last) leat_sleep(NULL, LEAT_US(below(200)));
+        if (!last) leat_sleep(LEAT_US(below(200)));
     }
 }
 
@@ -977,7 +977,7 @@ static void sem_closer(void)
 {
     struct permits *s = me->scene;
     doing("closing");
-    leat_sleep(NULL, LEAT_US(below(20000)));
+    leat_sleep(LEAT_US(below(20000)));
     int r = leat_sem_close(&s->sem);
     ANSWER(r, r == 0);
     ANSWER(r, (r = leat_sem_close(&s->sem)) == -EALREADY);
@@ -1076,7 +1076,7 @@ static int piece_runs(leat_ctx *ctx, void *arg)
     comes_out(w->fates, (uint64_t)number, w->of_a_pool ? "job" : "task");
     if (!w->of_a_pool && ((w->limit && now > w->limit) || (w->share && now > w->share)))
         fail("DOUBLED: %d tasks at once, limits %d and %d", now, w->limit, w->share);
-    if (w->nap_us) leat_sleep(ctx, LEAT_US(below(w->nap_us)));
+    if (w->nap_us) leat_sleep_ctx(ctx, LEAT_US(below(w->nap_us)));
     if (number < most && one_in(3)) start_piece(&w->pieces[most + number], true);
     bool ends = w->fails && one_in(200);
     piece->answers_error = ends || (w->fails && one_in(50));
@@ -1110,7 +1110,7 @@ static void pool_resizer(void)
     int r;
     for (;; tally[RESIZES]++) {
         if ((r = leat_pool_resize(&w->pool, 1 + below(6))) != 0) break;
-        leat_sleep(NULL, LEAT_US(below(2000)));
+        leat_sleep(LEAT_US(below(2000)));
     }
     ANSWER(r, r == -ESHUTDOWN || (r == -ECANCELED && w->how_it_ends != TO_THE_END));
 }
@@ -1133,17 +1133,17 @@ static void ender(void)
     int r;
     doing("wait for the end of the pool");
     if (w->how_it_ends == TO_THE_END) leat_wg_wait(&w->submitting);
-    else leat_sleep(NULL, LEAT_US(below(20000)));
+    else leat_sleep(LEAT_US(below(20000)));
     doing("end the pool");
     if (w->how_it_ends == CANCELLED) leat_cancel(&w->above, 0);
     if (w->how_it_ends == ABORTED) {
         r = leat_pool_abort(&w->pool, dropped, w);
     } else if (w->how_it_ends == STOPPED) {
-        r = leat_pool_stop(&w->pool, tie(&leash, 5000));
+        r = leat_pool_stop_ctx(tie(&leash, 5000), &w->pool);
         untie(&leash, r == -ECANCELED ? 0 : r); /* or the other one aborts */
         ANSWER(r, r == 0 || r == -EALREADY || is_end(r));
     } else {
-        r = leat_pool_stop(&w->pool, NULL);
+        r = leat_pool_stop(&w->pool);
         ANSWER(r, r == 0 || r == -EALREADY || (r == -ECANCELED && w->how_it_ends == CANCELLED));
     }
     if (is_end(r)) r = leat_pool_abort(&w->pool, dropped, w);
@@ -1281,6 +1281,11 @@ static void read_news(const struct middle *m, uint64_t *last, int which)
     last[publisher] = i;
 }
 
+static int which_come(const struct broadcast *b, int policy)
+{
+    return b->patient && policy == LEAT_WAITS ? NEXT : SOME;
+}
+
 static void publisher(void)
 {
     struct broadcast *b = me->scene;
@@ -1308,7 +1313,7 @@ static void topic_closer(void)
 {
     struct broadcast *b = me->scene;
     doing("closing");
-    leat_sleep(NULL, LEAT_US(below(20000)));
+    leat_sleep(LEAT_US(below(20000)));
     int r = leat_topic_close(&b->topic);
     ANSWER(r, r == 0 || r == -EALREADY);
     tally[CLOSES]++;
@@ -1335,9 +1340,9 @@ static uint64_t listen(struct broadcast *b, wire *c, int policy, uint64_t n, uin
         ANSWER(r, r == 0 || r == -EPIPE || (how == TRY && r == -EAGAIN) || (ctx && is_end(r)));
         if (r == -EAGAIN) sched_yield();
         if (r) continue;
-        read_news(&m, last, b->patient && policy == LEAT_WAITS ? NEXT : SOME);
+        read_news(&m, last, which_come(b, policy));
         got++;
-        if (b->nap_us && one_in(16)) leat_sleep(NULL, LEAT_US(below(b->nap_us)));
+        if (b->nap_us && one_in(16)) leat_sleep(LEAT_US(below(b->nap_us)));
     }
     return got;
 }
@@ -1380,15 +1385,14 @@ static void visitor(void)
             got = listen(b, c, policy, (uint64_t)below(b->stay), last);
             doing("unsubscribe");
             ANSWER(r, (r = leat_unsubscribe(&b->topic, c)) == 0);
-            for (; leat_try_recv(c, &m) == 0; got++)
-                read_news(&m, last, b->patient && policy == LEAT_WAITS ? NEXT : SOME);
+            for (; leat_try_recv(c, &m) == 0; got++) read_news(&m, last, which_come(b, policy));
             heard(b, got);
             tally[VISITS]++;
         }
         leat_free(c);
         memset((void *)c, 0xEE, sizeof *c);
         free(c);
-        if (one_in(4)) leat_sleep(NULL, LEAT_US(below(200)));
+        if (one_in(4)) leat_sleep(LEAT_US(below(200)));
     }
 }
 
@@ -1403,7 +1407,7 @@ static void reader(void)
         ANSWER(r, r == 0 || (r == -EAGAIN && none));
         none = r != 0;
         if (!r) read_news(&m, last, AGAIN);
-        if (one_in(64)) leat_sleep(NULL, LEAT_US(below(50)));
+        if (one_in(64)) leat_sleep(LEAT_US(below(50)));
     }
 }
 
@@ -1474,7 +1478,7 @@ static void *gremlin(void *storm)
         leat_ctx *ctx = atomic_exchange_explicit(&p->leash, NULL, memory_order_acquire);
         leat_cancel(ctx, CAUSE);
         for (int i = 0; storm && i < 3; i++) pthread_kill(players[below(cast)].thread, SIGUSR1);
-        leat_sleep(NULL, LEAT_US(below(200)));
+        leat_sleep(LEAT_US(below(200)));
     }
     return NULL;
 }

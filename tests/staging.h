@@ -78,7 +78,7 @@ static inline void a_while(void)
 {
     for (int i = 0; i < 20; i++) {
         leat_os_yield_();
-        (void)leat_sleep(NULL, LEAT_US(100));
+        (void)leat_sleep(LEAT_US(100));
     }
 }
 

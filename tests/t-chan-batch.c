@@ -22,12 +22,12 @@ TEST(a_batch_takes_what_goes_in_and_gives_what_is_there)
         ptrdiff_t most = (ptrdiff_t)cap;
         REQUIRE_EQ(leat_make(&c, cap), 0);
         for (int lap = 0; lap < 10; lap++) {
-            CHECK_EQ(leat_send_many(NULL, &c, a, 20), most); /* partial: full */
+            CHECK_EQ(leat_send_many(&c, a, 20), most); /* partial: full */
             CHECK_EQ(leat_len(&c), most);
-            CHECK_EQ(leat_recv_many(NULL, &c, b, 1), 1);
+            CHECK_EQ(leat_recv_many(&c, b, 1), 1);
             CHECK_EQ(b[0], 0);
             if (cap > 1) {
-                CHECK_EQ(leat_recv_many(NULL, &c, b, 20), most - 1); /* partial: empty */
+                CHECK_EQ(leat_recv_many(&c, b, 20), most - 1); /* partial: empty */
                 in_order(b, (int)most - 1, 1);
             }
             CHECK_EQ(leat_len(&c), 0);
@@ -47,9 +47,9 @@ TEST(a_batch_goes_around_the_end_of_the_ring_at_every_offset)
     for (int lap = 0; lap < 500; lap++) {
         int n = 1 + lap % CAP;
         number(a, n, next);
-        CHECK_EQ(leat_send_many(NULL, &c, a, (size_t)n), n);
+        CHECK_EQ(leat_send_many(&c, a, (size_t)n), n);
         memset(b, 0xEE, sizeof b);
-        CHECK_EQ(leat_recv_many(NULL, &c, b, CAP), n);
+        CHECK_EQ(leat_recv_many(&c, b, CAP), n);
         if (!in_order(b, n, next)) break;
         for (int i = n; i < CAP; i++)
             CHECK_EQ((unsigned)b[i], 0xEEEEEEEE); /* no more than it said */
@@ -64,12 +64,12 @@ TEST(a_batch_of_none_is_none)
     int a[1] = { 0 };
     for (size_t cap = 0; cap < 3; cap++) {
         REQUIRE_EQ(leat_make(&c, cap), 0);
-        CHECK_EQ(leat_send_many(NULL, &c, a, 0), 0);
-        CHECK_EQ(leat_recv_many(NULL, &c, a, 0), 0);
+        CHECK_EQ(leat_send_many(&c, a, 0), 0);
+        CHECK_EQ(leat_recv_many(&c, a, 0), 0);
         leat_free(&c);
     }
-    CHECK_EQ(leat_send_many(NULL, &c, a, SIZE_MAX), -EINVAL);
-    CHECK_EQ(leat_recv_many(NULL, &c, a, SIZE_MAX), -EINVAL);
+    CHECK_EQ(leat_send_many(&c, a, SIZE_MAX), -EINVAL);
+    CHECK_EQ(leat_recv_many(&c, a, SIZE_MAX), -EINVAL);
 }
 
 struct odd {
@@ -83,8 +83,8 @@ TEST(a_batch_of_odd_sized_messages_arrives_whole)
     REQUIRE_EQ(leat_make(&c, 5), 0);
     for (int lap = 0; lap < 20; lap++) {
         memset(b, 0, sizeof b);
-        CHECK_EQ(leat_send_many(NULL, &c, a, 4), 4);
-        CHECK_EQ(leat_recv_many(NULL, &c, b, 4), 4);
+        CHECK_EQ(leat_send_many(&c, a, 4), 4);
+        CHECK_EQ(leat_recv_many(&c, b, 4), 4);
         CHECK_EQ(memcmp(a, b, sizeof a), 0);
     }
     leat_free(&c);
@@ -101,13 +101,13 @@ struct batch {
 static void do_send_many(void *p)
 {
     struct batch *b = p;
-    b->result = leat_send_many(b->ctx, b->c, b->a, (size_t)b->n);
+    b->result = leat_send_many_ctx(b->ctx, b->c, b->a, (size_t)b->n);
 }
 
 static void do_recv_many(void *p)
 {
     struct batch *b = p;
-    b->result = leat_recv_many(b->ctx, b->c, b->a, (size_t)b->n);
+    b->result = leat_recv_many_ctx(b->ctx, b->c, b->a, (size_t)b->n);
 }
 
 TEST(a_batch_waits_for_the_first_and_only_for_the_first)
@@ -149,7 +149,7 @@ TEST(one_batch_wakes_as_many_receivers_as_it_has_messages)
     number(a, N, 0);
     for (int i = 0; i < N; i++) begin_recv(&r[i], NULL, &c);
     UNTIL(receivers(&c) == N);
-    CHECK_EQ(leat_send_many(NULL, &c, a, N), N);
+    CHECK_EQ(leat_send_many(&c, a, N), N);
     for (int i = 0; i < N; i++) {
         CHECK_EQ(end(&r[i]), 0);
         got |= 1u << r[i].msg;
@@ -167,12 +167,12 @@ TEST(one_batch_makes_room_for_as_many_senders_as_it_took_messages)
     unsigned got = 0;
     REQUIRE_EQ(leat_make(&c, N), 0);
     number(a, N, 0);
-    CHECK_EQ(leat_send_many(NULL, &c, a, N), N);
+    CHECK_EQ(leat_send_many(&c, a, N), N);
     for (int i = 0; i < N; i++) begin_send(&s[i], NULL, &c, i);
     UNTIL(senders(&c) == N);
-    CHECK_EQ(leat_recv_many(NULL, &c, a, N), N);
+    CHECK_EQ(leat_recv_many(&c, a, N), N);
     for (int i = 0; i < N; i++) CHECK_EQ(end(&s[i]), 0);
-    CHECK_EQ(leat_recv_many(NULL, &c, a, N), N);
+    CHECK_EQ(leat_recv_many(&c, a, N), N);
     for (int i = 0; i < N; i++) got |= 1u << a[i];
     CHECK_EQ(got, (1u << N) - 1);
     leat_free(&c);
@@ -185,11 +185,11 @@ TEST(an_unbuffered_batch_is_one_message)
     int a[3] = { 7, 8, 9 };
     REQUIRE_EQ(leat_make(&c, 0), 0);
     recv_waits(&k, NULL, &c);
-    CHECK_EQ(leat_send_many(NULL, &c, a, 3), 1);
+    CHECK_EQ(leat_send_many(&c, a, 3), 1);
     CHECK_EQ(end(&k), 0);
     CHECK_EQ(k.msg, 7);
     send_waits(&k, NULL, &c, 5);
-    CHECK_EQ(leat_recv_many(NULL, &c, a, 3), 1);
+    CHECK_EQ(leat_recv_many(&c, a, 3), 1);
     CHECK(a[0] == 5 && a[1] == 8);
     CHECK_EQ(end(&k), 0);
     leat_free(&c);
@@ -203,12 +203,12 @@ TEST(a_batch_says_why_nothing_was_sent_or_taken)
         REQUIRE_EQ(leat_make(&c, cap), 0);
         leat_ctx cancelled = LEAT_CTX(NULL), soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(5));
         leat_cancel(&cancelled, 0);
-        CHECK_EQ(leat_send_many(&cancelled, &c, a, 3), -ECANCELED);
-        CHECK_EQ(leat_recv_many(&cancelled, &c, a, 3), -ECANCELED);
-        CHECK_EQ(leat_recv_many(&soon, &c, a, 3), -ETIMEDOUT);
+        CHECK_EQ(leat_send_many_ctx(&cancelled, &c, a, 3), -ECANCELED);
+        CHECK_EQ(leat_recv_many_ctx(&cancelled, &c, a, 3), -ECANCELED);
+        CHECK_EQ(leat_recv_many_ctx(&soon, &c, a, 3), -ETIMEDOUT);
         CHECK_EQ(leat_close(&c), 0);
-        CHECK_EQ(leat_send_many(NULL, &c, a, 3), -EPIPE);
-        CHECK_EQ(leat_recv_many(NULL, &c, a, 3), -EPIPE);
+        CHECK_EQ(leat_send_many(&c, a, 3), -EPIPE);
+        CHECK_EQ(leat_recv_many(&c, a, 3), -EPIPE);
         CHECK(a[0] == 1 && a[1] == 2 && a[2] == 3);
         leat_free(&c);
     }
@@ -221,7 +221,7 @@ TEST(a_close_in_the_middle_says_how_many_were_sent_and_then_EPIPE)
     int m;
     REQUIRE_EQ(leat_make(&c, 3), 0);
     number(b.a, 10, 0);
-    CHECK_EQ(leat_send_many(NULL, &c, b.a, 10), 3);
+    CHECK_EQ(leat_send_many(&c, b.a, 10), 3);
     number(b.a, 10, 3);
     enter(&b.actor, do_send_many, &b);
     UNTIL(senders(&c) == 1);
@@ -255,10 +255,10 @@ TEST(a_batch_stops_before_a_slot_that_is_half_way)
     CHECK_EQ(leat_send(&c, &a[0]), 0);
     struct slow s = slow_send(&c);
     CHECK_EQ(leat_send(&c, &a[2]), 0);
-    CHECK_EQ(leat_recv_many(NULL, &c, a, 3), 1); /* what is ready without waiting */
+    CHECK_EQ(leat_recv_many(&c, a, 3), 1); /* what is ready without waiting */
     CHECK_EQ(a[0], 1);
     slow_send_publish(&s, 2);
-    CHECK_EQ(leat_recv_many(NULL, &c, a, 3), 2);
+    CHECK_EQ(leat_recv_many(&c, a, 3), 2);
     CHECK(a[0] == 2 && a[1] == 3);
     leat_free(&c);
 }
@@ -285,7 +285,7 @@ static void flood_part(int i, void *arg)
             ptrdiff_t n = 1 + tap_below(&rng, COUNT(a));
             if (n > MOST - f->sent[i]) n = MOST - f->sent[i];
             number(a, (int)n, i * MOST + (int)f->sent[i]);
-            ptrdiff_t k = leat_send_many(NULL, &f->c, a, (size_t)n);
+            ptrdiff_t k = leat_send_many(&f->c, a, (size_t)n);
             if (k < 0) {
                 CHECK_EQ(k, -EPIPE);
                 return;
@@ -297,7 +297,7 @@ static void flood_part(int i, void *arg)
     }
     for (;;) {
         size_t n = (size_t)(1 + tap_below(&rng, COUNT(a)));
-        ptrdiff_t k = leat_recv_many(NULL, &f->c, a, n);
+        ptrdiff_t k = leat_recv_many(&f->c, a, n);
         if (k < 0) {
             CHECK_EQ(k, -EPIPE);
             return;

@@ -59,7 +59,7 @@ TEST(an_answer_once_given_stays_whatever_comes_after)
     CHECK_EQ(leat_ctx_cause(&late), -ETIMEDOUT);
     leat_ctx both = LEAT_CTX_WITHIN(&top, LEAT_MS(1)); /* the parent is done before it begins */
     CHECK_EQ(leat_ctx_cause(&both), 2);
-    CHECK_EQ(leat_sleep(NULL, LEAT_MS(2)), 0);
+    CHECK_EQ(leat_sleep(LEAT_MS(2)), 0);
     CHECK_EQ(leat_ctx_err(&both), -ECANCELED);
     CHECK_EQ(leat_ctx_cause(&both), 2);
 }
@@ -168,9 +168,9 @@ static int make_call(int which, leat_ctx *ctx, int_chan *c)
     case RECV:
         return leat_recv_ctx(ctx, c, m);
     case SEND_MANY:
-        return (int)leat_send_many(ctx, c, m, 2);
+        return (int)leat_send_many_ctx(ctx, c, m, 2);
     case RECV_MANY:
-        return (int)leat_recv_many(ctx, c, m, 2);
+        return (int)leat_recv_many_ctx(ctx, c, m, 2);
     case SELECT_SEND:
         cases[1] = LEAT_SEND(c, m);
         break;
@@ -180,9 +180,9 @@ static int make_call(int which, leat_ctx *ctx, int_chan *c)
     case SELECT_NOTHING:
         break;
     default:
-        return leat_sleep(ctx, LEAT_FOREVER);
+        return leat_sleep_ctx(ctx, LEAT_FOREVER);
     }
-    r = leat_select(ctx, cases, which == SELECT_NOTHING ? 0 : 2);
+    r = leat_select_ctx(ctx, cases, which == SELECT_NOTHING ? 0 : 2);
     return r < 0 ? r : cases[r].err;
 }
 
@@ -346,20 +346,20 @@ TEST(a_loop_that_never_blocks_notices_the_deadline)
 TEST(a_sleep_lasts_as_long_as_it_says_or_as_its_context)
 {
     int64_t begin = leat_now();
-    CHECK_EQ(leat_sleep(NULL, LEAT_MS(5)), 0);
+    CHECK_EQ(leat_sleep(LEAT_MS(5)), 0);
     CHECK(leat_now() - begin >= LEAT_MS(5));
-    CHECK_EQ(leat_sleep(NULL, 0), 0);
-    CHECK_EQ(leat_sleep(NULL, -1), 0);
-    CHECK_EQ(leat_sleep(NULL, INT64_MIN), 0);
+    CHECK_EQ(leat_sleep(0), 0);
+    CHECK_EQ(leat_sleep(-1), 0);
+    CHECK_EQ(leat_sleep(INT64_MIN), 0);
     leat_ctx live = LEAT_CTX(NULL), soon = LEAT_CTX_WITHIN(&live, LEAT_MS(5));
-    CHECK_EQ(leat_sleep(&live, LEAT_MS(1)), 0);
+    CHECK_EQ(leat_sleep_ctx(&live, LEAT_MS(1)), 0);
     begin = leat_now();
-    CHECK_EQ(leat_sleep(&soon, LEAT_S(1000)), -ETIMEDOUT);
-    CHECK_EQ(leat_sleep(&soon, 0), -ETIMEDOUT);
+    CHECK_EQ(leat_sleep_ctx(&soon, LEAT_S(1000)), -ETIMEDOUT);
+    CHECK_EQ(leat_sleep_ctx(&soon, 0), -ETIMEDOUT);
     leat_ctx later = LEAT_CTX_WITHIN(&live, LEAT_S(1000));
-    CHECK_EQ(leat_sleep(&later, LEAT_MS(1)), 0);
+    CHECK_EQ(leat_sleep_ctx(&later, LEAT_MS(1)), 0);
     leat_cancel(&live, 0);
-    CHECK_EQ(leat_sleep(&later, LEAT_S(1000)), -ECANCELED);
+    CHECK_EQ(leat_sleep_ctx(&later, LEAT_S(1000)), -ECANCELED);
 }
 
 /* ---- Races --------------------------------------------------------------------------------------- */
@@ -395,7 +395,7 @@ static void one_after_another(struct hand_over *h)
     uint64_t rng = tap_seed(2);
     for (int i = 1; i <= h->n; i++) {
         for (int pause = tap_below(&rng, 100); pause > 0; pause--) leat_os_pause_();
-        if (tap_below(&rng, 4) == 0) (void)leat_sleep(NULL, LEAT_US(1) * tap_below(&rng, 100));
+        if (tap_below(&rng, 4) == 0) (void)leat_sleep(LEAT_US(1) * tap_below(&rng, 100));
         CHECK_EQ(leat_send(&h->c, &i), 0);
         /* each message reaches somebody before the next is sent: if the one who gives up had swallowed
          * the wake, the patient one would sleep on and this would be for ever */
@@ -499,7 +499,7 @@ TEST(a_context_may_be_gone_as_soon_as_somebody_saw_it_done)
         atomic_store_explicit(&b.ctx, ctx, memory_order_release);
         if (i % 3 == 0) UNTIL(leat_ctx_err(ctx));
         else if (i % 3 == 1) CHECK_EQ(leat_recv_ctx(ctx, &c, &m), -ECANCELED);
-        else CHECK_EQ(leat_sleep(ctx, LEAT_FOREVER), -ECANCELED);
+        else CHECK_EQ(leat_sleep_ctx(ctx, LEAT_FOREVER), -ECANCELED);
         CHECK_EQ(leat_ctx_cause(ctx), i + 1);
         memset((void *)ctx, 0xEE, sizeof *ctx);
         free(ctx);

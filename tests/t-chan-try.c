@@ -102,7 +102,7 @@ static void select_then_try(int i, void *arg)
     int_chan *c = arg;
     for (int n = 0, m; n < tap_rounds(25000); n++) {
         leat_case in[] = { LEAT_SEND(&c[0], &i), LEAT_SEND(&c[1], &i) };
-        REQUIRE(leat_select(NULL, in, 2) >= 0);
+        REQUIRE(leat_select(in, 2) >= 0);
         leat_case out[] = { LEAT_RECV(&c[0], &m), LEAT_RECV(&c[1], &m) };
         if (!CHECK(leat_try_select(out, 2) >= 0)) return;
     }
@@ -180,7 +180,7 @@ TEST(a_select_does_not_wait_for_a_channel_half_way_if_another_is_ready)
     for (int i = 0; i < 10; i++) {
         CHECK_EQ(leat_send(&b, &(int){ 5 }), 0);
         leat_case cases[] = { LEAT_RECV(&a, &m), LEAT_RECV(&b, &m) };
-        CHECK_EQ(i % 2 ? leat_select(NULL, cases, 2) : leat_try_select(cases, 2), 1);
+        CHECK_EQ(i % 2 ? leat_select(cases, 2) : leat_try_select(cases, 2), 1);
     }
     slow_send_publish(&s, 1);
     leat_free(&a);

@@ -158,7 +158,7 @@ static int takes_turns(leat_ctx *ctx, void *sem)
 {
     for (int i = 0; i < 50; i++) {
         if (leat_acquire_ctx(ctx, sem, 1)) return -1;
-        if (leat_sleep(ctx, LEAT_US(100)) || leat_release(sem, 1)) return -2;
+        if (leat_sleep_ctx(ctx, LEAT_US(100)) || leat_release(sem, 1)) return -2;
     }
     return 0;
 }
@@ -179,7 +179,7 @@ static void all_that_waits(int64_t far)
         leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(3));
         CHECK_EQ(i == 0   ? leat_recv_ctx(&soon, &c, &m)
                  : i == 1 ? leat_wg_wait_ctx(&soon, &wg)
-                          : leat_sleep(&soon, far),
+                          : leat_sleep_ctx(&soon, far),
                  -ETIMEDOUT);
         CHECK(leat_now() >= soon.deadline_);
     }
@@ -194,7 +194,7 @@ static void all_that_waits(int64_t far)
     CHECK_EQ(leat_wait(&g), 0);
     REQUIRE_EQ(leat_pool_start(&p, &late, &(leat_pool_opts){ .workers = 2, .queue = 1 }), 0);
     for (int i = 0; i < 50; i++) CHECK_EQ(leat_submit_ctx(&late, &p, adds, &sum), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(sum, 50);
     leat_free(&c);
 }
@@ -225,7 +225,7 @@ TEST(a_deadline_too_far_for_a_word_of_the_system_is_slept_under)
         REQUIRE_EQ(leat_make(&c, 1), 0);
         recv_waits(&k, &ctx, &c);
         int before = sleeps;
-        (void)leat_sleep(NULL, LEAT_MS(20));
+        (void)leat_sleep(LEAT_MS(20));
         CHECK(sleeps - before < 20);
         CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
         CHECK_EQ(end(&k), 0);
@@ -369,13 +369,18 @@ static bool receivers_take(int64_t until)
     return !rests;
 }
 
+static void fill_up(void)
+{
+    while (leat_try_send(&full.c, &full.next) == 0) full.next++;
+}
+
 static void begin_full(int cap)
 {
     REQUIRE_EQ(leat_make(&full.c, (size_t)cap), 0);
     full.next = full.taken = full.wakes = full.rests = 0;
     full.at_a_wake = 1;
     full.late = 0;
-    while (leat_try_send(&full.c, &full.next) == 0) full.next++;
+    fill_up();
     stands_at = LEAT_S(1000);
     slice = 0;
     meanwhile = receivers_take;
@@ -499,7 +504,7 @@ static void begin_to_rest(void)
     begin_full(256);
     full.at_a_rest = 64;
     wakes_before_a_rest();
-    while (leat_try_send(&full.c, &full.next) == 0) full.next++;
+    fill_up();
     full.rests = full.wakes = 0;
     leat_wakes_ = (struct leat_wakes_){ .rounds_ = LEAT_HOLDS_OUT_ }; /* as if it had just woken somebody */
 }
@@ -531,7 +536,7 @@ TEST(a_close_wakes_a_sender_that_rests_and_none_rests_where_it_is_closed)
     leat_case c = LEAT_SEND(&full.c, &full.next); /* one that was on the way to rest when it was closed */
     leat_waiter_ w;
     leat_waiter_init_(&w);
-    CHECK(!leat_arm_to_rest_(&c, &w));
+    CHECK(!leat_arm_(&c, &w, NULL, 0));
     CHECK(!c.link_.linked_);
     leat_os_done_(&w.state_);
     CHECK_EQ(leat_send(&full.c, &full.next), -EPIPE);
@@ -554,7 +559,7 @@ TEST(a_sender_with_a_near_deadline_does_not_rest)
         full.next++;
         CHECK_EQ(full.rests, 0);
         CHECK_EQ(full.wakes, 1);
-        while (leat_try_send(&full.c, &full.next) == 0) full.next++;
+        fill_up();
         CHECK_EQ(leat_send_ctx(of_the_parent ? &under_far : &far, &full.c, &full.next), 0);
         full.next++;
         CHECK_EQ(full.rests, 1);

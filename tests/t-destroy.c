@@ -41,11 +41,11 @@ static void answer(struct request *r, int how)
         while ((err = leat_try_send(r->reply, &r->n)) == -EAGAIN) sched_yield();
         break;
     case BATCH:
-        err = leat_send_many(NULL, r->reply, &r->n, 1) == 1 ? 0 : -EIO;
+        err = leat_send_many(r->reply, &r->n, 1) == 1 ? 0 : -EIO;
         break;
     case SELECT: {
         leat_case cases[] = { LEAT_RECV((int_chan *)NULL, &r->n), LEAT_SEND(r->reply, &r->n) };
-        err = leat_select(NULL, cases, 2) == 1 ? cases[1].err : -EIO;
+        err = leat_select(cases, 2) == 1 ? cases[1].err : -EIO;
         break;
     }
     case CLOSE:

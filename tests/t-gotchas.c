@@ -269,7 +269,7 @@ TEST(24_jobs_fed_before_any_result_is_read_are_one_too_many_and_that_can_be_told
     struct result r; /* with select, who feeds can read: */
     leat_case cases[] = { LEAT_SEND(&a.jobs, &(int){ 23 }), LEAT_RECV(&a.results, &r) };
     int read = 0, i;
-    while ((i = leat_select(NULL, cases, 2)) == 1) read++;
+    while ((i = leat_select(cases, 2)) == 1) read++;
     CHECK_EQ(i, 0);
     CHECK(read >= 1);
     CHECK_EQ(leat_close(&a.jobs), 0);
@@ -294,7 +294,7 @@ TEST(no_job_is_taken_after_the_cancel_although_jobs_are_ready)
         int id;
         leat_case both[] = { LEAT_RECV(&a.jobs, &id), LEAT_RECV(&a.jobs, &id) };
         REQUIRE_EQ(leat_recv_ctx(&ctx, &a.jobs, &id), -ECANCELED);
-        REQUIRE_EQ(leat_select(&ctx, both, 2), -ECANCELED);
+        REQUIRE_EQ(leat_select_ctx(&ctx, both, 2), -ECANCELED);
         REQUIRE_EQ(leat_wait(&g), 0);
         REQUIRE_EQ(a.processed, 0);
         REQUIRE_EQ(leat_len(&a.jobs), 100);
@@ -394,10 +394,10 @@ TEST(submit_after_stop_and_stop_after_stop_are_error_codes)
     _Atomic int ran = 0;
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 3, .queue = 10 }), 0);
     for (int i = 0; i < 5; i++) CHECK_EQ(leat_submit(&p, counts, &ran), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(ran, 5);
     CHECK_EQ(leat_submit(&p, counts, &ran), -ESHUTDOWN);
-    CHECK_EQ(leat_pool_stop(&p, NULL), -EALREADY);
+    CHECK_EQ(leat_pool_stop(&p), -EALREADY);
     CHECK_EQ(ran, 5);
 }
 
@@ -406,7 +406,7 @@ TEST(zero_jobs_for_a_pool)
     for (int k = 0; k < tap_rounds(100); k++) {
         leat_pool p;
         REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 3 }), 0);
-        REQUIRE_EQ(leat_pool_stop(&p, NULL), 0);
+        REQUIRE_EQ(leat_pool_stop(&p), 0);
     }
 }
 
@@ -432,7 +432,7 @@ TEST(a_ticker_that_feeds_on_while_stop_runs_is_told_and_its_jobs_have_run)
         REQUIRE_EQ(leat_pool_start(&t.p, NULL, &(leat_pool_opts){ .workers = 2, .queue = 3 }), 0);
         side_start(&ticker, ticks, &t);
         if (k % 2) UNTIL(atomic_load_explicit(&t.ran, memory_order_relaxed) > k);
-        REQUIRE_EQ(leat_pool_stop(&t.p, NULL), 0);
+        REQUIRE_EQ(leat_pool_stop(&t.p), 0);
         REQUIRE_EQ(side_join(&ticker), -ESHUTDOWN);
         REQUIRE_EQ(t.ran, t.accepted);
     }
@@ -441,7 +441,7 @@ TEST(a_ticker_that_feeds_on_while_stop_runs_is_told_and_its_jobs_have_run)
 static int hangs(leat_ctx *ctx, void *arg)
 {
     atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_release);
-    return leat_sleep(ctx, LEAT_S(1000));
+    return leat_sleep_ctx(ctx, LEAT_S(1000));
 }
 
 TEST(a_stop_with_a_deadline_that_passes_leaks_neither_worker_nor_job)
@@ -454,7 +454,7 @@ TEST(a_stop_with_a_deadline_that_passes_leaks_neither_worker_nor_job)
     CHECK_EQ(leat_submit(&p, hangs, &there), 0);
     UNTIL(atomic_load_explicit(&there, memory_order_acquire) == 1);
     CHECK_EQ(leat_submit(&p, counts, &ran), 0);
-    CHECK_EQ(leat_pool_stop(&p, &soon), -ETIMEDOUT);
+    CHECK_EQ(leat_pool_stop_ctx(&soon, &p), -ETIMEDOUT);
     CHECK_EQ(leat_pool_abort(&p, NULL, NULL), 0); /* the job that hangs was told, through its context */
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.workers, 0);

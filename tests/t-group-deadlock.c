@@ -122,7 +122,7 @@ TEST(who_has_waited_at_the_limit_is_not_taken_for_waiting_afterwards)
     door_until(&a.stays, 1); /* a has had it, and runs on */
     REQUIRE_EQ(leat_go(&g, goes_on, &d), 0);
     door_open(&d.both);
-    leat_sleep(NULL, LEAT_MS(2)); /* d waits for a, most likely: it must not be told that it waits for ever */
+    leat_sleep(LEAT_MS(2)); /* d waits for a, most likely: it must not be told that it waits for ever */
     door_open(&a.stays);
     REQUIRE_EQ(leat_wait(&g), 0);
     CHECK_EQ(a.told, 0);

@@ -28,7 +28,7 @@ static int at_door(leat_ctx *ctx, void *arg)
 static int until_done(leat_ctx *ctx, void *arg) /* until its context is done; tells that */
 {
     if (arg) atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_release);
-    return leat_sleep(ctx, LEAT_S(1000));
+    return leat_sleep_ctx(ctx, LEAT_S(1000));
 }
 
 /* ==== The answer ============================================================================== */

@@ -416,7 +416,7 @@ static void choose(void *arg)
     for (int i = 0; i < w->luck; i++)
         (void)leat_random_(2); /* or each of these threads chooses the same */
     leat_case cases[] = { LEAT_RECV(w->a, &w->got), LEAT_RECV(w->b, &w->got) };
-    w->result = leat_select(NULL, cases, 2);
+    w->result = leat_select(cases, 2);
 }
 
 TEST(I5_a_select_that_a_woke_and_that_takes_b_passes_the_wake_of_a_on)
@@ -579,7 +579,7 @@ static void cross_part(int i, void *arg)
         leat_ctx rescue = LEAT_CTX_WITHIN(NULL, RESCUE);
         leat_case left[] = { LEAT_SEND(&x->a, &k), LEAT_RECV(&x->b, &m) };
         leat_case right[] = { LEAT_SEND(&x->b, &k), LEAT_RECV(&x->a, &m) };
-        int r = leat_select(&rescue, i % 2 ? left : right, 2);
+        int r = leat_select_ctx(&rescue, i % 2 ? left : right, 2);
         REQUIRE_EQ(r < 0 ? r : 0, 0); /* -ETIMEDOUT: both slept, each in the other's sight */
     }
 }
@@ -602,7 +602,7 @@ static void knot_part(int i, void *arg)
         leat_case one[] = { LEAT_SEND(&x->a, &j), LEAT_SEND(&x->b, &j) };
         leat_case two[] = { LEAT_RECV(&x->b, &m), LEAT_RECV(&x->a, &m), LEAT_RECV(&x->b, &m) };
         leat_ctx rescue = LEAT_CTX_WITHIN(NULL, RESCUE);
-        REQUIRE(leat_select(&rescue, i % 2 ? one : two, i % 2 ? 2 : 3) >= 0);
+        REQUIRE(leat_select_ctx(&rescue, i % 2 ? one : two, i % 2 ? 2 : 3) >= 0);
     }
 }
 
@@ -622,7 +622,7 @@ static void select_up(void *arg)
     int_chan *c = arg;
     int m = 0;
     leat_case cases[] = { LEAT_RECV(&c[0], &m), LEAT_RECV(&c[1], &m) };
-    CHECK(leat_select(NULL, cases, 2) >= 0);
+    CHECK(leat_select(cases, 2) >= 0);
 }
 
 static void select_down(void *arg)
@@ -630,7 +630,7 @@ static void select_down(void *arg)
     int_chan *c = arg;
     int m = 0;
     leat_case cases[] = { LEAT_RECV(&c[1], &m), LEAT_RECV(&c[0], &m) };
-    CHECK(leat_select(NULL, cases, 2) >= 0);
+    CHECK(leat_select(cases, 2) >= 0);
 }
 
 TEST(I7_a_select_is_in_no_line_before_it_holds_all_locks)
@@ -698,14 +698,14 @@ static void do_send_two(void *p)
 {
     struct call *k = p;
     int m[2] = { k->msg, k->msg };
-    k->err = leat_send_many(NULL, k->c, m, 2) == 2 ? 0 : -EIO;
+    k->err = leat_send_many(k->c, m, 2) == 2 ? 0 : -EIO;
 }
 
 static void do_recv_two(void *p)
 {
     struct call *k = p;
     int m[2] = { -1, -1 };
-    k->err = leat_recv_many(NULL, k->c, m, 2) == 2 ? 0 : -EIO;
+    k->err = leat_recv_many(k->c, m, 2) == 2 ? 0 : -EIO;
     k->msg = m[0];
 }
 

@@ -182,12 +182,12 @@ static ptrdiff_t leat_call(struct queue *q, struct call *c)
         for (int i = 0; i < 2; i++)
             cases[i] = c->of[i].sends ? LEAT_SEND(&q->chan[c->of[i].at], m)
                                       : LEAT_RECV(&q->chan[c->of[i].at], got);
-        r = c->how == TRY ? leat_try_select(cases, 2) : leat_select(ctx, cases, 2);
+        r = c->how == TRY ? leat_try_select(cases, 2) : leat_select_ctx(ctx, cases, 2);
         if (r < 0) return r;
         c->did = (int)r;
         r = cases[r].err;
     } else if (c->n > 1) {
-        r = sends ? leat_send_many(ctx, ch, m, c->n) : leat_recv_many(ctx, ch, got, c->n);
+        r = sends ? leat_send_many_ctx(ctx, ch, m, c->n) : leat_recv_many_ctx(ctx, ch, got, c->n);
     } else if (c->how == TRY) {
         r = sends ? leat_try_send(ch, m) : leat_try_recv(ch, got);
     } else if (c->how == WAIT) {

@@ -27,9 +27,9 @@ EOF
 }
 
 sends="err = leat_send(c,@)|err = leat_try_send(c,@)|err = leat_send_ctx(0, c,@)|a = LEAT_SEND(c,@)"
-sends="$sends|err = (int)leat_send_many(0, c,@, 1)"
+sends="$sends|err = (int)leat_send_many_ctx(0, c, @, 1)"
 recvs="err = leat_recv(c,@)|err = leat_try_recv(c,@)|err = leat_recv_ctx(0, c,@)|a = LEAT_RECV(c,@)"
-recvs="$recvs|err = (int)leat_recv_many(0, c,@, 1)"
+recvs="$recvs|err = (int)leat_recv_many_ctx(0, c, @, 1)"
 
 publishes="err = (int)leat_publish(t,@)|err = (int)leat_try_publish(t,@)|err = (int)leat_publish_ctx(0, t,@)"
 looks="err = leat_latest(t,@)"

@@ -18,7 +18,7 @@ TEST(the_clock_never_goes_back)
     }
     CHECK(leat_os_coarse_now_() <= leat_now());
     int64_t before = leat_os_coarse_now_();
-    CHECK_EQ(leat_sleep(NULL, LEAT_MS(30)), 0);
+    CHECK_EQ(leat_sleep(LEAT_MS(30)), 0);
     CHECK(leat_os_coarse_now_() - before >= LEAT_MS(10)); /* it moves, by steps of 10 ms at most */
 }
 
@@ -85,7 +85,7 @@ TEST(setting_the_word_wakes_the_thread_that_sleeps_on_it)
         atomic_init(&b.set, false);
         enter(&a, wait_for_bell, &b);
         UNTIL(atomic_load_explicit(&b.e.word_, memory_order_relaxed) & LEAT_ASLEEP_);
-        if (i % 3 == 0) (void)leat_sleep(NULL, LEAT_US(50));
+        if (i % 3 == 0) (void)leat_sleep(LEAT_US(50));
         atomic_store_explicit(&b.set, true, memory_order_relaxed);
         leat_os_set_(&b.e, 3);
         leave(&a);
@@ -113,7 +113,7 @@ TEST(a_storm_of_signals_ends_no_wait)
         pthread_kill(r.actor.thread, SIGUSR2);
         pthread_kill(s.actor.thread, SIGUSR2);
         pthread_kill(timed.actor.thread, SIGUSR2);
-        if (i % 16 == 0) (void)leat_sleep(NULL, LEAT_US(50));
+        if (i % 16 == 0) (void)leat_sleep(LEAT_US(50));
     }
     CHECK(!is_over(&r) && !is_over(&s) && !is_over(&timed));
     CHECK_EQ(receivers(&c), 2);
@@ -140,7 +140,7 @@ TEST(errno_is_never_touched)
     CHECK_EQ(leat_recv_ctx(&soon, &c, &m), -ETIMEDOUT);
     CHECK_EQ(leat_send(&c, &m), 0);
     CHECK_EQ(leat_try_send(&c, &m), -EAGAIN);
-    CHECK_EQ(leat_sleep(NULL, LEAT_MS(1)), 0);
+    CHECK_EQ(leat_sleep(LEAT_MS(1)), 0);
     CHECK_EQ(leat_close(&c), 0);
     CHECK_EQ(leat_close(&c), -EALREADY);
     leat_free(&c);

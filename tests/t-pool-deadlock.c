@@ -67,7 +67,7 @@ TEST(the_only_worker_is_told_when_it_would_wait_for_itself)
         CHECK_EQ(n.told, 1);
         CHECK_EQ(n.ran, 0);
         door_open(&n.d);
-        CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+        CHECK_EQ(leat_pool_stop(&p), 0);
         CHECK_EQ(n.ran, queue);
     }
 }
@@ -102,7 +102,7 @@ TEST(the_last_worker_that_does_not_wait_is_told_and_lets_the_others_go_on)
         door_open(&n[W - 1].d);
         UNTIL(atomic_load_explicit(&ran, memory_order_relaxed) == 1);
         for (int i = 0; i < W - 1; i++) UNTIL(atomic_load_explicit(&n[i].ran, memory_order_relaxed) == 1);
-        REQUIRE_EQ(leat_pool_stop(&p, NULL), 0);
+        REQUIRE_EQ(leat_pool_stop(&p), 0);
         for (int i = 0; i < W - 1; i++) REQUIRE_EQ(n[i].err, 0);
         REQUIRE_EQ(n[W - 1].err, -EDEADLK);
         REQUIRE_EQ(n[W - 1].ran, 0);
@@ -122,7 +122,7 @@ TEST(a_try_and_a_thread_from_outside_are_never_told)
     CHECK_EQ(leat_try_submit(&p, counts, &ran), -EAGAIN);
     CHECK_EQ(leat_submit_ctx(&soon, &p, counts, &ran), -ETIMEDOUT);
     door_open(&n.d);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK(n.err == -EDEADLK || n.err == -ESHUTDOWN || n.err == 0);
 }
 
@@ -162,11 +162,11 @@ TEST(a_job_that_has_just_got_room_is_not_taken_for_one_that_waits)
         door_until(&b.d, 1);
         door_until(&a.here, 1);
         door_open(&b.d); /* the queue is full: b waits, for a */
-        leat_sleep(NULL, LEAT_MS(2));
+        leat_sleep(LEAT_MS(2));
         door_open(&a.here);
         UNTIL(atomic_load_explicit(&a.ran, memory_order_relaxed) == 1);
         UNTIL(atomic_load_explicit(&b.ran, memory_order_relaxed) == 1 || b.err);
-        REQUIRE_EQ(leat_pool_stop(&p, NULL), 0);
+        REQUIRE_EQ(leat_pool_stop(&p), 0);
         REQUIRE_EQ(a.err, 0);
         REQUIRE_EQ(b.err, 0);
     }
@@ -212,7 +212,7 @@ TEST(nobody_is_told_while_somebody_drains)
         for (int i = 0; i < 3; i++) REQUIRE_EQ(leat_submit(&l.p, submits, &l), 0);
         tap_threads(2, from_outside, &l);
         UNTIL(atomic_load_explicit(&l.submitters, memory_order_relaxed) == 0);
-        CHECK_EQ(leat_pool_stop(&l.p, NULL), 0);
+        CHECK_EQ(leat_pool_stop(&l.p), 0);
         CHECK_EQ(l.ran, 5 * l.each);
     }
 }
@@ -240,7 +240,7 @@ TEST(all_workers_may_submit_at_once_and_none_hangs)
         REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = workers, .queue = 2 }), 0);
         for (int i = 0; i < 2 * workers; i++) REQUIRE_EQ(leat_submit(&p, submits_or_is_told, &n), 0);
         door_until(&n.d, 2 * workers);
-        REQUIRE_EQ(leat_pool_stop(&p, NULL), 0);
+        REQUIRE_EQ(leat_pool_stop(&p), 0);
         REQUIRE_EQ(n.ran, n.accepted);
         REQUIRE_EQ(n.accepted + n.told, 2 * workers * n.stop_at);
     }
@@ -292,7 +292,7 @@ TEST(after_shrinking_a_job_that_waits_for_room_is_not_left_alone)
         REQUIRE_EQ(leat_pool_resize(&p, 1), 0);
         door_open(&e.go);
         UNTIL(atomic_load_explicit(&ran, memory_order_relaxed) == 1);
-        REQUIRE_EQ(leat_pool_stop(&p, NULL), 0);
+        REQUIRE_EQ(leat_pool_stop(&p), 0);
     }
 }
 
@@ -313,7 +313,7 @@ TEST(the_last_one_is_told_at_once_where_it_would_rest)
     CHECK_EQ(n.accepted, 4);
     CHECK_EQ(n.told, 1);
     door_open(&n.d);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(n.ran, 4);
 }
 
@@ -325,7 +325,7 @@ static int submits_one(void *arg)
 
 static int stops(void *pool)
 {
-    return leat_pool_stop(pool, NULL);
+    return leat_pool_stop(pool);
 }
 
 TEST(who_rests_for_room_is_woken_when_the_pool_ends)

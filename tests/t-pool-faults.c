@@ -70,11 +70,11 @@ TEST(a_start_that_cannot_make_all_threads_fails_with_all_unwound)
         CHECK_EQ(made, at); /* it does not go on trying */
         CHECK_EQ(gotten, given_back);
         CHECK(leat_submit(&p, counts, &ran) != 0);
-        CHECK(leat_pool_stop(&p, NULL) != 0);
+        CHECK(leat_pool_stop(&p) != 0);
         CHECK_EQ(ran, 0);
         CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 4 }), 0); /* and later it may work */
         CHECK_EQ(leat_submit(&p, counts, &ran), 0);
-        CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+        CHECK_EQ(leat_pool_stop(&p), 0);
         CHECK_EQ(ran, 1);
         CHECK_EQ(gotten, given_back);
     }
@@ -110,7 +110,7 @@ TEST(a_resize_that_cannot_make_a_thread_says_so_and_the_pool_goes_on)
     CHECK_EQ(leat_pool_resize(&p, 6), 0);
     CHECK_EQ(workers(&p), 6);
     for (int i = 0; i < 50; i++) CHECK_EQ(leat_submit(&p, counts, &ran), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(ran, 50);
     CHECK_EQ(gotten, given_back);
 }
@@ -143,7 +143,7 @@ TEST(submit_allocates_nothing)
     }
     CHECK_EQ(gotten, before);
     CHECK_EQ(made, 2);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(gotten, given_back);
 }
 
@@ -165,7 +165,7 @@ TEST(a_job_that_ends_its_thread_has_failed_and_its_worker_is_replaced)
         fake_nothing();
         REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = n, .queue = 4 }), 0);
         for (int i = 0; i < 60; i++) CHECK_EQ(leat_submit(&p, i % 3 ? counts : exits, i % 3 ? &ran : &ended), 0);
-        CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+        CHECK_EQ(leat_pool_stop(&p), 0);
         CHECK_EQ(ran, 40);
         CHECK_EQ(ended, 20);
         CHECK_EQ(leat_pool_stats(&p, &st), 0);
@@ -189,7 +189,7 @@ TEST(as_many_workers_as_before_after_all_were_replaced)
     for (int i = 0; i < 4; i++) CHECK_EQ(leat_submit(&p, at_door, &d), 0);
     door_until(&d, 4); /* four at once */
     door_open(&d);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(gotten, given_back);
 }
 
@@ -203,7 +203,7 @@ TEST(a_job_that_ends_its_thread_when_no_other_can_be_made_hangs_nobody)
     fail_always = 1;
     CHECK_EQ(leat_submit(&p, exits, &ended), 0);
     for (int i = 0; i < 10; i++) CHECK_EQ(leat_submit(&p, counts, &ran), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(ran, 10);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.failed, 1);
@@ -221,7 +221,7 @@ TEST(jobs_that_end_their_threads_when_no_others_can_be_made_hang_nobody)
     fail_always = 1;
     for (int i = 0; i < 3; i++) CHECK_EQ(leat_submit(&p, exits, &ended), 0);
     for (int i = 0; i < 10; i++) (void)leat_submit(&p, counts, &ran);
-    int err = leat_pool_stop(&p, NULL); /* drained, or told that nobody could: but not for ever */
+    int err = leat_pool_stop(&p); /* drained, or told that nobody could: but not for ever */
     if (err) CHECK_EQ(leat_pool_abort(&p, NULL, NULL), 0);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.submitted, st.completed + st.failed + st.dropped);
@@ -289,7 +289,7 @@ TEST(a_job_whose_thread_is_cancelled_has_failed_and_its_worker_is_replaced)
     door_until(&v.d, 1);
     CHECK_EQ(pthread_cancel(v.thread), 0);
     door_open(&v.d);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(ran, 5);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.failed, 1);
@@ -300,7 +300,7 @@ TEST(a_job_whose_thread_is_cancelled_has_failed_and_its_worker_is_replaced)
 
 static int stop(void *p)
 {
-    return leat_pool_stop(p, NULL);
+    return leat_pool_stop(p);
 }
 
 TEST(jobs_may_end_their_threads_while_it_stops_or_shrinks)
@@ -347,7 +347,7 @@ TEST(threads_that_jobs_have_ended_do_not_pile_up)
         UNTIL(atomic_load(&ended) == i);
         REQUIRE(hands(&p.crew_) <= 50); /* one that works, and those that are on their way */
     }
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(made, 201);
     CHECK_EQ(gotten, given_back);
 }
@@ -362,7 +362,7 @@ TEST(nor_do_their_stacks_grow_without_end_when_no_others_can_be_made)
     fail_always = 1;
     while (leat_submit(&p, exits, &ended) == 0) accepted++;
     CHECK(ended > 10 && ended < 100);
-    int left = 0, err = leat_pool_stop(&p, NULL);
+    int left = 0, err = leat_pool_stop(&p);
     CHECK(err == 0 || err == -ECANCELED); /* nobody was left to run the rest, if there was any */
     if (err) CHECK_EQ(leat_pool_abort(&p, counts_dropped, &left), 0);
     CHECK_EQ(ended + left, accepted);
@@ -394,7 +394,7 @@ TEST(an_init_hook_that_ends_the_thread_of_each_replacement_ends_the_pool)
     leat_pool_opts opts = { .workers = 1, .queue = 4, .worker_init = exits_but_first, .worker_fini = counts_fini };
     REQUIRE_EQ(leat_pool_start(&p, NULL, &opts), 0);
     REQUIRE_EQ(leat_submit(&p, exits, &ended), 0);
-    int err = leat_pool_stop(&p, NULL);
+    int err = leat_pool_stop(&p);
     CHECK(err == 0 || err == -ECANCELED); /* what it had accepted has run; or stop came before */
     CHECK_EQ(ended, 1);
     CHECK_EQ(inits, 3); /* the first, its replacement, and the first again, that goes on */
@@ -431,7 +431,7 @@ TEST(a_retired_worker_whose_job_ends_its_thread_asks_for_nothing_and_ends_nobody
     int before = gotten;
     door_open(&r.d);
     CHECK_EQ(leat_submit(&r.p, counts, &ran), 0);
-    CHECK_EQ(leat_pool_stop(&r.p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&r.p), 0);
     CHECK_EQ(ran, 1);
     CHECK_EQ(gotten, before + 1); /* one of the two is replaced */
     CHECK_EQ(made, 3);
@@ -489,7 +489,7 @@ static void strike_stage(int ran)
 {
     leat_stats st;
     door_open(&stage.job);
-    CHECK_EQ(leat_pool_stop(&stage.p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&stage.p), 0);
     CHECK_EQ(leat_pool_stats(&stage.p, &st), 0);
     CHECK_EQ(st.completed, 1 + ran);
     CHECK_EQ(st.failed, 1);

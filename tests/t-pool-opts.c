@@ -63,9 +63,9 @@ TEST(workers_carry_the_pools_name_and_their_number)
     CHECK_EQ(named("a-name-that-0") + named("a-name-that--0"), 1); /* cut, but not the number */
     CHECK_EQ(named("a-name-that-10") + named("a-name-that--10"), 1);
     door_open(&d);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
-    CHECK_EQ(leat_pool_stop(&q, NULL), 0);
-    CHECK_EQ(leat_pool_stop(&r, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
+    CHECK_EQ(leat_pool_stop(&q), 0);
+    CHECK_EQ(leat_pool_stop(&r), 0);
     CHECK_EQ(named("abc-0"), 0); /* joined, not left behind */
 }
 
@@ -89,7 +89,7 @@ TEST(workers_have_the_stack_that_was_asked_for)
     size_t size = 0;
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1, .stack_size = 20 << 20 }), 0);
     CHECK_EQ(leat_submit(&p, has_stack, &size), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK(!size || size >= 19 << 20); /* the system may take a little of it, or give more */
 }
 
@@ -112,13 +112,13 @@ TEST(no_number_of_workers_means_one_per_usable_cpu)
         CHECK_EQ(leat_pool_stats(&p, &st), 0);
         CHECK_EQ(st.workers, leat_cpus());
         CHECK_EQ(st.queue_cap, 2 * leat_cpus());
-        CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+        CHECK_EQ(leat_pool_stop(&p), 0);
     }
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 3 }), 0);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.workers, 3);
     CHECK_EQ(st.queue_cap, 6);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
 }
 
 TEST(as_many_jobs_as_workers_run_at_once)
@@ -129,7 +129,7 @@ TEST(as_many_jobs_as_workers_run_at_once)
     for (int i = 0; i < 16; i++) CHECK_EQ(leat_submit(&p, at_door, &d), 0);
     door_until(&d, 16); /* or this hangs */
     door_open(&d);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
 }
 
 /* ==== Hooks =================================================================================== */
@@ -176,7 +176,7 @@ TEST(each_worker_runs_its_hooks_first_and_last_on_its_own_thread)
     CHECK_EQ(h.inits, 4); /* start returns when they have run */
     CHECK_EQ(h.finis, 0);
     for (int i = 0; i < 100; i++) CHECK_EQ(leat_submit(&p, job, &h), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(h.in_job, 100);
     CHECK_EQ(h.inits, 4);
     CHECK_EQ(h.finis, 4);
@@ -188,11 +188,11 @@ TEST(either_hook_may_be_missing)
     leat_pool p;
     struct hooks h = { .fail_id = -1 };
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2, .worker_init = init, .user = &h }), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(h.inits, 2);
     h = (struct hooks){ .fail_id = -1 };
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2, .worker_fini = fini, .user = &h }), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(h.finis, 2);
 }
 
@@ -206,7 +206,7 @@ TEST(an_init_hook_that_fails_fails_the_start_with_all_unwound)
         CHECK_EQ(h.finis, h.inits - 1); /* those that had succeeded */
         CHECK_EQ(h.wrong, 0);
         CHECK(leat_submit(&p, job, &h) != 0);
-        CHECK(leat_pool_stop(&p, NULL) != 0);
+        CHECK(leat_pool_stop(&p) != 0);
         CHECK(named("unwound-0") <= 0);
         CHECK_EQ(h.in_job, 0);
     }
@@ -224,7 +224,7 @@ TEST(an_init_hook_that_fails_fails_the_resize_and_the_others_work_on)
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.workers, 4);
     for (int i = 0; i < 50; i++) CHECK_EQ(leat_submit(&p, job, &h), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(h.in_job, 50);
     CHECK_EQ(h.finis, h.inits - 1);
     CHECK_EQ(h.wrong, 0);
@@ -260,7 +260,7 @@ TEST(workers_block_all_signals_but_those_of_their_own_faults)
     CHECK_EQ(leat_submit(&p, mask_of, &mask[0]), 0);
     CHECK_EQ(leat_go(&g, mask_of, &mask[1]), 0);
     CHECK_EQ(leat_wait(&g), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     for (int i = 0; i < 2; i++) {
         const int blocked[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE, SIGALRM, SIGPROF,
                                 SIGWINCH, SIGTSTP, SIGRTMIN, SIGRTMAX };
@@ -286,7 +286,7 @@ TEST(a_signal_to_the_process_is_handled_by_the_programs_own_thread)
         UNTIL(handled == i);
         CHECK(pthread_equal(handled_by, pthread_self()));
     }
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     sigaction(SIGUSR1, &old, NULL);
 }
 
@@ -307,8 +307,8 @@ TEST(64_idle_workers_cost_nothing)
     door_open(&d);
     UNTIL(peek_receivers(&p.queue_) == 64);
     int64_t before = cpu_time();
-    leat_sleep(NULL, LEAT_MS(500));
+    leat_sleep(LEAT_MS(500));
     int64_t cost = cpu_time() - before;
     if (!CHECK(TAP_SLOW || cost < LEAT_MS(50))) tap_note("%lld ns in half a second", (long long)cost);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
 }

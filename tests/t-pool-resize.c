@@ -36,7 +36,7 @@ TEST(growing_and_shrinking_change_how_many_jobs_run_at_once)
         REQUIRE_EQ(leat_pool_resize(&p, sizes[i]), 0);
         check_width(&p, sizes[i]);
     }
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
 }
 
 TEST(a_worker_too_many_ends_the_job_that_it_runs_undisturbed)
@@ -56,7 +56,7 @@ TEST(a_worker_too_many_ends_the_job_that_it_runs_undisturbed)
     CHECK_EQ(leat_pool_resize(&p, 5), 0);
     UNTIL(atomic_load_explicit(&ran, memory_order_relaxed) == 4); /* by the fifth */
     door_open(&d);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.completed, 8);
     CHECK_EQ(st.failed, 0);
@@ -103,7 +103,7 @@ TEST(resizing_under_load_loses_no_job)
     tap_threads(FEEDERS + SIZERS, feeds_or_resizes, &l);
     REQUIRE_EQ(leat_pool_resize(&l.p, 3), 0);
     check_width(&l.p, 3);
-    CHECK_EQ(leat_pool_stop(&l.p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&l.p), 0);
     CHECK_EQ(l.ran, FEEDERS * tap_rounds(10000));
     CHECK_EQ(leat_pool_stats(&l.p, &st), 0);
     CHECK_EQ(st.completed, l.ran + 4);
@@ -114,7 +114,7 @@ static int stop(void *arg)
 {
     struct load *l = arg;
     UNTIL(atomic_load_explicit(&l->accepted, memory_order_relaxed) > 20);
-    return leat_pool_stop(&l->p, NULL);
+    return leat_pool_stop(&l->p);
 }
 
 TEST(resizing_while_it_stops_loses_no_job_and_leaves_no_worker)
@@ -152,7 +152,7 @@ TEST(who_was_retired_and_is_at_work_still_is_called_back_first)
     door_until(&fresh, WIDE);
     CHECK_EQ(workers(&p), WIDE);
     door_open(&fresh);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.completed, 2 * WIDE);
 }
@@ -175,7 +175,7 @@ TEST(a_job_may_resize_its_own_pool)
     for (int i = 0; i < 20; i++) REQUIRE_EQ(leat_submit(&l.p, resizes, &l), 0);
     UNTIL(atomic_load_explicit(&l.ran, memory_order_relaxed) == 20);
     check_width(&l.p, 2);
-    CHECK_EQ(leat_pool_stop(&l.p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&l.p), 0);
 }
 
 struct sizing {
@@ -199,7 +199,7 @@ TEST(two_who_resize_at_once_to_the_same_number_get_it)
         tap_threads(2, resizes_to, &z);
         REQUIRE_EQ(workers(&z.p), z.n);
     }
-    CHECK_EQ(leat_pool_stop(&z.p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&z.p), 0);
 }
 
 TEST(a_pool_whose_context_is_done_is_not_resized)
@@ -209,7 +209,7 @@ TEST(a_pool_whose_context_is_done_is_not_resized)
     REQUIRE_EQ(leat_pool_start(&p, &parent, &(leat_pool_opts){ .workers = 1 }), 0);
     leat_cancel(&parent, 1);
     CHECK_EQ(leat_pool_resize(&p, 3), -ECANCELED);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(leat_pool_resize(&p, 3), -ESHUTDOWN);
 }
 
@@ -245,7 +245,7 @@ TEST(a_worker_that_is_being_replaced_is_counted_once)
     CHECK_EQ(workers(&p), 2);
     CHECK_EQ(leat_pool_resize(&p, 3), 0);
     door_open(&h.third);
-    for (int i = 0; i < 50 && workers(&p) != 3; i++) leat_sleep(NULL, LEAT_MS(1));
+    for (int i = 0; i < 50 && workers(&p) != 3; i++) leat_sleep(LEAT_MS(1));
     if (CHECK_EQ(workers(&p), 3)) check_width(&p, 3);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
 }

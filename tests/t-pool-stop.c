@@ -20,7 +20,7 @@ static int runs(leat_ctx *ctx, void *arg)
 
 static int stop(void *p)
 {
-    return leat_pool_stop(p, NULL);
+    return leat_pool_stop(p);
 }
 
 /* ==== Stop ==================================================================================== */
@@ -32,7 +32,7 @@ TEST(stop_drains_what_was_accepted)
         _Atomic int ran = 0;
         REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1 + k % 3, .queue = 20 }), 0);
         for (int i = 0; i < 20; i++) REQUIRE_EQ(leat_submit(&p, runs, &ran), 0);
-        REQUIRE_EQ(leat_pool_stop(&p, NULL), 0);
+        REQUIRE_EQ(leat_pool_stop(&p), 0);
         REQUIRE_EQ(ran, 20);
         REQUIRE_EQ(leat_submit(&p, runs, &ran), -ESHUTDOWN);
         REQUIRE_EQ(leat_try_submit(&p, runs, &ran), -ESHUTDOWN);
@@ -45,10 +45,10 @@ TEST(stop_twice_is_harmless_and_said)
 {
     leat_pool p;
     REQUIRE_EQ(leat_pool_start(&p, NULL, NULL), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), -EALREADY);
+    CHECK_EQ(leat_pool_stop(&p), 0);
+    CHECK_EQ(leat_pool_stop(&p), -EALREADY);
     CHECK_EQ(leat_pool_abort(&p, NULL, NULL), -EALREADY);
-    CHECK_EQ(leat_pool_stop(&p, NULL), -EALREADY);
+    CHECK_EQ(leat_pool_stop(&p), -EALREADY);
 }
 
 TEST(of_many_who_stop_at_once_one_did_and_all_return_after_the_last_job)
@@ -61,7 +61,7 @@ TEST(of_many_who_stop_at_once_one_did_and_all_return_after_the_last_job)
         REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2, .queue = 8 }), 0);
         for (int i = 0; i < 8; i++) REQUIRE_EQ(leat_submit(&p, runs, &ran), 0);
         for (int i = 0; i < 3; i++) side_start(&other[i], stop, &p);
-        int err = leat_pool_stop(&p, NULL);
+        int err = leat_pool_stop(&p);
         REQUIRE_EQ(ran, 8);
         first += err == 0;
         REQUIRE(err == 0 || err == -EALREADY);
@@ -123,7 +123,7 @@ static void dropped(leat_task *fn, void *arg, void *user)
 static int hangs_until_cancelled(leat_ctx *ctx, void *arg)
 {
     atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_release);
-    return leat_sleep(ctx, LEAT_S(1000));
+    return leat_sleep_ctx(ctx, LEAT_S(1000));
 }
 
 TEST(a_job_that_hangs_the_deadline_of_stop_then_abort_hands_the_rest_back_in_order)
@@ -138,9 +138,9 @@ TEST(a_job_that_hangs_the_deadline_of_stop_then_abort_hands_the_rest_back_in_ord
     for (int i = 0; i < 8; i++) CHECK_EQ(leat_submit(&p, marks, &t.ran[i]), 0);
     for (int i = 0; i < 2; i++) {
         leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(10)), cancelled = LEAT_CTX(NULL);
-        CHECK_EQ(leat_pool_stop(&p, &soon), -ETIMEDOUT);
+        CHECK_EQ(leat_pool_stop_ctx(&soon, &p), -ETIMEDOUT);
         leat_cancel(&cancelled, 1);
-        CHECK_EQ(leat_pool_stop(&p, &cancelled), -ECANCELED);
+        CHECK_EQ(leat_pool_stop_ctx(&cancelled, &p), -ECANCELED);
         CHECK_EQ(leat_submit(&p, marks, &t.ran[0]), -ESHUTDOWN); /* still valid, and shut */
         CHECK_EQ(leat_pool_stats(&p, &st), 0);
         CHECK_EQ(st.busy, 2);
@@ -168,9 +168,9 @@ TEST(a_stop_that_gave_up_may_be_tried_again_and_then_drains)
     door_until(&d, 1);
     for (int i = 0; i < 4; i++) CHECK_EQ(leat_submit(&p, runs, &ran), 0);
     leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(10));
-    CHECK_EQ(leat_pool_stop(&p, &soon), -ETIMEDOUT);
+    CHECK_EQ(leat_pool_stop_ctx(&soon, &p), -ETIMEDOUT);
     door_open(&d);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(ran, 4);
 }
 
@@ -222,7 +222,7 @@ static int stops_its_own(leat_ctx *ctx, void *arg)
 {
     struct inner *in = arg;
     (void)ctx;
-    in->stop = leat_pool_stop(in->p, NULL);
+    in->stop = leat_pool_stop(in->p);
     in->abort = leat_pool_abort(in->p, NULL, NULL);
     return 0;
 }
@@ -237,7 +237,7 @@ TEST(a_job_that_stops_its_own_pool_is_told_and_the_pool_goes_on)
     CHECK_EQ(leat_submit(&p, runs, &ran), 0);
     UNTIL(atomic_load_explicit(&ran, memory_order_relaxed) == 1);
     CHECK_EQ(leat_submit(&p, runs, &ran), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(in.stop, -EDEADLK);
     CHECK_EQ(in.abort, -EDEADLK);
     CHECK_EQ(ran, 2);
@@ -250,7 +250,7 @@ TEST(a_job_may_stop_another_pool)
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1 }), 0);
     REQUIRE_EQ(leat_pool_start(&q, NULL, &(leat_pool_opts){ .workers = 1 }), 0);
     CHECK_EQ(leat_submit(&p, stops_its_own, &in), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(in.stop, 0);
     CHECK_EQ(in.abort, -EALREADY);
 }
@@ -280,11 +280,11 @@ static void back(leat_task *fn, void *arg, void *user)
 
 static void end(struct feed *f)
 {
-    if (f->ending == STOP) CHECK_EQ(leat_pool_stop(&f->p, NULL), 0);
+    if (f->ending == STOP) CHECK_EQ(leat_pool_stop(&f->p), 0);
     if (f->ending == ABORT) CHECK_EQ(leat_pool_abort(&f->p, back, f), 0);
     if (f->ending == CANCEL) {
         leat_cancel(&f->parent, 1);
-        int err = leat_pool_stop(&f->p, NULL);
+        int err = leat_pool_stop(&f->p);
         if (err) {
             CHECK_EQ(err, -ECANCELED);
             CHECK_EQ(leat_pool_abort(&f->p, back, f), 0);

@@ -59,7 +59,7 @@ TEST(every_job_runs_once_in_all_three_forms)
         accepted += !err;
         if (!CHECK(err == 0 || (i % 3 == 2 && err == -EAGAIN))) break;
     }
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(ran, accepted);
 }
 
@@ -88,7 +88,7 @@ TEST(one_worker_runs_jobs_in_order)
         o[i] = (struct ordered){ .next = &next, .i = i };
         CHECK_EQ(leat_submit(&p, in_order, &o[i]), 0);
     }
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     for (int i = 0; i < N; i++) CHECK(o[i].in_order);
 }
 
@@ -112,7 +112,7 @@ TEST(from_many_threads_every_job_runs_once_and_the_statistics_add_up)
     REQUIRE_EQ(leat_pool_start(&f.p, NULL, &(leat_pool_opts){ .workers = 4, .queue = 3 }), 0);
     tap_threads(4, feeds, &f);
     CHECK_EQ(f.accepted, 4 * tap_rounds(10000));
-    CHECK_EQ(leat_pool_stop(&f.p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&f.p), 0);
     CHECK_EQ(f.ran, f.accepted);
     CHECK_EQ(leat_pool_stats(&f.p, &st), 0);
     CHECK_EQ(st.submitted, f.accepted);
@@ -146,7 +146,7 @@ TEST(a_full_queue_is_full_exactly)
         CHECK_EQ(st.submitted, queue + 1);
         CHECK_EQ(st.completed + st.failed + st.dropped, 0);
         door_open(&d);
-        CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+        CHECK_EQ(leat_pool_stop(&p), 0);
         CHECK_EQ(ran, queue);
     }
 }
@@ -163,7 +163,7 @@ TEST(who_submits_too_fast_waits_for_room)
     CHECK_EQ(ran, 0);
     door_open(&d);
     CHECK_EQ(side_join(&waiter), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(ran, 3);
 }
 
@@ -208,7 +208,7 @@ TEST(a_done_context_submits_nothing_even_if_there_is_room)
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1 }), 0);
     CHECK_EQ(leat_submit_ctx(&cancelled, &p, counts, &ran), -ECANCELED);
     CHECK_EQ(leat_submit_ctx(&late, &p, counts, &ran), -ETIMEDOUT);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(ran, 0);
 }
 
@@ -217,7 +217,7 @@ TEST(a_done_context_submits_nothing_even_if_there_is_room)
 static int sleeps(leat_ctx *ctx, void *arg)
 {
     atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_release);
-    return leat_sleep(ctx, LEAT_S(1000));
+    return leat_sleep_ctx(ctx, LEAT_S(1000));
 }
 
 TEST(jobs_see_the_end_of_the_pools_context_and_no_more_are_taken)
@@ -231,8 +231,8 @@ TEST(jobs_see_the_end_of_the_pools_context_and_no_more_are_taken)
     UNTIL(atomic_load_explicit(&there, memory_order_acquire) == 2);
     for (int i = 0; i < 4; i++) CHECK_EQ(leat_submit(&p, counts, &ran), 0);
     leat_cancel(&parent, 5);
-    CHECK_EQ(leat_pool_stop(&p, NULL), -ECANCELED); /* jobs are left, nobody will run them */
-    CHECK_EQ(leat_pool_stop(&p, NULL), -ECANCELED);
+    CHECK_EQ(leat_pool_stop(&p), -ECANCELED); /* jobs are left, nobody will run them */
+    CHECK_EQ(leat_pool_stop(&p), -ECANCELED);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.queued, 4);
     CHECK_EQ(st.failed, 2);
@@ -242,7 +242,7 @@ TEST(jobs_see_the_end_of_the_pools_context_and_no_more_are_taken)
     CHECK_EQ(st.queued, 0);
     CHECK_EQ(st.submitted, 6);
     CHECK_EQ(ran, 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), -EALREADY);
+    CHECK_EQ(leat_pool_stop(&p), -EALREADY);
 }
 
 TEST(a_job_that_fails_does_not_stop_the_others)
@@ -251,7 +251,7 @@ TEST(a_job_that_fails_does_not_stop_the_others)
     _Atomic int ran = 0;
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2, .queue = 4 }), 0);
     for (int i = 0; i < 100; i++) CHECK_EQ(leat_submit(&p, i % 2 ? fails : counts, &ran), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(ran, 100);
 }
 
@@ -265,7 +265,7 @@ TEST(what_cannot_be_is_refused)
     CHECK_EQ(leat_submit(&p, counts, &ran), -EINVAL); /* never started */
     CHECK_EQ(leat_try_submit(&p, counts, &ran), -EINVAL);
     CHECK_EQ(leat_submit_ctx(NULL, &p, counts, &ran), -EINVAL);
-    CHECK_EQ(leat_pool_stop(&p, NULL), -EINVAL);
+    CHECK_EQ(leat_pool_stop(&p), -EINVAL);
     CHECK_EQ(leat_pool_abort(&p, NULL, NULL), -EINVAL);
     CHECK_EQ(leat_pool_resize(&p, 1), -EINVAL);
     CHECK_EQ(leat_pool_stats(&p, &st), -EINVAL);
@@ -277,7 +277,7 @@ TEST(what_cannot_be_is_refused)
     CHECK_EQ(leat_submit(&p, counts, &ran), -EINVAL);
     CHECK_EQ(leat_submit(NULL, counts, &ran), -EINVAL);
     CHECK_EQ(leat_try_submit(NULL, counts, &ran), -EINVAL);
-    CHECK_EQ(leat_pool_stop(NULL, NULL), -EINVAL);
+    CHECK_EQ(leat_pool_stop(NULL), -EINVAL);
     CHECK_EQ(leat_pool_abort(NULL, NULL, NULL), -EINVAL);
     CHECK_EQ(leat_pool_resize(NULL, 1), -EINVAL);
     CHECK_EQ(leat_pool_stats(NULL, &st), -EINVAL);
@@ -287,7 +287,7 @@ TEST(what_cannot_be_is_refused)
     CHECK_EQ(leat_pool_resize(&p, 0), -EINVAL);
     CHECK_EQ(leat_pool_resize(&p, -1), -EINVAL);
     CHECK_EQ(leat_pool_stats(&p, NULL), -EINVAL);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
 }
 
 TEST(a_pool_can_be_started_again_after_it_was_stopped)
@@ -297,7 +297,7 @@ TEST(a_pool_can_be_started_again_after_it_was_stopped)
         _Atomic int ran = 0;
         REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2, .queue = 2 }), 0);
         for (int i = 0; i < 5; i++) REQUIRE_EQ(leat_submit(&p, counts, &ran), 0);
-        REQUIRE_EQ(leat_pool_stop(&p, NULL), 0);
+        REQUIRE_EQ(leat_pool_stop(&p), 0);
         REQUIRE_EQ(ran, 5);
     }
 }
@@ -309,6 +309,6 @@ TEST(errno_is_never_touched)
     errno = 77;
     CHECK_EQ(leat_pool_start(&p, NULL, NULL), 0);
     for (int i = 0; i < 50; i++) CHECK_EQ(leat_submit(&p, counts, &ran), 0);
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(errno, 77);
 }

@@ -10,7 +10,7 @@ static void bounce(void *arg)
     int_chan *c = arg;
     for (int m; leat_recv(&c[0], &m) == 0;) {
         leat_case cases[] = { LEAT_SEND(&c[1], &m), LEAT_SEND((int_chan *)NULL, &m) };
-        if (leat_select(NULL, cases, 2) != 0) break;
+        if (leat_select(cases, 2) != 0) break;
     }
 }
 #endif
@@ -40,9 +40,9 @@ TEST(no_call_allocates)
         before = allocations; /* a thread's stack is not ours */
         for (int i = 0; i < 2000; i++) {
             leat_case in[] = { LEAT_SEND(&c[0], &i), LEAT_RECV((int_chan *)NULL, &m) };
-            CHECK_EQ(leat_select(&ctx, in, 2), 0);
+            CHECK_EQ(leat_select_ctx(&ctx, in, 2), 0);
             leat_case out[] = { LEAT_RECV(&c[1], &m), LEAT_RECV((int_chan *)NULL, &m) };
-            if (i % 2) CHECK_EQ(leat_select(&ctx, out, 2), 0);
+            if (i % 2) CHECK_EQ(leat_select_ctx(&ctx, out, 2), 0);
             else CHECK_EQ(leat_recv_ctx(&ctx, &c[1], &m), 0);
             CHECK_EQ(m, i);
         }
@@ -62,16 +62,16 @@ TEST(over_nothing_it_says_EDEADLK_and_does_not_hang)
     int m = 0;
     int_chan *none = NULL;
     leat_case cases[] = { LEAT_SEND(none, &m), LEAT_RECV(none, &m), LEAT_RECV(none, &m) };
-    CHECK_EQ(leat_select(NULL, NULL, 0), -EDEADLK);
-    CHECK_EQ(leat_select(NULL, cases, 0), -EDEADLK);
-    CHECK_EQ(leat_select(NULL, cases, 3), -EDEADLK);
+    CHECK_EQ(leat_select(NULL, 0), -EDEADLK);
+    CHECK_EQ(leat_select(cases, 0), -EDEADLK);
+    CHECK_EQ(leat_select(cases, 3), -EDEADLK);
     CHECK_EQ(leat_try_select(NULL, 0), -EAGAIN);
     CHECK_EQ(leat_try_select(cases, 3), -EAGAIN);
     leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(5));
-    CHECK_EQ(leat_select(&soon, cases, 3), -ETIMEDOUT);
+    CHECK_EQ(leat_select_ctx(&soon, cases, 3), -ETIMEDOUT);
     leat_ctx soon2 = LEAT_CTX_WITHIN(NULL, LEAT_MS(5));
-    CHECK_EQ(leat_select(&soon2, NULL, 0), -ETIMEDOUT);
-    CHECK_EQ(leat_select(NULL, cases, (size_t)INT_MAX + 1), -EINVAL);
+    CHECK_EQ(leat_select_ctx(&soon2, NULL, 0), -ETIMEDOUT);
+    CHECK_EQ(leat_select(cases, (size_t)INT_MAX + 1), -EINVAL);
     CHECK_EQ(leat_try_select(cases, (size_t)INT_MAX + 1), -EINVAL);
 }
 
@@ -82,7 +82,7 @@ TEST(a_null_channel_never_is_chosen)
     REQUIRE_EQ(leat_make(&c, 1), 0);
     for (int i = 0; i < 1000; i++) {
         leat_case in[] = { LEAT_SEND(none, &m), LEAT_SEND(&c, &i), LEAT_RECV(none, &m) };
-        CHECK_EQ(leat_select(NULL, in, 3), 1);
+        CHECK_EQ(leat_select(in, 3), 1);
         leat_case out[] = { LEAT_SEND(none, &m), LEAT_RECV(none, &m), LEAT_RECV(&c, &m) };
         CHECK_EQ(leat_try_select(out, 3), 2);
         CHECK_EQ(m, i);
@@ -117,7 +117,7 @@ TEST(each_state_of_a_channel_is_ready_for_what_it_should_be)
                 if (r >= 0) CHECK_EQ(r, n - 1);
                 leat_ctx soon =
                     LEAT_CTX_WITHIN(NULL, expect == -EAGAIN ? LEAT_MS(1) : LEAT_S(1000));
-                if (expect == -EAGAIN) CHECK_EQ(leat_select(&soon, cases, n), -ETIMEDOUT);
+                if (expect == -EAGAIN) CHECK_EQ(leat_select_ctx(&soon, cases, n), -ETIMEDOUT);
                 leat_free(&c);
                 leat_free(&other);
             }
@@ -132,7 +132,7 @@ TEST(a_closed_channel_counts_as_ready_and_says_EPIPE_beside_ready_ones)
     CHECK_EQ(leat_close(&a), 0);
     for (int i = 0; i < 1000; i++) {
         leat_case cases[] = { LEAT_RECV(&a, &m), LEAT_SEND(&b, &i) };
-        int r = leat_select(NULL, cases, 2);
+        int r = leat_select(cases, 2);
         CHECK_EQ(cases[r].err, r ? 0 : -EPIPE);
         closed += r == 0;
         sent += r == 1;
@@ -153,10 +153,10 @@ TEST(a_case_array_can_be_used_again_and_again)
     leat_case recvs[] = { LEAT_RECV(&c[0], &out[0]), LEAT_RECV(&c[1], &out[1]) };
     int next[2] = { 0, 100 };
     for (int i = 0; i < 10000; i++) {
-        int r = leat_select(NULL, sends, 2);
+        int r = leat_select(sends, 2);
         REQUIRE(r >= 0 && sends[r].err == 0);
         in[r]++;
-        r = leat_select(NULL, recvs, 2);
+        r = leat_select(recvs, 2);
         REQUIRE(r >= 0 && recvs[r].err == 0);
         if (!CHECK_EQ(out[r], next[r])) break;
         next[r]++;
@@ -177,7 +177,7 @@ struct waiting_select {
 static void do_select(void *p)
 {
     struct waiting_select *s = p;
-    s->result = leat_select(s->ctx, s->cases, s->n);
+    s->result = leat_select_ctx(s->ctx, s->cases, s->n);
 }
 
 static void among(size_t n)
@@ -275,7 +275,7 @@ static void share(size_t ready, size_t asleep, bool sends)
         cases[i] = sends ? LEAT_SEND(&c[i], &m) : LEAT_RECV(&c[i], &m);
     }
     for (int i = 0; i < rounds; i++) {
-        int r = leat_select(NULL, cases, n);
+        int r = leat_select(cases, n);
         REQUIRE(r >= 0);
         got[r]++;
         if (sends) CHECK_EQ(leat_recv(&c[r], &m), 0);
@@ -316,7 +316,7 @@ TEST(duplicates_of_a_case_have_their_share_too)
         (void)!leat_try_send(&d, &i);
         leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&c, &m), LEAT_RECV(&c, &m),
                               LEAT_RECV(&d, &m) };
-        int r = leat_select(NULL, cases, 4);
+        int r = leat_select(cases, 4);
         REQUIRE(r >= 0);
         got[r]++;
         if (r == 3) CHECK_EQ(leat_recv(&c, &m), 0);
@@ -331,7 +331,7 @@ static void first_choice(void *arg)
     int_chan *c = arg;
     int m = 0;
     leat_case cases[] = { LEAT_SEND(&c[0], &m), LEAT_SEND(&c[1], &m) };
-    CHECK(leat_select(NULL, cases, 2) >= 0);
+    CHECK(leat_select(cases, 2) >= 0);
 }
 
 TEST(the_first_select_of_each_thread_has_no_favourite_either)
@@ -368,7 +368,7 @@ static void send_or_receive(int i, void *arg)
             cases[0] = LEAT_RECV(&s->c, &out);
             cases[1] = LEAT_SEND(&s->c, &in);
         }
-        int r = leat_select(NULL, cases, 2);
+        int r = leat_select(cases, 2);
         REQUIRE(r == 0 || r == 1);
         if (cases[r].err) {
             CHECK_EQ(cases[r].err, -EPIPE);
@@ -416,7 +416,7 @@ static void once_only(int i, void *arg)
 {
     int out = -1;
     leat_case cases[] = { LEAT_SEND((int_chan *)arg, &i), LEAT_RECV((int_chan *)arg, &out) };
-    CHECK(leat_select(NULL, cases, 2) >= 0);
+    CHECK(leat_select(cases, 2) >= 0);
     CHECK(out != i);
 }
 
@@ -472,7 +472,7 @@ static void tangle_part(int i, void *arg)
             left[k] = t->rounds;
         }
         for (int k = 0; k < CHANS * t->rounds; k++) {
-            int r = leat_select(NULL, cases, CHANS);
+            int r = leat_select(cases, CHANS);
             REQUIRE(r >= 0);
             if (--left[r] == 0) cases[r] = LEAT_SEND((int_chan *)NULL, &m);
         }
@@ -505,7 +505,7 @@ static void offer_part(int i, void *arg)
         for (int k = 0; k < o->rounds; k++) {
             leat_case cases[] = { LEAT_SEND(&o->c[0], &k), LEAT_SEND(&o->c[1], &k),
                                   LEAT_SEND(&o->c[2], &k), LEAT_SEND(&o->c[3], &k) };
-            REQUIRE(leat_select(NULL, cases, 4) >= 0);
+            REQUIRE(leat_select(cases, 4) >= 0);
         }
         for (int k = 0; k < 4; k++) CHECK_EQ(leat_close(&o->c[k]), 0);
     } else if (i <= 4) {

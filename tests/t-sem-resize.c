@@ -107,7 +107,7 @@ TEST(who_can_never_be_served_after_shrinking_is_told_and_holds_nobody_up)
     REQUIRE_EQ(leat_acquire(&s, 2), 0);
     side_start(&large, acquire, &(struct call){ NULL, &s, 4 });
     UNTIL(peek_sem(&s) == 1);
-    leat_sleep(NULL, LEAT_MS(2)); /* it is first by now, and nobody overtakes it */
+    leat_sleep(LEAT_MS(2)); /* it is first by now, and nobody overtakes it */
     side_start(&small, acquire, &(struct call){ NULL, &s, 1 });
     CHECK_EQ(leat_sem_resize(&s, -1), 0); /* 3, of which 2 are out */
     CHECK_EQ(side_join(&small), 0);

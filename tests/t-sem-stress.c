@@ -18,7 +18,7 @@ static void hold(struct mix *m, uint64_t *rng, int n)
     int out = atomic_fetch_add_explicit(&m->out, n, memory_order_relaxed) + n;
     if (!m->resizes && out > MOST) atomic_store_explicit(&m->worst, out, memory_order_relaxed);
     int what = tap_below(rng, 16);
-    if (what == 0) leat_sleep(NULL, LEAT_US(50));
+    if (what == 0) leat_sleep(LEAT_US(50));
     else if (what < 4) leat_os_yield_();
     atomic_fetch_sub_explicit(&m->out, n, memory_order_relaxed);
     CHECK_EQ(leat_release(&m->s, n), 0);

@@ -19,7 +19,7 @@ static int acquire(void *arg)
 static void until_late(leat_sem *s)
 {
     for (bool late = false; !late;) {
-        leat_sleep(NULL, LEAT_US(200));
+        leat_sleep(LEAT_US(200));
         leat_lock_take_(&s->lock_);
         late = leat_sem_late_(s);
         leat_lock_drop_(&s->lock_);
@@ -255,7 +255,7 @@ static void one_after_another(int i, void *arg)
     } else {
         while (!atomic_load_explicit(&c->served, memory_order_relaxed)) {
             CHECK_EQ(leat_acquire(&c->s, 1), 0);
-            leat_sleep(NULL, LEAT_US(20 * i)); /* so that there never are CROWD permits by chance */
+            leat_sleep(LEAT_US(20 * i)); /* so that there never are CROWD permits by chance */
             CHECK_EQ(leat_release(&c->s, 1), 0);
         }
     }
@@ -316,7 +316,7 @@ TEST(a_time_out_of_the_first_in_line_serves_the_next)
     REQUIRE_EQ(leat_acquire(&s, 1), 0);
     side_start(&large, acquire, &(struct call){ &ctx, &s, 10 });
     UNTIL(peek_sem(&s) == 1 || leat_ctx_err(&ctx));
-    leat_sleep(NULL, LEAT_MS(2)); /* the small one waits behind it, most likely */
+    leat_sleep(LEAT_MS(2)); /* the small one waits behind it, most likely */
     side_start(&small, acquire, &(struct call){ NULL, &s, 9 });
     CHECK_EQ(side_join(&large), -ETIMEDOUT);
     CHECK_EQ(side_join(&small), 0);

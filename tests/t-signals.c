@@ -49,7 +49,7 @@ static void check_ended_well(int status)
 
 static void until_cancelled(leat_ctx *ctx, int sig)
 {
-    MUST(leat_sleep(ctx, LEAT_S(1000)) == -ECANCELED); /* it wakes who waits */
+    MUST(leat_sleep_ctx(ctx, LEAT_S(1000)) == -ECANCELED); /* it wakes who waits */
     MUST(leat_ctx_cause(ctx) == sig);
 }
 
@@ -248,7 +248,7 @@ static void drains(void)
     while (leat_submit_ctx(&ctx, &p, job, &ran) == 0)
         if (++accepted == 100) kill(getpid(), SIGTERM);
     MUST(leat_ctx_cause(&ctx) == SIGTERM);
-    MUST(leat_pool_stop(&p, NULL) == 0);
+    MUST(leat_pool_stop(&p) == 0);
     MUST(ran == accepted && accepted >= 100);
 }
 
@@ -260,7 +260,7 @@ TEST(a_pool_that_is_fed_until_the_signal_drains)
 static int waits_for_it(leat_ctx *ctx, void *arg)
 {
     (void)arg;
-    return leat_sleep(ctx, LEAT_S(1000));
+    return leat_sleep_ctx(ctx, LEAT_S(1000));
 }
 
 static void ends_a_group(void)

@@ -173,13 +173,13 @@ static int64_t do_channel(struct call *c)
             cases[i] =
                 o->cases[i].does == PUTS ? LEAT_SEND(of, &c->out[0]) : LEAT_RECV(of, &c->in[0]);
         }
-        int r = o->how == TRIES ? leat_try_select(cases, 2) : leat_select(ctx, cases, 2);
+        int r = o->how == TRIES ? leat_try_select(cases, 2) : leat_select_ctx(ctx, cases, 2);
         c->err = r < 0 ? r : cases[r].err;
         return r;
     }
     if (o->n)
-        return puts ? leat_send_many(ctx, ch, c->out, BATCH)
-                    : leat_recv_many(ctx, ch, c->in, BATCH);
+        return puts ? leat_send_many_ctx(ctx, ch, c->out, BATCH)
+                    : leat_recv_many_ctx(ctx, ch, c->in, BATCH);
     if (o->how == TRIES) return puts ? leat_try_send(ch, c->out) : leat_try_recv(ch, c->in);
     if (ctx) return puts ? leat_send_ctx(ctx, ch, c->out) : leat_recv_ctx(ctx, ch, c->in);
     return puts ? leat_send(ch, c->out) : leat_recv(ch, c->in);
@@ -192,7 +192,7 @@ static int64_t do_tasks(struct call *c)
     if (is(c, "wait")) return leat_wait(&group);
     if (is(c, "submit")) return leat_submit(&pool, task, c);
     if (is(c, "try_submit")) return leat_try_submit(&pool, task, c);
-    if (is(c, "stop")) return leat_pool_stop(&pool, NULL);
+    if (is(c, "stop")) return leat_pool_stop(&pool);
     if (is(c, "abort")) return leat_pool_abort(&pool, dropped, NULL);
     if (is(c, "resize")) return leat_pool_resize(&pool, c->op->n);
     return leat_go(&group, task, c);

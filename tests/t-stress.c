@@ -74,14 +74,14 @@ static void sender(struct stress *s, int i)
             n = 1 + tap_below(&rng, COUNT(a));
             if (n > s->each - s->sent[i]) n = s->each - s->sent[i];
             for (int k = 0; k < n; k++) a[k] = m + k;
-            r = leat_send_many(NULL, &s->c, a, (size_t)n);
+            r = leat_send_many(&s->c, a, (size_t)n);
             CHECK(r <= n && r != 0);
             n = (int)r;
             break;
         case SELECTS: {
             leat_case cases[] = { LEAT_RECV(&s->never, &none), LEAT_SEND(&s->c, &m),
                                   LEAT_SEND(&s->c, &m) };
-            r = leat_select(my_ctx(s, i), cases, (size_t)(2 + tap_below(&rng, 2)));
+            r = leat_select_ctx(my_ctx(s, i), cases, (size_t)(2 + tap_below(&rng, 2)));
             if (r >= 0) r = CHECK(r > 0) ? cases[r].err : -EIO;
             break;
         }
@@ -125,14 +125,14 @@ static void receiver(struct stress *s, int i)
             r = leat_recv_ctx(my_ctx(s, i), &s->c, a);
             break;
         case BATCHES:
-            r = leat_recv_many(NULL, &s->c, a, (size_t)(n = 1 + tap_below(&rng, COUNT(a))));
+            r = leat_recv_many(&s->c, a, (size_t)(n = 1 + tap_below(&rng, COUNT(a))));
             CHECK(r <= n && r != 0);
             n = (int)r;
             break;
         case SELECTS: {
             leat_case cases[] = { LEAT_RECV(&s->never, &none), LEAT_RECV(&s->c, a),
                                   LEAT_RECV(&s->c, a) };
-            r = leat_select(my_ctx(s, i), cases, (size_t)(2 + tap_below(&rng, 2)));
+            r = leat_select_ctx(my_ctx(s, i), cases, (size_t)(2 + tap_below(&rng, 2)));
             if (r >= 0) r = CHECK(r > 0) ? cases[r].err : -EIO;
             break;
         }
@@ -170,7 +170,7 @@ static void troublemaker(struct stress *s)
         int i = tap_below(&rng, s->senders + s->receivers);
         int at = atomic_load_explicit(&s->now[i], memory_order_relaxed);
         if (at < CONTEXTS) leat_cancel(&s->ctx[i][at], 1000 + i);
-        (void)leat_sleep(NULL, LEAT_US(20));
+        (void)leat_sleep(LEAT_US(20));
     }
 }
 

@@ -586,11 +586,11 @@ TEST(jobs_of_one_pool_publish_to_a_subscriber_that_another_pool_serves)
     REQUIRE_EQ(leat_pool_start(&out, NULL, &(leat_pool_opts){ .workers = 2 }), 0);
     for (int i = 0; i < 2; i++) CHECK_EQ(leat_submit(&out, serves, &o), 0);
     for (int i = 0; i < 20; i++) CHECK_EQ(leat_submit(&in, publishes, &o), 0);
-    CHECK_EQ(leat_pool_stop(&in, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&in), 0);
     CHECK_EQ(leat_topic_close(&o.t), 0);
     UNTIL(leat_pool_stats(&out, &st) == 0 && st.completed + st.failed == 2);
     CHECK_EQ(st.failed, 0);
-    CHECK_EQ(leat_pool_stop(&out, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&out), 0);
     for (int i = 0; i < 20; i++) CHECK_EQ(atomic_load_explicit(&o.seen[i], memory_order_relaxed), EACH_JOB);
     CHECK_EQ(leat_unsubscribe(&o.t, &o.c), 0);
     leat_free(&o.c);
@@ -625,7 +625,7 @@ static void two_part(int i, void *arg)
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2 }), 0);
     leat_case cases[] = { LEAT_RECV(&w->c[0], &m[0]), LEAT_RECV(&w->c[1], &m[1]) };
     while (open) {
-        int at = leat_select(NULL, cases, 2);
+        int at = leat_select(cases, 2);
         REQUIRE(at == 0 || at == 1);
         if (cases[at].err) {
             CHECK_EQ(cases[at].err, -EPIPE);
@@ -636,7 +636,7 @@ static void two_part(int i, void *arg)
         CHECK(m[at].who == at && m[at].n == next[at]++);
         CHECK_EQ(leat_submit(&p, answers, &o), 0);
     }
-    CHECK_EQ(leat_pool_stop(&p, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
     for (int k = 0; k < 2; k++) CHECK_EQ(next[k], w->each);
     CHECK_EQ(atomic_load_explicit(&o.got, memory_order_relaxed), 2 * w->each);
 }

@@ -188,7 +188,7 @@ static void a_while(void)
 {
     for (int i = 0; i < 20; i++) {
         sched_yield();
-        (void)leat_sleep(NULL, LEAT_US(100));
+        (void)leat_sleep(LEAT_US(100));
     }
 }
 

@@ -83,7 +83,7 @@ TEST(a_release_that_hands_over)
     for (int k = 0; k < 5; k++) {
         side waiter;
         begin(&waiter, 2, 3);
-        leat_sleep(NULL, LEAT_MS(2));
+        leat_sleep(LEAT_MS(2));
         REQUIRE_EQ(leat_try_acquire(&s, 1), -EAGAIN); /* finds that somebody has waited long: fair from now on */
         REQUIRE_EQ(leat_release(&s, 3), 0);
         REQUIRE(untouched(&s, sizeof s));

@@ -218,7 +218,7 @@ static int done_many(void *arg)
 static void rest(uint64_t *rng)
 {
     int n = tap_below(rng, 64);
-    if (n == 0) leat_sleep(NULL, LEAT_US(60));
+    if (n == 0) leat_sleep(LEAT_US(60));
     else if (n < 8) leat_os_yield_();
     else for (int i = 0; i < n; i++) leat_os_pause_();
 }

@@ -47,7 +47,7 @@ static int extract_worker(leat_ctx *ctx, void *arg) /* the article: 50 ms of CPU
     for (struct document d; leat_recv_ctx(ctx, p->docs, &d) == 0;) {
         struct extracted_doc e = { .id = d.id };
         snprintf(e.text, sizeof e.text, "text of %s", d.pdf);
-        if (leat_sleep(ctx, LEAT_MS(5)) || leat_send_ctx(ctx, &p->extracted, &e)) break;
+        if (leat_sleep_ctx(ctx, LEAT_MS(5)) || leat_send_ctx(ctx, &p->extracted, &e)) break;
     }
     return 0;
 }
@@ -58,7 +58,7 @@ static int embed_worker(leat_ctx *ctx, void *arg) /* 300 ms of waiting for a net
     for (struct extracted_doc e; leat_recv_ctx(ctx, &p->extracted, &e) == 0;) {
         struct embedded_doc v = { .id = e.id };
         for (const char *s = e.text; *s; s++) v.vector = v.vector * 31 + (unsigned char)*s;
-        if (leat_sleep(ctx, LEAT_MS(30)) || leat_send_ctx(ctx, &p->embedded, &v)) break;
+        if (leat_sleep_ctx(ctx, LEAT_MS(30)) || leat_send_ctx(ctx, &p->embedded, &v)) break;
     }
     return 0;
 }
@@ -68,7 +68,7 @@ static int insert_worker(leat_ctx *ctx, void *arg) /* 20 ms */
     struct pipeline *p = arg;
     for (struct embedded_doc v; leat_recv_ctx(ctx, &p->embedded, &v) == 0;) {
         struct index_result r = { .id = v.id, .vector = v.vector };
-        if (leat_sleep(ctx, LEAT_MS(2)) || leat_send_ctx(ctx, &p->results, &r)) break;
+        if (leat_sleep_ctx(ctx, LEAT_MS(2)) || leat_send_ctx(ctx, &p->results, &r)) break;
     }
     return 0;
 }

@@ -29,7 +29,7 @@ static int worker(leat_ctx *ctx, void *arg)
 {
     struct worker *w = arg;
     for (struct job job; leat_recv_ctx(ctx, w->jobs, &job) == 0;) {
-        leat_sleep(ctx, LEAT_MS(50)); /* simulates I/O or compute work */
+        leat_sleep_ctx(ctx, LEAT_MS(50)); /* simulates I/O or compute work */
         struct result r = { .job_id = job.id };
         snprintf(r.value, sizeof r.value, "worker-%d done", w->id);
         if (leat_send_ctx(ctx, w->results, &r)) break;

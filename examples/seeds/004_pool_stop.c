@@ -19,7 +19,7 @@ static struct url {
 static int check_url(leat_ctx *ctx, void *arg)
 {
     const struct url *u = arg;
-    if (leat_sleep(ctx, LEAT_MS(u->ms))) printf("%s → given up\n", u->url);
+    if (leat_sleep_ctx(ctx, LEAT_MS(u->ms))) printf("%s → given up\n", u->url);
     else if (u->status == 0) printf("%s → DOWN\n", u->url);
     else if (u->status == 200) printf("%s → UP\n", u->url);
     else printf("%s → UNKNOWN (%d)\n", u->url, u->status);
@@ -42,7 +42,7 @@ int main(int argc, char **argv) /* an argument: the deadline in milliseconds, to
         if (leat_submit(&pool, check_url, &urls[i])) return 1;
 
     leat_ctx ctx = LEAT_CTX_WITHIN(NULL, argc > 1 ? LEAT_MS(atoi(argv[1])) : LEAT_S(10));
-    int err = leat_pool_stop(&pool, &ctx);
+    int err = leat_pool_stop_ctx(&ctx, &pool);
     if (err) {
         printf("shutdown error: pool stop: %s\n",
                err == -ETIMEDOUT ? "deadline exceeded" : strerror(-err));

@@ -109,7 +109,7 @@ static void *sends_many(void *arg)
     int m[8], done = 0;
     for (int i = 0; i < now_->each; i++) m[i] = ID(arg) * now_->each + i;
     while (done < now_->each) {
-        ptrdiff_t n = leat_send_many(NULL, &c, m + done, (size_t)(now_->each - done));
+        ptrdiff_t n = leat_send_many(&c, m + done, (size_t)(now_->each - done));
         EXPECT(n > 0 && n <= now_->each - done);
         done += (int)n;
     }
@@ -119,7 +119,7 @@ static void *sends_many(void *arg)
 static void *receives_many(void *arg)
 {
     int m[2];
-    for (ptrdiff_t n; (n = leat_recv_many(NULL, &c, m, 2)) != -EPIPE;) {
+    for (ptrdiff_t n; (n = leat_recv_many(&c, m, 2)) != -EPIPE;) {
         EXPECT(n == 1 || n == 2);
         for (int i = 0; i < n; i++) note_got(ID(arg), m[i]);
     }
@@ -146,7 +146,7 @@ static void *takes_all_in_one(void *arg)
     int m[4], n = 0;
     (void)arg;
     while (n < now_->cap + now_->senders) {
-        ptrdiff_t more = leat_recv_many(NULL, &c, m, 4);
+        ptrdiff_t more = leat_recv_many(&c, m, 4);
         EXPECT(more > 0);
         n += (int)more;
     }
@@ -176,7 +176,7 @@ SCENARIO(batch_fills_many_slots, { .receivers = 2, .cap = 2 }, { .receivers = 3,
     make(&c, k->cap, "c");
     for (int i = 0; i < k->receivers; i++) GO(receiver, i);
     for (int done = 0; done < k->receivers;) {
-        ptrdiff_t n = leat_send_many(NULL, &c, m + done, (size_t)(k->receivers - done));
+        ptrdiff_t n = leat_send_many(&c, m + done, (size_t)(k->receivers - done));
         EXPECT(n > 0);
         done += (int)n;
     }
@@ -417,10 +417,10 @@ static void *replies(void *arg)
         while ((n = leat_try_send(&c, &m)) == -EAGAIN) sim_yield();
         EXPECT(n == 0);
         break;
-    case 2: EXPECT(leat_send_many(NULL, &c, &m, 1) == 1); break;
+    case 2: EXPECT(leat_send_many(&c, &m, 1) == 1); break;
     default: {
         leat_case cases[] = { LEAT_RECV(&d, &n), LEAT_SEND(&c, &m) };
-        EXPECT(leat_select(NULL, cases, 2) == 1);
+        EXPECT(leat_select(cases, 2) == 1);
     }
     }
     return NULL;
@@ -435,12 +435,12 @@ static void *asks(void *arg)
             EXPECT(leat_recv(&c, m) == 0);
             i++;
         } else if (now_->each == 1) {
-            ptrdiff_t more = leat_recv_many(NULL, &c, m, 4);
+            ptrdiff_t more = leat_recv_many(&c, m, 4);
             EXPECT(more > 0);
             i += (int)more;
         } else {
             leat_case cases[] = { LEAT_RECV(&d, m), LEAT_RECV(&c, m) };
-            EXPECT(leat_select(NULL, cases, 2) == 1);
+            EXPECT(leat_select(cases, 2) == 1);
             i++;
         }
     }

@@ -222,7 +222,7 @@ static void *sleeps(void *arg)
         err = leat_recv_ctx(&ctx, &c, &m);
     } else {
         leat_case cases[] = { LEAT_RECV(&d, &m), LEAT_RECV(&c, &m) };
-        err = leat_select(&ctx, cases, 2);
+        err = leat_select_ctx(&ctx, cases, 2);
     }
     EXPECT(err == -ECANCELED);
     EXPECT(leat_recv_ctx(&ctx, &c, &m) == -ECANCELED);

@@ -229,7 +229,7 @@ static void stopped(void)
     EXPECT(leat_pool_stats(&pool, &st) == 0);
     EXPECT((int)st.submitted == n && (int)st.completed == n - handed_back && (int)st.dropped == handed_back);
     EXPECT(st.failed + st.busy + st.queued + st.workers == 0);
-    EXPECT(leat_pool_stop(&pool, NULL) == -EALREADY);
+    EXPECT(leat_pool_stop(&pool) == -EALREADY);
     EXPECT(leat_submit(&pool, job, ARG(0)) == -ESHUTDOWN);
 }
 
@@ -240,7 +240,7 @@ SCENARIO(submit_against_stop, { CREW(1, 1, 1, 1) }, { CREW(1, 1, 1, 3) }, { CREW
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     stopped();
 }
 
@@ -265,7 +265,7 @@ SCENARIO(submit_against_cancel, { CREW(1, 1, 1, 2) }, { CREW(2, 1, 2, 2) }, { CR
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
     GO(cancels, 0);
-    int err = leat_pool_stop(&pool, NULL);
+    int err = leat_pool_stop(&pool);
     EXPECT(err == 0 || err == -ECANCELED);
     if (err) EXPECT(leat_pool_abort(&pool, drop, &pool) == 0);
     stopped();
@@ -277,7 +277,7 @@ static int ends[SIM_THREADS];
 static void *stops(void *arg)
 {
     int id = ID(arg);
-    ends[id] = id == 0 && now_->a ? leat_pool_abort(&pool, drop, &pool) : leat_pool_stop(&pool, NULL);
+    ends[id] = id == 0 && now_->a ? leat_pool_abort(&pool, drop, &pool) : leat_pool_stop(&pool);
     EXPECT(ends[id] == 0 || ends[id] == -EALREADY || (now_->a && ends[id] == -ECANCELED));
     if (ends[id] != -ECANCELED) jobs_done();
     return NULL;
@@ -307,7 +307,7 @@ SCENARIO(resize_against_stop, { CREW(1, 1, 1, 1), .a = 2 }, { CREW(1, 2, 1, 2), 
     start(k);
     GO(resizes, k->a);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     stopped();
 }
 
@@ -320,7 +320,7 @@ SCENARIO(resize_against_resize, { CREW(1, 2, 1, 2), .a = 1 }, { CREW(1, 1, 1, 2)
     sim_join_one(one);
     sim_join_one(other);
     EXPECT(leat_pool_stats(&pool, &st) == 0 && (st.workers == 1 || st.workers == 2));
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     stopped();
 }
 
@@ -336,7 +336,7 @@ SCENARIO(resize_calls_back, { CREW(0, 2, 2, 1) }, { CREW(0, 2, 2, 2) })
     }
     for (int i = 2 * k->each; i < 4 * k->each; i++) accepted[i] = leat_submit(&pool, counts, ARG(i)) == 0;
     EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 2);
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     stopped();
 }
 
@@ -411,7 +411,7 @@ SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOBODY), DYING(1, NOBODY)
         EXPECT(err == 0 || (k->a == A_CANCEL && err == -ECANCELED));
         accepted[i] = !err;
     }
-    int err = k->a == AN_ABORT ? -ECANCELED : leat_pool_stop(&pool, NULL);
+    int err = k->a == AN_ABORT ? -ECANCELED : leat_pool_stop(&pool);
     EXPECT(err == 0 || k->a == A_CANCEL || k->a == AN_ABORT);
     if (err) EXPECT(leat_pool_abort(&pool, drop_all, &pool) == 0);
     sim_join();
@@ -443,7 +443,7 @@ SCENARIO(resize_again_after_a_refusal, { CREW(0, 1, 1, 0), .a = 1 })
     EXPECT(leat_pool_resize(&pool, 2) == 77);
     EXPECT(leat_pool_resize(&pool, 2) == 0);
     EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 2);
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 0);
 }
 
@@ -466,7 +466,7 @@ SCENARIO(job_waits_beside_a_refusal, { CREW(0, 1, 1, 1), .a = 1 }, { CREW(0, 1, 
     accepted[1] = leat_submit(&pool, submits_two, ARG(1)) == 0;
     EXPECT(leat_pool_resize(&pool, 2) == 77);
     if (k->each == 2) EXPECT(leat_pool_resize(&pool, 1) == 0);
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     stopped();
 }
 
@@ -488,7 +488,7 @@ SCENARIO(job_waits_beside_a_retired, { CREW(0, 2, 1, 1) })
     accepted[1] = leat_submit(&pool, submits_two_and_tells, ARG(1)) == 0;
     EXPECT(leat_pool_resize(&pool, 1) == 0);
     EXPECT(leat_recv(&answers, &m) == 0);
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     stopped();
 }
 
@@ -505,7 +505,7 @@ SCENARIO(replacement_cannot_begin, { CREW(0, 2, 2, 1), .a = 2 }, { CREW(0, 2, 2,
         EXPECT(leat_pool_stats(&pool, &st) == 0);
         if (!err) EXPECT((int)st.workers == k->each);
     } while (!st.failed);
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
 }
 
 /* Who is told that the pool is being stopped has seen what came before the stop. */
@@ -524,7 +524,7 @@ SCENARIO(stop_is_a_release, { CREW(0, 1, 1, 0) })
     start(k);
     GO(submits_until_told, 0);
     before_stop = 1;
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     sim_join();
 }
 
@@ -551,7 +551,7 @@ SCENARIO(pool_is_freed, { CREW(1, 1, 1, 1) }, { CREW(2, 1, 1, 1) }, { CREW(2, 2,
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits_one, i);
     while (atomic_load_explicit(&job_count, memory_order_relaxed) < k->senders) sim_yield();
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     sim_freed(&pool, sizeof pool, "the pool");
     sim_join();
 }
@@ -582,7 +582,7 @@ static int told;
 static int waits_for_the_pool(leat_ctx *x, void *arg)
 {
     (void)x, (void)arg;
-    told = leat_pool_stop(&pool, NULL);
+    told = leat_pool_stop(&pool);
     return 0;
 }
 
@@ -593,7 +593,7 @@ SCENARIO(jobs_submit_jobs, { CREW(0, 1, 1, 3) }, { CREW(0, 2, 1, 5) }, { CREW(0,
     accepted[1] = 1;
     EXPECT(leat_submit(&pool, submits_more, ARG(1)) == 0);
     EXPECT(leat_wg_wait(&under_way) == 0);
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     int n = jobs_done();
     EXPECT(n >= 1 && n <= k->each);
     if (k->receivers == 1) EXPECT(n == 2); /* one worker, one place: the second has no room */
@@ -603,7 +603,7 @@ SCENARIO(job_stops_its_pool, { CREW(0, 1, 1, 1) })
 {
     start(k);
     EXPECT(leat_submit(&pool, waits_for_the_pool, NULL) == 0);
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     EXPECT(told == -EDEADLK);
 }
 
@@ -615,7 +615,7 @@ SCENARIO(job_ends_its_thread, { CREW(1, 1, 1, 1) }, { CREW(1, 2, 1, 2) })
     EXPECT(leat_submit(&pool, ends_its_thread, ARG(JOBS - 1)) == 0);
     accepted[JOBS - 1] = 1;
     for (int i = 0; i < k->senders; i++) GO(submits, i);
-    EXPECT(leat_pool_stop(&pool, NULL) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
     sim_join();
     int n = jobs_done();
     EXPECT(leat_pool_stats(&pool, &st) == 0);
@@ -643,5 +643,5 @@ SCENARIO(worker_refuses, { .receivers = 2, .a = 0 }, { .receivers = 2, .a = 1 })
     leat_pool_opts opts = { .workers = k->receivers, .worker_init = refuses, .worker_fini = undoes };
     EXPECT(leat_pool_start(&pool, NULL, &opts) == 77);
     EXPECT(inits == k->a && finis == inits);
-    EXPECT(leat_pool_stop(&pool, NULL) == -EALREADY);
+    EXPECT(leat_pool_stop(&pool) == -EALREADY);
 }

@@ -37,7 +37,7 @@ static void *trades(void *arg)
     bool even = me % 2 == 0;
     for (int i = 0; i < now_->each; i++) {
         leat_case cases[] = { LEAT_SEND(even ? &c : &d, &me), LEAT_RECV(even ? &d : &c, &got) };
-        ptrdiff_t chosen = leat_select(NULL, cases, 2);
+        ptrdiff_t chosen = leat_select(cases, 2);
         EXPECT(chosen == 0 || chosen == 1);
         EXPECT(cases[chosen].err == 0);
         if (chosen == 0)
@@ -68,7 +68,7 @@ static void *trades_on_one(void *arg)
 {
     int me = ID(arg), got = -1;
     leat_case cases[] = { LEAT_SEND(&c, &me), LEAT_RECV(&c, &got), LEAT_SEND(&c, &me) };
-    ptrdiff_t chosen = leat_select(NULL, cases + me % 2, 2);
+    ptrdiff_t chosen = leat_select(cases + me % 2, 2);
     EXPECT(chosen == 0 || chosen == 1);
     if (got >= 0) EXPECT(now_->cap > 0 || got != me);
     return NULL;
@@ -92,7 +92,7 @@ static void *selects_once(void *arg)
     int m = -1;
     (void)arg;
     leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&d, &m) };
-    EXPECT(leat_select(NULL, cases, 2) >= 0);
+    EXPECT(leat_select(cases, 2) >= 0);
     EXPECT(m >= 0);
     return NULL;
 }
@@ -123,7 +123,7 @@ SCENARIO(select_beside_receivers, { .cap = 0 }, { .cap = 1 }, { .cap = 2 })
     sim_join_one(GO(sends_one, 1));
     if (k->cap == 0) { /* one of the two who are left may have no channel but this */
         leat_case cases[] = { LEAT_SEND(&c, &m), LEAT_SEND(&d, &m) };
-        EXPECT(leat_select(NULL, cases, 2) >= 0);
+        EXPECT(leat_select(cases, 2) >= 0);
     } else {
         EXPECT(leat_send(&c, &m) == 0 && leat_send(&d, &m) == 0);
     }
@@ -138,7 +138,7 @@ static void *selects_backwards(void *arg)
     int m = -1;
     (void)arg;
     leat_case cases[] = { LEAT_RECV(&d, &m), LEAT_RECV(&c, &m) };
-    EXPECT(leat_select(NULL, cases, 2) >= 0);
+    EXPECT(leat_select(cases, 2) >= 0);
     EXPECT(m >= 0);
     return NULL;
 }
@@ -160,7 +160,7 @@ static void *selects_to_send(void *arg)
 {
     int m = ID(arg);
     leat_case cases[] = { LEAT_SEND(m ? &c : &d, &m), LEAT_SEND(m ? &d : &c, &m) };
-    EXPECT(leat_select(NULL, cases, 2) >= 0);
+    EXPECT(leat_select(cases, 2) >= 0);
     return NULL;
 }
 
@@ -184,7 +184,7 @@ static void *sends_on_either(void *arg)
     int a = 1, b = 2;
     (void)arg;
     leat_case cases[] = { LEAT_SEND(&c, &a), LEAT_SEND(&c, &b) };
-    EXPECT(leat_select(NULL, cases, 2) >= 0);
+    EXPECT(leat_select(cases, 2) >= 0);
     return NULL;
 }
 
@@ -196,7 +196,7 @@ SCENARIO(same_channel_twice, { .cap = 0, .exhaust = true }, { .cap = 1 }, { .cap
     GO(sends_on_either, 0);
     for (int i = 0; i < k->cap; i++) EXPECT(leat_recv(&c, &m) == 0 && m == 0);
     leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&c, &m) };
-    EXPECT(leat_select(NULL, cases, 2) >= 0);
+    EXPECT(leat_select(cases, 2) >= 0);
     EXPECT(m == 1 || m == 2);
     sim_join();
     free_both();
@@ -226,7 +226,7 @@ SCENARIO(select_is_ended, { .cap = 0, .a = 0 }, { .cap = 1, .a = 0 }, { .cap = 0
     if (k->a != 1) GO(closes_d, 0);
     if (k->a != 0) GO(cancels, 0);
     GO(sends_one, sent);
-    ptrdiff_t chosen = leat_select(&stop, cases, 2);
+    ptrdiff_t chosen = leat_select_ctx(&stop, cases, 2);
     if (chosen == -ECANCELED)
         EXPECT(k->a != 0);
     else if (chosen == 1)
@@ -266,7 +266,7 @@ SCENARIO(try_select_never_misses, { .cap = 1, .exhaust = true }, { .cap = 1, .ea
     else EXPECT(leat_send(&d, &m) == 0);
     if (k->a == 2) { /* only now may c be empty */
         leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_US(1));
-        ptrdiff_t n = leat_recv_many(&soon, &c, &m, 1);
+        ptrdiff_t n = leat_recv_many_ctx(&soon, &c, &m, 1);
         EXPECT(n == 1 || n == -ETIMEDOUT);
     } else {
         int err = leat_try_recv(&c, &m);
@@ -296,7 +296,7 @@ SCENARIO(try_select_never_misses_room, { .cap = 1, .exhaust = true }, { .cap = 2
     EXPECT(leat_send(&d, &m) == 0);
     if (k->a == 2) {
         leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_US(1));
-        ptrdiff_t n = leat_send_many(&soon, &c, &m, 1);
+        ptrdiff_t n = leat_send_many_ctx(&soon, &c, &m, 1);
         EXPECT(n == 1 || n == -ETIMEDOUT);
     } else {
         int err = leat_try_send(&c, &m);
@@ -362,7 +362,7 @@ static void *waits_for_either(void *arg)
     (void)arg;
     int m = -1;
     leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&d, &m) };
-    looked = leat_select(&stop, cases, 2);
+    looked = leat_select_ctx(&stop, cases, 2);
     if (looked >= 0) EXPECT(m == (int)looked);
     return NULL;
 }

@@ -189,8 +189,8 @@ TEST(send_receive_select_acquire_and_wait_call_nothing_that_can_fail)
         leat_case cases[] = { LEAT_RECV(&meet, &m), LEAT_SEND(&meet, &m), LEAT_RECV(&c, &m) };
         CHECK_EQ(i == 0   ? leat_recv_ctx(&soon, &c, &m)
                  : i == 1 ? leat_send_ctx(&soon, &meet, &m)
-                 : i == 2 ? (int)leat_recv_many(&soon, &c, &m, 1)
-                 : i == 3 ? leat_select(&soon, cases, 3)
+                 : i == 2 ? (int)leat_recv_many_ctx(&soon, &c, &m, 1)
+                 : i == 3 ? leat_select_ctx(&soon, cases, 3)
                  : i == 4 ? leat_acquire_ctx(&soon, &sem, 1) ? 1 : leat_acquire_ctx(&soon, &sem, 1)
                           : leat_wg_wait_ctx(&soon, &wg),
                  -ETIMEDOUT);
@@ -286,7 +286,7 @@ static void scene_pool(void)
         CHECK_EQ(begun, 0);
         CHECK_EQ(held, 0);
         CHECK(leat_submit(&p, runs, &ran) < 0);
-        CHECK(leat_pool_stop(&p, NULL) < 0);
+        CHECK(leat_pool_stop(&p) < 0);
         heal();
         REQUIRE_EQ(leat_pool_start(&p, NULL, &opts), 0);
     }
@@ -298,7 +298,7 @@ static void scene_pool(void)
             if (err) CHECK_EQ(err, -ECANCELED); /* nobody was left to work, which ends the pool */
         }
     }
-    int err = leat_pool_stop(&p, NULL);
+    int err = leat_pool_stop(&p);
     if (err) {
         CHECK(err == -ECANCELED && failed_with);
         CHECK_EQ(leat_pool_abort(&p, drops, &dropped), 0);
@@ -335,7 +335,7 @@ static void cancel_on_signals(void)
         REQUIRE_EQ(leat_cancel_on_signals(&ctx, SIGTERM, 0), 0);
     }
     kill(getpid(), SIGTERM);
-    REQUIRE(leat_sleep(&ctx, LEAT_S(20)) == -ECANCELED);
+    REQUIRE(leat_sleep_ctx(&ctx, LEAT_S(20)) == -ECANCELED);
     REQUIRE(leat_ctx_cause(&ctx) == SIGTERM);
 }
 

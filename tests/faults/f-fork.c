@@ -70,9 +70,9 @@ static void signals_and_a_child(void)
         _exit(1);
     }
     REQUIRE_EQ(child_ends(child), -SIGTERM);               /* as if we had never asked for it */
-    REQUIRE_EQ(leat_sleep(&soon, LEAT_S(20)), -ETIMEDOUT); /* and nobody here has heard of it */
+    REQUIRE_EQ(leat_sleep_ctx(&soon, LEAT_S(20)), -ETIMEDOUT); /* and nobody here has heard of it */
     kill(getpid(), SIGTERM);
-    REQUIRE_EQ(leat_sleep(&ctx, LEAT_S(20)), -ECANCELED);
+    REQUIRE_EQ(leat_sleep_ctx(&ctx, LEAT_S(20)), -ECANCELED);
 }
 
 TEST(a_signal_that_a_child_gets_is_no_business_of_its_parent)
@@ -90,11 +90,11 @@ static void child_asks_for_signals(void)
         alarm(50);
         REQUIRE_EQ(leat_cancel_on_signals(&own, SIGTERM, 0), 0);
         kill(getpid(), SIGTERM);
-        REQUIRE_EQ(leat_sleep(&own, LEAT_S(20)), -ECANCELED);
+        REQUIRE_EQ(leat_sleep_ctx(&own, LEAT_S(20)), -ECANCELED);
         tap_leave(leat_ctx_err(&ctx));
     }
     REQUIRE_EQ(child_ends(child), 0);
-    REQUIRE_EQ(leat_sleep(&soon, LEAT_S(20)), -ETIMEDOUT);
+    REQUIRE_EQ(leat_sleep_ctx(&soon, LEAT_S(20)), -ETIMEDOUT);
 }
 
 TEST(a_child_may_ask_for_signals_of_its_own)

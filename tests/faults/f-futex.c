@@ -74,7 +74,7 @@ static void waits_work(void)
     leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(20));
     REQUIRE_EQ(leat_recv_ctx(&soon, &messages, &m), -ETIMEDOUT);
     REQUIRE(leat_now() >= soon.deadline_);
-    REQUIRE_EQ(leat_sleep(NULL, LEAT_MS(5)), 0);
+    REQUIRE_EQ(leat_sleep(LEAT_MS(5)), 0);
     REQUIRE_EQ(pthread_create(&receiver, NULL, receives, NULL), 0);
     spin_beside(LEAT_MS(20)); /* it has begun to sleep */
     int64_t used = cpu_time(receiver);

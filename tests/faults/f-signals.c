@@ -44,7 +44,7 @@ static int receives(leat_ctx *ctx)
 static int receives_many(leat_ctx *ctx)
 {
     int m;
-    ptrdiff_t n = leat_recv_many(ctx, &empty, &m, 1);
+    ptrdiff_t n = leat_recv_many_ctx(ctx, &empty, &m, 1);
     return n < 0 ? (int)n : 0;
 }
 
@@ -62,7 +62,7 @@ static int selects(leat_ctx *ctx)
 {
     int m;
     leat_case cases[] = { LEAT_RECV(&nowhere, &m), LEAT_RECV(&empty, &m) };
-    int i = leat_select(ctx, cases, 2);
+    int i = leat_select_ctx(ctx, cases, 2);
     return i < 0 ? i : cases[i].err;
 }
 
@@ -83,12 +83,12 @@ static int submits(leat_ctx *ctx)
 
 static int sleeps(leat_ctx *ctx)
 {
-    return leat_sleep(ctx, LEAT_S(1000));
+    return leat_sleep_ctx(ctx, LEAT_S(1000));
 }
 
 static int stops(leat_ctx *ctx) /* last: from then on nobody submits */
 {
-    return leat_pool_stop(&pool, ctx);
+    return leat_pool_stop_ctx(ctx, &pool);
 }
 
 static int goes(leat_ctx *ctx)
@@ -194,7 +194,7 @@ static void deadlines_in_a_storm(int flags)
     CHECK_EQ(end(&waits[0]), -ETIMEDOUT);
     door_open(&doors);
     CHECK_EQ(leat_wait(&group), 0);
-    CHECK_EQ(leat_pool_stop(&pool, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&pool), 0);
     strike_the_scene();
 }
 
@@ -220,7 +220,7 @@ static void waits_in_a_storm(int flags)
     begin(&waits[KINDS + 1], NULL, waits_for_the_group);
     for (int i = 0; i < 2000; i++) {
         strike_all(waits, KINDS + 2);
-        if (i % 64 == 0) (void)leat_sleep(NULL, LEAT_US(200));
+        if (i % 64 == 0) (void)leat_sleep(LEAT_US(200));
     }
     for (int i = 0; i < KINDS + 2; i++)
         if (kinds[i % KINDS] != submits) CHECK(!waits[i].over);

@@ -79,14 +79,14 @@ static void recv_two(void)
 static void try_to_recv_one(void)
 {
     int m, err;
-    while ((err = leat_try_recv(&c, &m)) == -EAGAIN) (void)leat_sleep(NULL, LEAT_US(300));
+    while ((err = leat_try_recv(&c, &m)) == -EAGAIN) (void)leat_sleep(LEAT_US(300));
     CHECK_EQ(err, 0);
 }
 
 static void try_to_send_one(void)
 {
     int err;
-    while ((err = leat_try_send(&c, &answer)) == -EAGAIN) (void)leat_sleep(NULL, LEAT_US(300));
+    while ((err = leat_try_send(&c, &answer)) == -EAGAIN) (void)leat_sleep(LEAT_US(300));
     CHECK_EQ(err, 0);
 }
 
@@ -150,14 +150,14 @@ static void send_three(void)
 {
     int m[3] = { 1, 2, 3 };
     for (ptrdiff_t n = 0, k; n < 3; n += k)
-        REQUIRE((k = leat_send_many(NULL, &c, m + n, (size_t)(3 - n))) > 0);
+        REQUIRE((k = leat_send_many(&c, m + n, (size_t)(3 - n))) > 0);
 }
 
 static void recv_three(void)
 {
     int m[3];
     for (ptrdiff_t n = 0, k; n < 3; n += k)
-        REQUIRE((k = leat_recv_many(NULL, &c, m + n, (size_t)(3 - n))) > 0);
+        REQUIRE((k = leat_recv_many(&c, m + n, (size_t)(3 - n))) > 0);
 }
 
 static void room_for_4(void)
@@ -190,7 +190,7 @@ static void select_either(void)
 {
     int m;
     leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_SEND(&d, &answer) };
-    answer = leat_select(NULL, cases, 2);
+    answer = leat_select(cases, 2);
     CHECK(answer >= 0);
 }
 
@@ -344,7 +344,7 @@ static void submit_one(void)
 
 static void stop_it(void)
 {
-    CHECK_EQ(leat_pool_stop(&pool, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&pool), 0);
     CHECK_EQ(jobs, 2);
 }
 
@@ -414,7 +414,7 @@ static void bystander_asks(void *unused)
         CHECK_EQ(leat_release(&theirs, 1), 0);
         CHECK(leat_send(&there, &i) == 0 && leat_recv(&back, &m) == 0 && m == i);
         atomic_fetch_add(&rounds, 1);
-        (void)leat_sleep(NULL, LEAT_US(200));
+        (void)leat_sleep(LEAT_US(200));
     }
     CHECK_EQ(leat_close(&there), 0);
 }
@@ -460,7 +460,7 @@ static bool play(const struct scene *s, int n)
     s->set();
     begin_part(&victim, s->victim, n);
     for (int i = 0; i < 10 && !stopped && !victim.over; i++)
-        (void)leat_sleep(NULL, LEAT_US(100)); /* or it sleeps */
+        (void)leat_sleep(LEAT_US(100)); /* or it sleeps */
     while (count < 3 && s->others[count]) {
         begin_part(&others[count], s->others[count], 0);
         count++;

@@ -94,15 +94,15 @@ static inline ptrdiff_t send_somehow_(struct traveller *me, leat_ctx *soon, uint
         err = leat_send_ctx(soon, l, msgs);
         break;
     case 2:
-        return leat_send_many(soon, l, msgs, 1 + roll_(me, 3));
+        return leat_send_many_ctx(soon, l, msgs, 1 + roll_(me, 3));
     case 3:
         err = leat_try_select(cases, LANES);
         break;
     case 4:
-        err = leat_select(soon, cases, LANES);
+        err = leat_select_ctx(soon, cases, LANES);
         break;
     default:
-        err = leat_select(NULL, cases, LANES);
+        err = leat_select(cases, LANES);
     }
     return err < 0 ? err : 1;
 }
@@ -122,15 +122,15 @@ static inline ptrdiff_t recv_somehow_(struct traveller *me, leat_ctx *soon, uint
         r = leat_recv_ctx(soon, l, msgs);
         break;
     case 2:
-        return leat_recv_many(soon, l, msgs, 1 + roll_(me, 3));
+        return leat_recv_many_ctx(soon, l, msgs, 1 + roll_(me, 3));
     case 3:
         r = leat_try_select(cases, LANES);
         break;
     case 4:
-        r = leat_select(soon, cases, LANES);
+        r = leat_select_ctx(soon, cases, LANES);
         break;
     default:
-        r = leat_select(NULL, cases, LANES);
+        r = leat_select(cases, LANES);
     }
     for (int i = 0; i < LANES; i++)
         if (cases[i].err) return cases[i].err;
@@ -216,7 +216,7 @@ static inline size_t traffic_moved(struct traffic *t)
 static inline void traffic_flows(struct traffic *t, size_t n)
 {
     for (size_t goal = traffic_moved(t) + n; traffic_moved(t) < goal;)
-        (void)leat_sleep(NULL, LEAT_US(200));
+        (void)leat_sleep(LEAT_US(200));
 }
 
 /* Stops it, and looks into the books. */
@@ -234,7 +234,7 @@ static inline void traffic_end(struct traffic *t)
         sum += i % 2 ? 0 - it->sum : it->sum;
         jobs += it->jobs;
     }
-    REQUIRE_EQ(leat_pool_stop(&t->pool, NULL), 0);
+    REQUIRE_EQ(leat_pool_stop(&t->pool), 0);
     REQUIRE_EQ(sent, received);
     REQUIRE_EQ(sum, 0);
     REQUIRE_EQ(jobs, t->jobs_run);
