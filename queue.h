@@ -92,6 +92,16 @@
 #define LEAT_MUST_CHECK_
 #endif
 
+/* A variable of which a program has one, however many files (and shared objects, as far as the linker lets them see
+ * each other) include this one. No header has a mutable static that is not declared so. */
+#if defined _WIN32 && defined __GNUC__
+#define LEAT_ONE_ __attribute__((selectany))
+#elif defined __GNUC__
+#define LEAT_ONE_ __attribute__((weak, visibility("default")))
+#else
+#define LEAT_ONE_ static
+#endif
+
 /* ==== 1. The operating system =================================================================
  *
  * All that the toolkit knows of its platform: a clock, an event that a thread can wait on, yield,
