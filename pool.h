@@ -822,14 +822,26 @@ LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_case *c)
 LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
 {
     leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
-    int r = leat_wait_first_(&c) ? 0 : leat_try_select_(&c, 1);
-    if (r == -EAGAIN && (r = leat_pool_stuck_(p, &c)) == 0) {
+    int r = leat_wait_first_(ctx, &p->ctx_, &c);
+    if (r != -EAGAIN) return r;
+    if ((r = leat_pool_stuck_(p, &c)) != 0) {
+        int err = leat_ctx_err_of_(ctx, &p->ctx_, 0);
+        if (err) r = err;
+    } else {
         r = leat_select_(ctx, &p->ctx_, &c, 1);
         leat_lock_take_(&p->crew_.lock_);
         leat_hand_ *me = leat_me_(&p->crew_);
         if (me) me->waits_ = NULL;
         leat_lock_drop_(&p->crew_.lock_);
     }
+    return r < 0 ? r : c.err;
+}
+
+LEAT_COLD_ int leat_pool_try_again_(leat_pool *p, const leat_job_ *job)
+{
+    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
+    int r = leat_try_select_(&p->ctx_, &c, 1), err;
+    if (r == -EAGAIN && (err = leat_ctx_err(&p->ctx_)) != 0) return err;
     return r < 0 ? r : c.err;
 }
 
@@ -847,12 +859,11 @@ LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
 LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *arg)
 {
     leat_job_ job = { fn, arg };
-    int err = leat_ctx_err(ctx);
-    if (LEAT_RARELY_(err || !fn)) return err ? err : -EINVAL;
-    if (LEAT_RARELY_((err = leat_pool_enter_(p)) != 0)) return err;
-    err = leat_ctx_err(&p->ctx_);
-    if (LEAT_USUALLY_(!err) && LEAT_RARELY_(!leat_put_(&p->queue_.chan, &job, sizeof job, _Alignof(leat_job_))))
-        err = leat_pool_wait_(ctx, p, &job);
+    if (LEAT_RARELY_(!fn)) return -EINVAL;
+    int err = leat_pool_enter_(p);
+    if (LEAT_RARELY_(err)) return leat_ctx_err(ctx) ? leat_ctx_err(ctx) : err;
+    err = leat_put_(ctx, &p->ctx_, &p->queue_.chan, &job, sizeof job, _Alignof(leat_job_));
+    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_wait_(ctx, p, &job);
     return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
 }
 
@@ -867,8 +878,8 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
     if (LEAT_RARELY_(!fn)) return -EINVAL;
     int err = leat_pool_enter_(p);
     if (LEAT_RARELY_(err)) return err;
-    err = leat_ctx_err(&p->ctx_);
-    if (LEAT_USUALLY_(!err)) err = leat_try_send(&p->queue_, &job);
+    err = leat_put_(NULL, &p->ctx_, &p->queue_.chan, &job, sizeof job, _Alignof(leat_job_));
+    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_try_again_(p, &job);
     return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
 }
 

@@ -74,6 +74,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEAT_VERSION 200 /* 10000 * major + 100 * minor + patch */
+#define LEAT_VERSION_STRING "0.2.0"
+
 #ifndef LEAT_ASSERT
 #define LEAT_ASSERT(x) ((void)0)
 #endif
@@ -110,9 +113,28 @@
 
 #define LEAT_FOREVER INT64_MAX
 #define LEAT_NS(n) ((int64_t)(n))
-#define LEAT_US(n) ((int64_t)(n) * 1000)
-#define LEAT_MS(n) ((int64_t)(n) * 1000000)
-#define LEAT_S(n) ((int64_t)(n) * 1000000000)
+#define LEAT_US(n) LEAT_TIMES_(n, 1000)
+#define LEAT_MS(n) LEAT_TIMES_(n, 1000000)
+#define LEAT_S(n) LEAT_TIMES_(n, 1000000000)
+
+/* n units, or the longest time there is. A constant if n is one; else n is evaluated once. */
+static inline int64_t leat_times_(int64_t n, int64_t unit)
+{
+    return n >= INT64_MAX / unit ? INT64_MAX : n <= -(INT64_MAX / unit) ? -INT64_MAX : n * unit;
+}
+
+#if defined __GNUC__
+#define LEAT_TIMES_(n, unit) \
+    __builtin_choose_expr(__builtin_constant_p(n), LEAT_CONSTANT_TIMES_(n, unit), leat_times_((int64_t)(n), unit))
+#define LEAT_IN_RANGE_(n, unit) \
+    ((double)(n) < (double)(INT64_MAX / (unit)) && (double)(n) > -(double)(INT64_MAX / (unit)))
+#define LEAT_CONSTANT_TIMES_(n, unit)                                          \
+    (LEAT_IN_RANGE_(n, unit) ? (int64_t)(LEAT_IN_RANGE_(n, unit) ? (n) : 0) * (unit) \
+     : (n) > 0               ? INT64_MAX                                       \
+                             : -INT64_MAX)
+#else
+#define LEAT_TIMES_(n, unit) leat_times_((int64_t)(n), unit)
+#endif
 
 #define LEAT_ASLEEP_ 4u /* see the event below */
 
@@ -466,6 +488,29 @@ static inline int leat_cpus(void)
     return leat_os_cpus_();
 }
 
+/* What an error of the toolkit means here, in a few words; err is what a call returned. Never NULL; a text of the
+ * program's, not to be freed. */
+LEAT_COLD_ const char *leat_strerror(int err)
+{
+    switch (err > 0 ? -err : err) {
+    case 0: return "success";
+    case -EAGAIN: return "would have to wait, or no thread could be made";
+    case -EPIPE: return "closed";
+    case -ECANCELED: return "cancelled";
+    case -ETIMEDOUT: return "deadline passed";
+    case -ESHUTDOWN: return "stopped, nothing more is accepted";
+    case -EALREADY: return "done before";
+    case -EDEADLK: return "would wait for ever";
+    case -EOVERFLOW: return "released more than was acquired";
+    case -EINVAL: return "invalid argument";
+    case -ENOMEM: return "out of memory";
+    case -E2BIG: return "value too large for its place";
+    case -ENOENT: return "not a subscriber";
+    case -EINTR: return "the task ended its thread";
+    default: return "error of the program's own";
+    }
+}
+
 /* The monotonic clock, in nanoseconds. */
 static inline int64_t leat_now(void)
 {
@@ -637,17 +682,17 @@ LEAT_COLD_ leat_link_ *leat_claim_(leat_list_ *list, int err)
     return l;
 }
 
-/* Claims all of them, behind `chain`. */
-LEAT_COLD_ leat_link_ *leat_claim_all_(leat_list_ *list, int err, leat_link_ *chain)
+/* Claims all that nobody else has, into the chain that goes on at *end; where it goes on behind them. */
+LEAT_COLD_ leat_link_ **leat_claim_all_(leat_list_ *list, int err, leat_link_ **end)
 {
-    leat_link_ **end = &chain, *l;
-    while (*end) end = &(*end)->next_;
-    while ((l = leat_claim_(list, err)) != NULL) {
+    for (leat_link_ *l = list->first_, *next; l; l = next) {
+        next = l->next_;
+        if (!leat_claim_link_(list, l, err)) continue;
         l->next_ = NULL;
         *end = l;
         end = &l->next_;
     }
-    return chain;
+    return end;
 }
 
 /* Who has woken a sleeper, and then waits, most likely waits for its answer; which cannot come before that one
@@ -746,14 +791,26 @@ typedef struct leat_ctx {
 #define LEAT_DONE_ (LEAT_CANCELLED_ | LEAT_TIMED_OUT_)
 
 /* A context under `parent` (or NULL). Initialisers, for a declaration: leat_ctx c = LEAT_CTX(NULL);
- * WITHIN: done `duration` nanoseconds from now. UNTIL: done at the absolute time `deadline`. */
+ * WITHIN: done `duration` nanoseconds from now. UNTIL: done at the absolute time `deadline`. Either is done at once
+ * if that time has passed already.
+ * LEAT_WITHIN(duration) is a context for one call: leat_recv_ctx(LEAT_WITHIN(LEAT_MS(20)), &jobs, &job). */
 #define LEAT_CTX(parent) { .parent_ = (parent) }
-#define LEAT_CTX_WITHIN(parent, duration) LEAT_CTX_UNTIL(parent, leat_after(duration))
+#define LEAT_CTX_WITHIN(parent, duration) { .parent_ = (parent), .deadline_ = leat_deadline_within_(duration) }
 #define LEAT_CTX_UNTIL(parent, deadline) { .parent_ = (parent), .deadline_ = leat_deadline_(deadline) }
+#define LEAT_WITHIN(duration) (&(leat_ctx)LEAT_CTX_WITHIN(NULL, duration))
+
+#define LEAT_PASSED_ (-1) /* a deadline that no clock, however coarse, has before it */
 
 static inline int64_t leat_deadline_(int64_t t)
 {
-    return t == LEAT_FOREVER ? 0 : t < 1 ? 1 : t;
+    return t == LEAT_FOREVER ? 0 : t <= leat_os_now_() ? LEAT_PASSED_ : t;
+}
+
+static inline int64_t leat_deadline_within_(int64_t duration)
+{
+    if (duration <= 0) return LEAT_PASSED_;
+    int64_t t = leat_after(duration);
+    return t == LEAT_FOREVER ? 0 : t;
 }
 
 /* What became of a context whose word is not 0, once its canceller has got that far. */
@@ -798,6 +855,21 @@ static inline int leat_ctx_err(leat_ctx *ctx)
     return leat_ctx_err_at_(ctx, 0);
 }
 
+/* The same of two contexts. */
+static inline int leat_ctx_err_of_(leat_ctx *ctx, leat_ctx *also, int64_t now)
+{
+    int err = leat_ctx_err_at_(ctx, now);
+    return err ? err : leat_ctx_err_at_(also, now);
+}
+
+/* Whether somebody has begun to end a context: then leat_ctx_err says an error. Waits for nobody, so it may be
+ * asked with a lock held. */
+static inline bool leat_ctx_ends_(leat_ctx *ctx)
+{
+    while (ctx && !atomic_load_explicit(&ctx->word_, memory_order_relaxed)) ctx = ctx->parent_; /* [X5] see I8 */
+    return ctx != NULL;
+}
+
 /* Why the context is done: what its leat_cancel, or an ancestor's, was called with (the first wins),
  * or -ETIMEDOUT. 0 while it is live. */
 static inline int leat_ctx_cause(leat_ctx *ctx)
@@ -821,24 +893,36 @@ LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
         return;
     }
     leat_lock_take_(&ctx->lock_);
-    leat_link_ *chain = leat_claim_all_(&ctx->sleepers_, -ECANCELED, NULL);
+    leat_link_ *chain = NULL;
+    leat_claim_all_(&ctx->sleepers_, -ECANCELED, &chain);
     leat_lock_drop_(&ctx->lock_);
     uint64_t word = (uint64_t)(uint32_t)(cause ? cause : -ECANCELED) << 32 | LEAT_CANCELLED_;
     atomic_store_explicit(&ctx->word_, word, memory_order_release); /* [K1] -> [K2] our last touch of ctx */
     leat_fire_all_(chain);
 }
 
+/* The last look before a thread sleeps: links the waiter where it is to be woken, or says that it need not sleep. */
+typedef bool leat_arms_(void *what, leat_waiter_ *w);
+
 /* Sleeps until the waiter is fired, or a context ends: `ctx` and its ancestors, then `also` and its.
- * One stack frame per ancestor holds the link on it. Afterwards the waiter is FIRED or GONE. Whether
- * and by what it was fired is in won_ (NULL if it gave up itself). */
-LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, unsigned round)
+ * One stack frame per ancestor holds the link on it. When it is linked on all of them it is armed, and not before:
+ * so a cancel that came before the message finds it (I8). Afterwards the waiter is FIRED or GONE. Whether and by
+ * what it was fired is in won_ (NULL if it gave up itself, by a context, or was not armed). */
+LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, unsigned round,
+                            leat_arms_ *arm, void *what)
 {
-    if (!ctx && !also) {
-        if (leat_park_(w, deadline, round)) w->won_ = NULL;
-        return;
+    if (!ctx && also) {
+        ctx = also;
+        also = NULL;
     }
     if (!ctx) {
-        leat_block_(w, also, NULL, deadline, round);
+        if (arm(what, w)) {
+            if (leat_park_(w, deadline, round)) w->won_ = NULL;
+        } else if (leat_decide_(w, LEAT_GONE_)) {
+            w->won_ = NULL;
+        } else {
+            leat_park_(w, LEAT_FOREVER, round); /* a context has claimed it meanwhile, and will fire it */
+        }
         return;
     }
     leat_link_ link = { .waiter_ = w };
@@ -852,7 +936,7 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
         return;
     }
     if (ctx->deadline_ && ctx->deadline_ < deadline) deadline = ctx->deadline_;
-    leat_block_(w, ctx->parent_, also, deadline, round);
+    leat_block_(w, ctx->parent_, also, deadline, round, arm, what);
     if (w->won_ == &link) {
         w->won_ = NULL;
         return;
@@ -868,6 +952,12 @@ static inline void leat_waiter_init_(leat_waiter_ *w)
     w->won_ = NULL;
 }
 
+static inline bool leat_arms_nothing_(void *what, leat_waiter_ *w)
+{
+    (void)what, (void)w;
+    return true;
+}
+
 /* Sleeps for `duration` nanoseconds: 0.
  * ctx: -ECANCELED or -ETIMEDOUT as soon as ctx (or NULL) is done. */
 LEAT_COLD_ int leat_sleep_ctx(leat_ctx *ctx, int64_t duration)
@@ -880,7 +970,7 @@ LEAT_COLD_ int leat_sleep_ctx(leat_ctx *ctx, int64_t duration)
         if (now >= deadline) return 0;
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        leat_block_(&w, ctx, NULL, deadline, round);
+        leat_block_(&w, ctx, NULL, deadline, round, leat_arms_nothing_, NULL);
         leat_os_done_(&w.state_);
     }
 }
@@ -1047,10 +1137,11 @@ LEAT_COLD_ void leat_take_and_wake_(leat_chan *ch, unsigned char *slot, void *ms
     if (l) leat_fire_(l);
 }
 
-/* The easy case of a send: one claim, one copy, one publish. True if it was that. */
-LEAT_HOT_ bool leat_put_(leat_chan *ch, const void *msg, size_t size, size_t align)
+/* The easy case of a send: one claim, one copy, one publish. 0: done. -EAGAIN: it is not that easy. Or the error of
+ * a context that is done: they are asked between the look and the claim (I8). */
+LEAT_HOT_ int leat_put_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, const void *msg, size_t size, size_t align)
 {
-    if (LEAT_RARELY_(!ch->slots_)) return false;
+    if (LEAT_RARELY_(!ch->slots_)) return -EAGAIN;
     uint64_t t = atomic_load_explicit(&ch->tail_, memory_order_relaxed); /* [X1] */
     unsigned char *slot;
     uint64_t free;
@@ -1058,41 +1149,45 @@ LEAT_HOT_ bool leat_put_(leat_chan *ch, const void *msg, size_t size, size_t ali
         slot = leat_slot_(ch, t, size, align);
         free = leat_free_stamp_(ch, t);
         if (atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire) != free) /* [F2] <- [F1] */
-            return false;
+            return -EAGAIN;
+        int err = leat_ctx_err_of_(ctx, also, 0);
+        if (LEAT_RARELY_(err)) return err;
     } while (!atomic_compare_exchange_weak_explicit(&ch->tail_, &t, leat_advance_(ch, t, 1),
                                                     memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
     if (LEAT_RARELY_(t & LEAT_WAITERS_)) {
         leat_put_and_wake_(ch, slot, msg, size, align, free | LEAT_FULL_);
-        return true;
+        return 0;
     }
     memcpy(slot + leat_msg_at_(align), msg, size);
     atomic_store_explicit(leat_stamp_of_(slot), free | LEAT_FULL_, memory_order_release); /* [P1] -> [P2] */
-    return true;
+    return 0;
 }
 
 /* Its mirror image. msg may be NULL: the message is dropped. */
-LEAT_HOT_ bool leat_take_(leat_chan *ch, void *msg, size_t size, size_t align)
+LEAT_HOT_ int leat_take_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, void *msg, size_t size, size_t align)
 {
-    if (LEAT_RARELY_(!ch->slots_)) return false;
+    if (LEAT_RARELY_(!ch->slots_)) return -EAGAIN;
     uint64_t h = atomic_load_explicit(&ch->head_, memory_order_relaxed); /* [X1] */
     unsigned char *slot;
     do {
         slot = leat_slot_(ch, h, size, align);
         if (atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire) != /* [P2] <- [P1] */
             leat_full_stamp_(ch, h))
-            return false;
+            return -EAGAIN;
+        int err = leat_ctx_err_of_(ctx, also, 0);
+        if (LEAT_RARELY_(err)) return err;
     } while (!atomic_compare_exchange_weak_explicit(&ch->head_, &h, leat_advance_(ch, h, 1),
                                                     memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
     uint64_t free = leat_lap_of_(ch, h) + ch->lap_;
     if (LEAT_RARELY_(h & LEAT_WAITERS_)) {
         leat_take_and_wake_(ch, slot, msg, size, align, free);
-        return true;
+        return 0;
     }
     if (msg) memcpy(msg, slot + leat_msg_at_(align), size);
     atomic_store_explicit(leat_stamp_of_(slot), free, memory_order_release); /* [F1] -> [F2] */
-    return true;
+    return 0;
 }
 
 /* ==== 5. Select, how everything waits =========================================================
@@ -1108,7 +1203,11 @@ LEAT_HOT_ bool leat_take_(leat_chan *ch, void *msg, size_t size, size_t align)
  * I6  Sleep only if the position that setting WAITERS returned, with the other index, says empty (or
  *     full), not closing, and no claim in flight. A woken waiter that lost goes back to the front.
  * I7  Links on all channels of a select are made with all their locks held, in the order of their
- *     addresses: two selects that could serve each other cannot both overlook it. */
+ *     addresses: two selects that could serve each other cannot both overlook it.
+ * I8  A context that is done wins. Whatever a call under a context may take, it looks at that first (acquire), then
+ *     asks the context, then claims; and it is linked on its contexts before it is linked where it waits. So if X
+ *     cancels, and then sends, a receiver that sees the message sees the cancel, too; and one that is parked was
+ *     claimed by the cancel before the send could find it. */
 
 enum { LEAT_SENDS_ = 1, LEAT_RECEIVES_ = 2 };
 
@@ -1121,6 +1220,7 @@ typedef struct leat_case {
     int err;
     uint32_t size_, align_;
     leat_link_ link_;
+    uint32_t lot_;
     struct leat_case *order_; /* next in the order of channel addresses */
     uint64_t tail_, head_;    /* what a look saw */
 } leat_case;
@@ -1201,35 +1301,42 @@ LEAT_COLD_ int leat_look_(leat_case *c)
     return c->tail_ & LEAT_CLOSED_ ? -EPIPE : c->tail_ & LEAT_CLOSING_ ? LEAT_BUSY_ : -EAGAIN;
 }
 
-/* A rendezvous: the second to arrive copies between the two callers' buffers and fires the first. */
-LEAT_COLD_ bool leat_meet_(leat_case *c)
+/* A rendezvous: the second to arrive copies between the two callers' buffers and fires the first. Answers like
+ * leat_put_. */
+LEAT_COLD_ int leat_meet_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     leat_chan *ch = c->chan_;
     _Atomic uint64_t *word = leat_peers_word_of_(c);
-    if (!(atomic_load_explicit(word, memory_order_relaxed) & LEAT_WAITERS_)) return false; /* [X1] */
+    if (!(atomic_load_explicit(word, memory_order_relaxed) & LEAT_WAITERS_)) return -EAGAIN; /* [X1] */
+    int err = leat_ctx_err_of_(ctx, also, 0);
+    if (err) return err;
     leat_lock_take_(&ch->lock_);
-    leat_link_ *peer = leat_claim_(leat_peers_of_(c), LEAT_MET_);
+    bool ends = leat_ctx_ends_(ctx) || leat_ctx_ends_(also); /* asked again: the lock may show a peer that came later */
+    leat_link_ *peer = ends ? NULL : leat_claim_(leat_peers_of_(c), LEAT_MET_);
     if (!leat_peers_of_(c)->first_)
         atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] we claimed the last */
     leat_lock_drop_(&ch->lock_);
-    if (!peer) return false;
+    if (ends) return leat_ctx_err_of_(ctx, also, 0);
+    if (!peer) return -EAGAIN;
     if (leat_sends_(c)) leat_copy_(peer->msg_, c->link_.msg_, c->size_);
     else leat_copy_(c->link_.msg_, peer->msg_, c->size_);
     leat_fire_(peer);
-    return true;
+    return 0;
 }
 
-static inline bool leat_easy_(leat_case *c)
+static inline int leat_easy_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
-    return leat_sends_(c) ? leat_put_(c->chan_, c->link_.msg_, c->size_, c->align_)
-                          : leat_take_(c->chan_, c->link_.msg_, c->size_, c->align_);
+    return leat_sends_(c) ? leat_put_(ctx, also, c->chan_, c->link_.msg_, c->size_, c->align_)
+                          : leat_take_(ctx, also, c->chan_, c->link_.msg_, c->size_, c->align_);
 }
 
-/* Tries one case: 0 done, or what leat_look_ says. */
-LEAT_COLD_ int leat_try_case_(leat_case *c)
+/* Tries one case: 0 done, or what leat_look_ says, or the error of a context. */
+LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
-    if (c->chan_->slots_ ? leat_easy_(c) : leat_meet_(c)) return 0;
+    int err = c->chan_->slots_ ? leat_easy_(ctx, also, c) : leat_meet_(ctx, also, c);
+    if (err != -EAGAIN) return err;
     int seen = leat_look_(c);
+    if (seen == -EPIPE && (err = leat_ctx_err_of_(ctx, also, 0)) != 0) return err;
     return seen ? seen : LEAT_BUSY_;
 }
 
@@ -1242,18 +1349,19 @@ static inline uint32_t leat_random_(uint32_t n)
     return (uint32_t)((uint64_t)x * n >> 32);
 }
 
-/* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_BUSY_. Guesses
- * before it looks at all of them: where most are ready the guess is mostly right, and no less fair. */
-LEAT_COLD_ int leat_poll_(leat_case *cases, size_t n)
+/* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_BUSY_, or the error
+ * of a context. Guesses before it looks at all of them: where most are ready the guess is mostly right, and no less
+ * fair. */
+LEAT_COLD_ int leat_poll_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     if (!n) return -EAGAIN;
     for (size_t pick = leat_random_((uint32_t)n);;) {
-        int err = cases[pick].chan_ ? leat_try_case_(&cases[pick]) : -EAGAIN;
+        int err = cases[pick].chan_ ? leat_try_case_(ctx, also, &cases[pick]) : -EAGAIN;
         if (!err || err == -EPIPE) {
             cases[pick].err = err;
             return (int)pick;
         }
-        if (n == 1) return err;
+        if (n == 1 || (err != -EAGAIN && err != LEAT_BUSY_)) return err;
         uint32_t ready = 0;
         bool busy = false;
         for (size_t i = 0; i < n; i++) {
@@ -1265,18 +1373,44 @@ LEAT_COLD_ int leat_poll_(leat_case *cases, size_t n)
     }
 }
 
-/* Chains the cases that have a channel, in the order of the channels' addresses. */
-static inline leat_case *leat_in_order_(leat_case *cases, size_t n)
+static inline bool leat_before_(const leat_case *a, const leat_case *b)
 {
-    leat_case *first = NULL;
-    for (size_t i = n; i-- > 0;) {
-        if (!cases[i].chan_) continue;
-        leat_case **at = &first;
-        while (*at && (uintptr_t)(*at)->chan_ < (uintptr_t)cases[i].chan_) at = &(*at)->order_;
-        cases[i].order_ = *at;
-        *at = &cases[i];
+    return a->chan_ != b->chan_ ? (uintptr_t)a->chan_ < (uintptr_t)b->chan_ : a->lot_ < b->lot_;
+}
+
+static inline leat_case *leat_merge_(leat_case *a, leat_case *b)
+{
+    leat_case *first = NULL, **end = &first;
+    while (a && b) {
+        leat_case **next = leat_before_(b, a) ? &b : &a;
+        *end = *next;
+        end = &(*end)->order_;
+        *next = *end;
     }
+    *end = a ? a : b;
     return first;
+}
+
+/* Chains the cases that have a channel, in the order of the channels' addresses; those of one channel by lot, as the
+ * first that is linked is the first to be claimed. Merges sorted chains of 1, 2, 4.. cases, bits of a counter. */
+LEAT_COLD_ leat_case *leat_in_order_(leat_case *cases, size_t n)
+{
+    if (n == 1) {
+        cases->order_ = NULL;
+        return cases->chan_ ? cases : NULL;
+    }
+    leat_case *chains[32] = { NULL }, *all = NULL;
+    for (size_t i = 0; i < n; i++) {
+        leat_case *c = &cases[i];
+        if (!c->chan_) continue;
+        c->lot_ = leat_random_(UINT32_MAX);
+        c->order_ = NULL;
+        size_t k = 0;
+        for (; chains[k]; chains[k++] = NULL) c = leat_merge_(chains[k], c);
+        chains[k] = c;
+    }
+    for (size_t k = 0; k < sizeof chains / sizeof *chains; k++) all = leat_merge_(chains[k], all);
+    return all;
 }
 
 static inline void leat_lock_all_(leat_case *first)
@@ -1311,19 +1445,26 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
     return leat_position_(mine) == leat_position_(other) && !(mine & LEAT_CLOSING_);
 }
 
+typedef struct leat_arming_ {
+    leat_case *first_, *to_front_; /* in order; the one that goes to the front of its list */
+    uint64_t bit_;                 /* the bit that calls for a wake, or 0 */
+    bool armed_;
+} leat_arming_;
+
 /* Links the waiter on every case's list, or on none if one of them need not sleep (I7). */
-LEAT_COLD_ bool leat_arm_(leat_case *first, leat_waiter_ *w, leat_case *to_front, uint64_t bit)
+LEAT_COLD_ bool leat_arm_(void *what, leat_waiter_ *w)
 {
-    leat_case *c = first;
-    leat_lock_all_(first);
-    while (c && leat_may_sleep_(c, bit)) c = c->order_;
-    bool armed = !c; /* all looked at before the first is linked: two of them may be each other's peers */
-    for (c = armed ? first : NULL; c; c = c->order_) {
+    leat_arming_ *a = what;
+    leat_case *c = a->first_;
+    leat_lock_all_(a->first_);
+    while (c && leat_may_sleep_(c, a->bit_)) c = c->order_;
+    a->armed_ = !c; /* all looked at before the first is linked: two of them may be each other's peers */
+    for (c = a->armed_ ? a->first_ : NULL; c; c = c->order_) {
         c->link_.waiter_ = w;
-        (c == to_front ? leat_link_front_ : leat_link_back_)(leat_list_of_(c), &c->link_);
+        (c == a->to_front_ ? leat_link_front_ : leat_link_back_)(leat_list_of_(c), &c->link_);
     }
-    leat_unlock_all_(first);
-    return armed;
+    leat_unlock_all_(a->first_);
+    return a->armed_;
 }
 
 /* Unlinks what is still linked; the case that was fired, or NULL. Of that one nothing is touched: with
@@ -1469,12 +1610,14 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
     leat_case *first = NULL, *only = NULL, *fired = NULL;
     bool buffered = true; /* a rendezvous needs one side linked, so it spins after that, not before */
     bool slept = false;
-    int r;
-    int64_t now = 0;
+    int r, err;
     for (unsigned round = 0, busy = 0;;) {
-        if ((r = leat_ctx_err_at_(ctx, now)) != 0 || (r = leat_ctx_err_at_(also, now)) != 0) break;
-        now = 0; /* that was good for one look */
-        if ((r = leat_poll_(cases, n)) >= 0) break;
+        r = leat_poll_(ctx, also, cases, n);
+        if (r != -EAGAIN && r != LEAT_BUSY_) break;
+        if ((err = leat_ctx_err_of_(ctx, also, 0)) != 0) {
+            r = err;
+            break;
+        }
         if (r == LEAT_BUSY_) {
             leat_backoff_(&busy);
             continue;
@@ -1487,10 +1630,11 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         int64_t until = only && !slept ? leat_rest_until_(only, ctx, also) : LEAT_FOREVER;
         bool rests = until < LEAT_FOREVER;
         if (!rests && (only ? leat_spin_on_(only, &round, fired != NULL) : buffered && leat_spin_(&round))) continue;
+        leat_arming_ a = { first, fired, rests ? 0 : LEAT_WAITERS_, false };
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        if (leat_arm_(first, &w, fired, rests ? 0 : LEAT_WAITERS_)) {
-            leat_block_(&w, ctx, also, until, rests ? LEAT_ROUNDS_ + 1 : buffered ? LEAT_ROUNDS_ : 0);
+        leat_block_(&w, ctx, also, until, rests ? LEAT_ROUNDS_ + 1 : buffered ? LEAT_ROUNDS_ : 0, leat_arm_, &a);
+        if (a.armed_) {
             fired = leat_disarm_(first, &w);
             if (fired && fired->link_.err_ == LEAT_MET_) {
                 leat_os_done_(&w.state_);
@@ -1498,12 +1642,14 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
                 return (int)(fired - cases);
             }
             if (fired) leat_pass_on_(fired, 2);
-            now = fired ? 0 : leat_now(); /* a context woke us, perhaps: look at its deadline exactly */
-            if (now >= until) leat_rested_(only->chan_, now - until);
             slept = true;
             round = busy = 0;
         }
         leat_os_done_(&w.state_);
+        if (!a.armed_ || fired) continue;
+        int64_t now = leat_now(); /* a context woke us, perhaps: its deadline is to be looked at exactly */
+        if (now >= until) leat_rested_(only->chan_, now - until);
+        if ((r = leat_ctx_err_of_(ctx, also, now)) != 0) break;
     }
     if (fired && (r < 0 || cases[r].chan_ != fired->chan_ || cases[r].does_ != fired->does_)) leat_pass_on_(fired, 1);
     return r;
@@ -1512,11 +1658,11 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
 /* The try form. One case is judged exactly by leat_try_case_. Several were looked at one after another:
  * that none was ready at one instant is certain only if a second look finds nothing changed. It cannot be
  * shown less than came before what the first look saw, [C2]; so it needs no order of its own. */
-LEAT_COLD_ int leat_try_select_(leat_case *cases, size_t n)
+LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
 {
     for (unsigned busy = 0;; leat_backoff_(&busy)) {
-        int r = leat_poll_(cases, n);
-        if (r >= 0) return r;
+        int r = leat_poll_(ctx, NULL, cases, n);
+        if (r != -EAGAIN && r != LEAT_BUSY_) return r;
         bool same = r == -EAGAIN;
         for (size_t i = 0; same && n > 1 && i < n; i++) {
             leat_case *c = &cases[i];
@@ -1573,13 +1719,13 @@ LEAT_COLD_ void leat_linger_(leat_case *c)
     atomic_store_explicit(mood, ready < 4, memory_order_relaxed); /* [X5] */
 }
 
-/* How a wait for one case begins, without sleep: true if it was done. Notes how much longer than quickly the
+/* How a wait for one case begins, without sleep; answers like leat_put_. Notes how much longer than quickly the
  * receivers took for a slot. */
-LEAT_COLD_ bool leat_wait_first_(leat_case *c)
+LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     leat_chan *ch = c->chan_;
     bool rests = leat_sends_(c) && ch->cap_ >= LEAT_RESTS_;
-    if (!ch->slots_ || !leat_spin_pays_() || (rests && leat_rest_due_(ch))) return false;
+    if (!ch->slots_ || !leat_spin_pays_() || (rests && leat_rest_due_(ch))) return -EAGAIN;
     leat_linger_(c);
     unsigned left = leat_watch_(c, LEAT_WATCH_);
     if (rests) {
@@ -1587,20 +1733,21 @@ LEAT_COLD_ bool leat_wait_first_(leat_case *c)
         slow = slow < LEAT_QUICK_ ? 0 : slow - LEAT_QUICK_;
         atomic_store_explicit(&ch->slow_, slow, memory_order_relaxed); /* [X5] */
     }
-    return left && leat_easy_(c);
+    return left ? leat_easy_(ctx, also, c) : -EAGAIN;
 }
 
 LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int does, void *msg, size_t size, size_t align)
 {
     leat_case c = leat_case_(ch, does, msg, size, align);
-    int r = leat_wait_first_(&c) ? 0 : leat_select_(ctx, NULL, &c, 1);
+    int r = leat_wait_first_(ctx, NULL, &c);
+    if (r == -EAGAIN) r = leat_select_(ctx, NULL, &c, 1);
     return r < 0 ? r : c.err;
 }
 
 LEAT_COLD_ int leat_try_case_again_(leat_chan *ch, int does, void *msg, size_t size, size_t align)
 {
     leat_case c = leat_case_(ch, does, msg, size, align);
-    int r = leat_try_select_(&c, 1);
+    int r = leat_try_select_(NULL, &c, 1);
     return r < 0 ? r : c.err;
 }
 
@@ -1639,46 +1786,48 @@ static inline void leat_free_(leat_chan *ch)
 LEAT_HOT_ int leat_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    if (LEAT_USUALLY_(leat_put_(ch, msg, size, align))) return 0;
+    int err = leat_put_(NULL, NULL, ch, msg, size, align);
+    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
     return leat_wait_case_(NULL, ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
 LEAT_HOT_ int leat_recv_(leat_chan *ch, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    if (LEAT_USUALLY_(leat_take_(ch, msg, size, align))) return 0;
+    int err = leat_take_(NULL, NULL, ch, msg, size, align);
+    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
     return leat_wait_case_(NULL, ch, LEAT_RECEIVES_, msg, size, align);
 }
 
 LEAT_HOT_ int leat_send_ctx_(leat_ctx *ctx, leat_chan *ch, const void *msg, size_t size, size_t align)
 {
-    int err = leat_ctx_err(ctx);
-    if (LEAT_RARELY_(err)) return err;
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    if (LEAT_USUALLY_(leat_put_(ch, msg, size, align))) return 0;
+    int err = leat_put_(ctx, NULL, ch, msg, size, align);
+    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
     return leat_wait_case_(ctx, ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
 LEAT_HOT_ int leat_recv_ctx_(leat_ctx *ctx, leat_chan *ch, void *msg, size_t size, size_t align)
 {
-    int err = leat_ctx_err(ctx);
-    if (LEAT_RARELY_(err)) return err;
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    if (LEAT_USUALLY_(leat_take_(ch, msg, size, align))) return 0;
+    int err = leat_take_(ctx, NULL, ch, msg, size, align);
+    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
     return leat_wait_case_(ctx, ch, LEAT_RECEIVES_, msg, size, align);
 }
 
 LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    if (LEAT_USUALLY_(leat_put_(ch, msg, size, align))) return 0;
+    int err = leat_put_(NULL, NULL, ch, msg, size, align);
+    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
     return leat_try_case_again_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
 LEAT_HOT_ int leat_try_recv_(leat_chan *ch, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    if (LEAT_USUALLY_(leat_take_(ch, msg, size, align))) return 0;
+    int err = leat_take_(NULL, NULL, ch, msg, size, align);
+    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
     return leat_try_case_again_(ch, LEAT_RECEIVES_, msg, size, align);
 }
 
@@ -1700,8 +1849,9 @@ LEAT_HOT_ void leat_step_(const leat_chan *ch, leat_walk_ *w, size_t size, size_
     if (LEAT_RARELY_(!--w->to_wrap_)) *w = (leat_walk_){ ch->slots_, ch->cap_, w->lap_ + ch->lap_ };
 }
 
-/* Claims the longest free prefix of n slots with one CAS, and fills them: how many. */
-LEAT_HOT_ size_t leat_put_some_(leat_chan *ch, const unsigned char *msgs, size_t n, size_t size, size_t align)
+/* Claims the longest free prefix of n slots with one CAS, and fills them: how many, or the error of a context. */
+LEAT_HOT_ ptrdiff_t leat_put_some_(leat_ctx *ctx, leat_chan *ch, const unsigned char *msgs, size_t n, size_t size,
+                                   size_t align)
 {
     if (LEAT_RARELY_(!ch->slots_)) return 0;
     if (n > ch->cap_) n = (size_t)ch->cap_;
@@ -1714,6 +1864,8 @@ LEAT_HOT_ size_t leat_put_some_(leat_chan *ch, const unsigned char *msgs, size_t
             if (atomic_load_explicit(leat_stamp_of_(w.slot_), memory_order_acquire) != w.lap_) /* [F2] <- [F1] */
                 break;
         if (!k) return 0;
+        int err = leat_ctx_err(ctx);
+        if (LEAT_RARELY_(err)) return err;
     } while (!atomic_compare_exchange_weak_explicit(&ch->tail_, &t, leat_advance_(ch, t, k),
                                                     memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
@@ -1727,10 +1879,11 @@ LEAT_HOT_ size_t leat_put_some_(leat_chan *ch, const unsigned char *msgs, size_t
         atomic_store_explicit(stamp, full, memory_order_release); /* [P1] -> [P2] */
     }
     if (l) leat_fire_(l);
-    return k;
+    return (ptrdiff_t)k;
 }
 
-LEAT_HOT_ size_t leat_take_some_(leat_chan *ch, unsigned char *msgs, size_t n, size_t size, size_t align)
+LEAT_HOT_ ptrdiff_t leat_take_some_(leat_ctx *ctx, leat_chan *ch, unsigned char *msgs, size_t n, size_t size,
+                                    size_t align)
 {
     if (LEAT_RARELY_(!ch->slots_)) return 0;
     if (n > ch->cap_) n = (size_t)ch->cap_;
@@ -1744,6 +1897,8 @@ LEAT_HOT_ size_t leat_take_some_(leat_chan *ch, unsigned char *msgs, size_t n, s
                 (w.lap_ | LEAT_FULL_))
                 break;
         if (!k) return 0;
+        int err = leat_ctx_err(ctx);
+        if (LEAT_RARELY_(err)) return err;
     } while (!atomic_compare_exchange_weak_explicit(&ch->head_, &h, leat_advance_(ch, h, k),
                                                     memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
@@ -1757,34 +1912,37 @@ LEAT_HOT_ size_t leat_take_some_(leat_chan *ch, unsigned char *msgs, size_t n, s
         atomic_store_explicit(stamp, free, memory_order_release); /* [F1] -> [F2] */
     }
     if (l) leat_fire_(l);
-    return k;
+    return (ptrdiff_t)k;
+}
+
+/* How many, when one was moved before `more` were, or before a context was done. */
+static inline ptrdiff_t leat_and_one_(ptrdiff_t more)
+{
+    return more < 0 ? 1 : 1 + more;
 }
 
 LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_send_many_(leat_ctx *ctx, leat_chan *ch, const void *msgs, size_t n, size_t size,
-                                    size_t align)
+                                                     size_t align)
 {
-    int err = leat_ctx_err(ctx);
-    if (LEAT_RARELY_(err)) return err;
     if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
-    if (LEAT_RARELY_(!n)) return 0;
-    size_t k = leat_put_some_(ch, msgs, n, size, align);
-    if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
+    if (LEAT_RARELY_(!n)) return leat_ctx_err(ctx);
+    ptrdiff_t k = leat_put_some_(ctx, ch, msgs, n, size, align);
+    if (LEAT_USUALLY_(k)) return k;
     if (!ch->slots_) n = 1;
-    if ((err = leat_wait_case_(ctx, ch, LEAT_SENDS_, leat_to_read_(msgs), size, align)) != 0) return err;
-    return n == 1 ? 1 : 1 + (ptrdiff_t)leat_put_some_(ch, (const unsigned char *)msgs + size, n - 1, size, align);
+    if ((k = leat_wait_case_(ctx, ch, LEAT_SENDS_, leat_to_read_(msgs), size, align)) != 0) return k;
+    return n == 1 ? 1 : leat_and_one_(leat_put_some_(ctx, ch, (const unsigned char *)msgs + size, n - 1, size, align));
 }
 
-LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *ch, void *msgs, size_t n, size_t size, size_t align)
+LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *ch, void *msgs, size_t n, size_t size,
+                                                     size_t align)
 {
-    int err = leat_ctx_err(ctx);
-    if (LEAT_RARELY_(err)) return err;
     if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
-    if (LEAT_RARELY_(!n)) return 0;
-    size_t k = leat_take_some_(ch, msgs, n, size, align);
-    if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
+    if (LEAT_RARELY_(!n)) return leat_ctx_err(ctx);
+    ptrdiff_t k = leat_take_some_(ctx, ch, msgs, n, size, align);
+    if (LEAT_USUALLY_(k)) return k;
     if (!ch->slots_) n = 1;
-    if ((err = leat_wait_case_(ctx, ch, LEAT_RECEIVES_, msgs, size, align)) != 0) return err;
-    return n == 1 ? 1 : 1 + (ptrdiff_t)leat_take_some_(ch, (unsigned char *)msgs + size, n - 1, size, align);
+    if ((k = leat_wait_case_(ctx, ch, LEAT_RECEIVES_, msgs, size, align)) != 0) return k;
+    return n == 1 ? 1 : leat_and_one_(leat_take_some_(ctx, ch, (unsigned char *)msgs + size, n - 1, size, align));
 }
 
 LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_try_send_many_(leat_chan *ch, const void *msgs, size_t n, size_t size,
@@ -1792,31 +1950,29 @@ LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_try_send_many_(leat_chan *ch, const vo
 {
     if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
     if (LEAT_RARELY_(!n)) return 0;
-    size_t k = leat_put_some_(ch, msgs, n, size, align);
-    if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
+    ptrdiff_t k = leat_put_some_(NULL, ch, msgs, n, size, align);
+    if (LEAT_USUALLY_(k)) return k;
     if (!ch->slots_) n = 1;
-    int err = leat_try_case_again_(ch, LEAT_SENDS_, leat_to_read_(msgs), size, align);
-    if (err) return err;
-    return n == 1 ? 1 : 1 + (ptrdiff_t)leat_put_some_(ch, (const unsigned char *)msgs + size, n - 1, size, align);
+    if ((k = leat_try_case_again_(ch, LEAT_SENDS_, leat_to_read_(msgs), size, align)) != 0) return k;
+    return n == 1 ? 1 : leat_and_one_(leat_put_some_(NULL, ch, (const unsigned char *)msgs + size, n - 1, size, align));
 }
 
-LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_try_recv_many_(leat_chan *ch, void *msgs, size_t n, size_t size, size_t align)
+LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_try_recv_many_(leat_chan *ch, void *msgs, size_t n, size_t size,
+                                                         size_t align)
 {
     if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
     if (LEAT_RARELY_(!n)) return 0;
-    size_t k = leat_take_some_(ch, msgs, n, size, align);
-    if (LEAT_USUALLY_(k)) return (ptrdiff_t)k;
+    ptrdiff_t k = leat_take_some_(NULL, ch, msgs, n, size, align);
+    if (LEAT_USUALLY_(k)) return k;
     if (!ch->slots_) n = 1;
-    int err = leat_try_case_again_(ch, LEAT_RECEIVES_, msgs, size, align);
-    if (err) return err;
-    return n == 1 ? 1 : 1 + (ptrdiff_t)leat_take_some_(ch, (unsigned char *)msgs + size, n - 1, size, align);
+    if ((k = leat_try_case_again_(ch, LEAT_RECEIVES_, msgs, size, align)) != 0) return k;
+    return n == 1 ? 1 : leat_and_one_(leat_take_some_(NULL, ch, (unsigned char *)msgs + size, n - 1, size, align));
 }
 
-/* Claims every sleeper between the two bits, so that CLOSED can be the last touch (I4). Whoever meets
- * CLOSING alone waits for CLOSED. */
-LEAT_COLD_ int leat_close_(leat_chan *ch)
+/* Closes, but wakes nobody yet: claims every sleeper, into the chain that goes on at **end, between the two bits, so
+ * that CLOSED can be the last touch (I4). Whoever meets CLOSING alone waits for CLOSED. */
+LEAT_COLD_ int leat_close_quietly_(leat_chan *ch, leat_link_ ***end)
 {
-    if (!ch) return -EINVAL;
     uint64_t t = atomic_fetch_or_explicit(&ch->tail_, LEAT_CLOSING_, memory_order_acquire); /* [E2] <- [E1] */
     if (t & LEAT_CLOSING_) {
         for (unsigned round = 0; !(t & LEAT_CLOSED_); leat_backoff_(&round))
@@ -1824,11 +1980,19 @@ LEAT_COLD_ int leat_close_(leat_chan *ch)
         return -EALREADY;
     }
     leat_lock_take_(&ch->lock_);
-    leat_link_ *chain = leat_claim_all_(&ch->senders_, -EPIPE, leat_claim_all_(&ch->receivers_, -EPIPE, NULL));
+    *end = leat_claim_all_(&ch->senders_, -EPIPE, leat_claim_all_(&ch->receivers_, -EPIPE, *end));
     leat_lock_drop_(&ch->lock_);
     atomic_fetch_or_explicit(&ch->tail_, LEAT_CLOSED_, memory_order_release); /* [E1] -> [E2] */
-    leat_fire_all_(chain);
     return 0;
+}
+
+LEAT_COLD_ int leat_close_(leat_chan *ch)
+{
+    leat_link_ *chain = NULL, **end = &chain;
+    if (!ch) return -EINVAL;
+    int err = leat_close_quietly_(ch, &end);
+    leat_fire_all_(chain);
+    return err;
 }
 
 static inline size_t leat_len_(leat_chan *ch)
@@ -1948,7 +2112,7 @@ static inline int leat_select(leat_case *cases, size_t n)
 static inline int leat_try_select(leat_case *cases, size_t n)
 {
     if ((!cases && n) || n > INT_MAX) return -EINVAL;
-    return leat_try_select_(cases, n);
+    return leat_try_select_(NULL, cases, n);
 }
 
 #endif

@@ -62,6 +62,9 @@ typedef struct leat_sem {
 typedef struct leat_place_ {
     leat_link_ link_; /* first: a link in the line is a place */
     int64_t need_, since_;
+    leat_ctx *ctx_;
+    leat_sem *sem_;
+    int err_;    /* what the last try said */
     bool fired_; /* it had its turn */
 } leat_place_;
 
@@ -195,14 +198,15 @@ LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
 }
 
 /* One try under the lock. 0: taken. -EPIPE. -EAGAIN: there were too few, and `place`, unless NULL, is
- * now in line; in front if it had been fired. */
-LEAT_COLD_ int leat_sem_try_(leat_sem *s, int64_t n, leat_place_ *place)
+ * now in line; in front if it had been fired. -ECANCELED: ask ctx. */
+LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_sem *s, int64_t n, leat_place_ *place)
 {
     bool fired = place && place->fired_;
     int64_t word = leat_sem_lock_(s);
     if (!fired && leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
     int err = -EAGAIN;
-    if (leat_permits_(word) >= n && (fired || !(word & LEAT_SEM_FAIR_))) err = 0;
+    if (leat_ctx_ends_(ctx)) err = -ECANCELED; /* asked after the look at the word (queue.h, I8) */
+    else if (leat_permits_(word) >= n && (fired || !(word & LEAT_SEM_FAIR_))) err = 0;
     else if (word & LEAT_SEM_CLOSED_) err = -EPIPE;
     else if (place && n > atomic_load_explicit(&s->most_, memory_order_relaxed)) err = -EDEADLK; /* [X6] */
     if (!err) word -= n * LEAT_PERMIT_;
@@ -224,27 +228,48 @@ LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_place_ *place)
     leat_sem_settle_(s, word);
 }
 
+/* Takes n permits if no bit is set and so many are there, under a context: 0, -EAGAIN, or its error. A claim by CAS
+ * may take permits that were there before and, meanwhile, were taken and released again; so the context is asked
+ * once more after it. */
+LEAT_HOT_ int leat_sem_get_ctx_(leat_ctx *ctx, leat_sem *s, int64_t n)
+{
+    if (!leat_sem_get_(s, n)) return -EAGAIN;
+    if (LEAT_USUALLY_(!leat_ctx_ends_(ctx))) return 0;
+    if (!leat_sem_give_(s, n) && leat_sem_add_(s, n, 0)) LEAT_ASSERT(!"they were ours");
+    return leat_ctx_err(ctx);
+}
+
+/* The last look before a place in line is slept on. */
+static inline bool leat_sem_arm_(void *what, leat_waiter_ *w)
+{
+    leat_place_ *place = what;
+    place->link_.waiter_ = w;
+    place->err_ = leat_sem_try_(place->ctx_, place->sem_, place->need_, place);
+    return place->err_ == -EAGAIN;
+}
+
 LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_sem *s, int64_t n)
 {
     int err;
     for (unsigned round = 0;;) {
-        if ((err = leat_ctx_err(ctx)) != 0) return err;
         int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] no guess: it takes the line */
-        if (leat_permits_(word) >= n && leat_sem_get_(s, n)) return 0;
+        if (leat_permits_(word) >= n && (err = leat_sem_get_ctx_(ctx, s, n)) != -EAGAIN) return err;
+        if ((err = leat_ctx_err(ctx)) != 0) return err;
         if (!leat_spin_(&round)) break;
     }
-    leat_place_ place = { .need_ = n, .since_ = leat_now() };
+    leat_place_ place = { .need_ = n, .since_ = leat_now(), .ctx_ = ctx, .sem_ = s };
     for (;;) {
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        place.link_.waiter_ = &w;
-        if ((err = leat_sem_try_(s, n, &place)) == -EAGAIN) {
-            leat_block_(&w, ctx, NULL, LEAT_FOREVER, LEAT_ROUNDS_);
-            place.fired_ = w.won_ != NULL;
-            err = !place.fired_ ? -EAGAIN : place.link_.err_ ? place.link_.err_ : -EAGAIN;
-        }
+        place.err_ = -ECANCELED;
+        leat_block_(&w, ctx, NULL, LEAT_FOREVER, LEAT_ROUNDS_, leat_sem_arm_, &place);
         leat_os_done_(&w.state_);
-        if (err != -EAGAIN) return err == LEAT_MET_ ? 0 : err;
+        if (place.err_ == -EAGAIN) { /* it stood in line */
+            place.fired_ = w.won_ != NULL;
+            if (place.fired_ && place.link_.err_) return place.link_.err_ == LEAT_MET_ ? 0 : place.link_.err_;
+        } else if (place.err_ != -ECANCELED) {
+            return place.err_;
+        }
         if ((err = leat_ctx_err_at_(ctx, leat_now())) != 0) {
             leat_sem_leave_(s, &place);
             return err;
@@ -252,28 +277,30 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_sem *s, int64_t n)
     }
 }
 
-/* Takes n permits (n >= 0); waits while there are too few. 0: taken. -EPIPE: closed, and too few are
- * left. -EDEADLK: n is more than the semaphore can ever hold. -EINVAL.
- * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is done, none taken.
+/* Takes n permits (n >= 0; 0 needs none, whatever is there); waits while there are too few. 0: taken. -EPIPE: closed,
+ * and too few are left. -EDEADLK: n is more than the semaphore can ever hold. -EINVAL.
+ * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is done, none taken (a call that is
+ * cancelled at that very moment may have had them, for an instant).
  * Any thread. Permits are not tied to threads: another may release them. */
 LEAT_HOT_ int leat_acquire(leat_sem *s, int64_t n)
 {
-    if (LEAT_RARELY_(!s || n < 0 || n > LEAT_SEM_MAX)) return -EINVAL;
+    if (LEAT_RARELY_(!s || n <= 0 || n > LEAT_SEM_MAX)) return s && !n ? 0 : -EINVAL;
     return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_wait_(NULL, s, n);
 }
 
 LEAT_HOT_ int leat_try_acquire(leat_sem *s, int64_t n)
 {
-    if (LEAT_RARELY_(!s || n < 0 || n > LEAT_SEM_MAX)) return -EINVAL;
-    return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_try_(s, n, NULL);
+    if (LEAT_RARELY_(!s || n <= 0 || n > LEAT_SEM_MAX)) return s && !n ? 0 : -EINVAL;
+    return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_try_(NULL, s, n, NULL);
 }
 
 LEAT_HOT_ int leat_acquire_ctx(leat_ctx *ctx, leat_sem *s, int64_t n)
 {
     int err = leat_ctx_err(ctx);
     if (LEAT_RARELY_(err)) return err;
-    if (LEAT_RARELY_(!s || n < 0 || n > LEAT_SEM_MAX)) return -EINVAL;
-    return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_wait_(ctx, s, n);
+    if (LEAT_RARELY_(!s || n <= 0 || n > LEAT_SEM_MAX)) return s && !n ? 0 : -EINVAL;
+    err = leat_sem_get_ctx_(ctx, s, n);
+    return LEAT_USUALLY_(err != -EAGAIN) ? err : leat_sem_wait_(ctx, s, n);
 }
 
 /* Gives n permits back (n >= 0). 0, -EOVERFLOW: more than were acquired, nothing changed; -EINVAL. Never
@@ -291,7 +318,8 @@ LEAT_COLD_ int leat_sem_close(leat_sem *s)
     if (!s) return -EINVAL;
     int64_t word = leat_sem_lock_(s);
     bool again = word & LEAT_SEM_CLOSED_;
-    leat_link_ *chain = leat_claim_all_(&s->line_, -EPIPE, NULL);
+    leat_link_ *chain = NULL;
+    leat_claim_all_(&s->line_, -EPIPE, &chain);
     leat_sem_unlock_(s, (word & ~LEAT_SEM_BITS_) | LEAT_SEM_CLOSED_);
     leat_fire_all_(chain);
     return again ? -EALREADY : 0;
@@ -314,10 +342,10 @@ LEAT_COLD_ int leat_sem_resize(leat_sem *s, int64_t delta)
     return most < 0 ? -EINVAL : 0;
 }
 
-/* Permits that are there: a snapshot; below zero after a shrink that is not yet paid for. */
+/* Permits that are there: a snapshot; below zero after a shrink that is not yet paid for. NULL: 0. */
 static inline int64_t leat_sem_available(leat_sem *s)
 {
-    return leat_permits_(atomic_load_explicit(&s->word_, memory_order_relaxed)); /* [X6] */
+    return !s ? 0 : leat_permits_(atomic_load_explicit(&s->word_, memory_order_relaxed)); /* [X6] */
 }
 
 /* ==== 2. Wait group ===========================================================================
@@ -339,25 +367,25 @@ typedef struct leat_wg {
 static inline int leat_wg_add(leat_wg *w, int64_t n)
 {
     if (!w || n > LEAT_SEM_MAX || n < -LEAT_SEM_MAX) return -EINVAL;
-    leat_link_ *chain = NULL;
+    leat_link_ *chain = NULL, **end = &chain;
     int64_t word = atomic_load_explicit(&w->word_, memory_order_relaxed); /* [X6] */
     for (;;) {
         int64_t count = (word >> 1) + n;
-        if (LEAT_RARELY_(count < 0 || count > LEAT_SEM_MAX)) break;
+        bool bad = count < 0 || count > LEAT_SEM_MAX;
         if (LEAT_RARELY_(!count && word & 1)) { /* claim who waits first: the CAS is our last touch */
             leat_lock_take_(&w->lock_);
-            chain = leat_claim_all_(&w->waiters_, 0, chain);
+            end = leat_claim_all_(&w->waiters_, 0, end);
             word = atomic_fetch_and_explicit(&w->word_, ~INT64_C(1), memory_order_relaxed) & ~INT64_C(1); /* [X6] */
             leat_lock_drop_(&w->lock_);
-        } else if (atomic_compare_exchange_weak_explicit(&w->word_, &word, word + n * 2,
-                                                         memory_order_release, /* [W1] -> [W2] */
+        } else if (LEAT_RARELY_(bad) ||
+                   atomic_compare_exchange_weak_explicit(&w->word_, &word, word + n * 2,
+                                                         memory_order_acq_rel, /* [W1] -> [W2], [W2] <- [W1] */
                                                          memory_order_relaxed)) {
+            for (leat_link_ *l = chain; l && (count || bad); l = l->next_) l->err_ = -EAGAIN; /* somebody had added */
             leat_fire_all_(chain);
-            return 0;
+            return bad ? -EOVERFLOW : 0;
         }
     }
-    leat_fire_all_(chain);
-    return -EOVERFLOW;
 }
 
 static inline int leat_wg_done(leat_wg *w)
@@ -365,40 +393,59 @@ static inline int leat_wg_done(leat_wg *w)
     return leat_wg_add(w, -1);
 }
 
-/* Waits until the count is zero: 0, or -ECANCELED, -ETIMEDOUT when ctx (or NULL) is done. What was done
- * before each leat_wg_done is seen afterwards. */
+typedef struct leat_wg_place_ {
+    leat_link_ link_;
+    leat_wg *wg_;
+    bool armed_;
+} leat_wg_place_;
+
+static inline bool leat_wg_arm_(void *what, leat_waiter_ *waiter)
+{
+    leat_wg_place_ *place = what;
+    leat_wg *w = place->wg_;
+    place->link_.waiter_ = waiter;
+    leat_lock_take_(&w->lock_);
+    place->armed_ = atomic_fetch_or_explicit(&w->word_, 1, memory_order_relaxed) >= 2; /* [X6] else we look again */
+    if (place->armed_) leat_link_back_(&w->waiters_, &place->link_);
+    leat_lock_drop_(&w->lock_);
+    return place->armed_;
+}
+
+/* Waits until the count is zero: 0. A thread that was released returns, though the count may have risen again, for
+ * the next round. What was done before each leat_wg_done is seen afterwards. -EINVAL.
+ * try: -EAGAIN, the count is not zero. ctx: -ECANCELED, -ETIMEDOUT when ctx (or NULL) is done. */
 LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
 {
     if (!w) return -EINVAL;
-    int64_t now = 0;
     for (unsigned round = 0;;) {
-        int err = leat_ctx_err_at_(ctx, now);
+        bool zero = atomic_load_explicit(&w->word_, memory_order_acquire) < 2; /* [W2] <- [W1] */
+        int err = leat_ctx_err(ctx);
         if (err) return err;
-        if (atomic_load_explicit(&w->word_, memory_order_acquire) < 2) return 0; /* [W2] <- [W1] */
+        if (zero) return 0;
         if (leat_spin_(&round)) continue;
         leat_waiter_ waiter;
         leat_waiter_init_(&waiter);
-        leat_link_ link = { .waiter_ = &waiter };
-        leat_lock_take_(&w->lock_);
-        bool more = atomic_fetch_or_explicit(&w->word_, 1, memory_order_relaxed) >= 2; /* [X6] else we look again */
-        if (more) leat_link_back_(&w->waiters_, &link);
-        leat_lock_drop_(&w->lock_);
-        if (more) {
-            leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, round);
-            if (!waiter.won_) {
-                leat_lock_take_(&w->lock_);
-                leat_unlink_(&w->waiters_, &link);
-                leat_lock_drop_(&w->lock_);
-                now = leat_now();
-            }
-        }
+        leat_wg_place_ place = { .wg_ = w };
+        leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, round, leat_wg_arm_, &place);
         leat_os_done_(&waiter.state_);
+        if (waiter.won_ && !place.link_.err_) return 0;
+        if (waiter.won_ || !place.armed_) continue;
+        leat_lock_take_(&w->lock_);
+        leat_unlink_(&w->waiters_, &place.link_);
+        leat_lock_drop_(&w->lock_);
+        if ((err = leat_ctx_err_at_(ctx, leat_now())) != 0) return err;
     }
 }
 
 static inline int leat_wg_wait(leat_wg *w)
 {
     return leat_wg_wait_ctx(NULL, w);
+}
+
+LEAT_MUST_CHECK_ static inline int leat_try_wg_wait(leat_wg *w)
+{
+    if (!w) return -EINVAL;
+    return atomic_load_explicit(&w->word_, memory_order_acquire) < 2 ? 0 : -EAGAIN; /* [W2] <- [W1] */
 }
 
 #endif

@@ -229,8 +229,8 @@ LEAT_COLD_ int leat_push_(leat_subscriber_ *s, const void *msg, size_t size, siz
     leat_case c = leat_send_case_(s->chan_, msg, size, align);
     bool evicts = s->policy_ == LEAT_DROPS_OLDEST && s->chan_->slots_;
     int err;
-    while ((err = leat_try_case_(&c)) == -EAGAIN && evicts) {
-        if (!leat_take_(s->chan_, NULL, size, align)) return LEAT_BUSY_;
+    while ((err = leat_try_case_(NULL, NULL, &c)) == -EAGAIN && evicts) {
+        if (leat_take_(NULL, NULL, s->chan_, NULL, size, align)) return LEAT_BUSY_;
         leat_dropped_(s);
     }
     return err;
@@ -307,15 +307,18 @@ LEAT_COLD_ ptrdiff_t leat_topic_drops_(leat_topic *t, leat_chan *ch)
     return drops;
 }
 
+/* Wakes nobody before it has let go of the lock: those will want it, to unsubscribe. */
 LEAT_COLD_ int leat_topic_close_(leat_topic *t)
 {
     if (!t) return -EINVAL;
+    leat_link_ *chain = NULL, **end = &chain;
     leat_lock_take_(&t->lock_);
     bool again = atomic_load_explicit(&t->closed_, memory_order_relaxed); /* [X8] */
     atomic_store_explicit(&t->closed_, true, memory_order_seq_cst);       /* [T7] -> [T8] */
     leat_subscriber_ *s = again ? NULL : atomic_load_explicit(&t->list_, memory_order_relaxed); /* [X8] */
-    for (; s; s = atomic_load_explicit(&s->next_, memory_order_relaxed)) leat_close_(s->chan_);  /* [X8] */
+    for (; s; s = atomic_load_explicit(&s->next_, memory_order_relaxed)) leat_close_quietly_(s->chan_, &end); /* [X8] */
     leat_lock_drop_(&t->lock_);
+    leat_fire_all_(chain);
     leat_settle_(t); /* no call is half-way that saw it open */
     return again ? -EALREADY : 0;
 }
@@ -364,7 +367,7 @@ LEAT_HOT_ ptrdiff_t leat_walk_on_(leat_topic *t, leat_round_ *r, uint64_t behind
         if (behind && s->nth_ <= behind) continue;
         uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
         if (LEAT_USUALLY_((first == LEAT_NONE_ || (first != LEAT_HELD_ && first != r->number_)) &&
-                          leat_put_(s->chan_, msg, size, align))) {
+                          !leat_put_(NULL, NULL, s->chan_, msg, size, align))) {
             got++;
         } else {
             int err = leat_offer_(s, r, msg, size, align);
@@ -397,7 +400,11 @@ LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_round_ *r, u
     unsigned busy = 0;
     int err;
     if (!s) return -EPIPE;
-    while ((err = leat_offer_(s, r, msg, size, align)) == LEAT_BUSY_) leat_backoff_(&busy);
+    while ((err = leat_offer_(s, r, msg, size, align)) == LEAT_BUSY_ && !leat_ctx_err(ctx)) leat_backoff_(&busy);
+    if (err == LEAT_BUSY_) {
+        leat_dropped_(s);
+        err = -EPIPE;
+    }
     if (err == -EAGAIN && now) {
         leat_case c = leat_send_case_(s->chan_, msg, size, align);
         if (!leat_ctx_err(ctx)) err = leat_select_(ctx, &s->left_, &c, 1);
@@ -452,8 +459,10 @@ LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, const void *msg,
     int err = leat_ctx_err(ctx);
     if (LEAT_RARELY_(err)) return err;
     if (LEAT_RARELY_(!t || !msg)) return -EINVAL;
-    if (!t->versions_ && !atomic_load_explicit(&t->list_, memory_order_relaxed)) /* [X8] who has subscribed is seen */
-        return atomic_load_explicit(&t->closed_, memory_order_acquire) ? -EPIPE : 0; /* [T8] <- [T7] */
+    if (!t->versions_ && !atomic_load_explicit(&t->list_, memory_order_relaxed)) { /* [X8] who has subscribed is seen */
+        if (!atomic_load_explicit(&t->closed_, memory_order_acquire)) return 0; /* [T8] <- [T7] */
+        return (err = leat_ctx_err(ctx)) != 0 ? err : -EPIPE;
+    }
     leat_round_ r;
     r.waits_ = waits;
     r.n_ = 0;
@@ -472,6 +481,7 @@ LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, const void *msg,
     }
     leat_leave_(t, in);
     if (v) leat_send(open ? &t->replaced_ : &t->unused_, &v);
+    if (LEAT_RARELY_(!open) && (err = leat_ctx_err(ctx)) != 0) return err; /* it was cancelled, and then closed */
     return LEAT_USUALLY_(!r.n_) ? got : leat_publish_rest_(ctx, t, &r, msg, size, align, got);
 }
 
@@ -529,7 +539,7 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
  * many got it. -EPIPE: the topic is closed. -EINVAL.
  * try: waits for no room; a subscriber of LEAT_WAITS that has none counts a drop.
  * ctx (which may be NULL): when that is done before, -ECANCELED or -ETIMEDOUT, not published; when it is done while
- * the call waits, those that have no room yet count a drop. */
+ * the call waits, it waits no more: those that have room still get the message, the others count a drop. */
 #define leat_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), true)
 #define leat_try_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), false)
 #define leat_publish_ctx(ctx, t, ...) leat_publish_(ctx, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), true)

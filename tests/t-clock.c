@@ -490,7 +490,7 @@ TEST(a_sender_into_a_small_ring_or_to_quick_receivers_does_not_rest)
             int m;
             CHECK_EQ(leat_recv(&full.c, &m), 0);
             CHECK_EQ(m, full.taken++);
-            CHECK(leat_wait_first_(&c));
+            CHECK_EQ(leat_wait_first_(NULL, NULL, &c), 0);
             full.next++;
         }
     }
@@ -536,7 +536,7 @@ TEST(a_close_wakes_a_sender_that_rests_and_none_rests_where_it_is_closed)
     leat_case c = LEAT_SEND(&full.c, &full.next); /* one that was on the way to rest when it was closed */
     leat_waiter_ w;
     leat_waiter_init_(&w);
-    CHECK(!leat_arm_(&c, &w, NULL, 0));
+    CHECK(!leat_arm_(&(leat_arming_){ .first_ = &c }, &w));
     CHECK(!c.link_.linked_);
     leat_os_done_(&w.state_);
     CHECK_EQ(leat_send(&full.c, &full.next), -EPIPE);

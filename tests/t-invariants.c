@@ -167,15 +167,15 @@ TEST(I1_a_cancel_that_came_first_to_the_lock_is_seen)
     int_chan c;
     struct call k;
     REQUIRE_EQ(leat_make(&c, 1), 0);
-    leat_ctx rescue = LEAT_CTX_WITHIN(NULL, RESCUE), ctx = LEAT_CTX(&rescue);
+    leat_ctx rescue = LEAT_CTX_WITHIN(NULL, RESCUE), ctx = LEAT_CTX(&rescue), below = LEAT_CTX(&ctx);
     leat_lock_take_(&ctx.lock_);
-    begin_recv(&k, &ctx, &c);
-    UNTIL(receivers(&c) == 1); /* on its way to the context's line */
+    begin_recv(&k, &below, &c);
+    UNTIL(sleepers(&below) == 1); /* on its way to the line of the context above */
     a_while();
     atomic_store_explicit(&ctx.word_, LEAT_CANCELLING_, memory_order_relaxed);
     leat_lock_drop_(&ctx.lock_);
     a_while();
-    CHECK_EQ(sleepers(&ctx), 0);
+    CHECK_EQ(sleepers(&ctx) + sleepers(&below), 0);
     CHECK_EQ(receivers(&c), 0);
     CHECK(!is_over(&k)); /* until it knows why */
     atomic_store_explicit(&ctx.word_, UINT64_C(7) << 32 | LEAT_CANCELLED_, memory_order_release);
@@ -734,8 +734,7 @@ TEST(I4_a_message_is_seen_only_when_its_sender_needs_the_channel_no_more)
         begin_(&s, NULL, &c, 5, sends[i]);
         UNTIL(leat_len(&c)); /* claimed */
         a_while();
-        CHECK(!leat_take_(&c.chan, &m, sizeof m,
-                          _Alignof(int))); /* else the channel may be gone now */
+        CHECK_EQ(leat_take_(NULL, NULL, &c.chan, &m, sizeof m, _Alignof(int)), -EAGAIN); /* else the channel may be gone now */
         leat_lock_drop_(&c.chan.lock_);
         CHECK_EQ(end(&s), 0);
         CHECK(leat_recv(&c, &m) == 0 && m == 5);
@@ -756,7 +755,7 @@ TEST(I4_room_is_seen_only_when_its_receiver_needs_the_channel_no_more)
         begin_(&r, NULL, &c, -1, recvs[i]);
         UNTIL(leat_len(&c) < 2);
         a_while();
-        CHECK(!leat_put_(&c.chan, &m, sizeof m, _Alignof(int)));
+        CHECK_EQ(leat_put_(NULL, NULL, &c.chan, &m, sizeof m, _Alignof(int)), -EAGAIN);
         leat_lock_drop_(&c.chan.lock_);
         CHECK_EQ(end(&r), 0);
         CHECK_EQ(r.msg, 6);

@@ -263,9 +263,9 @@ static ptrdiff_t hasty_call(struct queue *q, struct call *c)
 {
     leat_chan *ch = &q->chan[c->of[0].at].chan;
     if (c->how != TRY || c->cases == 2 || leat_is_closed_(ch)) return leat_call(q, c);
-    bool done = c->of[0].sends ? leat_put_(ch, c->value, sizeof(int), _Alignof(int))
-                               : leat_take_(ch, c->value, sizeof(int), _Alignof(int));
-    return done ? 1 : -EAGAIN;
+    int err = c->of[0].sends ? leat_put_(NULL, NULL, ch, c->value, sizeof(int), _Alignof(int))
+                               : leat_take_(NULL, NULL, ch, c->value, sizeof(int), _Alignof(int));
+    return err ? err : 1;
 }
 
 /* And one with select: to look at one channel, then at the other, but not at both once more. */

@@ -60,16 +60,16 @@ static void stop(int where)
     door_pass(atomic_load_explicit(&stopped.open, memory_order_relaxed) ? &stopped_again : &stopped);
 }
 
-static bool stopping_put(leat_chan *ch, const void *msg, size_t size, size_t align)
+static int stopping_put(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, const void *msg, size_t size, size_t align)
 {
     stop(IN_WALK);
-    return leat_put_(ch, msg, size, align);
+    return leat_put_(ctx, also, ch, msg, size, align);
 }
 
-static int stopping_try(leat_case *c)
+static int stopping_try(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     stop(IN_OFFER);
-    return leat_try_case_(c);
+    return leat_try_case_(ctx, also, c);
 }
 
 static int stopping_select(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
@@ -90,9 +90,9 @@ static void stopping_unlock(leat_lock_ *lock)
     stop(AFTER_LOCK);
 }
 
-static int stopping_close(leat_chan *ch)
+static int stopping_close(leat_chan *ch, leat_link_ ***end)
 {
-    int err = leat_close_(ch);
+    int err = leat_close_quietly_(ch, end);
     stop(AFTER_CLOSE);
     return err;
 }
@@ -127,7 +127,7 @@ static void stopping_memcpy(void *to, const void *from, size_t n)
 #define leat_select_ stopping_select
 #define leat_lock_take_ stopping_lock
 #define leat_lock_drop_ stopping_unlock
-#define leat_close_ stopping_close
+#define leat_close_quietly_ stopping_close
 #undef memcpy
 #define memcpy stopping_memcpy
 #pragma push_macro("atomic_fetch_add_explicit")
@@ -140,7 +140,7 @@ static void stopping_memcpy(void *to, const void *from, size_t n)
 #undef leat_select_
 #undef leat_lock_take_
 #undef leat_lock_drop_
-#undef leat_close_
+#undef leat_close_quietly_
 #undef urcu_bp_read_lock
 #undef memcpy
 #undef calloc

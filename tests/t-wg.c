@@ -40,6 +40,7 @@ TEST(below_zero_is_refused_and_changes_nothing)
     CHECK_EQ(leat_wg_add(NULL, 1), -EINVAL);
     CHECK_EQ(leat_wg_done(NULL), -EINVAL);
     CHECK_EQ(leat_wg_wait(NULL), -EINVAL);
+    CHECK_EQ(leat_try_wg_wait(NULL), -EINVAL);
 }
 
 TEST(below_zero_is_refused_also_while_somebody_waits)
@@ -268,4 +269,20 @@ TEST(a_wait_group_on_a_stack_frame_that_is_left_at_once)
     side_start(&other, done_many, &f);
     for (int k = 0; k < f.rounds; k++) on_the_stack(&f, &rng);
     CHECK_EQ(side_join(&other), 0);
+}
+
+/* B counts down, and at once up, for the next round. */
+TEST(a_waiter_that_was_released_returns_though_the_next_round_has_begun)
+{
+    for (int round = 0; round < 20; round++) {
+        leat_wg w = LEAT_WG(1);
+        leat_ctx rescue = LEAT_CTX_WITHIN(NULL, LEAT_S(20));
+        side waiter[3];
+        for (int i = 0; i < 3; i++) side_start(&waiter[i], wait, &(struct call){ &rescue, &w });
+        UNTIL(peek_wg(&w) == 3);
+        CHECK_EQ(leat_wg_done(&w), 0);
+        CHECK_EQ(leat_wg_add(&w, 1), 0);
+        for (int i = 0; i < 3; i++) CHECK_EQ(side_join(&waiter[i]), 0);
+        CHECK_EQ(leat_try_wg_wait(&w), -EAGAIN);
+    }
 }
