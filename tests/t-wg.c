@@ -277,8 +277,9 @@ TEST(a_waiter_that_was_released_returns_though_the_next_round_has_begun)
     for (int round = 0; round < 20; round++) {
         leat_wg w = LEAT_WG(1);
         leat_ctx rescue = LEAT_CTX_WITHIN(NULL, LEAT_S(20));
+        struct call k = { &rescue, &w };
         side waiter[3];
-        for (int i = 0; i < 3; i++) side_start(&waiter[i], wait, &(struct call){ &rescue, &w });
+        for (int i = 0; i < 3; i++) side_start(&waiter[i], wait, &k);
         UNTIL(peek_wg(&w) == 3);
         CHECK_EQ(leat_wg_done(&w), 0);
         CHECK_EQ(leat_wg_add(&w, 1), 0);
