@@ -179,8 +179,9 @@ static inline uint64_t leat_number_(unsigned char *version)
 LEAT_COLD_ void leat_topic_free_(leat_topic *t)
 {
     if (!t) return;
-    for (leat_subscriber_ *s = t->list_, *next; s; s = next) {
-        next = s->next_;
+    leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_relaxed), *next; /* [X8] nobody uses it */
+    for (; s; s = next) {
+        next = atomic_load_explicit(&s->next_, memory_order_relaxed); /* [X8] */
         free(s);
     }
     leat_free(&t->unused_);

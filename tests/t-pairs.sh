@@ -5,6 +5,14 @@ for header in queue.h semaphore.h pool.h topic.h; do
     check "each order in $header is labelled and answered" sh tools/pairs.sh $header
 done
 
+check "no header's access to another's atomics is without one" sh tools/pairs.sh queue.h semaphore.h pool.h topic.h
+if have clang; then # it sees the types, of what it compiles
+    for defs in -DLEAT_LINT -DLEAT_NO_FUTEX; do
+        check "clang sees no bare access to an atomic, $defs" clang -std=c11 -pthread -fsyntax-only -DLEAT_NO_URCU $defs \
+            -Watomic-implicit-seq-cst -Werror=atomic-implicit-seq-cst -x c topic.h -include ./pool.h
+    done
+fi
+
 cat >"$tmp/right.h" <<'EOF'
 /* MEMORY ORDER.
  *     [R1]   publish  -> [A1], [A2]   the message
@@ -38,4 +46,53 @@ wrong "an order without a label" 's/\/\* \[X1.*//' 'a memory order without a lab
 wrong "a relaxed store with an arrow" '/\[R2\] ->/s/_release/_relaxed/' 'an arrow out, but no release'
 wrong "a seq_cst called relaxed" 's/_acq_rel); .*/_seq_cst); \/* [X1] *\//' 'a seq_cst without an arrow'
 wrong "an acquire called relaxed" '/ \[A1\] <-/s/\[A1\] <- \[R1\]/[X1]/' 'an acquire without an arrow in'
+
+# Accesses without any order: of what was declared atomic only the address is used.
+cat >>"$tmp/right.h" <<'EOF'
+typedef _Atomic unsigned lock;
+static _Atomic int all;
+struct one {
+    _Atomic int n_, more_; /* n_ = 1 in a comment */
+    _Atomic(struct one *) list_;
+    lock lock_;
+    struct two *two_;
+};
+struct two {
+    int n_;
+    struct one *one_;
+};
+static int use(struct one *x, struct two *two, _Atomic int *p)
+{
+    struct one y = { .n_ = 1, .more_ = 2 };
+    static _Atomic int calls;
+    _Atomic int *at = &x->n_, *other = p ? p : &all;
+    atomic_init(&y.lock_, 0);
+    /* LATER */
+    return two->n_ + x->two_->n_ + (at == other) + (&y.list_ == 0) + (int)sizeof x->more_ + (&calls == p);
+}
+static int calls(int calls)
+{
+    return calls;
+}
+EOF
+check "what may be done to an atomic passes" sh tools/pairs.sh "$tmp/right.h"
+later() { # what is done to one instead, what the check must say
+    wrong "$1" "s|/\* LATER \*/|$(echo "$1" | sed 's/&/\\&/g')|" "$2\$"
+}
+for use in 'x->n_ = 1' 'if (x->n_ > 0) return 1' 'two->one_->n_--' 'y.n_ += 2' 'x[1].two_->one_->n_ = 7' 'return p && y.n_' \
+    'return 1 & y.n_'; do
+    later "$use;" 'a bare access to the atomic n_'
+done
+later '++x->more_;' 'a bare access to the atomic more_'
+later 'for (; x; x = x->list_) continue;' 'a bare access to the atomic list_'
+later 'y.lock_ -= 1;' 'a bare access to the atomic lock_'
+later 'all = calls(2);' 'a bare access to the atomic all'
+later 'return calls ? 1 : 2;' 'a bare access to the atomic calls'
+later '*p = 1;' 'a bare access to the atomic p'
+later 'return 1 + *at;' 'a bare access to the atomic at'
+later 'return *at;' 'a bare access to the atomic at'
+for call in 'load(&x->n_)' 'store(&x->n_, 1)' 'fetch_add(&x->n_, 1)' 'compare_exchange_strong(&x->n_, &two->n_, 3)' \
+    'exchange(p, 1)'; do
+    later "atomic_$call;" 'an atomic call without its order'
+done
 finish

@@ -48,7 +48,9 @@ static void cast(void *sends(void *), void *receives(void *))
 
 SCENARIO(send_recv, CROWD(1, 1, 3, SMALL), CROWD(2, 1, 1, SMALL), CROWD(1, 2, 2, SMALL), CROWD(2, 2, 1, SMALL),
          CROWD(2, 2, 3, BIG), CROWD(2, 3, 3, BIG), CROWD(3, 3, 1, BIG), CROWD(4, 4, 2, BIG),
-         { .senders = 1, .receivers = 4, .cap = 4, .each = 8 }, { .senders = 4, .receivers = 1, .cap = 4, .each = 2 })
+         { .senders = 1, .receivers = 4, .cap = 4, .each = 8 }, { .senders = 4, .receivers = 1, .cap = 4, .each = 2 },
+         { .senders = 2, .receivers = 2, .cap = 3, .each = 4, .start = 2 }, { .senders = 3, .receivers = 3, .cap = 3, .each = 2, .start = 1 },
+         { .senders = 2, .receivers = 3, .cap = 5, .each = 6, .start = 4 }, { .senders = 3, .receivers = 2, .cap = 7, .each = 6, .start = 6 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -127,7 +129,9 @@ static void *receives_many(void *arg)
 }
 
 SCENARIO(batches, CROWD(1, 1, 3, SMALL), CROWD(2, 2, 2, BIG), { .senders = 2, .receivers = 2, .cap = 3, .each = 4 },
-         { .senders = 1, .receivers = 3, .cap = 3, .each = 7 }, { .senders = 3, .receivers = 1, .cap = 2, .each = 3 })
+         { .senders = 1, .receivers = 3, .cap = 3, .each = 7 }, { .senders = 3, .receivers = 1, .cap = 2, .each = 3 },
+         { .senders = 1, .receivers = 1, .cap = 3, .each = 3, .start = 2, SMALL }, { .senders = 2, .receivers = 2, .cap = 3, .each = 5, .start = 2 },
+         { .senders = 2, .receivers = 2, .cap = 5, .each = 7, .start = 3 }, { .senders = 3, .receivers = 2, .cap = 7, .each = 8, .start = 5 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -185,6 +189,55 @@ SCENARIO(batch_fills_many_slots, { .receivers = 2, .cap = 2 }, { .receivers = 3,
     leat_free(&c);
 }
 
+/* One batch takes .each of a full ring, or puts as many into an empty one, and nobody comes after it: as many of
+ * those who sleep must come to run, wherever in the ring that is, also if its capacity is no power of two. */
+#define BATCH(n, cap_, ...) \
+    { .cap = cap_, .each = n, .start = 0, __VA_ARGS__ }, \
+    { .cap = cap_, .each = n, .start = cap_ - 1, __VA_ARGS__ }, \
+    { .cap = cap_, .each = n, .start = cap_, __VA_ARGS__ }, \
+    { .cap = cap_, .each = n, .start = 2 * cap_ - 2, __VA_ARGS__ }
+#define BATCHES BATCH(2, 3, SMALL), BATCH(3, 3, BIG), BATCH(2, 5, BIG), BATCH(4, 5, BIG), BATCH(3, 7, BIG)
+
+static void *sends_one(void *arg)
+{
+    EXPECT(leat_send(&c, &(int){ ID(arg) }) == 0);
+    return NULL;
+}
+
+SCENARIO(one_batch_makes_room_for_as_many, BATCHES)
+{
+    int m[8];
+    now_ = k;
+    make(&c, k->cap, "c");
+    fill(&c, 9);
+    for (int i = 0; i < k->each; i++) GO(sends_one, i);
+    EXPECT(leat_recv_many(&c, m, (size_t)k->each) == k->each);
+    sim_join();
+    EXPECT((int)leat_len(&c) == k->cap && nobody_waits(&c));
+    leat_free(&c);
+}
+
+static void *receives_one(void *arg)
+{
+    int m = -1;
+    EXPECT(leat_recv(&c, &m) == 0);
+    note_got(ID(arg), m);
+    return NULL;
+}
+
+SCENARIO(one_batch_is_for_as_many, BATCHES)
+{
+    int m[8];
+    now_ = k;
+    make(&c, k->cap, "c");
+    for (int i = 0; i < k->each; i++) GO(receives_one, i);
+    for (int i = 0; i < k->each; i++) m[i] = i;
+    EXPECT(leat_send_many(&c, m, (size_t)k->each) == k->each);
+    sim_join();
+    EXPECT(all_got(k->each) == k->each && leat_len(&c) == 0 && nobody_waits(&c));
+    leat_free(&c);
+}
+
 /* ==== Close =================================================================================== */
 
 static int accepted[SIM_THREADS];
@@ -225,7 +278,7 @@ static int sum_of_accepted(void)
 
 /* What was accepted is received, and nothing else, whenever the close comes. */
 SCENARIO(close_races, CROWD(1, 1, 1, SMALL), CROWD(2, 1, 1, BIG), CROWD(1, 2, 2, BIG), CROWD(2, 2, 2, BIG),
-         { .senders = 1, .receivers = 4, .cap = 4, .each = 5 })
+         { .senders = 1, .receivers = 4, .cap = 4, .each = 5 }, { .senders = 2, .receivers = 2, .cap = 3, .each = 3, .start = 2 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -238,7 +291,8 @@ SCENARIO(close_races, CROWD(1, 1, 1, SMALL), CROWD(2, 1, 1, BIG), CROWD(1, 2, 2,
     leat_free(&c);
 }
 
-SCENARIO(close_races_batches, CROWD(2, 1, 2, BIG), CROWD(1, 2, 3, BIG))
+SCENARIO(close_races_batches, CROWD(2, 1, 2, BIG), CROWD(1, 2, 3, BIG),
+         { .senders = 2, .receivers = 2, .cap = 3, .each = 4, .start = 2 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -318,7 +372,8 @@ static void *send_then_try_recv(void *arg)
 }
 
 SCENARIO(try_recv_is_exact, { .senders = 2, .cap = 2, .each = 1, SMALL }, { .senders = 3, .cap = 3, .each = 1 },
-         { .senders = 2, .cap = 3, .each = 2 })
+         { .senders = 2, .cap = 3, .each = 2 }, { .senders = 2, .cap = 3, .each = 2, .start = 2 },
+         { .senders = 3, .cap = 5, .each = 2, .start = 4 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -341,7 +396,8 @@ static void *recv_then_try_send(void *arg)
 }
 
 SCENARIO(try_send_is_exact, { .senders = 2, .cap = 2, .each = 1, SMALL }, { .senders = 3, .cap = 3, .each = 1 },
-         { .senders = 2, .cap = 3, .each = 2 })
+         { .senders = 2, .cap = 3, .each = 2 }, { .senders = 2, .cap = 3, .each = 2, .start = 2 },
+         { .senders = 3, .cap = 5, .each = 2, .start = 4 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -394,7 +450,7 @@ static void *measures(void *arg)
 }
 
 SCENARIO(len_is_sane, { .senders = 1, .receivers = 1, .cap = 1, .each = 3, SMALL },
-         { .senders = 2, .receivers = 2, .cap = 2, .each = 2 })
+         { .senders = 2, .receivers = 2, .cap = 2, .each = 2 }, { .senders = 1, .receivers = 1, .cap = 3, .each = 3, .start = 2 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -496,7 +552,7 @@ static void *takes_one(void *arg)
     return NULL;
 }
 
-SCENARIO(full_channel_is_freed, { .cap = 0, SMALL }, { .cap = 1, SMALL }, { .cap = 2, SMALL })
+SCENARIO(full_channel_is_freed, { .cap = 0, SMALL }, { .cap = 1, SMALL }, { .cap = 2, SMALL }, { .cap = 3, .start = 2, SMALL })
 {
     int m = 1;
     now_ = k;

@@ -72,7 +72,7 @@ static void *sends(void *arg)
 #define EACH_END(...) \
     { .a = DEADLINE, __VA_ARGS__ }, { .a = CANCEL, __VA_ARGS__ }, { .a = CANCEL_BOTH, __VA_ARGS__ }
 
-SCENARIO(receiver_gives_up, EACH_END(.cap = 0), EACH_END(.cap = 1), EACH_END(.cap = 2))
+SCENARIO(receiver_gives_up, EACH_END(.cap = 0), EACH_END(.cap = 1), EACH_END(.cap = 2), EACH_END(.cap = 3, .start = 2))
 {
     make_contexts(k);
     int first = GO(receives_under_ctx, 0);
@@ -109,7 +109,7 @@ static void *takes_one(void *arg)
     return NULL;
 }
 
-SCENARIO(sender_gives_up, EACH_END(.cap = 0), EACH_END(.cap = 1), EACH_END(.cap = 2))
+SCENARIO(sender_gives_up, EACH_END(.cap = 0), EACH_END(.cap = 1), EACH_END(.cap = 2), EACH_END(.cap = 3, .start = 2))
 {
     int m;
     make_contexts(k);
@@ -143,7 +143,7 @@ static void *sends_three(void *arg)
     return NULL;
 }
 
-SCENARIO(one_of_three_gives_up, EACH_END(.cap = 1), EACH_END(.cap = 3))
+SCENARIO(one_of_three_gives_up, EACH_END(.cap = 1), EACH_END(.cap = 3), EACH_END(.cap = 3, .start = 2))
 {
     make_contexts(k);
     GO(receives_under_ctx, 0);
@@ -211,6 +211,51 @@ SCENARIO(under_two_contexts, { .cap = 0, .each = 3 }, { .cap = 1, .each = 3 }, {
     EXPECT(!left.sleepers_.first_ && !right.sleepers_.first_);
     EXPECT(leat_ctx_cause(&left) == 3);
     leat_cancel(&ctx, 5);
+    leat_free(&c);
+}
+
+/* Deadlines of three contexts, one below the other, or the last of them beside the two: the first to pass ends the
+ * wait, at its time, whichever of them has it, and ends those below it, and no others. */
+static leat_ctx *level[3];
+static int64_t began;
+
+static void *waits_under_three(void *arg)
+{
+    leat_case once = leat_case_(&c.chan, LEAT_RECEIVES_, &value[0], sizeof(int), _Alignof(int));
+    (void)arg;
+    err_of[0] = leat_select_(level[2 - now_->each], now_->each ? level[2] : NULL, &once, 1);
+    if (err_of[0] == -ETIMEDOUT) EXPECT(leat_now() - began < LEAT_S(100));
+    return NULL;
+}
+
+#define ORDERS(...) \
+    { .a = 123, __VA_ARGS__ }, { .a = 132, __VA_ARGS__ }, { .a = 213, __VA_ARGS__ }, { .a = 231, __VA_ARGS__ }, \
+    { .a = 312, __VA_ARGS__ }, { .a = 321, __VA_ARGS__ }, { .a = 100, __VA_ARGS__ }, { .a = 10, __VA_ARGS__ }, \
+    { .a = 1, __VA_ARGS__ } /* who is first, who second, who third; 0: never */
+SCENARIO(first_of_three_deadlines, ORDERS(.exhaust = true), ORDERS(.cap = 1, .senders = 1), ORDERS(.each = 1, .exhaust = true))
+{
+    const int place[] = { k->a / 100, k->a / 10 % 10, k->a % 10 };
+    const int64_t until[] = { LEAT_FOREVER, LEAT_US(5), LEAT_S(1000), LEAT_S(2000) };
+    int m = 1, first = 0;
+    make_contexts(k);
+    began = leat_now();
+    for (int i = 0; i < 3; i++) {
+        level[i] = i == 0 ? &parent : i == 1 ? &left : &right;
+        leat_ctx *above = i == 0 || (i == 2 && k->each) ? NULL : level[i - 1];
+        *level[i] = (leat_ctx)LEAT_CTX_WITHIN(above, until[place[i]]);
+        if (place[i] == 1) first = i;
+    }
+    GO(waits_under_three, 0);
+    if (k->senders) GO(sends, 1);
+    sim_join();
+    EXPECT(err_of[0] == -ETIMEDOUT || (k->senders && err_of[0] == 0 && value[0] == 1));
+    if (err_of[0]) EXPECT(!k->senders || leat_recv(&c, &m) == 0);
+    for (int i = 0; err_of[0] && i < 3; i++) {
+        bool below = i >= first && !(k->each && i == 2 && first < 2);
+        EXPECT(leat_ctx_err(level[i]) == (below ? -ETIMEDOUT : 0));
+        EXPECT(!level[i]->sleepers_.first_);
+    }
+    EXPECT(nobody_waits(&c));
     leat_free(&c);
 }
 

@@ -134,6 +134,7 @@ static void describe(char *to, size_t size, const sim_scenario *s, const sim_kno
     size_t n = (size_t)snprintf(to, size, "%s", s->name);
     const struct { const char *name; int value; } knob[] = {
         { "senders", k->senders }, { "receivers", k->receivers }, { "cap", k->cap }, { "each", k->each }, { "a", k->a },
+        { "start", k->start },
     };
     for (size_t i = 0; i < sizeof knob / sizeof *knob; i++)
         if (knob[i].value) n += (size_t)snprintf(to + n, size - n, " %s=%d", knob[i].name, knob[i].value);

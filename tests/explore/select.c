@@ -51,7 +51,8 @@ static void *trades(void *arg)
 SCENARIO(select_against_select, { .senders = 2, .cap = 0, .each = 1, .exhaust = true },
          { .senders = 2, .cap = 1, .each = 1, .exhaust = true }, { .senders = 2, .cap = 0, .each = 2 },
          { .senders = 2, .cap = 1, .each = 2 }, { .senders = 4, .cap = 0, .each = 1 },
-         { .senders = 4, .cap = 1, .each = 1 }, { .senders = 4, .cap = 2, .each = 2 })
+         { .senders = 4, .cap = 1, .each = 1 }, { .senders = 4, .cap = 2, .each = 2 },
+         { .senders = 4, .cap = 3, .each = 3, .start = 2 }, { .senders = 3, .cap = 5, .each = 4, .start = 4 })
 {
     int sent = 0, received = 0;
     make_both(k);
@@ -112,7 +113,7 @@ static void *sends_one(void *arg)
     return NULL;
 }
 
-SCENARIO(select_beside_receivers, { .cap = 0 }, { .cap = 1 }, { .cap = 2 })
+SCENARIO(select_beside_receivers, { .cap = 0 }, { .cap = 1 }, { .cap = 2 }, { .cap = 3, .start = 2 })
 {
     int m = 3;
     make_both(k);
@@ -143,7 +144,8 @@ static void *selects_backwards(void *arg)
     return NULL;
 }
 
-SCENARIO(two_selects_share_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2 }, { .cap = 0, .a = 1 }, { .cap = 1, .a = 1 })
+SCENARIO(two_selects_share_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2 }, { .cap = 0, .a = 1 }, { .cap = 1, .a = 1 },
+         { .cap = 3, .a = 1, .start = 2 })
 {
     make_both(k);
     GO(selects_once, 0);
@@ -164,7 +166,8 @@ static void *selects_to_send(void *arg)
     return NULL;
 }
 
-SCENARIO(two_selects_send_on_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2, .a = 1 }, { .cap = 0, .a = 1 })
+SCENARIO(two_selects_send_on_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2, .a = 1 }, { .cap = 0, .a = 1 },
+         { .cap = 3, .start = 1 }, { .cap = 3, .a = 1, .start = 2 })
 {
     make_both(k);
     fill(&c, 9);
@@ -256,7 +259,7 @@ static void *looks(void *arg)
 
 SCENARIO(try_select_never_misses, { .cap = 1, .exhaust = true }, { .cap = 1, .each = 1, .exhaust = true }, { .cap = 2 },
          { .cap = 2, .each = 1 }, { .cap = 1, .a = 1, .exhaust = true }, { .cap = 1, .a = 1, .each = 1 },
-         { .cap = 1, .a = 2 }, { .cap = 1, .a = 2, .each = 1 })
+         { .cap = 1, .a = 2 }, { .cap = 1, .a = 2, .each = 1 }, { .cap = 3, .start = 2 }, { .cap = 3, .each = 1, .start = 2 })
 {
     int m = 1;
     make_both(k);
@@ -287,7 +290,7 @@ static void *looks_both_ways(void *arg)
     return NULL;
 }
 
-SCENARIO(try_select_never_misses_room, { .cap = 1, .exhaust = true }, { .cap = 2 }, { .cap = 1, .a = 2 })
+SCENARIO(try_select_never_misses_room, { .cap = 1, .exhaust = true }, { .cap = 2 }, { .cap = 1, .a = 2 }, { .cap = 3, .start = 2 })
 {
     int m = 1;
     make_both(k);

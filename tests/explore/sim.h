@@ -30,6 +30,7 @@ enum { SIM_THREADS = 16 };
 /* The parameters of a configuration; what they mean is the scenario's business. */
 typedef struct sim_knobs {
     int senders, receivers, cap, each, a;
+    int start; /* so many messages have gone through each channel before (scene.h) */
     bool exhaust;      /* small enough to be searched exhaustively */
     bool shows;        /* sim_shown must be called in some execution */
     const char *fails; /* some execution must fail, saying this: a test of the simulator */

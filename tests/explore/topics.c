@@ -140,7 +140,7 @@ static void join_publishers(void) /* who were the first threads */
 
 SCENARIO(everybody_gets_all, EACH_CAP(1, 1, 2, SMALL), EACH_CAP(1, 2, 1, SMALL), EACH_CAP(2, 1, 1, SMALL), EACH_CAP(2, 2, 2, BIG),
          { CAST(1, 2, 3), .cap = 1 }, { CAST(1, 4, 1), .cap = 0 }, { CAST(1, 5, 2), .cap = 1 }, { CAST(2, 3, 2), .cap = 1 },
-         { CAST(3, 1, 2), .cap = 0 }, { CAST(3, 2, 2), .cap = 2 })
+         { CAST(3, 1, 2), .cap = 0 }, { CAST(3, 2, 2), .cap = 2 }, { CAST(2, 2, 4), .cap = 3, .start = 2 })
 {
     make_topic(k, KEEPS_NONE);
     subscribe_all(LEAT_WAITS);
@@ -461,7 +461,7 @@ SCENARIO(comes_while_others_are_waited_for, { CAST(1, LEAT_LATER_, 1), .cap = 1 
 /* What was received and what was dropped are all, and the newest always comes. */
 SCENARIO(oldest_gives_way, { CAST(1, 1, 2), .cap = 1, SMALL }, { CAST(2, 1, 1), .cap = 1, SMALL }, { CAST(1, 1, 3), .cap = 1 },
          { CAST(1, 1, 4), .cap = 2 }, { CAST(2, 1, 2), .cap = 1 }, { CAST(2, 1, 3), .cap = 2 }, { CAST(1, 3, 3), .cap = 1 },
-         { CAST(3, 1, 2), .cap = 1 }, { CAST(3, 1, 2), .cap = 2 })
+         { CAST(3, 1, 2), .cap = 1 }, { CAST(3, 1, 2), .cap = 2 }, { CAST(2, 1, 4), .cap = 3, .start = 2 })
 {
     int total = k->senders * k->each;
     make_topic(k, KEEPS_NONE);
@@ -483,7 +483,7 @@ SCENARIO(oldest_gives_way, { CAST(1, 1, 2), .cap = 1, SMALL }, { CAST(2, 1, 1), 
 
 /* Without a receiver: what is left is the newest, as many as have room. */
 SCENARIO(newest_are_left, { CAST(1, 2, 3), .cap = 1, SMALL }, { CAST(2, 1, 1), .cap = 1, SMALL }, { CAST(2, 1, 2), .cap = 1 },
-         { CAST(2, 1, 3), .cap = 2 }, { CAST(3, 2, 2), .cap = 2 })
+         { CAST(2, 1, 3), .cap = 2 }, { CAST(3, 2, 2), .cap = 2 }, { CAST(2, 1, 3), .cap = 3, .start = 2 })
 {
     int total = k->senders * k->each;
     make_topic(k, KEEPS_NONE);
