@@ -5,6 +5,8 @@
 #     program webhooks sqlite3.h libsqlite3-dev   # $webhooks; without its library all is skipped
 #     with_sql && sql "$tmp/db" 'SELECT ...'      # rows, columns separated by |
 #     await $pid command ...                      # until it succeeds; fails if that process ends first
+#     check "..." strict "1 to 1024" "$webhooks" --workers   # what is no number is refused
+#     check "..." loses 1 "$webhooks" --help                 # output that is lost is an error
 
 program() { # name, header, package
     printf '#include <%s>\n' "$2" | $CC -E -x c - >/dev/null 2>&1 || skip_all "$3 not installed"
@@ -43,4 +45,31 @@ exits() { # status, command ...
     got=$?
     cat "$tmp/out" "$tmp/err"
     [ $got -eq "$want" ] || { echo "exit status $got, not $want: $*"; return 1; }
+}
+
+# An option that wants a number: what is none, or none it can take, is refused, with its name and the range.
+strict() { # "1 to 1024", program, option
+    for value in 4x 1e9 4294967297 18446744073709551617 99999999999999999999999 '' ' ' -1 +4 '+ 4' ' 4' '4 ' 0x4; do
+        exits 2 "$2" "$3" "$value" --help || return # the help is not what it comes to
+        grep -qF -- "$3 '$value'" "$tmp/err" && grep -qF -- "from $1" "$tmp/err" || return
+    done
+}
+
+# Its output is lost: on a full disk, on a closed descriptor, on a pipe that nobody reads. It is said.
+loses() { # exit status, command ...
+    lost_want=$1
+    shift
+    mkfifo "$tmp/unread"
+    exec 8<>"$tmp/unread" 7>"$tmp/unread" 8>&-
+    rm "$tmp/unread"
+    for lost_to in '>/dev/full' '>&-' '>&7'; do
+        (eval '"$@" '"$lost_to") 2>"$tmp/err"
+        lost_got=$?
+        cat "$tmp/err"
+        [ $lost_got -eq "$lost_want" ] || { echo "exit status $lost_got, not $lost_want: $* $lost_to"; break; }
+        grep -q 'standard output: ' "$tmp/err" || { echo "not said: $* $lost_to"; break; }
+        lost_to=
+    done
+    exec 7>&-
+    [ -z "$lost_to" ]
 }
