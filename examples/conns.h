@@ -38,8 +38,15 @@ static inline void conns_close(conn_chan *idle)
     leat_free(idle);
 }
 
-/* 0, or a negative errno, and SQLite's complaint is told; conns_close is due in any case. With a schema
- * the database is made if it is not there; without (NULL) it must be. */
+/* "" and ":memory:" are none: each connection would have a database of its own. */
+static inline bool conns_is_file(sqlite3 *db)
+{
+    const char *name = sqlite3_db_filename(db, "main");
+    return name && *name;
+}
+
+/* 0, or a negative errno, and it is told why: -EINVAL, it is no file. conns_close is due in any case. With a
+ * schema the database is made if it is not there; without (NULL) it must be. */
 static inline int conns_open(conn_chan *idle, int n, const char *path, const char *schema,
                              const char *const *sql)
 {
@@ -48,11 +55,15 @@ static inline int conns_open(conn_chan *idle, int n, const char *path, const cha
     for (int k = 0; k < n && !err; k++) {
         struct conn c = { .db = NULL };
         int no = sqlite3_open_v2(path, &c.db, flags, NULL);
+        if (!no && !conns_is_file(c.db)) {
+            fprintf(stderr, "database '%s': not the name of a file\n", path);
+            no = SQLITE_MISUSE, err = -EINVAL;
+        }
         if (!no) no = sqlite3_busy_timeout(c.db, 30000); /* others' transactions are short */
         if (!no && schema) no = sqlite3_exec(c.db, schema, NULL, NULL, NULL);
         for (int i = 0; sql[i] && !no; i++)
             no = sqlite3_prepare_v2(c.db, sql[i], -1, &c.stmt[i], NULL);
-        if (no) err = conns_complain(&c, path);
+        if (no && !err) err = conns_complain(&c, path);
         if (leat_send(idle, &c)) abort(); /* cannot be: there is room, and nobody closes it */
     }
     return err;

@@ -5,30 +5,39 @@
  * The pool bounds the threads, its queue the events in memory, and a channel the connections (conns.h).
  * With --spawn each batch is a task of its own, and a semaphore bounds those. A signal stops the reader
  * alone: what was accepted is stored.
+ *
+ * What is delivered twice is stored once: an event whose id is known. Ids are compared as they stand in the
+ * JSON, byte for byte: 1, "1" and true are three ids; so are 1 and 1.0, or "A" and "\u0041", two. A sender
+ * that repeats an event repeats its bytes, and to store one twice is better than to lose another.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "../pool.h"
+#include "args.h"
 #include "conns.h"
 
-#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
-#include <signal.h>
 #include <sqlite3.h>
-#include <stdio.h>
 #include <unistd.h>
 
-enum { BLOCK = 64 * 1024, MOST = 1024 };
+#define BOM "\xEF\xBB\xBF" /* with which some editors begin a file */
+enum { BLOCK = 64 * 1024, LONGEST = 16 * 1024 * 1024, MOST = 1024 };
+
+/* An event's id as the JSON has it; NULL, of which there may be many, if it has none. Needs SQLite 3.38. */
+#define ID "nullif(payload -> '$.id', 'null')"
 
 static const char schema[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-    "CREATE TABLE IF NOT EXISTS events(id TEXT UNIQUE, type TEXT, payload TEXT NOT NULL,"
-    "                                  stored TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)";
+    "CREATE TABLE IF NOT EXISTS events(id TEXT, type TEXT, payload TEXT NOT NULL,"
+    "                                  stored TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);"
+    "CREATE UNIQUE INDEX IF NOT EXISTS known ON events(" ID ")";
 enum { CHECK, INSERT };
 static const char *const sql[] = {
     "SELECT CASE WHEN json_valid(?1) THEN json_type(?1) = 'object' ELSE 0 END",
-    "INSERT OR IGNORE INTO events(id, type, payload)"
-    " VALUES(json_extract(?1, '$.id'), json_extract(?1, '$.type'), ?1)",
+    "INSERT INTO events(id, type, payload)"
+    " SELECT iif(json_type(payload, '$.id') = 'text', payload ->> '$.id', " ID "),"
+    "        payload ->> '$.type', payload FROM (SELECT ?1 AS payload) WHERE true"
+    " ON CONFLICT(" ID ") DO NOTHING",
     NULL,
 };
 
@@ -68,13 +77,15 @@ static int store_lines(struct conn *c, void *arg)
     int err = SQLITE_OK;
     for (size_t i = 0; i < b->lines && !err; i++, line = end + 1) {
         end = memchr(line, '\n', (size_t)(b->text + b->size - line));
+        if (b->first + i == 1 && !strncmp(line, BOM, 3)) line += 3;
         size_t len = (size_t)(end - line);
         if (len && line[len - 1] == '\r') len--;
-        if (!len) {
+        if (strspn(line, " \t") == len) {
             b->count[BLANK]++;
         } else if (!is_event(c->stmt[CHECK], line, len)) {
             b->count[MALFORMED]++;
-            fprintf(stderr, "webhooks: line %zu is not a JSON object\n", b->first + i);
+            fprintf(stderr, "webhooks: line %zu is %s\n", b->first + i,
+                    *line ? "not a JSON object" : "longer than 16 MB, or begins with NUL");
         } else {
             sqlite3_bind_text64(c->stmt[INSERT], 1, line, len, SQLITE_STATIC, SQLITE_UTF8);
             err = conns_run(c->stmt[INSERT]);
@@ -106,46 +117,46 @@ static int store(leat_ctx *ctx, void *arg)
 struct input {
     int fd, err;
     bool over;
-    char *text; /* what was read and not handed out lies from begin to end */
-    size_t room, begin, end;
-    size_t lines; /* handed out */
+    size_t lines;               /* handed out */
+    size_t begin, whole, end;   /* whole lines from begin to whole, a part of one up to end */
+    char text[LONGEST + 1 + 1]; /* a line, or the first byte that is too much; and a newline */
 };
 
-/* Waits for more text and reads it, or the end; or gives up when `stop` is done. */
+/* When no whole line is left: waits for more text, or the end; or gives up when `stop` is done. Of a line
+ * that is too long a NUL stays, to which the rest is read: no event, and it needs no more memory. */
 static void fill(struct input *in)
 {
     struct pollfd ready = { .fd = in->fd, .events = POLLIN };
-    memmove(in->text, in->text + in->begin, in->end -= in->begin);
-    in->begin = 0;
-    if (in->end == in->room) in->text = got(realloc(in->text, in->room *= 2));
+    if (in->begin) memmove(in->text, in->text + in->begin, in->end -= in->begin);
+    if (in->end > LONGEST) in->text[0] = 0, in->end = 1;
+    in->begin = in->whole = 0;
     while (!leat_ctx_err(&stop) && poll(&ready, 1, 100) <= 0) continue; /* so it sees a signal */
-    ssize_t n = leat_ctx_err(&stop) ? 0 : read(in->fd, in->text + in->end, in->room - in->end);
+    char *more = in->text + in->end, *nl;
+    size_t room = LONGEST + 1 - in->end;
+    ssize_t n = leat_ctx_err(&stop) ? 0 : read(in->fd, more, room < BLOCK ? room : BLOCK);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
-    if (n < 0) in->err = errno;
-    else in->end += (size_t)n;
     in->over = n <= 0;
+    if (n < 0) in->err = errno;
+    if (n == 0 && in->end) *more = '\n', n = 1; /* which the last line lacks */
+    if (n > 0) in->end += (size_t)n;
+    if (n > 0 && (nl = memrchr(more, '\n', (size_t)n))) in->whole = (size_t)(nl + 1 - in->text);
 }
 
 /* The next lines: as many as are there, at most `most`. NULL at the end, or when `stop` is done. */
 static struct batch *next_batch(struct input *in, size_t most)
 {
-    size_t size = 0, lines = 0;
-    for (;; fill(in)) {
-        const char *text = in->text + in->begin, *nl;
-        for (; lines < most; lines++, size = (size_t)(nl + 1 - text))
-            if (!(nl = memchr(text + size, '\n', in->end - in->begin - size))) break;
-        if (lines || in->over) break;
-    }
-    if (leat_ctx_err(&stop)) return NULL;
-    bool open = !lines && in->begin < in->end; /* the last line, which has no newline */
-    if (open) size = in->end - in->begin, lines = 1;
-    if (!lines) return NULL;
-    struct batch *b = got(calloc(1, sizeof *b + size + open));
+    while (in->begin == in->whole && !in->over) fill(in);
+    if (in->begin == in->whole || leat_ctx_err(&stop)) return NULL;
+    const char *text = in->text + in->begin, *end = text, *whole = in->text + in->whole;
+    size_t lines = 0;
+    for (; lines < most && end < whole; lines++)
+        end = (char *)memchr(end, '\n', (size_t)(whole - end)) + 1;
+    size_t size = (size_t)(end - text);
+    struct batch *b = got(calloc(1, sizeof *b + size));
     b->first = in->lines + 1;
     b->lines = lines;
-    b->size = size + open;
-    memcpy(b->text, in->text + in->begin, size);
-    if (open) b->text[size] = '\n';
+    b->size = size;
+    memcpy(b->text, text, size);
     in->begin += size;
     in->lines += lines;
     return b;
@@ -177,24 +188,21 @@ static int store_all(struct input *in, int workers, int batch, bool spawn)
     return err && err != -ECANCELED ? err : end;
 }
 
-static int usage(FILE *out)
-{
-    fputs(
-        "usage: webhooks [options] [file]\n"
-        "Stores the events of a file (default: standard input), one JSON object on each line, in\n"
-        "the table events(id, type, payload, stored) of an SQLite database. An event whose id is\n"
-        "known already is not stored again, so it may be delivered twice.\n"
-        "  -d, --db FILE         the database (default: webhooks.db)\n"
-        "  -w, --workers N       at most N threads (default: 4)\n"
-        "  -c, --connections N   at most N connections to the database (default: 2)\n"
-        "  -b, --batch N         at most N events in a job and its transaction (default: 64)\n"
-        "  -s, --spawn           start a task for each job, instead of a fixed pool of workers\n"
-        "  -h, --help            this text\n"
-        "INT and TERM end the reading; what was accepted is stored. A second one kills.\n"
-        "Ends with 0: all are stored; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n",
-        out);
-    return out == stdout ? 0 : 2;
-}
+static const char usage[] =
+    "usage: webhooks [options] [file]\n"
+    "Stores the events of a file (default: standard input), one JSON object on each line, in\n"
+    "the table events(id, type, payload, stored) of an SQLite database. An event whose id is\n"
+    "known already is not stored again, so it may be delivered twice: ids are compared as they\n"
+    "are written, so 1 and \"1\" are two. Blank lines are passed over; a line of more than 16 MB\n"
+    "is refused.\n"
+    "  -d, --db FILE         the database (default: webhooks.db)\n"
+    "  -w, --workers N       at most N threads (default: 4)\n"
+    "  -c, --connections N   at most N connections to the database (default: 2)\n"
+    "  -b, --batch N         at most N events in a job and its transaction (default: 64)\n"
+    "  -s, --spawn           start a task for each job, instead of a fixed pool of workers\n"
+    "  -h, --help            this text\n"
+    "INT and TERM end the reading; what was accepted is stored. A second one kills.\n"
+    "Ends with 0: all are stored; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n";
 
 int main(int argc, char **argv)
 {
@@ -207,31 +215,30 @@ int main(int argc, char **argv)
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
+    static struct input in = { .fd = STDIN_FILENO };
     const char *db = "webhooks.db";
     int workers = 4, conns = 2, batch = 64;
     bool spawn = false;
+    args_begin("webhooks");
     for (int o; (o = getopt_long(argc, argv, "d:w:c:b:sh", options, NULL)) != -1;) {
         if (o == 'd') db = optarg;
-        else if (o == 'w') workers = atoi(optarg);
-        else if (o == 'c') conns = atoi(optarg);
-        else if (o == 'b') batch = atoi(optarg);
+        else if (o == 'w') workers = args_number("--workers", optarg, 1, MOST);
+        else if (o == 'c') conns = args_number("--connections", optarg, 1, MOST);
+        else if (o == 'b') batch = args_number("--batch", optarg, 1, 1000000);
         else if (o == 's') spawn = true;
-        else return usage(o == 'h' ? stdout : stderr);
+        else return args_usage(o == 'h', usage);
     }
-    if (workers < 1 || workers > MOST || conns < 1 || conns > MOST || batch < 1)
-        return usage(stderr);
-    if (argc - optind > 1) return usage(stderr);
+    if (argc - optind > 1) return args_usage(false, usage);
     const char *name = optind < argc ? argv[optind] : "-";
-    struct input in = { .fd = STDIN_FILENO, .room = BLOCK };
-    if (strcmp(name, "-") && (in.fd = open(name, O_RDONLY | O_CLOEXEC)) < 0)
+    if (strcmp(name, "-") && (in.fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC)) < 0)
         return fprintf(stderr, "webhooks: %s: %s\n", name, strerror(errno)), 2;
 
-    in.text = got(malloc(in.room));
     int err = leat_cancel_on_signals(&stop, SIGINT, SIGTERM, 0);
-    if (!err) err = conns_open(&idle, conns, db, schema, sql);
-    if (!err) err = store_all(&in, workers, batch, spawn);
+    if (err) return fprintf(stderr, "webhooks: %s\n", strerror(-err)), 1;
+    err = conns_open(&idle, conns, db, schema, sql);
+    if (err) return conns_close(&idle), args_end(err == -EINVAL ? 2 : 1); /* it has said why */
+    err = store_all(&in, workers, batch, spawn);
     conns_close(&idle);
-    free(in.text);
     close(in.fd);
 
     size_t n[KINDS];
@@ -243,7 +250,6 @@ int main(int argc, char **argv)
     if (err) fprintf(stderr, "webhooks: %s\n", strerror(-err));
     if (in.err) fprintf(stderr, "webhooks: %s: %s\n", name, strerror(in.err));
     int sig = leat_ctx_cause(&stop);
-    if (sig <= 0) return err || in.err || n[MALFORMED] || n[LOST];
-    fprintf(stderr, "webhooks: stopped by signal %d, after line %zu\n", sig, in.lines);
-    return 128 + sig;
+    if (sig > 0) fprintf(stderr, "webhooks: stopped by signal %d, after line %zu\n", sig, in.lines);
+    return args_end(sig > 0 ? 128 + sig : err || in.err || n[MALFORMED] || n[LOST]);
 }

@@ -3,6 +3,7 @@
 . tests/examples.sh
 program webhooks sqlite3.h libsqlite3-dev
 with_sql
+sql :memory: "SELECT '[]' -> '$'" >/dev/null 2>&1 || skip_all "SQLite is older than 3.38"
 
 events() { # from, to
     awk -v i="$1" -v to="$2" 'BEGIN {
@@ -32,7 +33,17 @@ events 1 10000 >"$tmp/events"
 check "--help" exits 0 "$webhooks" --help
 check "... goes to standard output" grep -q '^usage: webhooks' "$tmp/out"
 check "an unknown option is refused" exits 2 "$webhooks" --no-such-option
+check "... goes to standard error" grep -q '^usage: webhooks' "$tmp/err"
 check "no workers are refused" exits 2 "$webhooks" --workers 0 "$tmp/events"
+check "--workers wants a number" strict "1 to 1024" "$webhooks" --workers
+check "--connections wants a number" strict "1 to 1024" "$webhooks" --connections
+check "--batch wants a number" strict "1 to 1000000" "$webhooks" --batch
+check "a help that is lost is an error" loses 1 "$webhooks" --help
+check "a summary that is lost is an error" loses 1 "$webhooks" -d "$tmp/lost.db" "$tmp/events"
+for none in "" :memory:; do
+    check "a database of each connection's own is refused ('$none')" exits 2 "$webhooks" -d "$none" "$tmp/events"
+    check "... and named ('$none')" grep -q "database '$none': not the name of a file" "$tmp/err"
+done
 check "a file that is not there is named" exits 2 "$webhooks" "$tmp/no such file"
 check "... with the reason" grep -q 'no such file: No such file' "$tmp/err"
 check "a database that cannot be opened is named" exits 1 "$webhooks" -d "$tmp/no/such.db" "$tmp/events"
@@ -57,6 +68,30 @@ view|5000"
     check "... is 10,000 rows too ($mode)" rows "$db" 10000
 done
 
+# Ids. Those that differ in type, digits or bytes are of different events, or one is lost and nobody told.
+ids() { # exit status, stored, known before; then ids as JSON
+    status=$1 stored=$2 known=$3
+    shift 3
+    rm -f "$tmp/ids.db"*
+    printf '{"id": %s}\n' "$@" >"$tmp/ids"
+    exits "$status" "$webhooks" -c 1 -d "$tmp/ids.db" "$tmp/ids" && said $# $# "$stored" "$known" 0 0
+}
+
+check "big ids are not rounded" ids 0 4 0 18446744073709551614 18446744073709551615 \
+    0.1234567890123456789 0.1234567890123456788
+check "... are stored with all digits" is "$(sql "$tmp/ids.db" "SELECT id FROM events ORDER BY id DESC" | head -n 1)" 18446744073709551615
+check "1, \"1\", true and \"true\" are four ids" ids 0 4 0 1 '"1"' true '"true"'
+check "an id is not cut at a NUL" ids 0 3 0 '"A\u0000x"' '"A\u0000y"' '"A"'
+check "1 and 1.0, \"A\" and \"\\u0041\" are written differently" ids 0 4 0 1 1.0 '"A"' '"\u0041"'
+check "null is no id" ids 0 3 0 null null '"null"'
+check "what is written alike is known" ids 0 6 6 1 '"1"' 1.0 '"\u0041"' true 18446744073709551615 \
+    1 '"1"' 1.0 '"\u0041"' true 18446744073709551615
+sql "$tmp/strict.db" "CREATE TABLE events(id TEXT UNIQUE, type TEXT, payload TEXT NOT NULL, stored TEXT DEFAULT '');
+    INSERT INTO events VALUES('1', NULL, '{\"id\": 1}', '')"
+echo '{"id": "1"}' >"$tmp/one"
+check "a table of the user's that takes no second '1' loses it" exits 1 "$webhooks" -d "$tmp/strict.db" "$tmp/one"
+check "... and it is said" said 1 1 0 0 0 1
+
 # Malformed lines, line ends, a long line, a last line without newline.
 {
     events 1 2
@@ -79,6 +114,37 @@ check "... the others are stored" is "$(sql "$db" "SELECT id, type FROM events O
     "NULL|no id NULL|no id 8|crlf evt-1|click evt-2|view last|x long|x "
 check "... a long line whole" is "$(sql "$db" "SELECT length(json_extract(payload, '\$.data')) FROM events WHERE id = 'long'")" 200000
 check "... without the carriage return" is "$(sql "$db" "SELECT payload FROM events WHERE id = 8")" '{"id": 8, "type": "crlf"}'
+
+printf '\357\273\277{"id": 1}\n \t \n\t\r\n{"id": 2}\n\357\273\277{"id": 3}\n{"id": "\000"}\n\000{"id": 4}\n\000\n{"id": 5}\r' >"$tmp/odd"
+check "a byte order mark at a line's begin, NULs" exits 1 "$webhooks" -d "$tmp/odd.db" "$tmp/odd"
+check "... are refused, but not one at the file's begin, nor blanks" said 9 3 3 0 4 0
+check "... the others are stored" is "$(sql "$tmp/odd.db" "SELECT payload FROM events ORDER BY id" | tr '\n' ' ')" \
+    '{"id": 1} {"id": 2} {"id": 5} '
+printf '\357\273\277\r\n' >"$tmp/mark"
+check "a byte order mark alone" exits 0 "$webhooks" -d "$tmp/odd.db" "$tmp/mark"
+check "... is a blank line" said 1 0 0 0 0 0
+
+# 16 MB: a line of just so much, one of a byte more, one of far more, the last.
+long() { # bytes; an event
+    awk -v n="$1" 'BEGIN { printf "{\"id\": %d, \"d\": \"", n; for (n -= 17 + length(n); n > 0; n -= 1000) printf "%0" (n < 1000 ? n : 1000) "d", 0; print "\"}" }'
+}
+most=16777216
+{ long $most; long $((most + 1)); echo '{"id": 1}'; long 40000000; long 1000000; long $((most + 1)) | tr -d '\n'; } >"$tmp/long"
+check "lines above 16 MB" exits 1 "$webhooks" -d "$tmp/long.db" "$tmp/long"
+check "... are refused" said 6 3 3 0 3 0
+check "... by their numbers" is "$(sed -n 's/.*line \([0-9]*\) is longer than 16 MB.*/\1/p' "$tmp/err" | sort -n | tr '\n' ' ')" "2 4 6 "
+check "... the rest goes on" is "$(sql "$tmp/long.db" "SELECT length(payload) FROM events ORDER BY 1" | tr '\n' ' ')" "9 1000000 $most "
+endless() {
+    { tr '\000' x </dev/zero | head -c 400000000; printf '\n{"id": 2}\n'; } |
+        (ulimit -v 400000 && exec env MALLOC_ARENA_MAX=1 "$webhooks" -w 1 -d "$tmp/endless.db") >"$tmp/out" 2>"$tmp/err"
+    code=$?
+    cat "$tmp/out" "$tmp/err"
+    is $code 1 && ! grep "out of memory" "$tmp/err"
+}
+if [ "${SAN:-none}" != none ]; then skip "a line without end does not eat the memory" "sanitizers want more"
+else check "a line without end does not eat the memory" endless; check "... nor what follows" said 2 1 1 0 1 0; fi
+rm -f "$tmp/long"*
+
 : >"$tmp/empty"
 check "no events at all" exits 0 "$webhooks" -d "$tmp/empty.db" "$tmp/empty"
 check "... is nothing" said 0 0 0 0 0 0
@@ -135,6 +201,18 @@ for mode in --workers=4 --spawn; do
     rm -f "$tmp/mid$mode.db"* "$tmp/stream$mode"
 done
 check "INT in mid-stream" stop_mid_stream --workers=4 INT 130
+
+# What is to be read may not come yet, but a signal may.
+stop_before() {
+    mkfifo "$tmp/later"
+    "$webhooks" -d "$tmp/before.db" "$tmp/later" >"$tmp/out" 2>"$tmp/err" &
+    pid=$!
+    await $pid [ -e "$tmp/before.db-wal" ]
+    kill -TERM $pid
+    wait $pid
+    is $? 143 && grep 'stopped by signal 15, after line 0$' "$tmp/err"
+}
+check "TERM before a FIFO has a writer" stop_before
 
 # A database that fails in the middle: what is lost is said, and the reading ends.
 db=$tmp/broken.db
