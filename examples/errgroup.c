@@ -8,12 +8,10 @@
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "../pool.h"
+#include "args.h"
 
-#include <fcntl.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <signal.h>
-#include <stdio.h>
+#include <poll.h>
 #include <unistd.h>
 
 enum state { NOT_BEGUN, GOOD, BAD, GIVEN_UP };
@@ -51,9 +49,12 @@ static int verify(leat_ctx *ctx, void *arg)
     uint64_t size = 0;
     uint32_t sum = 0;
     ssize_t got = 0;
-    int fd = open(c->path, O_RDONLY | O_CLOEXEC), cancelled = 0;
+    int fd = open(c->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), cancelled = 0;
+    struct pollfd ready = { .fd = fd, .events = POLLIN };
     while (fd >= 0 && !(cancelled = leat_ctx_err(ctx))) {
-        if ((got = read(fd, buffer, sizeof buffer)) <= 0) break;
+        if (poll(&ready, 1, 100) <= 0) continue; /* a FIFO: a look at ctx, now and then */
+        if ((got = read(fd, buffer, sizeof buffer)) < 0 && errno == EAGAIN) continue;
+        if (got <= 0) break;
         for (ssize_t i = 0; i < got; i++) sum = crc(sum, buffer[i]);
         size += (uint64_t)got;
     }
@@ -67,43 +68,50 @@ static int verify(leat_ctx *ctx, void *arg)
     return keep_going ? 0 : c->number;
 }
 
-/* Reads lines of "checksum size path": how many, or -1 after a complaint. */
-static int read_manifest(FILE *in, struct check **checks)
+/* "checksum size path", as cksum writes it; or NULL: it is not. */
+static const char *parse(const char *line, struct check *c)
+{
+    uint64_t sum;
+    const char *at = args_digits(line, UINT32_MAX, &sum);
+    at = at && *at == ' ' ? args_digits(at + 1, UINT64_MAX, &c->size) : NULL;
+    c->sum = (uint32_t)sum;
+    return at && *at == ' ' && at[1] ? at + 1 : NULL;
+}
+
+/* Reads all lines: how many, or -1 after a complaint. */
+static int read_manifest(FILE *in, const char *name, struct check **checks)
 {
     char *line = NULL;
     size_t room = 0;
     int n = 0;
-    for (ssize_t len; n >= 0 && (len = getline(&line, &room, in)) > 0;) {
+    for (ssize_t len; (len = getline(&line, &room, in)) > 0;) {
         struct check c = { .number = n + 1 };
-        int at = (int)len;
-        if (line[len - 1] == '\n') line[len - 1] = 0;
-        if (sscanf(line, "%" SCNu32 " %" SCNu64 " %n", &c.sum, &c.size, &at) < 2 || !line[at]) {
+        if (line[len - 1] == '\n') line[--len] = 0;
+        const char *path = strlen(line) == (size_t)len ? parse(line, &c) : NULL;
+        if (!path) {
             fprintf(stderr, "errgroup: line %d is not 'checksum size path': %s\n", n + 1, line);
             n = -1;
             break;
         }
         struct check *more = realloc(*checks, (size_t)(n + 1) * sizeof c);
         if (more) *checks = more;
-        if (!more || !(c.path = strdup(line + at))) abort();
+        if (!more || !(c.path = strdup(path))) abort();
         more[n++] = c;
     }
+    if (n >= 0 && !feof(in)) fprintf(stderr, "errgroup: %s: %s\n", name, strerror(errno)), n = -1;
     if (n == 0) fputs("errgroup: the manifest is empty\n", stderr);
     free(line);
     return n;
 }
 
-static int usage(FILE *out)
-{
-    fputs("usage: errgroup [options] [manifest]\n"
-          "Verifies files against a manifest made by cksum (default: standard input), several at\n"
-          "a time. The first that is bad or cannot be read is reported, and stops the rest.\n"
-          "  -j, --jobs N        N files at a time (default: the number of usable CPUs)\n"
-          "  -k, --keep-going    verify and report all\n"
-          "  -h, --help          this text\n"
-          "Ends with 0: all good; 1: not all; 2: wrong usage or manifest; 128 + n: signal n.\n",
-          out);
-    return out == stdout ? 0 : 2;
-}
+static const char usage[] =
+    "usage: errgroup [options] [manifest]\n"
+    "Verifies files against a manifest made by cksum (default: standard input), several at\n"
+    "a time. The first that is bad or cannot be read is reported, and stops the rest.\n"
+    "  -j, --jobs N        N files at a time (default: the number of usable CPUs)\n"
+    "  -k, --keep-going    verify and report all\n"
+    "  -h, --help          this text\n"
+    "Ends with 0: all good; 1: not all; 2: wrong usage or manifest; 128 + n: signal n.\n";
 
 int main(int argc, char **argv)
 {
@@ -117,16 +125,17 @@ int main(int argc, char **argv)
     static leat_group group = LEAT_GROUP(&stop);
     struct check *checks = NULL;
     int jobs = leat_cpus(), count[4] = { 0 };
+    args_begin("errgroup");
     for (int o; (o = getopt_long(argc, argv, "j:kh", options, NULL)) != -1;) {
-        if (o == 'j') jobs = atoi(optarg);
+        if (o == 'j') jobs = args_number("--jobs", optarg, 1, 1024);
         else if (o == 'k') keep_going = true;
-        else return usage(o == 'h' ? stdout : stderr);
+        else return args_usage(o == 'h', usage);
     }
-    if (argc - optind > 1 || leat_group_limit(&group, jobs)) return usage(stderr);
-    const char *manifest = optind < argc ? argv[optind] : "/dev/stdin";
-    FILE *in = fopen(manifest, "re");
+    if (argc - optind > 1 || leat_group_limit(&group, jobs)) return args_usage(false, usage);
+    const char *manifest = optind < argc ? argv[optind] : "standard input";
+    FILE *in = optind < argc ? fopen(manifest, "re") : stdin;
     if (!in) return fprintf(stderr, "errgroup: %s: %s\n", manifest, strerror(errno)), 2;
-    int n = read_manifest(in, &checks);
+    int n = read_manifest(in, manifest, &checks);
     fclose(in);
     if (n <= 0) return 2;
     make_table();
@@ -151,8 +160,8 @@ int main(int argc, char **argv)
            count[NOT_BEGUN]);
     if (leat_ctx_err(&stop)) {
         fprintf(stderr, "errgroup: stopped by signal %d\n", leat_ctx_cause(&stop));
-        return 128 + leat_ctx_cause(&stop);
+        return args_end(128 + leat_ctx_cause(&stop));
     }
     if (err && !first) fprintf(stderr, "errgroup: cannot start: %s\n", strerror(-err));
-    return err || count[BAD];
+    return args_end(err || count[BAD]);
 }

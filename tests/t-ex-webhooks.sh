@@ -169,17 +169,12 @@ stop_half_way() { # mode
 
 stop_mid_stream() { # mode, signal, exit status
     mkfifo "$tmp/stream$1"
-    "$webhooks" $1 -b 16 -d "$tmp/mid$1.db" <"$tmp/stream$1" >"$tmp/out" 2>"$tmp/err" &
-    pid=$!
     events 1 10000000 >"$tmp/stream$1" 2>"$tmp/feeder" & # until there is no reader any more
-    feeder=$!
-    await $pid at_least 1000 "$tmp/mid$1.db"
-    kill -"$2" $pid
-    wait $pid
-    is $? "$3"
+    feeder=$! mode=$1
+    signalled "$3" "$2" 'await "$pid" at_least 1000 "$tmp/mid$mode.db"' \
+        "$webhooks" "$1" -b 16 -d "$tmp/mid$1.db" <"$tmp/stream$1"
     code=$?
     wait $feeder
-    cat "$tmp/out" "$tmp/err"
     return $code
 }
 
