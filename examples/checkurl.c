@@ -9,13 +9,13 @@
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "../pool.h"
+#include "args.h"
 
 #include <curl/curl.h>
 #include <getopt.h>
-#include <signal.h>
-#include <stdio.h>
 #include <unistd.h>
 
+#define BLANKS " \t\r\n"
 enum { MOST = 256, FOR_EVER = 1000000000 };
 
 enum verdict { NOT_CHECKED, UP, UNKNOWN, DOWN, GIVEN_UP, VERDICTS };
@@ -106,15 +106,19 @@ static void add(struct list *l, const char *url)
 static bool add_file(struct list *l, const char *path)
 {
     char *line = NULL;
-    size_t room = 0;
+    size_t room = 0, nth = 0;
+    bool good = true;
     FILE *in = strcmp(path, "-") ? fopen(path, "re") : stdin;
-    while (in && getline(&line, &room, in) > 0) {
-        char *url = line + strspn(line, " \t\r\n");
-        url[strcspn(url, " \t\r\n")] = 0;
-        if (*url && *url != '#') add(l, url);
+    for (ssize_t len; good && in && (len = getline(&line, &room, in)) > 0;) {
+        char *url = line + strspn(line, BLANKS), *end = url + strcspn(url, BLANKS);
+        nth++;
+        good = strlen(line) == (size_t)len && (*url == '#' || !end[strspn(end, BLANKS)]);
+        *end = 0;
+        if (!good) fprintf(stderr, "checkurl: %s: line %zu is not one URL\n", path, nth);
+        else if (*url && *url != '#') add(l, url);
     }
-    bool good = in && !ferror(in);
-    if (!good) fprintf(stderr, "checkurl: %s: %s\n", path, strerror(errno));
+    if (good && !(good = in && feof(in)))
+        fprintf(stderr, "checkurl: %s: %s\n", path, strerror(errno));
     if (in && in != stdin) fclose(in);
     free(line);
     return good;
@@ -130,7 +134,7 @@ static int check_all(struct list *l, int workers, leat_ctx *stop, double deadlin
     leat_pool_opts opts = { .workers = workers, .worker_init = init, .worker_fini = fini };
     int err = leat_pool_start(&pool, NULL, &opts);
     if (err) return err;
-    for (size_t i = 0; i < l->n && !err; i++) {
+    for (size_t i = 0; i < l->n && !err && !ferror(stdout); i++) { /* else nobody reads the rest */
         err = leat_submit_ctx(&feeding, &pool, check, &l->sites[i]); /* waits for room */
         if (progress) fprintf(stderr, "\r%zu of %zu ", i, l->n);
     }
@@ -146,23 +150,19 @@ static int check_all(struct list *l, int workers, leat_ctx *stop, double deadlin
     return err ? err : end;
 }
 
-static int usage(FILE *out)
-{
-    fputs("usage: checkurl [options] [URL ...]\n"
-          "Tells for each URL, as the answers come, whether it is UP (it answers 200), DOWN (it\n"
-          "does not answer), or UNKNOWN (it answers otherwise). Redirections are followed.\n"
-          "  -f, --file FILE    check the URLs in the file too, one on each line (-: standard\n"
-          "                     input); empty lines and those that begin with # are passed over\n"
-          "  -w, --workers N    N requests at a time (default: 3)\n"
-          "  -t, --timeout S    no answer within S seconds is DOWN (default: 10)\n"
-          "  -d, --deadline S   after S seconds give up what is under way, leave out the rest\n"
-          "  -v, --verbose      say why a server is DOWN\n"
-          "  -h, --help         this text\n"
-          "INT and TERM: only what is queued is still checked. A second one kills.\n"
-          "Ends with 0: all are up; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n",
-          out);
-    return out == stdout ? 0 : 2;
-}
+static const char usage[] =
+    "usage: checkurl [options] [URL ...]\n"
+    "Tells for each URL, as the answers come, whether it is UP (it answers 200), DOWN (it\n"
+    "does not answer), or UNKNOWN (it answers otherwise). Redirections are followed.\n"
+    "  -f, --file FILE    check the URLs in the file too, one on each line (-: standard\n"
+    "                     input); empty lines and those that begin with # are passed over\n"
+    "  -w, --workers N    N requests at a time (default: 3)\n"
+    "  -t, --timeout S    no answer within S seconds is DOWN (default: 10)\n"
+    "  -d, --deadline S   after S seconds give up what is under way, leave out the rest\n"
+    "  -v, --verbose      say why a server is DOWN\n"
+    "  -h, --help         this text\n"
+    "INT and TERM: only what is queued is still checked. A second one kills.\n"
+    "Ends with 0: all are up; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n";
 
 int main(int argc, char **argv)
 {
@@ -181,19 +181,18 @@ int main(int argc, char **argv)
     double deadline = FOR_EVER;
     int workers = 3;
     bool read_all = true;
+    args_begin("checkurl");
     for (int o; (o = getopt_long(argc, argv, "f:w:t:d:vh", options, NULL)) != -1;) {
         if (o == 'f') read_all = add_file(&list, optarg) && read_all;
-        else if (o == 'w') workers = atoi(optarg);
-        else if (o == 't') time_out = atof(optarg);
-        else if (o == 'd') deadline = atof(optarg);
+        else if (o == 'w') workers = args_number("--workers", optarg, 1, MOST);
+        else if (o == 't') time_out = args_seconds("--timeout", optarg, 0.001, 1e6);
+        else if (o == 'd') deadline = args_seconds("--deadline", optarg, 0.001, FOR_EVER);
         else if (o == 'v') verbose = true;
-        else return usage(o == 'h' ? stdout : stderr);
+        else return args_usage(o == 'h', usage);
     }
     while (optind < argc) add(&list, argv[optind++]);
     if (!read_all) return 2;
-    if (!list.n || workers < 1 || workers > MOST || !(deadline > 0 && deadline <= FOR_EVER) ||
-        !(time_out >= 0.001 && time_out <= 1e6))
-        return usage(stderr);
+    if (!list.n) return args_usage(false, usage);
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     int err = curl_global_init(CURL_GLOBAL_DEFAULT) ? -ENOMEM : 0;
@@ -206,9 +205,10 @@ int main(int argc, char **argv)
         n[s->verdict]++;
     }
     free(list.sites);
+    int sig = leat_ctx_cause(&stop);
+    if (sig) fprintf(stderr, "checkurl: stopped by signal %d\n", sig);
     fprintf(stderr, "checkurl: %zu up, %zu down, %zu unknown, %zu given up, %zu not checked\n",
             n[UP], n[DOWN], n[UNKNOWN], n[GIVEN_UP], n[NOT_CHECKED]);
-    if (err == -ECANCELED) return 128 + leat_ctx_cause(&stop);
-    if (err && err != -ETIMEDOUT) fprintf(stderr, "checkurl: %s\n", strerror(-err));
-    return err || n[UP] < list.n;
+    if (err && err != -ETIMEDOUT && !sig) fprintf(stderr, "checkurl: %s\n", strerror(-err));
+    return args_end(sig ? 128 + sig : err || n[UP] < list.n);
 }

@@ -64,7 +64,7 @@ signalled() { # exit status, signal, command to eval; command ...
     killer=$!
     exits "$status" sh -c 'echo $$ >"$0" && exec "$@"' "$tmp/pid" "$@"
     code=$?
-    wait $killer
+    kill $killer 2>/dev/null; wait $killer
     return $code
 }
 

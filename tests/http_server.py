@@ -4,6 +4,7 @@ Writes to the file PORTS "P C": it listens on port P, and C refuses connections 
 request is a line in LOG. It ends when its standard input does: with the test, however that ends.
 SPDX-License-Identifier: MIT"""
 
+import collections
 import http.server
 import os
 import socket
@@ -13,7 +14,7 @@ import threading
 ports, log_path = sys.argv[1:]
 log_file = open(log_path, "a")
 lock = threading.Lock()
-released = threading.Event()
+released = collections.defaultdict(threading.Event)
 three = threading.Barrier(3)
 inside = 0
 
@@ -58,11 +59,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 inside -= 1
             three.wait()
             self.answer(200)
-        elif what == "wait":  # until /release
-            released.wait()
-            self.answer(200)
-        elif what == "release":
-            released.set()
+        elif what in ("wait", "release"):  # /wait/x/1 until /release/x
+            with lock:
+                event = released[self.path.split("/")[2]]
+            event.wait() if what == "wait" else event.set()
             self.answer(200)
         elif what == "hang":
             threading.Event().wait()

@@ -34,11 +34,27 @@ arrived() { # path, how often it was asked for
 check "--help" exits 0 "$checkurl" --help
 check "... goes to standard output" grep -q '^usage: checkurl' "$tmp/out"
 check "an unknown option is refused" exits 2 "$checkurl" --no-such-option
+check "... with the usage" grep -q '^usage: checkurl' "$tmp/err"
 check "no URLs are refused" exits 2 "$checkurl"
 check "no workers are refused" exits 2 "$checkurl" -w 0 "$site/200"
-check "a deadline that is none is refused" exits 2 "$checkurl" -d soon "$site/200"
+check "--workers wants a number" strict "1 to 256" "$checkurl" --workers
+check "--timeout wants seconds" strict "0.001 to 1000000" "$checkurl" --timeout
+check "--deadline wants seconds" strict "0.001 to 1000000000" "$checkurl" --deadline
+for s in 0 . 0.5.5 inf nan 0x1 2e1 soon; do
+    check "'$s' is no time" exits 2 "$checkurl" --timeout $s "$site/200"
+done
+check "a help that is lost is an error" loses 1 "$checkurl" --help
+check "a verdict that is lost is an error" loses 1 "$checkurl" "$site/200"
 check "a file that is not there is named" exits 2 "$checkurl" -f "$tmp/no such"
 check "... with the reason" grep -q 'no such: No such file' "$tmp/err"
+
+check "a folder is no file of URLs" exits 2 "$checkurl" -f tests
+check "... with the reason" grep -q 'tests: Is a directory' "$tmp/err"
+for line in "$site/200 $site/404" "$site/200~" '~' '# ~'; do
+    printf '%s\n' "$site/200" "$line" | tr '~' '\000' >"$tmp/urls"
+    check "a line with two words or a NUL is refused, not read in part" exits 2 "$checkurl" -f "$tmp/urls"
+    check "... and named" grep -q 'urls: line 2 is not one URL' "$tmp/err"
+done
 
 check "200 is UP" asks 0 "$site/200"
 check "... said so" is "$(cat "$tmp/out")" "$site/200 → UP"
@@ -76,6 +92,8 @@ check "... and no more" is "$(sed -n 's/ inside//p' "$tmp/log" | sort -n | tail 
 awk -v site="$site" 'BEGIN { for (i = 0; i < 300; i++) print site "/" (i % 3 ? 200 : 404) }' >"$tmp/urls"
 check "300 URLs, 8 workers" asks 1 -w 8 -f "$tmp/urls"
 check "... none is lost" said 200 0 100 0 0
+check "300 URLs, and nobody reads the verdicts" loses 1 "$checkurl" -t 600 -f "$tmp/urls"
+check "... then it does not ask on" grep -Eq '(29|2[0-8])[0-9] not checked' "$tmp/err"
 
 # The deadline. Three hang, which is all the workers: the others cannot begin.
 check "a deadline" asks 1 -d 1 "$site/hang/1" "$site/hang/2" "$site/hang/3" \
@@ -89,20 +107,34 @@ check "a deadline that is kept" asks 0 -d 600 "$site/200"
 
 # A signal: three are under way, some in the queue, which holds six; these are checked, the rest is not.
 stop_half_way() {
-    set -- "$site/wait/1" "$site/wait/2" "$site/wait/3"
+    set -- "$site/wait/half/1" "$site/wait/half/2" "$site/wait/half/3"
     while [ $# -lt 33 ]; do set -- "$@" "$site/200"; done
     "$checkurl" -t 600 "$@" >"$tmp/out" 2>"$tmp/err" &
     pid=$!
-    await $pid arrived /wait/ 3
+    await $pid arrived /wait/half/ 3
     kill -TERM $pid
     await $pid grep 'signal 15: no more URLs' "$tmp/err"
-    "$checkurl" "$site/release"
+    "$checkurl" "$site/release/half"
     wait $pid
     is $? 143
 }
 
 check "TERM while three are under way" stop_half_way
-check "... these are checked" is "$(grep -c '/wait/. → UP' "$tmp/out")" 3
+check "... these are checked" is "$(grep -c '/wait/half/. → UP' "$tmp/out")" 3
 check "... and those in the queue" [ "$(lines UP)" -le 9 ]
 check "... the others are listed" said "$(lines UP)" 0 0 0 "$((33 - $(lines UP)))"
+
+# A signal when all are under way: nothing is left out, but it was stopped.
+stop_late() {
+    "$checkurl" -t 600 "$site/wait/late/1" "$site/wait/late/2" >"$tmp/out" 2>"$tmp/err" &
+    pid=$!
+    await $pid arrived /wait/late/ 2
+    kill -TERM $pid
+    "$checkurl" "$site/release/late"
+    wait $pid
+    is $? 143
+}
+check "TERM when all are under way" stop_late
+check "... these are checked" said 2 0 0 0 0
+check "... and it is said" grep -q 'stopped by signal 15' "$tmp/err"
 finish
