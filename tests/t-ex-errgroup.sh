@@ -65,8 +65,10 @@ check "--keep-going verifies and reports all" all 1
 check "--keep-going, eight at a time" all 8
 
 # Three are under way: one that takes long, a FIFO that nobody has opened, and one that nobody has written to.
-mkfifo "$tmp/unopened" "$tmp/silent"
+mkfifo "$tmp/unopened"
 stopped() { # signal, its number
+    rm -f "$tmp/silent"
+    mkfifo "$tmp/silent"
     { echo "1 100000000001 $tmp/huge"; echo "1 1 $tmp/unopened"; echo "1 1 $tmp/silent"; cat "$tmp/good"; } >"$tmp/manifest"
     signalled $((128 + $2)) "$1" 'exec 3>"$tmp/silent"' "$errgroup" -j 3 "$tmp/manifest" && # it has opened it, too
         grep "stopped by signal $2" "$tmp/err" &&
@@ -76,6 +78,8 @@ if [ "${SAN:-}" = thread ]; then skip "TERM stops it" "ThreadSanitizer holds sig
 else check "TERM stops it, also in a FIFO, and it says what was done" stopped TERM 15; check "so does INT" stopped INT 2; fi
 
 from_fifo() {
+    rm -f "$tmp/silent"
+    mkfifo "$tmp/silent"
     echo "$(printf 'abc\n' | cksum) $tmp/silent" >"$tmp/manifest"
     printf 'abc\n' >"$tmp/silent" &
     says 0 "1 good, 0 bad, 0 given up, 0 not begun" "$tmp/manifest"
