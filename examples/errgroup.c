@@ -123,7 +123,7 @@ int main(int argc, char **argv)
     };
     static leat_ctx stop = LEAT_CTX(NULL);
     static leat_group group = LEAT_GROUP(&stop);
-    struct check *checks = NULL;
+    static struct check *checks;
     int jobs = leat_cpus(), count[4] = { 0 };
     args_begin("errgroup");
     for (int o; (o = getopt_long(argc, argv, "j:kh", options, NULL)) != -1;) {
