@@ -47,27 +47,6 @@ exits() { # status, command ...
     [ $got -eq "$want" ] || { echo "exit status $got, not $want: $*"; return 1; }
 }
 
-# A command gets a signal when another has succeeded, which may use $pid. It runs in the foreground: what a script
-# starts in the background ignores INT. As exits, and when it does not end it is killed.
-signalled() { # exit status, signal, command to eval; command ...
-    signal=$2 when=$3 status=$1
-    shift 3
-    rm -f "$tmp/pid"
-    (
-        await $$ [ -s "$tmp/pid" ]
-        pid=$(cat "$tmp/pid")
-        eval "$when"
-        kill -"$signal" "$pid"
-        for left in $(seq 600); do kill -0 "$pid" 2>/dev/null || exit; sleep 0.1; done
-        kill -KILL "$pid"
-    ) &
-    killer=$!
-    exits "$status" sh -c 'echo $$ >"$0" && exec "$@"' "$tmp/pid" "$@"
-    code=$?
-    kill $killer 2>/dev/null; wait $killer
-    return $code
-}
-
 # An option that wants a number: what is none, or none it can take, is refused, with its name and the range.
 strict() { # "1 to 1024", program, option
     for value in 4x 1e9 4294967297 18446744073709551617 99999999999999999999999 '' ' ' -1 +4 '+ 4' ' 4' '4 ' 0x4; do
@@ -93,4 +72,25 @@ loses() { # exit status, command ...
     done
     exec 7>&-
     [ -z "$lost_to" ]
+}
+
+# A command gets a signal when another has succeeded, which may use $pid. It runs in the foreground: what a script
+# starts in the background ignores INT. As exits, and when it does not end it is killed.
+signalled() { # exit status, signal, command to eval; command ...
+    signal=$2 when=$3 status=$1
+    shift 3
+    rm -f "$tmp/pid"
+    (
+        await $$ [ -s "$tmp/pid" ]
+        pid=$(cat "$tmp/pid")
+        eval "$when"
+        kill -"$signal" "$pid"
+        for left in $(seq 600); do kill -0 "$pid" 2>/dev/null || exit; sleep 0.1; done
+        kill -KILL "$pid"
+    ) &
+    killer=$!
+    exits "$status" sh -c 'echo $$ >"$0" && exec "$@"' "$tmp/pid" "$@"
+    code=$?
+    kill $killer 2>/dev/null; wait $killer
+    return $code
 }
