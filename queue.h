@@ -855,11 +855,11 @@ static inline int leat_ctx_err(leat_ctx *ctx)
     return leat_ctx_err_at_(ctx, 0);
 }
 
-/* The same of two contexts. */
-static inline int leat_ctx_err_of_(leat_ctx *ctx, leat_ctx *also, int64_t now)
+/* The same of two contexts; nothing where both are NULL, as in the calls without a context. */
+LEAT_HOT_ int leat_ctx_err_of_(leat_ctx *ctx, leat_ctx *also, int64_t now)
 {
-    int err = leat_ctx_err_at_(ctx, now);
-    return err ? err : leat_ctx_err_at_(also, now);
+    int err = ctx ? leat_ctx_err_at_(ctx, now) : 0;
+    return err || !also ? err : leat_ctx_err_at_(also, now);
 }
 
 /* Whether somebody has begun to end a context: then leat_ctx_err says an error. Waits for nobody, so it may be
@@ -1864,7 +1864,7 @@ LEAT_HOT_ ptrdiff_t leat_put_some_(leat_ctx *ctx, leat_chan *ch, const unsigned 
             if (atomic_load_explicit(leat_stamp_of_(w.slot_), memory_order_acquire) != w.lap_) /* [F2] <- [F1] */
                 break;
         if (!k) return 0;
-        int err = leat_ctx_err(ctx);
+        int err = leat_ctx_err_of_(ctx, NULL, 0);
         if (LEAT_RARELY_(err)) return err;
     } while (!atomic_compare_exchange_weak_explicit(&ch->tail_, &t, leat_advance_(ch, t, k),
                                                     memory_order_release, /* [C1] -> [C2] */
@@ -1897,7 +1897,7 @@ LEAT_HOT_ ptrdiff_t leat_take_some_(leat_ctx *ctx, leat_chan *ch, unsigned char 
                 (w.lap_ | LEAT_FULL_))
                 break;
         if (!k) return 0;
-        int err = leat_ctx_err(ctx);
+        int err = leat_ctx_err_of_(ctx, NULL, 0);
         if (LEAT_RARELY_(err)) return err;
     } while (!atomic_compare_exchange_weak_explicit(&ch->head_, &h, leat_advance_(ch, h, k),
                                                     memory_order_release, /* [C1] -> [C2] */
