@@ -81,9 +81,31 @@
 #define LEAT_ASSERT(x) ((void)0)
 #endif
 
+/* Around each header, and nowhere else: its style is not what some warnings that a program may have turned on ask
+ * for. Declarations stand where they are needed, a void * needs no cast, `inline` says that a function may be unused. */
+#if defined __GNUC__
+#define LEAT_OWN_STYLE_BEGIN_                                       \
+    _Pragma("GCC diagnostic push")                                  \
+    _Pragma("GCC diagnostic ignored \"-Wdeclaration-after-statement\"") \
+    _Pragma("GCC diagnostic ignored \"-Wc++-compat\"")              \
+    _Pragma("GCC diagnostic ignored \"-Winline\"")                  \
+    _Pragma("GCC diagnostic ignored \"-Wnested-externs\"")          \
+    _Pragma("GCC diagnostic ignored \"-Wredundant-decls\"")
+#define LEAT_OWN_STYLE_END_ _Pragma("GCC diagnostic pop")
+#else
+#define LEAT_OWN_STYLE_BEGIN_
+#define LEAT_OWN_STYLE_END_
+#endif
+LEAT_OWN_STYLE_BEGIN_
+
+/* What a program calls is the one or the other: of a mere `inline` gcc's -Winline may speak at each call. */
 #if defined __GNUC__
 #define LEAT_HOT_ static inline __attribute__((always_inline))
-#define LEAT_COLD_ static __attribute__((noinline, unused)) /* the harder case, out of line */
+#if defined __clang__ /* whose -Wused-but-marked-unused would be about each call */
+#define LEAT_COLD_ static inline __attribute__((noinline)) /* the harder case, out of line */
+#else
+#define LEAT_COLD_ static __attribute__((noinline, unused))
+#endif
 #define LEAT_USUALLY_(x) __builtin_expect(!!(x), 1)
 #define LEAT_RARELY_(x) __builtin_expect(!!(x), 0)
 #define LEAT_MUST_CHECK_ __attribute__((warn_unused_result))
@@ -483,7 +505,7 @@ LEAT_COLD_ int leat_os_cpus_(void)
 
 /* The number of CPUs that this process can use now: affinity and cgroup quota count, not just the
  * processors of the machine. At least 1. Reads files: for sizing, not for loops. */
-static inline int leat_cpus(void)
+LEAT_HOT_ int leat_cpus(void)
 {
     return leat_os_cpus_();
 }
@@ -512,14 +534,14 @@ LEAT_COLD_ const char *leat_strerror(int err)
 }
 
 /* The monotonic clock, in nanoseconds. */
-static inline int64_t leat_now(void)
+LEAT_HOT_ int64_t leat_now(void)
 {
     return leat_os_now_();
 }
 
 /* The absolute time `duration` nanoseconds from now: the past for a negative one, LEAT_FOREVER for one
  * that is too long. */
-static inline int64_t leat_after(int64_t duration)
+LEAT_HOT_ int64_t leat_after(int64_t duration)
 {
     int64_t now = leat_os_now_();
     return duration > LEAT_FOREVER - now ? LEAT_FOREVER : now + duration;
@@ -801,12 +823,12 @@ typedef struct leat_ctx {
 
 #define LEAT_PASSED_ (-1) /* a deadline that no clock, however coarse, has before it */
 
-static inline int64_t leat_deadline_(int64_t t)
+LEAT_HOT_ int64_t leat_deadline_(int64_t t)
 {
     return t == LEAT_FOREVER ? 0 : t <= leat_os_now_() ? LEAT_PASSED_ : t;
 }
 
-static inline int64_t leat_deadline_within_(int64_t duration)
+LEAT_HOT_ int64_t leat_deadline_within_(int64_t duration)
 {
     if (duration <= 0) return LEAT_PASSED_;
     int64_t t = leat_after(duration);
@@ -850,7 +872,7 @@ static inline int leat_ctx_err_at_(leat_ctx *ctx, int64_t now)
 /* 0 while the context is live; -ECANCELED once it or an ancestor was cancelled; -ETIMEDOUT once a
  * deadline of theirs has passed (noticed within 10 ms). NULL is always live. Once an error, the answer
  * never changes again. Any thread. */
-static inline int leat_ctx_err(leat_ctx *ctx)
+LEAT_HOT_ int leat_ctx_err(leat_ctx *ctx)
 {
     return leat_ctx_err_at_(ctx, 0);
 }
@@ -872,7 +894,7 @@ static inline bool leat_ctx_ends_(leat_ctx *ctx)
 
 /* Why the context is done: what its leat_cancel, or an ancestor's, was called with (the first wins),
  * or -ETIMEDOUT. 0 while it is live. */
-static inline int leat_ctx_cause(leat_ctx *ctx)
+LEAT_HOT_ int leat_ctx_cause(leat_ctx *ctx)
 {
     int err = leat_ctx_err(ctx);
     return err == -ECANCELED ? (int)(uint32_t)(leat_ctx_end_(ctx) >> 32) : err;
@@ -975,7 +997,7 @@ LEAT_COLD_ int leat_sleep_ctx(leat_ctx *ctx, int64_t duration)
     }
 }
 
-static inline int leat_sleep(int64_t duration)
+LEAT_HOT_ int leat_sleep(int64_t duration)
 {
     return leat_sleep_ctx(NULL, duration);
 }
@@ -1345,7 +1367,9 @@ static inline uint32_t leat_random_(uint32_t n)
 {
     static _Thread_local uint32_t x;
     if (!x) x = (uint32_t)(((uint64_t)leat_now() ^ (uintptr_t)&x) * UINT64_C(0x9E3779B97F4A7C15) >> 32) | 1;
-    x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
     return (uint32_t)((uint64_t)x * n >> 32);
 }
 
@@ -1648,7 +1672,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         leat_os_done_(&w.state_);
         if (!a.armed_ || fired) continue;
         int64_t now = leat_now(); /* a context woke us, perhaps: its deadline is to be looked at exactly */
-        if (now >= until) leat_rested_(only->chan_, now - until);
+        if (only && now >= until) leat_rested_(only->chan_, now - until);
         if ((r = leat_ctx_err_of_(ctx, also, now)) != 0) break;
     }
     if (fired && (r < 0 || cases[r].chan_ != fired->chan_ || cases[r].does_ != fired->does_)) leat_pass_on_(fired, 1);
@@ -1677,7 +1701,7 @@ LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
 
 /* ==== 6. Channels ============================================================================= */
 
-static inline leat_case leat_case_(leat_chan *ch, int does, void *msg, size_t size, size_t align)
+LEAT_HOT_ leat_case leat_case_(leat_chan *ch, int does, void *msg, size_t size, size_t align)
 {
     return (leat_case){ .chan_ = ch, .does_ = does, .size_ = (uint32_t)size, .align_ = (uint32_t)align,
                         .link_ = { .msg_ = msg } };
@@ -1689,7 +1713,7 @@ static inline void *leat_to_read_(const void *msg)
     return (void *)(uintptr_t)msg;
 }
 
-static inline leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t size, size_t align)
+LEAT_HOT_ leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t size, size_t align)
 {
     return leat_case_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
@@ -1776,7 +1800,7 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
     return 0;
 }
 
-static inline void leat_free_(leat_chan *ch)
+LEAT_COLD_ void leat_free_(leat_chan *ch)
 {
     if (!ch) return;
     free(ch->slots_);
@@ -1995,7 +2019,7 @@ LEAT_COLD_ int leat_close_(leat_chan *ch)
     return err;
 }
 
-static inline size_t leat_len_(leat_chan *ch)
+LEAT_HOT_ size_t leat_len_(leat_chan *ch)
 {
     if (!ch || !ch->slots_) return 0;
     for (;;) {
@@ -2006,12 +2030,12 @@ static inline size_t leat_len_(leat_chan *ch)
     }
 }
 
-static inline size_t leat_cap_(const leat_chan *ch)
+LEAT_HOT_ size_t leat_cap_(const leat_chan *ch)
 {
     return ch ? (size_t)ch->cap_ : 0;
 }
 
-static inline bool leat_is_closed_(leat_chan *ch)
+LEAT_HOT_ bool leat_is_closed_(leat_chan *ch)
 {
     return ch && atomic_load_explicit(&ch->tail_, memory_order_acquire) & LEAT_CLOSED_; /* [E2] <- [E1] */
 }
@@ -2029,9 +2053,15 @@ static inline bool leat_is_closed_(leat_chan *ch)
         T *type_;    \
     }
 
+/* The channel, also where there is none: NULL->chan is no address. */
+LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
+{
+    return c;
+}
+
 struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_expected; };
 #define LEAT_T_(c) __typeof__(*(c)->type_)
-#define LEAT_C_(c) (1 ? (leat_chan *)(void *)(c) : &(c)->chan)
+#define LEAT_C_(c) (1 ? leat_chan_of_(c) : &(c)->chan)
 #define LEAT_IN_(c, m) \
     _Generic((m), LEAT_T_(c) *: (m), const LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
 #define LEAT_OUT_(c, m) _Generic((m), LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
@@ -2098,21 +2128,22 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
  * Errors: -EDEADLK (no case has a channel, and there is no context that could end), -EINVAL.
  * try: -EAGAIN if at one instant none of the cases was ready. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is
  * done; no case was done. */
-static inline int leat_select_ctx(leat_ctx *ctx, leat_case *cases, size_t n)
+LEAT_HOT_ int leat_select_ctx(leat_ctx *ctx, leat_case *cases, size_t n)
 {
     if ((!cases && n) || n > INT_MAX) return -EINVAL;
     return leat_select_(ctx, NULL, cases, n);
 }
 
-static inline int leat_select(leat_case *cases, size_t n)
+LEAT_HOT_ int leat_select(leat_case *cases, size_t n)
 {
     return leat_select_ctx(NULL, cases, n);
 }
 
-static inline int leat_try_select(leat_case *cases, size_t n)
+LEAT_HOT_ int leat_try_select(leat_case *cases, size_t n)
 {
     if ((!cases && n) || n > INT_MAX) return -EINVAL;
     return leat_try_select_(NULL, cases, n);
 }
 
+LEAT_OWN_STYLE_END_
 #endif

@@ -55,6 +55,8 @@
 
 #include "queue.h"
 
+LEAT_OWN_STYLE_BEGIN_
+
 #if !defined LEAT_NO_URCU
 #include <pthread.h>
 #if !defined _URCU_BP_H /* its header would give the names without prefix to this flavour */
@@ -508,8 +510,13 @@ LEAT_HOT_ int leat_latest_(leat_topic *t, void *msg, size_t size, size_t align)
         T *type_;         \
     }
 
+LEAT_HOT_ leat_topic *leat_topic_of_(void *t)
+{
+    return t;
+}
+
 struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_expected; };
-#define LEAT_TOPIC_(t) (1 ? (leat_topic *)(void *)(t) : &(t)->topic)
+#define LEAT_TOPIC_(t) (1 ? leat_topic_of_(t) : &(t)->topic)
 #define LEAT_SAME_(t, c) _Generic((c)->type_, LEAT_T_(t) *: LEAT_C_(c), default: (struct leat_wrong_channel_type){ 0 })
 
 /* int leat_topic_make(t, int keeps): 0, or LEAT_KEEPS_LATEST: leat_latest and LEAT_LATEST_FIRST work, at the
@@ -554,4 +561,5 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
  * before it frees it. 0, -EALREADY, -EINVAL. */
 #define leat_topic_close(t) leat_topic_close_(LEAT_TOPIC_(t))
 
+LEAT_OWN_STYLE_END_
 #endif
