@@ -1775,15 +1775,27 @@ LEAT_COLD_ int leat_try_case_again_(leat_chan *ch, int does, void *msg, size_t s
     return r < 0 ? r : c.err;
 }
 
-/* Zeroed memory, or NULL; errno stays. */
+/* Zeroed memory, or NULL; errno stays. For calloc pages that nobody has touched are zero, so they cost nothing yet;
+ * aligned_alloc would have to be followed by a memset of all. Where more is asked for than calloc aligns to, what it
+ * returned stands ahead of the memory. */
 LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 {
     int saved = errno;
-    void *p;
-    if (align <= _Alignof(max_align_t)) p = calloc(n, size);
-    else if ((p = aligned_alloc(align, n * size)) != NULL) memset(p, 0, n * size);
+    bool over = align > _Alignof(max_align_t);
+    unsigned char *p = over ? calloc(1, n * size + align) : calloc(n, size);
     errno = saved;
-    return p;
+    if (!p || !over) return p;
+    unsigned char *at = p + align - (uintptr_t)p % align;
+    memcpy(at - sizeof p, &p, sizeof p);
+    return at;
+}
+
+/* Frees it; the same alignment. */
+LEAT_COLD_ void leat_zeroed_free_(void *at, size_t align)
+{
+    void *p = at;
+    if (at && align > _Alignof(max_align_t)) memcpy(&p, (unsigned char *)at - sizeof p, sizeof p);
+    free(p);
 }
 
 LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
@@ -1800,11 +1812,11 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
     return 0;
 }
 
-LEAT_COLD_ void leat_free_(leat_chan *ch)
+LEAT_COLD_ void leat_free_(leat_chan *ch, size_t align)
 {
     if (!ch) return;
-    free(ch->slots_);
-    *ch = (leat_chan){ .slots_ = NULL };
+    leat_zeroed_free_(ch->slots_, align);
+    *ch = (leat_chan){ .tail_ = LEAT_CLOSING_ | LEAT_CLOSED_ };
 }
 
 LEAT_HOT_ int leat_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
@@ -2046,11 +2058,12 @@ LEAT_HOT_ bool leat_is_closed_(leat_chan *ch)
  * does not compile. All may be called from any thread, except make and free: nobody else may use the
  * channel then. Messages are copied in and out; what they point to is the business of the two sides. */
 
-/* The type of a channel of T: typedef LEAT_CHAN(struct job) job_chan; all-zero is an unbuffered one. */
-#define LEAT_CHAN(T) \
-    union {          \
-        leat_chan chan; \
-        T *type_;    \
+/* The type of a channel of T: typedef LEAT_CHAN(struct job) job_chan; all-zero is an unbuffered one. T is any type
+ * of a variable, also char[16], void (*)(int), struct { int a, b; }, but not const: messages are written. */
+#define LEAT_CHAN(...)                  \
+    union {                             \
+        leat_chan chan;                 \
+        __typeof__(__VA_ARGS__) *type_; \
     }
 
 /* The channel, also where there is none: NULL->chan is no address. */
@@ -2060,22 +2073,27 @@ LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
 }
 
 struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_expected; };
+struct leat_const_message_type { int messages_are_written_so_their_type_cannot_be_const; };
 #define LEAT_T_(c) __typeof__(*(c)->type_)
-#define LEAT_C_(c) (1 ? leat_chan_of_(c) : &(c)->chan)
-#define LEAT_IN_(c, m) \
-    _Generic((m), LEAT_T_(c) *: (m), const LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
+#define LEAT_C_(c) LEAT_UNLESS_CONST_(c, (1 ? leat_chan_of_(c) : &(c)->chan))
+#define LEAT_UNLESS_CONST_(c, x) \
+    _Generic((c)->type_, const LEAT_T_(c) *: (struct leat_const_message_type){ 0 }, default: x)
+#define LEAT_IN_(c, m) _Generic((m), const LEAT_T_(c) *: (m), default: LEAT_OUT_(c, m)) /* if T is const, the first */
 #define LEAT_OUT_(c, m) _Generic((m), LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
 #define LEAT_OF_(c) sizeof(LEAT_T_(c)), _Alignof(LEAT_T_(c))
+/* The first of two arguments, and the second: whole, also where the first is a compound literal with commas. */
+#define LEAT_FIRST_(...) __builtin_choose_expr(1, __VA_ARGS__)
+#define LEAT_SECOND_(...) __builtin_choose_expr(0, __VA_ARGS__)
 
 /* int leat_make(c, size_t capacity): a channel that holds exactly `capacity` messages; 0: unbuffered, a
  * send and a receive meet. Not to be called on a channel that is in use.
  * 0, -ENOMEM, -EINVAL (NULL, or a capacity beyond reason). */
 #define leat_make(c, capacity) leat_make_(LEAT_C_(c), capacity, LEAT_OF_(c))
 
-/* void leat_free(c): frees the slots, with the messages that are still in them. Nobody may be using the
- * channel. But whoever learned from the channel itself that it is not needed any more - got the last
+/* void leat_free(c): frees the slots, with the messages that are still in them, and leaves a closed channel: a later
+ * call gets -EPIPE, another leat_free does nothing, leat_make makes it new. Nobody may be using the channel. But whoever learned from the channel itself that it is not needed any more - got the last
  * message, or -EPIPE - may free it at once, though the call that sent that, or closed it, has not returned yet. */
-#define leat_free(c) leat_free_(LEAT_C_(c))
+#define leat_free(c) leat_free_(LEAT_C_(c), _Alignof(LEAT_T_(c)))
 
 /* int leat_send(c, m): copies *m in; waits while the channel is full (unbuffered: until it was received).
  * Into a ring of 256 or more whose receivers are slow, it may wait up to a millisecond after there is room (part 5).
@@ -2095,10 +2113,14 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
 
 /* ptrdiff_t leat_send_many(c, a, size_t n): sends a[0], a[1].. in order, as many as go in without
  * waiting, but at least one, for which it waits. How many were sent (n = 0: 0); or, none sent, the
- * errors of leat_send, and of its other two forms. One claim moves the whole batch. */
-#define leat_send_many(c, a, n) leat_send_many_(NULL, LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
-#define leat_try_send_many(c, a, n) leat_try_send_many_(LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
-#define leat_send_many_ctx(ctx, c, a, n) leat_send_many_(ctx, LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
+ * errors of leat_send, and of its other two forms. One claim moves the whole batch. (a and n are variadic so that
+ * a compound literal may have commas: leat_send_many(&c, (int[]){ 1, 2, 3 }, 3).) */
+#define leat_send_many(c, ...) \
+    leat_send_many_(NULL, LEAT_C_(c), LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
+#define leat_try_send_many(c, ...) \
+    leat_try_send_many_(LEAT_C_(c), LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
+#define leat_send_many_ctx(ctx, c, ...) \
+    leat_send_many_(ctx, LEAT_C_(c), LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
 
 /* ptrdiff_t leat_recv_many(c, a, size_t n): receives up to n messages into a[0].., at least one,
  * for which it waits. How many (n = 0: 0); or, none taken, the errors of leat_recv, and of its other two forms. */
