@@ -282,7 +282,7 @@ LEAT_COLD_ void leat_group_ended_(leat_group *g, int err)
                                                     memory_order_relaxed))
             leat_cancel(&g->ctx_, err);
     }
-    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_ASSERT(!"shared semaphore over-released");
+    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_MISUSE_("shared semaphore over-released");
     leat_group_less_(g, 1);
 }
 
@@ -387,7 +387,7 @@ LEAT_COLD_ int leat_group_start_(leat_group *g, leat_job_ job, int at_limit(leat
         }
     }
     if (!err && (err = leat_send(&g->tasks_, &job)) == 0) return 0;
-    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_ASSERT(!"shared semaphore over-released");
+    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_MISUSE_("shared semaphore over-released");
     return err;
 }
 
@@ -623,7 +623,7 @@ LEAT_COLD_ void leat_pool_begun_(leat_hand_ *h, int err)
     if (err) h->post_ = LEAT_LEAVES_;
     else if (h->post_ == LEAT_COMES_) leat_take_post_(h);
     leat_lock_drop_(&h->crew_->lock_);
-    if (ready && leat_send(ready, &err)) LEAT_ASSERT(!"unbuffered, never closed");
+    if (ready && leat_send(ready, &err)) LEAT_MISUSE_("unbuffered, never closed");
     if (!ready && err) leat_cancel(h->ctx_.parent_, err); /* nobody may be left to run the queue */
 }
 
@@ -947,7 +947,7 @@ LEAT_COLD_ int leat_pool_resize(leat_pool *p, int n)
             have++;
         }
         leat_pool_reap_(p);
-        if (leat_release(&p->resizing_, 1)) LEAT_ASSERT(!"released once");
+        if (leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
     }
     leat_pool_exit_(p);
     return err;

@@ -34,7 +34,10 @@
  *
  * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1
- *          [this file]     LEAT_ASSERT(x)     checks misuse that no error code can tell; default: nothing
+ *          [whole program] LEAT_DEBUG         looks for misuse that no error code can tell: a channel that was copied, is
+ *                                             used after free, freed while threads wait on it, made while in use. Says
+ *                                             file, line and what to stderr, and aborts
+ *          [this file]     LEAT_ASSERT(x)     what is done about it instead; default without LEAT_DEBUG: nothing
  *
  * MEMORY ORDER. Every release names the acquire that answers it, and the reverse; [X..] is relaxed.
  *     label   site                              carries
@@ -77,10 +80,6 @@
 #define LEAT_VERSION 200 /* 10000 * major + 100 * minor + patch */
 #define LEAT_VERSION_STRING "0.2.0"
 
-#ifndef LEAT_ASSERT
-#define LEAT_ASSERT(x) ((void)0)
-#endif
-
 /* Around each header, and nowhere else: its style is not what some warnings that a program may have turned on ask
  * for. Declarations stand where they are needed, a void * needs no cast, `inline` says that a function may be unused. */
 #if defined __GNUC__
@@ -116,6 +115,24 @@ LEAT_OWN_STYLE_BEGIN_
 #define LEAT_RARELY_(x) (x)
 #define LEAT_MUST_CHECK_
 #endif
+
+/* Misuse, in plain words; LEAT_BLAME_ has the place in the program, too. */
+#ifdef LEAT_ASSERT
+#define LEAT_BLAME_(words, file, line) ((void)(file), (void)(line), LEAT_ASSERT(!sizeof words))
+#elif defined LEAT_DEBUG
+#include <stdio.h>
+LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
+{
+    fprintf(stderr, "%s:%d: leat: %s\n", file, line, words);
+    abort();
+}
+#define LEAT_BLAME_(words, file, line) leat_blame_(words, file, line)
+#define LEAT_ASSERT(x) ((x) ? (void)0 : leat_blame_(#x, __FILE__, __LINE__))
+#else
+#define LEAT_BLAME_(words, file, line) ((void)0)
+#define LEAT_ASSERT(x) ((void)0)
+#endif
+#define LEAT_MISUSE_(words) LEAT_BLAME_(words, __FILE__, __LINE__)
 
 /* A variable of which a program has one, however many files (and shared objects, as far as the linker lets them see
  * each other) include this one. No header has a mutable static that is not declared so. */
@@ -1053,7 +1070,12 @@ typedef struct leat_chan {
     leat_lock_ lock_; /* guards the lists */
     leat_list_ receivers_, senders_;
     char pad3_[LEAT_LINE_];
+#ifdef LEAT_DEBUG
+    _Atomic uintptr_t self_; /* its address, once it was made or used; FREED */
+#endif
 } leat_chan;
+
+enum { LEAT_FREED_ = 1 }; /* self_ of a channel that was freed */
 
 typedef _Atomic uint64_t leat_stamp_;
 
@@ -1804,6 +1826,9 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
     size_t stride = leat_stride_(size, align);
     if (!ch || size > INT32_MAX || cap > PTRDIFF_MAX / stride) return -EINVAL;
     *ch = (leat_chan){ .slots_ = NULL };
+#ifdef LEAT_DEBUG
+    atomic_store_explicit(&ch->self_, (uintptr_t)ch, memory_order_relaxed); /* [X5] */
+#endif
     if (!cap) return 0;
     while (lap / LEAT_POS_ < cap) lap *= 2;
     if ((ch->slots_ = leat_zeroed_(cap, stride, align)) == NULL) return -ENOMEM;
@@ -1817,6 +1842,9 @@ LEAT_COLD_ void leat_free_(leat_chan *ch, size_t align)
     if (!ch) return;
     leat_zeroed_free_(ch->slots_, align);
     *ch = (leat_chan){ .tail_ = LEAT_CLOSING_ | LEAT_CLOSED_ };
+#ifdef LEAT_DEBUG
+    atomic_store_explicit(&ch->self_, LEAT_FREED_, memory_order_relaxed); /* [X5] */
+#endif
 }
 
 LEAT_HOT_ int leat_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
@@ -2066,16 +2094,68 @@ LEAT_HOT_ bool leat_is_closed_(leat_chan *ch)
         __typeof__(__VA_ARGS__) *type_; \
     }
 
+#ifdef LEAT_DEBUG
+
+/* The channel, as a call on it begins. */
+LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
+{
+    leat_chan *ch = c;
+    uintptr_t self = 0;
+    if (!ch || atomic_compare_exchange_strong_explicit(&ch->self_, &self, (uintptr_t)ch, memory_order_relaxed, /* [X5] */
+                                                       memory_order_relaxed))
+        return ch;
+    if (self == LEAT_FREED_) LEAT_BLAME_("this channel was freed", file, line);
+    else if (self != (uintptr_t)ch) LEAT_BLAME_("this is a copy of a channel: pass a pointer to it instead", file, line);
+    return ch;
+}
+
+static inline bool leat_parked_(const leat_chan *ch)
+{
+    return ch->receivers_.first_ || ch->senders_.first_;
+}
+
+/* As make begins; its memory may have had any use before. */
+LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file, int line)
+{
+    leat_chan *ch = c;
+    if (ch && atomic_load_explicit(&ch->self_, memory_order_relaxed) == (uintptr_t)ch && /* [X5] */
+        (ch->slots_ || leat_parked_(ch)))
+        LEAT_BLAME_("this channel is in use: it was made before, and not freed", file, line);
+    return ch;
+}
+
+/* As free begins. A channel that was freed may be freed again. */
+LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
+{
+    leat_chan *ch = c;
+    if (!ch || atomic_load_explicit(&ch->self_, memory_order_relaxed) == LEAT_FREED_) return ch; /* [X5] */
+    leat_chan_at_(ch, file, line);
+    if (leat_parked_(ch)) LEAT_BLAME_("this channel is freed while threads wait on it", file, line);
+    return ch;
+}
+
+#define LEAT_CHAN_(c) leat_chan_at_(c, __FILE__, __LINE__)
+#define LEAT_NEW_(c) leat_new_at_(c, __FILE__, __LINE__)
+#define LEAT_OLD_(c) leat_old_at_(c, __FILE__, __LINE__)
+
+#else
+
 /* The channel, also where there is none: NULL->chan is no address. */
 LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
 {
     return c;
 }
 
+#define LEAT_CHAN_(c) leat_chan_of_(c)
+#define LEAT_NEW_(c) leat_chan_of_(c)
+#define LEAT_OLD_(c) leat_chan_of_(c)
+
+#endif
+
 struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_expected; };
 struct leat_const_message_type { int messages_are_written_so_their_type_cannot_be_const; };
 #define LEAT_T_(c) __typeof__(*(c)->type_)
-#define LEAT_C_(c) LEAT_UNLESS_CONST_(c, (1 ? leat_chan_of_(c) : &(c)->chan))
+#define LEAT_C_(c) LEAT_UNLESS_CONST_(c, (1 ? LEAT_CHAN_(c) : &(c)->chan))
 #define LEAT_UNLESS_CONST_(c, x) \
     _Generic((c)->type_, const LEAT_T_(c) *: (struct leat_const_message_type){ 0 }, default: x)
 #define LEAT_IN_(c, m) _Generic((m), const LEAT_T_(c) *: (m), default: LEAT_OUT_(c, m)) /* if T is const, the first */
@@ -2088,12 +2168,12 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 /* int leat_make(c, size_t capacity): a channel that holds exactly `capacity` messages; 0: unbuffered, a
  * send and a receive meet. Not to be called on a channel that is in use.
  * 0, -ENOMEM, -EINVAL (NULL, or a capacity beyond reason). */
-#define leat_make(c, capacity) leat_make_(LEAT_C_(c), capacity, LEAT_OF_(c))
+#define leat_make(c, capacity) leat_make_(LEAT_UNLESS_CONST_(c, (1 ? LEAT_NEW_(c) : &(c)->chan)), capacity, LEAT_OF_(c))
 
 /* void leat_free(c): frees the slots, with the messages that are still in them, and leaves a closed channel: a later
  * call gets -EPIPE, another leat_free does nothing, leat_make makes it new. Nobody may be using the channel. But whoever learned from the channel itself that it is not needed any more - got the last
  * message, or -EPIPE - may free it at once, though the call that sent that, or closed it, has not returned yet. */
-#define leat_free(c) leat_free_(LEAT_C_(c), _Alignof(LEAT_T_(c)))
+#define leat_free(c) leat_free_((1 ? LEAT_OLD_(c) : &(c)->chan), _Alignof(LEAT_T_(c)))
 
 /* int leat_send(c, m): copies *m in; waits while the channel is full (unbuffered: until it was received).
  * Into a ring of 256 or more whose receivers are slow, it may wait up to a millisecond after there is room (part 5).

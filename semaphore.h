@@ -447,10 +447,11 @@ LEAT_HOT_ int leat_wg_wait(leat_wg *w)
     return leat_wg_wait_ctx(NULL, w);
 }
 
-LEAT_MUST_CHECK_ static inline int leat_try_wg_wait(leat_wg *w)
+LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_wg_wait(leat_wg *w)
 {
     if (!w) return -EINVAL;
     return atomic_load_explicit(&w->word_, memory_order_acquire) < 2 ? 0 : -EAGAIN; /* [W2] <- [W1] */
 }
 
+LEAT_OWN_STYLE_END_
 #endif

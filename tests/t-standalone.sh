@@ -50,8 +50,21 @@ for cc in $(compilers); do
     if $cc -dM -E - </dev/null | grep -q __clang__; then more=$clang_alone; else more=$gcc_alone; fi
     check "no warning that a program may have turned on, $cc" \
         uses "$cc -std=c11 $many $more -DLEAT_NO_URCU -pthread -iquote ." "-O0 -O2 -O3"
-    for way in "-I ." "-iquote . -DLEAT_LINT" "-iquote . -DLEAT_NO_FUTEX" "-I $tmp -DSINGLE"; do
+    for way in "-I ." "-iquote . -DLEAT_LINT" "-iquote . -DLEAT_NO_FUTEX" "-iquote . -DLEAT_DEBUG" \
+        "-iquote . -DLEAT_DEBUG -include assert.h -DLEAT_ASSERT=assert" "-I $tmp -DSINGLE"; do
         check "... with $way" uses "$cc -std=c11 $many $more -DLEAT_NO_URCU -pthread $way" -O2
+    done
+done
+
+# That the headers are left alone ends with them: what comes after is warned of.
+late() { # the header
+    printf '#include "%s"\nint f(int n);\nint f(int n)\n{\n    n++;\n    int m = n;\n    return m;\n}\n' "$1" >"$tmp/late.c"
+    $cc -std=c11 -iquote . -DLEAT_NO_URCU -Wdeclaration-after-statement -c "$tmp/late.c" -o "$tmp/late.o" 2>&1 |
+        grep Wdeclaration-after-statement
+}
+for cc in $(compilers); do
+    for header in queue.h semaphore.h pool.h topic.h; do
+        check "the program's own lines are warned of behind $header, $cc" late $header
     done
 done
 

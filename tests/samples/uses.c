@@ -26,7 +26,7 @@ static int64_t contexts(leat_ctx *ctx)
     leat_ctx then = LEAT_CTX_UNTIL(&soon, leat_now() + LEAT_S(1) + LEAT_US(1) + LEAT_NS(1));
     int64_t sum = leat_ctx_err(&then) + leat_ctx_cause(&then) + leat_sleep(1) + leat_sleep_ctx(&then, 1);
     leat_cancel(&child, 7);
-    return sum + leat_after(LEAT_FOREVER) + leat_cpus();
+    return sum + leat_after(LEAT_FOREVER) + leat_cpus() + *leat_strerror(-EPIPE);
 }
 
 static int64_t channels(leat_ctx *ctx, int_chan *c)
@@ -37,8 +37,9 @@ static int64_t channels(leat_ctx *ctx, int_chan *c)
     int64_t sum = leat_make(c, 4);
     sum += leat_send(c, &m) + leat_try_send(c, &m) + leat_send_ctx(ctx, c, &m);
     sum += leat_send(c, &constant) + leat_send(c, &(int){ 3 });
-    sum += leat_recv(c, &m) + leat_try_recv(c, &m) + leat_recv_ctx(ctx, c, &m);
+    sum += leat_recv(c, &m) + leat_try_recv(c, &m) + leat_recv_ctx(LEAT_WITHIN(LEAT_MS(5)), c, &m);
     sum += leat_send_many(c, many, 3) + leat_try_send_many(c, many, 3) + leat_send_many_ctx(ctx, c, many, 3);
+    sum += leat_send_many(c, (int[]){ 1, 2, 3 }, 3);
     sum += leat_recv_many(c, many, 3) + leat_try_recv_many(c, many, 3) + leat_recv_many_ctx(ctx, c, many, 3);
     cases[0] = LEAT_SEND(c, &m);
     cases[1] = LEAT_SEND(c, &(int){ 3 });
@@ -56,7 +57,7 @@ static int64_t semaphores(leat_ctx *ctx)
     leat_wg w = LEAT_WG(2);
     int64_t sum = leat_acquire(&s, 1) + leat_try_acquire(&s, 1) + leat_acquire_ctx(ctx, &s, 1) + leat_release(&s, 3);
     sum += leat_sem_resize(&s, 1) + leat_sem_available(&s) + leat_sem_close(&s) + leat_release(&signals, 1);
-    return sum + leat_wg_add(&w, 1) + leat_wg_done(&w) + leat_wg_wait(&w) + leat_wg_wait_ctx(ctx, &w);
+    return sum + leat_try_wg_wait(&w) + leat_wg_add(&w, 1) + leat_wg_done(&w) + leat_wg_wait(&w) + leat_wg_wait_ctx(ctx, &w);
 }
 
 static int64_t pools(leat_ctx *ctx, int_chan *c, leat_sem *s)
