@@ -27,6 +27,11 @@
  * Three forms: leat_x waits for ever, leat_try_x never waits, leat_x_ctx gives up when the context does.
  * A context that is done wins over a message that is ready.
  *
+ * INTERRUPTIONS. No call that waits is a cancellation point: a pthread_cancel takes effect after it has returned; what
+ * ends the wait is a context. Asynchronous cancelability must be off. A signal handler may interrupt any call, which
+ * goes on afterwards, but must call nothing of leat (pool.h: leat_cancel_on_signals) and not leave by longjmp: a thread
+ * that waits is linked into lists by what lies on its stack. Nor may a task or a hook leave by longjmp what called it.
+ *
  * HOW TO READ IT. Top to bottom; each part uses only the parts above it:
  *     1 the operating system   2 waiting   3 contexts   4 the ring   5 select, how everything waits
  *     6 channels               7 typed macros: the names to call; their comments are the manual
