@@ -46,6 +46,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+LEAT_OWN_STYLE_BEGIN_
+
 /* A task: gets its group's or pool's context and the argument it was submitted with (shared with the
  * caller, not copied). Returns 0, or any non-zero int: an error, handed back verbatim. */
 typedef int leat_task(leat_ctx *ctx, void *arg);
@@ -135,7 +137,7 @@ static inline void leat_hand_died_(void *arg)
     leat_hand_leaves_(h);
 }
 
-static inline void *leat_hand_main_(void *arg)
+LEAT_COLD_ void *leat_hand_main_(void *arg)
 {
     leat_hand_ *h = arg;
     pthread_cleanup_push(leat_hand_died_, h);
@@ -223,19 +225,19 @@ typedef struct leat_group {
 #define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
 
 /* The context that the group's tasks get: done with the first error as cause, and after leat_wait. */
-static inline leat_ctx *leat_group_ctx(leat_group *g)
+LEAT_HOT_ leat_ctx *leat_group_ctx(leat_group *g)
 {
     return &g->ctx_;
 }
 
 /* How many tasks have returned an error so far: 1 if only the one that leat_wait tells. */
-static inline size_t leat_group_errors(leat_group *g)
+LEAT_HOT_ size_t leat_group_errors(leat_group *g)
 {
     return atomic_load_explicit(&g->errors_, memory_order_relaxed); /* [X7] */
 }
 
 /* At most n tasks at once (n >= 1). 0, or -EINVAL: n < 1, or there have been tasks. */
-static inline int leat_group_limit(leat_group *g, int n)
+LEAT_HOT_ int leat_group_limit(leat_group *g, int n)
 {
     if (!g || n < 1 || g->used_) return -EINVAL;
     g->limit_ = n;
@@ -246,7 +248,7 @@ static inline int leat_group_limit(leat_group *g, int n)
  * first task; the semaphore must outlive the group. It bounds the tasks that run; a few more threads than
  * that may be made, unless leat_group_limit bounds them too. A task that starts another while its own
  * permit is the last one waits for itself: that is not detected. 0, -EINVAL. */
-static inline int leat_group_share(leat_group *g, leat_sem *sem)
+LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
 {
     if (!g || !sem || g->used_) return -EINVAL;
     g->shared_ = sem;
@@ -280,7 +282,7 @@ LEAT_COLD_ void leat_group_ended_(leat_group *g, int err)
                                                     memory_order_relaxed))
             leat_cancel(&g->ctx_, err);
     }
-    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_ASSERT(!"shared semaphore over-released");
+    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_MISUSE_("shared semaphore over-released");
     leat_group_less_(g, 1);
 }
 
@@ -295,7 +297,7 @@ static inline void leat_group_work_(leat_hand_ *h)
     }
 }
 
-static inline void leat_group_died_(leat_hand_ *h);
+LEAT_COLD_ void leat_group_died_(leat_hand_ *h);
 
 /* Makes a thread that begins with `first`. */
 LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first)
@@ -310,7 +312,7 @@ LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first)
 }
 
 /* A task has ended its thread: another takes its place. */
-static inline void leat_group_died_(leat_hand_ *h)
+LEAT_COLD_ void leat_group_died_(leat_hand_ *h)
 {
     leat_group *g = h->owner_;
     leat_job_ none = { .fn_ = NULL };
@@ -385,7 +387,7 @@ LEAT_COLD_ int leat_group_start_(leat_group *g, leat_job_ job, int at_limit(leat
         }
     }
     if (!err && (err = leat_send(&g->tasks_, &job)) == 0) return 0;
-    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_ASSERT(!"shared semaphore over-released");
+    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_MISUSE_("shared semaphore over-released");
     return err;
 }
 
@@ -399,7 +401,7 @@ static inline int leat_group_again_(leat_group *g)
  * 0: it will run. -ECANCELED, -ETIMEDOUT: the group's context is done, it will not run. -ESHUTDOWN:
  * after leat_wait, or after the group closed its channel. -EDEADLK: all tasks of the group at the limit
  * wait here. -EAGAIN, -ENOMEM: no thread could be made. -EINVAL. Any thread, also the group's tasks. */
-static inline int leat_go(leat_group *g, leat_task *fn, void *arg)
+LEAT_COLD_ int leat_go(leat_group *g, leat_task *fn, void *arg)
 {
     if (!g || !fn) return -EINVAL;
     int err = leat_group_more_(g, 1);
@@ -410,7 +412,7 @@ static inline int leat_go(leat_group *g, leat_task *fn, void *arg)
 }
 
 /* The same without waiting: -EAGAIN at the limit. */
-static inline int leat_try_go(leat_group *g, leat_task *fn, void *arg)
+LEAT_COLD_ int leat_try_go(leat_group *g, leat_task *fn, void *arg)
 {
     if (!g || !fn) return -EINVAL;
     int err = leat_group_more_(g, 1);
@@ -422,7 +424,7 @@ static inline int leat_try_go(leat_group *g, leat_task *fn, void *arg)
 
 /* n tasks fn(ctx, arg) with the same argument: the workers of a pool. 0: all n will run. Else the error
  * of the first that could not be started; those before it run, so see to it that they can end. */
-static inline int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
+LEAT_COLD_ int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
     if (!g || !fn || n < 0) return -EINVAL;
     int err = leat_group_more_(g, n), i;
@@ -621,7 +623,7 @@ LEAT_COLD_ void leat_pool_begun_(leat_hand_ *h, int err)
     if (err) h->post_ = LEAT_LEAVES_;
     else if (h->post_ == LEAT_COMES_) leat_take_post_(h);
     leat_lock_drop_(&h->crew_->lock_);
-    if (ready && leat_send(ready, &err)) LEAT_ASSERT(!"unbuffered, never closed");
+    if (ready && leat_send(ready, &err)) LEAT_MISUSE_("unbuffered, never closed");
     if (!ready && err) leat_cancel(h->ctx_.parent_, err); /* nobody may be left to run the queue */
 }
 
@@ -896,7 +898,7 @@ LEAT_COLD_ int leat_pool_stop_ctx(leat_ctx *ctx, leat_pool *p)
     return err;
 }
 
-static inline int leat_pool_stop(leat_pool *p)
+LEAT_HOT_ int leat_pool_stop(leat_pool *p)
 {
     return leat_pool_stop_ctx(NULL, p);
 }
@@ -945,7 +947,7 @@ LEAT_COLD_ int leat_pool_resize(leat_pool *p, int n)
             have++;
         }
         leat_pool_reap_(p);
-        if (leat_release(&p->resizing_, 1)) LEAT_ASSERT(!"released once");
+        if (leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
     }
     leat_pool_exit_(p);
     return err;
@@ -1106,4 +1108,5 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     return err;
 }
 
+LEAT_OWN_STYLE_END_
 #endif

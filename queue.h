@@ -27,6 +27,11 @@
  * Three forms: leat_x waits for ever, leat_try_x never waits, leat_x_ctx gives up when the context does.
  * A context that is done wins over a message that is ready.
  *
+ * INTERRUPTIONS. No call that waits is a cancellation point: a pthread_cancel takes effect after it has returned; what
+ * ends the wait is a context. Asynchronous cancelability must be off. A signal handler may interrupt any call, which
+ * goes on afterwards, but must call nothing of leat (pool.h: leat_cancel_on_signals) and not leave by longjmp: a thread
+ * that waits is linked into lists by what lies on its stack. Nor may a task or a hook leave by longjmp what called it.
+ *
  * HOW TO READ IT. Top to bottom; each part uses only the parts above it:
  *     1 the operating system   2 waiting   3 contexts   4 the ring   5 select, how everything waits
  *     6 channels               7 typed macros: the names to call; their comments are the manual
@@ -34,7 +39,10 @@
  *
  * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1
- *          [this file]     LEAT_ASSERT(x)     checks misuse that no error code can tell; default: nothing
+ *          [whole program] LEAT_DEBUG         looks for misuse that no error code can tell: a channel that was copied, is
+ *                                             used after free, freed while threads wait on it, made while in use. Says
+ *                                             file, line and what to stderr, and aborts
+ *          [this file]     LEAT_ASSERT(x)     what is done about it instead; default without LEAT_DEBUG: nothing
  *
  * MEMORY ORDER. Every release names the acquire that answers it, and the reverse; [X..] is relaxed.
  *     label   site                              carries
@@ -77,13 +85,31 @@
 #define LEAT_VERSION 200 /* 10000 * major + 100 * minor + patch */
 #define LEAT_VERSION_STRING "0.2.0"
 
-#ifndef LEAT_ASSERT
-#define LEAT_ASSERT(x) ((void)0)
+/* Around each header, and nowhere else: its style is not what some warnings that a program may have turned on ask
+ * for. Declarations stand where they are needed, a void * needs no cast, `inline` says that a function may be unused. */
+#if defined __GNUC__
+#define LEAT_OWN_STYLE_BEGIN_                                       \
+    _Pragma("GCC diagnostic push")                                  \
+    _Pragma("GCC diagnostic ignored \"-Wdeclaration-after-statement\"") \
+    _Pragma("GCC diagnostic ignored \"-Wc++-compat\"")              \
+    _Pragma("GCC diagnostic ignored \"-Winline\"")                  \
+    _Pragma("GCC diagnostic ignored \"-Wnested-externs\"")          \
+    _Pragma("GCC diagnostic ignored \"-Wredundant-decls\"")
+#define LEAT_OWN_STYLE_END_ _Pragma("GCC diagnostic pop")
+#else
+#define LEAT_OWN_STYLE_BEGIN_
+#define LEAT_OWN_STYLE_END_
 #endif
+LEAT_OWN_STYLE_BEGIN_
 
+/* What a program calls is the one or the other: of a mere `inline` gcc's -Winline may speak at each call. */
 #if defined __GNUC__
 #define LEAT_HOT_ static inline __attribute__((always_inline))
-#define LEAT_COLD_ static __attribute__((noinline, unused)) /* the harder case, out of line */
+#if defined __clang__ /* whose -Wused-but-marked-unused would be about each call */
+#define LEAT_COLD_ static inline __attribute__((noinline)) /* the harder case, out of line */
+#else
+#define LEAT_COLD_ static __attribute__((noinline, unused))
+#endif
 #define LEAT_USUALLY_(x) __builtin_expect(!!(x), 1)
 #define LEAT_RARELY_(x) __builtin_expect(!!(x), 0)
 #define LEAT_MUST_CHECK_ __attribute__((warn_unused_result))
@@ -94,6 +120,24 @@
 #define LEAT_RARELY_(x) (x)
 #define LEAT_MUST_CHECK_
 #endif
+
+/* Misuse, in plain words; LEAT_BLAME_ has the place in the program, too. */
+#ifdef LEAT_ASSERT
+#define LEAT_BLAME_(words, file, line) ((void)(file), (void)(line), LEAT_ASSERT(!sizeof words))
+#elif defined LEAT_DEBUG
+#include <stdio.h>
+LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
+{
+    fprintf(stderr, "%s:%d: leat: %s\n", file, line, words);
+    abort();
+}
+#define LEAT_BLAME_(words, file, line) leat_blame_(words, file, line)
+#define LEAT_ASSERT(x) ((x) ? (void)0 : leat_blame_(#x, __FILE__, __LINE__))
+#else
+#define LEAT_BLAME_(words, file, line) ((void)0)
+#define LEAT_ASSERT(x) ((void)0)
+#endif
+#define LEAT_MISUSE_(words) LEAT_BLAME_(words, __FILE__, __LINE__)
 
 /* A variable of which a program has one, however many files (and shared objects, as far as the linker lets them see
  * each other) include this one. No header has a mutable static that is not declared so. */
@@ -483,7 +527,7 @@ LEAT_COLD_ int leat_os_cpus_(void)
 
 /* The number of CPUs that this process can use now: affinity and cgroup quota count, not just the
  * processors of the machine. At least 1. Reads files: for sizing, not for loops. */
-static inline int leat_cpus(void)
+LEAT_HOT_ int leat_cpus(void)
 {
     return leat_os_cpus_();
 }
@@ -512,14 +556,14 @@ LEAT_COLD_ const char *leat_strerror(int err)
 }
 
 /* The monotonic clock, in nanoseconds. */
-static inline int64_t leat_now(void)
+LEAT_HOT_ int64_t leat_now(void)
 {
     return leat_os_now_();
 }
 
 /* The absolute time `duration` nanoseconds from now: the past for a negative one, LEAT_FOREVER for one
  * that is too long. */
-static inline int64_t leat_after(int64_t duration)
+LEAT_HOT_ int64_t leat_after(int64_t duration)
 {
     int64_t now = leat_os_now_();
     return duration > LEAT_FOREVER - now ? LEAT_FOREVER : now + duration;
@@ -801,12 +845,12 @@ typedef struct leat_ctx {
 
 #define LEAT_PASSED_ (-1) /* a deadline that no clock, however coarse, has before it */
 
-static inline int64_t leat_deadline_(int64_t t)
+LEAT_HOT_ int64_t leat_deadline_(int64_t t)
 {
     return t == LEAT_FOREVER ? 0 : t <= leat_os_now_() ? LEAT_PASSED_ : t;
 }
 
-static inline int64_t leat_deadline_within_(int64_t duration)
+LEAT_HOT_ int64_t leat_deadline_within_(int64_t duration)
 {
     if (duration <= 0) return LEAT_PASSED_;
     int64_t t = leat_after(duration);
@@ -850,7 +894,7 @@ static inline int leat_ctx_err_at_(leat_ctx *ctx, int64_t now)
 /* 0 while the context is live; -ECANCELED once it or an ancestor was cancelled; -ETIMEDOUT once a
  * deadline of theirs has passed (noticed within 10 ms). NULL is always live. Once an error, the answer
  * never changes again. Any thread. */
-static inline int leat_ctx_err(leat_ctx *ctx)
+LEAT_HOT_ int leat_ctx_err(leat_ctx *ctx)
 {
     return leat_ctx_err_at_(ctx, 0);
 }
@@ -872,7 +916,7 @@ static inline bool leat_ctx_ends_(leat_ctx *ctx)
 
 /* Why the context is done: what its leat_cancel, or an ancestor's, was called with (the first wins),
  * or -ETIMEDOUT. 0 while it is live. */
-static inline int leat_ctx_cause(leat_ctx *ctx)
+LEAT_HOT_ int leat_ctx_cause(leat_ctx *ctx)
 {
     int err = leat_ctx_err(ctx);
     return err == -ECANCELED ? (int)(uint32_t)(leat_ctx_end_(ctx) >> 32) : err;
@@ -975,7 +1019,7 @@ LEAT_COLD_ int leat_sleep_ctx(leat_ctx *ctx, int64_t duration)
     }
 }
 
-static inline int leat_sleep(int64_t duration)
+LEAT_HOT_ int leat_sleep(int64_t duration)
 {
     return leat_sleep_ctx(NULL, duration);
 }
@@ -1031,7 +1075,12 @@ typedef struct leat_chan {
     leat_lock_ lock_; /* guards the lists */
     leat_list_ receivers_, senders_;
     char pad3_[LEAT_LINE_];
+#ifdef LEAT_DEBUG
+    _Atomic uintptr_t self_; /* its address, once it was made or used; FREED */
+#endif
 } leat_chan;
+
+enum { LEAT_FREED_ = 1 }; /* self_ of a channel that was freed */
 
 typedef _Atomic uint64_t leat_stamp_;
 
@@ -1345,7 +1394,9 @@ static inline uint32_t leat_random_(uint32_t n)
 {
     static _Thread_local uint32_t x;
     if (!x) x = (uint32_t)(((uint64_t)leat_now() ^ (uintptr_t)&x) * UINT64_C(0x9E3779B97F4A7C15) >> 32) | 1;
-    x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
     return (uint32_t)((uint64_t)x * n >> 32);
 }
 
@@ -1648,7 +1699,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         leat_os_done_(&w.state_);
         if (!a.armed_ || fired) continue;
         int64_t now = leat_now(); /* a context woke us, perhaps: its deadline is to be looked at exactly */
-        if (now >= until) leat_rested_(only->chan_, now - until);
+        if (only && now >= until) leat_rested_(only->chan_, now - until);
         if ((r = leat_ctx_err_of_(ctx, also, now)) != 0) break;
     }
     if (fired && (r < 0 || cases[r].chan_ != fired->chan_ || cases[r].does_ != fired->does_)) leat_pass_on_(fired, 1);
@@ -1677,7 +1728,7 @@ LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
 
 /* ==== 6. Channels ============================================================================= */
 
-static inline leat_case leat_case_(leat_chan *ch, int does, void *msg, size_t size, size_t align)
+LEAT_HOT_ leat_case leat_case_(leat_chan *ch, int does, void *msg, size_t size, size_t align)
 {
     return (leat_case){ .chan_ = ch, .does_ = does, .size_ = (uint32_t)size, .align_ = (uint32_t)align,
                         .link_ = { .msg_ = msg } };
@@ -1689,7 +1740,7 @@ static inline void *leat_to_read_(const void *msg)
     return (void *)(uintptr_t)msg;
 }
 
-static inline leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t size, size_t align)
+LEAT_HOT_ leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t size, size_t align)
 {
     return leat_case_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
@@ -1751,15 +1802,27 @@ LEAT_COLD_ int leat_try_case_again_(leat_chan *ch, int does, void *msg, size_t s
     return r < 0 ? r : c.err;
 }
 
-/* Zeroed memory, or NULL; errno stays. */
+/* Zeroed memory, or NULL; errno stays. For calloc pages that nobody has touched are zero, so they cost nothing yet;
+ * aligned_alloc would have to be followed by a memset of all. Where more is asked for than calloc aligns to, what it
+ * returned stands ahead of the memory. */
 LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 {
     int saved = errno;
-    void *p;
-    if (align <= _Alignof(max_align_t)) p = calloc(n, size);
-    else if ((p = aligned_alloc(align, n * size)) != NULL) memset(p, 0, n * size);
+    bool over = align > _Alignof(max_align_t);
+    unsigned char *p = over ? calloc(1, n * size + align) : calloc(n, size);
     errno = saved;
-    return p;
+    if (!p || !over) return p;
+    unsigned char *at = p + align - (uintptr_t)p % align;
+    memcpy(at - sizeof p, &p, sizeof p);
+    return at;
+}
+
+/* Frees it; the same alignment. */
+LEAT_COLD_ void leat_zeroed_free_(void *at, size_t align)
+{
+    void *p = at;
+    if (at && align > _Alignof(max_align_t)) memcpy(&p, (unsigned char *)at - sizeof p, sizeof p);
+    free(p);
 }
 
 LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
@@ -1768,6 +1831,9 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
     size_t stride = leat_stride_(size, align);
     if (!ch || size > INT32_MAX || cap > PTRDIFF_MAX / stride) return -EINVAL;
     *ch = (leat_chan){ .slots_ = NULL };
+#ifdef LEAT_DEBUG
+    atomic_store_explicit(&ch->self_, (uintptr_t)ch, memory_order_relaxed); /* [X5] */
+#endif
     if (!cap) return 0;
     while (lap / LEAT_POS_ < cap) lap *= 2;
     if ((ch->slots_ = leat_zeroed_(cap, stride, align)) == NULL) return -ENOMEM;
@@ -1776,11 +1842,14 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
     return 0;
 }
 
-static inline void leat_free_(leat_chan *ch)
+LEAT_COLD_ void leat_free_(leat_chan *ch, size_t align)
 {
     if (!ch) return;
-    free(ch->slots_);
-    *ch = (leat_chan){ .slots_ = NULL };
+    leat_zeroed_free_(ch->slots_, align);
+    *ch = (leat_chan){ .tail_ = LEAT_CLOSING_ | LEAT_CLOSED_ };
+#ifdef LEAT_DEBUG
+    atomic_store_explicit(&ch->self_, LEAT_FREED_, memory_order_relaxed); /* [X5] */
+#endif
 }
 
 LEAT_HOT_ int leat_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
@@ -1995,7 +2064,7 @@ LEAT_COLD_ int leat_close_(leat_chan *ch)
     return err;
 }
 
-static inline size_t leat_len_(leat_chan *ch)
+LEAT_HOT_ size_t leat_len_(leat_chan *ch)
 {
     if (!ch || !ch->slots_) return 0;
     for (;;) {
@@ -2006,12 +2075,12 @@ static inline size_t leat_len_(leat_chan *ch)
     }
 }
 
-static inline size_t leat_cap_(const leat_chan *ch)
+LEAT_HOT_ size_t leat_cap_(const leat_chan *ch)
 {
     return ch ? (size_t)ch->cap_ : 0;
 }
 
-static inline bool leat_is_closed_(leat_chan *ch)
+LEAT_HOT_ bool leat_is_closed_(leat_chan *ch)
 {
     return ch && atomic_load_explicit(&ch->tail_, memory_order_acquire) & LEAT_CLOSED_; /* [E2] <- [E1] */
 }
@@ -2022,30 +2091,94 @@ static inline bool leat_is_closed_(leat_chan *ch)
  * does not compile. All may be called from any thread, except make and free: nobody else may use the
  * channel then. Messages are copied in and out; what they point to is the business of the two sides. */
 
-/* The type of a channel of T: typedef LEAT_CHAN(struct job) job_chan; all-zero is an unbuffered one. */
-#define LEAT_CHAN(T) \
-    union {          \
-        leat_chan chan; \
-        T *type_;    \
+/* The type of a channel of T: typedef LEAT_CHAN(struct job) job_chan; all-zero is an unbuffered one. T is any type
+ * of a variable, also char[16], void (*)(int), struct { int a, b; }, but not const: messages are written. */
+#define LEAT_CHAN(...)                  \
+    union {                             \
+        leat_chan chan;                 \
+        __typeof__(__VA_ARGS__) *type_; \
     }
 
+#ifdef LEAT_DEBUG
+
+/* The channel, as a call on it begins. */
+LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
+{
+    leat_chan *ch = c;
+    uintptr_t self = 0;
+    if (!ch || atomic_compare_exchange_strong_explicit(&ch->self_, &self, (uintptr_t)ch, memory_order_relaxed, /* [X5] */
+                                                       memory_order_relaxed))
+        return ch;
+    if (self == LEAT_FREED_) LEAT_BLAME_("this channel was freed", file, line);
+    else if (self != (uintptr_t)ch) LEAT_BLAME_("this is a copy of a channel: pass a pointer to it instead", file, line);
+    return ch;
+}
+
+static inline bool leat_parked_(const leat_chan *ch)
+{
+    return ch->receivers_.first_ || ch->senders_.first_;
+}
+
+/* As make begins; its memory may have had any use before. */
+LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file, int line)
+{
+    leat_chan *ch = c;
+    if (ch && atomic_load_explicit(&ch->self_, memory_order_relaxed) == (uintptr_t)ch && /* [X5] */
+        (ch->slots_ || leat_parked_(ch)))
+        LEAT_BLAME_("this channel is in use: it was made before, and not freed", file, line);
+    return ch;
+}
+
+/* As free begins. A channel that was freed may be freed again. */
+LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
+{
+    leat_chan *ch = c;
+    if (!ch || atomic_load_explicit(&ch->self_, memory_order_relaxed) == LEAT_FREED_) return ch; /* [X5] */
+    leat_chan_at_(ch, file, line);
+    if (leat_parked_(ch)) LEAT_BLAME_("this channel is freed while threads wait on it", file, line);
+    return ch;
+}
+
+#define LEAT_CHAN_(c) leat_chan_at_(c, __FILE__, __LINE__)
+#define LEAT_NEW_(c) leat_new_at_(c, __FILE__, __LINE__)
+#define LEAT_OLD_(c) leat_old_at_(c, __FILE__, __LINE__)
+
+#else
+
+/* The channel, also where there is none: NULL->chan is no address. */
+LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
+{
+    return c;
+}
+
+#define LEAT_CHAN_(c) leat_chan_of_(c)
+#define LEAT_NEW_(c) leat_chan_of_(c)
+#define LEAT_OLD_(c) leat_chan_of_(c)
+
+#endif
+
 struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_expected; };
+struct leat_const_message_type { int messages_are_written_so_their_type_cannot_be_const; };
 #define LEAT_T_(c) __typeof__(*(c)->type_)
-#define LEAT_C_(c) (1 ? (leat_chan *)(void *)(c) : &(c)->chan)
-#define LEAT_IN_(c, m) \
-    _Generic((m), LEAT_T_(c) *: (m), const LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
+#define LEAT_C_(c) LEAT_UNLESS_CONST_(c, (1 ? LEAT_CHAN_(c) : &(c)->chan))
+#define LEAT_UNLESS_CONST_(c, x) \
+    _Generic((c)->type_, const LEAT_T_(c) *: (struct leat_const_message_type){ 0 }, default: x)
+#define LEAT_IN_(c, m) _Generic((m), const LEAT_T_(c) *: (m), default: LEAT_OUT_(c, m)) /* if T is const, the first */
 #define LEAT_OUT_(c, m) _Generic((m), LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
 #define LEAT_OF_(c) sizeof(LEAT_T_(c)), _Alignof(LEAT_T_(c))
+/* The first of two arguments, and the second: whole, also where the first is a compound literal with commas. */
+#define LEAT_FIRST_(...) __builtin_choose_expr(1, __VA_ARGS__)
+#define LEAT_SECOND_(...) __builtin_choose_expr(0, __VA_ARGS__)
 
 /* int leat_make(c, size_t capacity): a channel that holds exactly `capacity` messages; 0: unbuffered, a
  * send and a receive meet. Not to be called on a channel that is in use.
  * 0, -ENOMEM, -EINVAL (NULL, or a capacity beyond reason). */
-#define leat_make(c, capacity) leat_make_(LEAT_C_(c), capacity, LEAT_OF_(c))
+#define leat_make(c, capacity) leat_make_(LEAT_UNLESS_CONST_(c, (1 ? LEAT_NEW_(c) : &(c)->chan)), capacity, LEAT_OF_(c))
 
-/* void leat_free(c): frees the slots, with the messages that are still in them. Nobody may be using the
- * channel. But whoever learned from the channel itself that it is not needed any more - got the last
+/* void leat_free(c): frees the slots, with the messages that are still in them, and leaves a closed channel: a later
+ * call gets -EPIPE, another leat_free does nothing, leat_make makes it new. Nobody may be using the channel. But whoever learned from the channel itself that it is not needed any more - got the last
  * message, or -EPIPE - may free it at once, though the call that sent that, or closed it, has not returned yet. */
-#define leat_free(c) leat_free_(LEAT_C_(c))
+#define leat_free(c) leat_free_((1 ? LEAT_OLD_(c) : &(c)->chan), _Alignof(LEAT_T_(c)))
 
 /* int leat_send(c, m): copies *m in; waits while the channel is full (unbuffered: until it was received).
  * Into a ring of 256 or more whose receivers are slow, it may wait up to a millisecond after there is room (part 5).
@@ -2065,10 +2198,14 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
 
 /* ptrdiff_t leat_send_many(c, a, size_t n): sends a[0], a[1].. in order, as many as go in without
  * waiting, but at least one, for which it waits. How many were sent (n = 0: 0); or, none sent, the
- * errors of leat_send, and of its other two forms. One claim moves the whole batch. */
-#define leat_send_many(c, a, n) leat_send_many_(NULL, LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
-#define leat_try_send_many(c, a, n) leat_try_send_many_(LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
-#define leat_send_many_ctx(ctx, c, a, n) leat_send_many_(ctx, LEAT_C_(c), LEAT_IN_(c, a), n, LEAT_OF_(c))
+ * errors of leat_send, and of its other two forms. One claim moves the whole batch. (a and n are variadic so that
+ * a compound literal may have commas: leat_send_many(&c, (int[]){ 1, 2, 3 }, 3).) */
+#define leat_send_many(c, ...) \
+    leat_send_many_(NULL, LEAT_C_(c), LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
+#define leat_try_send_many(c, ...) \
+    leat_try_send_many_(LEAT_C_(c), LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
+#define leat_send_many_ctx(ctx, c, ...) \
+    leat_send_many_(ctx, LEAT_C_(c), LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
 
 /* ptrdiff_t leat_recv_many(c, a, size_t n): receives up to n messages into a[0].., at least one,
  * for which it waits. How many (n = 0: 0); or, none taken, the errors of leat_recv, and of its other two forms. */
@@ -2098,21 +2235,22 @@ struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_
  * Errors: -EDEADLK (no case has a channel, and there is no context that could end), -EINVAL.
  * try: -EAGAIN if at one instant none of the cases was ready. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is
  * done; no case was done. */
-static inline int leat_select_ctx(leat_ctx *ctx, leat_case *cases, size_t n)
+LEAT_HOT_ int leat_select_ctx(leat_ctx *ctx, leat_case *cases, size_t n)
 {
     if ((!cases && n) || n > INT_MAX) return -EINVAL;
     return leat_select_(ctx, NULL, cases, n);
 }
 
-static inline int leat_select(leat_case *cases, size_t n)
+LEAT_HOT_ int leat_select(leat_case *cases, size_t n)
 {
     return leat_select_ctx(NULL, cases, n);
 }
 
-static inline int leat_try_select(leat_case *cases, size_t n)
+LEAT_HOT_ int leat_try_select(leat_case *cases, size_t n)
 {
     if ((!cases && n) || n > INT_MAX) return -EINVAL;
     return leat_try_select_(NULL, cases, n);
 }
 
+LEAT_OWN_STYLE_END_
 #endif

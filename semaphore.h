@@ -25,6 +25,9 @@
  *     [X6]    a guess at a word, or at its limit: nothing, the CAS decides
  */
 /* leat:forward-begin  (ahead of the guard: through "" the file may find itself again) */
+#if !defined LEAT_SEMAPHORE_H && !defined __cplusplus
+#include "queue.h" /* here: what is included after the pragma is a system header as well, of which nobody is warned */
+#endif
 #if defined __GNUC__ && !defined LEAT_LINT
 #pragma GCC system_header
 #if __has_include_next(<semaphore.h>)
@@ -32,10 +35,10 @@
 #endif
 #endif
 /* leat:forward-end */
-#if !defined LEAT_SEMAPHORE_H && !defined __cplusplus
+#if !defined LEAT_SEMAPHORE_H && defined LEAT_RECV /* not in C++, nor half-way through queue.h, for LEAT_CUSTOM_OS */
 #define LEAT_SEMAPHORE_H
 
-#include "queue.h"
+LEAT_OWN_STYLE_BEGIN_
 
 /* ==== 1. Semaphore ============================================================================
  *
@@ -103,7 +106,8 @@ static inline void leat_sem_unlock_(leat_sem *s, int64_t word)
 /* Whether the first in line has lost patience. */
 static inline bool leat_sem_late_(const leat_sem *s)
 {
-    leat_place_ *first = (leat_place_ *)(void *)s->line_.first_;
+    const void *first_link = s->line_.first_;
+    const leat_place_ *first = first_link;
     return first && leat_now() - first->since_ >= LEAT_PATIENCE_;
 }
 
@@ -115,7 +119,8 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
     bool hinted = false;
     while (s->line_.first_ && !hinted) {
         leat_link_ *l = s->line_.first_;
-        int64_t need = ((leat_place_ *)(void *)l)->need_;
+        const void *first_link = l;
+        int64_t need = ((const leat_place_ *)first_link)->need_;
         bool enough = leat_permits_(word) + *extra >= need;
         bool never = need > atomic_load_explicit(&s->most_, memory_order_relaxed); /* [X6] after a shrink */
         bool fair = word & LEAT_SEM_FAIR_;
@@ -343,7 +348,7 @@ LEAT_COLD_ int leat_sem_resize(leat_sem *s, int64_t delta)
 }
 
 /* Permits that are there: a snapshot; below zero after a shrink that is not yet paid for. NULL: 0. */
-static inline int64_t leat_sem_available(leat_sem *s)
+LEAT_HOT_ int64_t leat_sem_available(leat_sem *s)
 {
     return !s ? 0 : leat_permits_(atomic_load_explicit(&s->word_, memory_order_relaxed)); /* [X6] */
 }
@@ -364,7 +369,7 @@ typedef struct leat_wg {
 /* Adds n to the count, n may be negative. At zero all who wait are released; this call does not touch the
  * wait group after that, so who alone waits for it may free it at once. 0; -EOVERFLOW: the count would be
  * below zero, unchanged; -EINVAL. */
-static inline int leat_wg_add(leat_wg *w, int64_t n)
+LEAT_COLD_ int leat_wg_add(leat_wg *w, int64_t n)
 {
     if (!w || n > LEAT_SEM_MAX || n < -LEAT_SEM_MAX) return -EINVAL;
     leat_link_ *chain = NULL, **end = &chain;
@@ -388,7 +393,7 @@ static inline int leat_wg_add(leat_wg *w, int64_t n)
     }
 }
 
-static inline int leat_wg_done(leat_wg *w)
+LEAT_HOT_ int leat_wg_done(leat_wg *w)
 {
     return leat_wg_add(w, -1);
 }
@@ -437,15 +442,16 @@ LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
     }
 }
 
-static inline int leat_wg_wait(leat_wg *w)
+LEAT_HOT_ int leat_wg_wait(leat_wg *w)
 {
     return leat_wg_wait_ctx(NULL, w);
 }
 
-LEAT_MUST_CHECK_ static inline int leat_try_wg_wait(leat_wg *w)
+LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_wg_wait(leat_wg *w)
 {
     if (!w) return -EINVAL;
     return atomic_load_explicit(&w->word_, memory_order_acquire) < 2 ? 0 : -EAGAIN; /* [W2] <- [W1] */
 }
 
+LEAT_OWN_STYLE_END_
 #endif

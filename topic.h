@@ -55,6 +55,8 @@
 
 #include "queue.h"
 
+LEAT_OWN_STYLE_BEGIN_
+
 #if !defined LEAT_NO_URCU
 #include <pthread.h>
 #if !defined _URCU_BP_H /* its header would give the names without prefix to this flavour */
@@ -176,7 +178,7 @@ static inline uint64_t leat_number_(unsigned char *version)
 
 /* ==== 2. Subscribers ========================================================================== */
 
-LEAT_COLD_ void leat_topic_free_(leat_topic *t)
+LEAT_COLD_ void leat_topic_free_(leat_topic *t, size_t align)
 {
     if (!t) return;
     leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_relaxed), *next; /* [X8] nobody uses it */
@@ -186,8 +188,8 @@ LEAT_COLD_ void leat_topic_free_(leat_topic *t)
     }
     leat_free(&t->unused_);
     leat_free(&t->replaced_);
-    free(t->versions_);
-    *t = (leat_topic){ .versions_ = NULL };
+    leat_zeroed_free_(t->versions_, leat_msg_at_(align));
+    *t = (leat_topic){ .closed_ = true };
 }
 
 LEAT_COLD_ int leat_topic_make_(leat_topic *t, int keeps, size_t size, size_t align)
@@ -198,7 +200,7 @@ LEAT_COLD_ int leat_topic_make_(leat_topic *t, int keeps, size_t size, size_t al
     if (!keeps) return 0;
     t->versions_ = leat_zeroed_(LEAT_VERSIONS_, stride, leat_msg_at_(align));
     if (!t->versions_ || leat_make(&t->unused_, LEAT_VERSIONS_) || leat_make(&t->replaced_, LEAT_VERSIONS_)) {
-        leat_topic_free_(t);
+        leat_topic_free_(t, align);
         return -ENOMEM;
     }
     for (size_t i = 0; i < LEAT_VERSIONS_; i++) {
@@ -502,22 +504,27 @@ LEAT_HOT_ int leat_latest_(leat_topic *t, void *msg, size_t size, size_t align)
  * anything else does not compile. Messages are copied. */
 
 /* The type of a topic of T: typedef LEAT_TOPIC(struct tick) tick_topic; all-zero is one that keeps no latest. */
-#define LEAT_TOPIC(T)     \
-    union {               \
-        leat_topic topic; \
-        T *type_;         \
+#define LEAT_TOPIC(...)                 \
+    union {                             \
+        leat_topic topic;               \
+        __typeof__(__VA_ARGS__) *type_; \
     }
 
+LEAT_HOT_ leat_topic *leat_topic_of_(void *t)
+{
+    return t;
+}
+
 struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_expected; };
-#define LEAT_TOPIC_(t) (1 ? (leat_topic *)(void *)(t) : &(t)->topic)
+#define LEAT_TOPIC_(t) LEAT_UNLESS_CONST_(t, (1 ? leat_topic_of_(t) : &(t)->topic))
 #define LEAT_SAME_(t, c) _Generic((c)->type_, LEAT_T_(t) *: LEAT_C_(c), default: (struct leat_wrong_channel_type){ 0 })
 
 /* int leat_topic_make(t, int keeps): 0, or LEAT_KEEPS_LATEST: leat_latest and LEAT_LATEST_FIRST work, at the
  * price of 64 messages of memory, two more operations on a channel for each publish, and a wait at every 64th
  * for those that just look at an old one. 0, -ENOMEM, -EINVAL.
- * void leat_topic_free(t): nobody may be using it. Subscribers' channels stay as they are. */
+ * void leat_topic_free(t): nobody may be using it; it is a closed topic then. Subscribers' channels stay as they are. */
 #define leat_topic_make(t, keeps) leat_topic_make_(LEAT_TOPIC_(t), keeps, LEAT_OF_(t))
-#define leat_topic_free(t) leat_topic_free_(LEAT_TOPIC_(t))
+#define leat_topic_free(t) leat_topic_free_(LEAT_TOPIC_(t), _Alignof(LEAT_T_(t)))
 
 /* int leat_subscribe(t, c, int policy): from now on *c gets what is published. It stays the caller's, who may also
  * send to it, or close it: then it gets no more. 0, -EPIPE: the topic is closed. -EALREADY, -ENOMEM; -EINVAL: no
@@ -554,4 +561,5 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
  * before it frees it. 0, -EALREADY, -EINVAL. */
 #define leat_topic_close(t) leat_topic_close_(LEAT_TOPIC_(t))
 
+LEAT_OWN_STYLE_END_
 #endif

@@ -289,3 +289,32 @@ TEST(a_message_half_way_when_the_channel_closes_is_still_received)
     CHECK_EQ(leat_recv(&c, &(int){ 0 }), -EPIPE);
     leat_free(&c);
 }
+
+TEST(a_channel_that_was_freed_is_closed_and_nobody_waits_on_it_for_ever)
+{
+#ifdef LEAT_DEBUG
+    SKIP("LEAT_DEBUG calls it misuse");
+#else
+    for (size_t cap = 0; cap < 3; cap += 2) {
+        int_chan c;
+        int m = 1;
+        REQUIRE_EQ(leat_make(&c, cap), 0);
+        if (cap) CHECK_EQ(leat_send(&c, &m), 0);
+        leat_free(&c);
+        leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_SEND(&c, &m) };
+        CHECK_EQ(leat_send(&c, &m), -EPIPE);
+        CHECK_EQ(leat_recv(&c, &m), -EPIPE);
+        CHECK_EQ(leat_try_send(&c, &m), -EPIPE);
+        CHECK_EQ(leat_try_recv(&c, &m), -EPIPE);
+        CHECK_EQ(leat_send_many(&c, &m, 1), -EPIPE);
+        CHECK_EQ(leat_recv_many(&c, &m, 1), -EPIPE);
+        CHECK(leat_select(cases, 2) >= 0 && (cases[0].err == -EPIPE || cases[1].err == -EPIPE));
+        CHECK_EQ(leat_close(&c), -EALREADY);
+        CHECK(leat_is_closed(&c) && !leat_len(&c) && !leat_cap(&c));
+        leat_free(&c);
+        REQUIRE_EQ(leat_make(&c, 1), 0);
+        CHECK_EQ(leat_send(&c, &m), 0);
+        leat_free(&c);
+    }
+#endif
+}

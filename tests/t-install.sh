@@ -43,6 +43,12 @@ done
 check "a program is built against it" $CC -std=c11 -Wall -Wextra -Werror -I"$prefix/include" "$tmp/use.c" \
     -o "$tmp/use" -pthread
 check "... and runs" "$tmp/use"
+echo '#include <leat/pool.h>
+int drops(leat_pool *p);
+int drops(leat_pool *p) { leat_try_send(&p->queue_, &(leat_job_){ 0 }); return 0; }' >"$tmp/drops.c"
+check "... and warned of a dropped result" \
+    sh -c '! $1 -std=c11 -Werror -I"$2/include" -c "$3" -o "$4.o" 2>"$4" && grep unused.result "$4"' - \
+    "$CC" "$prefix" "$tmp/drops.c" "$tmp/drops"
 if have pkg-config; then
     check "leat.pc is right about prefix, version and flags" grep -x 'prefix=/usr/local' "$prefix/lib/pkgconfig/leat.pc"
     check "a program is built with its flags" build_by_pc leat use

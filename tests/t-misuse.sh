@@ -9,13 +9,15 @@ struct job { int id; };
 struct other { int id; };
 typedef LEAT_CHAN(struct job) job_chan;
 typedef LEAT_CHAN(struct other) other_chan;
+typedef LEAT_CHAN(const struct job) const_chan;
+typedef LEAT_TOPIC(const struct job) const_topic;
 typedef LEAT_TOPIC(struct job) job_topic;
 int f(job_chan *c, struct job *job, const struct job *constant, struct other *other, void *any, int *number,
-      job_topic *t, other_chan *o);
+      job_topic *t, other_chan *o, const_chan *k, const_topic *kt);
 int f(job_chan *c, struct job *job, const struct job *constant, struct other *other, void *any, int *number,
-      job_topic *t, other_chan *o)
+      job_topic *t, other_chan *o, const_chan *k, const_topic *kt)
 {
-    (void)c, (void)job, (void)constant, (void)other, (void)any, (void)number, (void)t, (void)o;
+    (void)c, (void)job, (void)constant, (void)other, (void)any, (void)number, (void)t, (void)o, (void)k, (void)kt;
     leat_case a;
     int err = 0;
     $2;
@@ -27,6 +29,7 @@ EOF
 }
 
 sends="err = leat_send(c,@)|err = leat_try_send(c,@)|err = leat_send_ctx(0, c,@)|a = LEAT_SEND(c,@)"
+sends="$sends|err = (int)leat_send_many(c, @, 1)|err = (int)leat_try_send_many(c, @, 1)"
 sends="$sends|err = (int)leat_send_many_ctx(0, c, @, 1)"
 recvs="err = leat_recv(c,@)|err = leat_try_recv(c,@)|err = leat_recv_ctx(0, c,@)|a = LEAT_RECV(c,@)"
 recvs="$recvs|err = (int)leat_recv_many_ctx(0, c, @, 1)"
@@ -51,7 +54,26 @@ each() { # check or refuse, compiler, templates, argument: the calls with this a
     done
 }
 
+says() { # compiler, statement, what the error names
+    ! compiles "$1" "$2" 2>"$tmp/error" && grep "$3" "$tmp/error"
+}
+
+constants="err = leat_make(k, 1)|err = leat_send(k, job)|err = leat_send(k, constant)|err = leat_recv(k, job)"
+constants="$constants|err = (int)leat_send_many(k, job, 1)|a = LEAT_RECV(k, job)|err = leat_topic_make(kt, 0)"
+constants="$constants|err = (int)leat_publish(kt, job)"
+
 for cc in $(compilers); do
+    IFS='|'
+    for call in $constants; do
+        check "a channel of a const type is told what is wrong: $call, $cc" says $cc "$call" leat_const_message_type
+    done
+    unset IFS
+    check "a wrong pointer is told what is wrong, $cc" says $cc 'err = leat_send(c, other)' leat_wrong_message_type
+    for wrong in '(struct other[]){ { 1 }, { 2 } }' '(int[]){ 1, 2 }' 'any ? other : other' '(void *)job'; do
+        refuse "leat_send_many of $wrong, $cc" compiles $cc "err = (int)leat_send_many(c, $wrong, 2)"
+    done
+    check "leat_send_many of a literal, $cc" compiles $cc \
+        'err = (int)leat_send_many(c, (struct job[]){ { 1 }, { 2 } }, 2)'
     each check $cc "$sends|$recvs" job
     each check $cc "$sends" constant
     for wrong in other any number '\&job' '*job' 1; do

@@ -31,6 +31,64 @@ for cc in $(compilers); do
     done
 done
 
+# In somebody's program, with whatever warnings that has turned on: the headers as they are, by "" or by -I, and what
+# their macros become there.
+uses() { # compiler with options, optimizations
+    for opt in $2; do
+        $1 $opt -c tests/samples/uses.c -o "$tmp/uses.o" || { echo "$1 $opt"; return 1; }
+    done
+}
+
+many="$strict -Wcast-align -Wcast-qual -Wmissing-prototypes -Wpointer-arith -Wstrict-prototypes -Wswitch-enum -Wundef
+    -Wwrite-strings -Wnested-externs -Wredundant-decls -Wc++-compat -Wdeclaration-after-statement -Winline"
+gcc_alone="-Wbad-function-cast -Wduplicated-branches -Wduplicated-cond -Wjump-misses-init -Wlogical-op
+    -Wold-style-definition -Wstrict-aliasing=1"
+clang_alone="-Wno-unknown-warning-option -Watomic-implicit-seq-cst -Wcomma -Wconditional-uninitialized -Wshadow-all
+    -Wunreachable-code -Wused-but-marked-unused"
+sh tools/single.sh queue.h semaphore.h pool.h >"$tmp/leat.h"
+for cc in $(compilers); do
+    if $cc -dM -E - </dev/null | grep -q __clang__; then more=$clang_alone; else more=$gcc_alone; fi
+    check "no warning that a program may have turned on, $cc" \
+        uses "$cc -std=c11 $many $more -DLEAT_NO_URCU -pthread -iquote ." "-O0 -O2 -O3"
+    for way in "-I ." "-iquote . -DLEAT_LINT" "-iquote . -DLEAT_NO_FUTEX" "-iquote . -DLEAT_DEBUG" \
+        "-iquote . -DLEAT_DEBUG -include assert.h -DLEAT_ASSERT=assert" "-I $tmp -DSINGLE"; do
+        check "... with $way" uses "$cc -std=c11 $many $more -DLEAT_NO_URCU -pthread $way" -O2
+    done
+done
+
+# That the headers are left alone ends with them: what comes after is warned of.
+late() { # the header
+    printf '#include "%s"\nint f(int n);\nint f(int n)\n{\n    n++;\n    int m = n;\n    return m;\n}\n' "$1" >"$tmp/late.c"
+    $cc -std=c11 -iquote . -DLEAT_NO_URCU -Wdeclaration-after-statement -c "$tmp/late.c" -o "$tmp/late.o" 2>&1 |
+        grep Wdeclaration-after-statement
+}
+for cc in $(compilers); do
+    for header in queue.h semaphore.h pool.h topic.h; do
+        check "the program's own lines are warned of behind $header, $cc" late $header
+    done
+done
+
+# A result that must be looked at, dropped: said whichever header was included, as all that is in queue.h.
+drops() { # the header, how it is found
+    cat >"$tmp/drops.c" <<EOF
+#include $1
+typedef LEAT_CHAN(int) int_chan;
+void drops(int_chan *c);
+void drops(int_chan *c) { leat_try_send(c, &(int){ 1 }); }
+EOF
+    $cc -std=c11 $2 -DLEAT_NO_URCU -pthread -c "$tmp/drops.c" -o "$tmp/drops.o" 2>"$tmp/drops"
+    grep Wunused-result "$tmp/drops" || { cat "$tmp/drops"; return 1; }
+}
+for cc in $(compilers); do
+    for header in queue.h semaphore.h pool.h topic.h; do
+        check "a dropped result is warned of with only $header, $cc" drops "\"$header\"" "-iquote ."
+        check "... and by -I" drops "<$header>" "-I ."
+    done
+    check "... and in the single file" drops '"leat.h"' "-I $tmp"
+    check "a system of one's own may include <semaphore.h>, $cc" $cc -std=gnu11 $strict -I . -iquote tests -pthread \
+        -fsyntax-only -x c tests/t-step.c
+done
+
 # Two translation units.
 cat >"$tmp/one.c" <<'EOF'
 #include "pool.h"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# check-all.sh - the test programs in every variant: compilers, optimization, sanitizers, no futex.
+# check-all.sh - the test programs in every variant: compilers, optimization, sanitizers, no futex, LEAT_DEBUG.
 # SPDX-License-Identifier: MIT
 #
 # A table says what passed; the output of each is in build/check-all/. Words choose: ALL="gcc thread" runs
@@ -42,6 +42,7 @@ for cc in gcc clang; do
     try $cc -O1 address
     try $cc -O2 thread
     try $cc -O2 none -DLEAT_NO_FUTEX
+    try $cc -O2 none -DLEAT_DEBUG
 done
 try gcc -O2 thread -DLEAT_NO_FUTEX
 

@@ -1,0 +1,200 @@
+/* t-debug.c - with LEAT_DEBUG, misuse that no error code can tell ends the program with its place and a sentence.
+ * SPDX-License-Identifier: MIT */
+#ifndef LEAT_DEBUG
+#define LEAT_DEBUG
+#endif
+#define LEAT_NO_URCU
+#include "peek.h"
+#include "pool.h"
+#include "topic.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef LEAT_CHAN(int) int_chan;
+
+/* What a child says before it aborts. */
+static void aborts(void (*misuse)(void), const char *words)
+{
+    char said[1000] = "";
+    int ends[2], status = 0;
+    size_t n = 0;
+    REQUIRE(pipe(ends) == 0);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (!child) {
+        dup2(ends[1], 2);
+        misuse();
+        tap_leave(0);
+    }
+    close(ends[1]);
+    for (ssize_t k; n < sizeof said - 1 && (k = read(ends[0], said + n, sizeof said - 1 - n)) > 0;) n += (size_t)k;
+    close(ends[0]);
+    REQUIRE(waitpid(child, &status, 0) == child);
+    bool told = CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    told &= CHECK(strstr(said, "t-debug.c:") != NULL); /* the place in the program, not that in the header */
+    if (!CHECK(strstr(said, words) != NULL) || !told) tap_note("it said: %s", said);
+}
+
+static void uses_a_freed_one(void)
+{
+    int_chan c;
+    int m = 1;
+    if (leat_make(&c, 4)) return;
+    leat_free(&c);
+    (void)!leat_send(&c, &m);
+}
+
+static void asks_a_freed_one(void)
+{
+    int_chan c = { .type_ = NULL };
+    leat_free(&c);
+    (void)!leat_len(&c);
+}
+
+static void selects_a_freed_one(void)
+{
+    int_chan c = { .type_ = NULL };
+    int m = 1;
+    leat_free(&c);
+    leat_case k = LEAT_RECV(&c, &m);
+    (void)!leat_select(&k, 1);
+}
+
+static void subscribes_a_freed_one(void)
+{
+    int_chan c = { .type_ = NULL };
+    LEAT_TOPIC(int) t = { .type_ = NULL };
+    leat_free(&c);
+    (void)!leat_subscribe(&t, &c, LEAT_WAITS);
+}
+
+TEST(a_use_after_free_is_found)
+{
+    aborts(uses_a_freed_one, "this channel was freed");
+    aborts(asks_a_freed_one, "this channel was freed");
+    aborts(selects_a_freed_one, "this channel was freed");
+    aborts(subscribes_a_freed_one, "this channel was freed");
+}
+
+static void copies_one_that_was_made(void)
+{
+    int_chan c, copy;
+    int m = 1;
+    if (leat_make(&c, 4)) return;
+    memcpy((void *)&copy, (void *)&c, sizeof c);
+    (void)!leat_send(&copy, &m);
+}
+
+static void copies_one_that_was_used(void)
+{
+    int_chan c = { .type_ = NULL };
+    int m = 1;
+    (void)!leat_try_send(&c, &m);
+    int_chan copy = c;
+    (void)!leat_close(&copy);
+}
+
+static void frees_a_copy(void)
+{
+    int_chan c;
+    if (leat_make(&c, 4)) return;
+    int_chan copy = c;
+    leat_free(&copy);
+}
+
+TEST(a_channel_that_was_copied_is_found)
+{
+    aborts(copies_one_that_was_made, "this is a copy of a channel");
+    aborts(copies_one_that_was_used, "this is a copy of a channel");
+    aborts(frees_a_copy, "this is a copy of a channel");
+}
+
+static void makes_one_with_slots(void)
+{
+    int_chan c;
+    if (!leat_make(&c, 4)) (void)!leat_make(&c, 4);
+}
+
+TEST(a_make_of_a_channel_in_use_is_found)
+{
+    aborts(makes_one_with_slots, "this channel is in use");
+}
+
+static int receives(void *arg)
+{
+    int m;
+    return leat_recv((int_chan *)arg, &m);
+}
+
+static void while_somebody_waits(int_chan *c, side *s)
+{
+    side_start(s, receives, c);
+    UNTIL(peek_receivers(c) == 1);
+}
+
+static void frees_under_a_receiver(void)
+{
+    int_chan c = { .type_ = NULL };
+    side s;
+    while_somebody_waits(&c, &s);
+    leat_free(&c);
+    tap_leave(0);
+}
+
+static void makes_under_a_receiver(void)
+{
+    int_chan c = { .type_ = NULL };
+    side s;
+    while_somebody_waits(&c, &s);
+    (void)!leat_make(&c, 4);
+    tap_leave(0);
+}
+
+TEST(a_free_or_make_while_threads_wait_is_found)
+{
+    if (TAP_SLOW) SKIP("ThreadSanitizer forbids threads in a child of threads");
+    aborts(frees_under_a_receiver, "freed while threads wait on it");
+    aborts(makes_under_a_receiver, "this channel is in use");
+}
+
+static void asserts(void)
+{
+    LEAT_MISUSE_("in plain words");
+}
+
+static void asserts_a_condition(void)
+{
+    int n = 1;
+    LEAT_ASSERT(n == 2);
+}
+
+TEST(an_assertion_says_its_words)
+{
+    aborts(asserts, ": leat: in plain words\n");
+    aborts(asserts_a_condition, ": leat: n == 2\n");
+}
+
+TEST(right_use_is_left_alone)
+{
+    int_chan c, zero = { .type_ = NULL }, *none = NULL;
+    int m = 1;
+    for (int i = 0; i < 3; i++) { /* the memory has been a channel before */
+        REQUIRE_EQ(leat_make(&c, (size_t)i), 0);
+        CHECK_EQ(leat_try_send(&c, &m), i ? 0 : -EAGAIN);
+        leat_free(&c);
+        leat_free(&c);
+    }
+    int_chan before_use = zero;
+    CHECK_EQ(leat_try_recv(&before_use, &m), -EAGAIN);
+    CHECK_EQ(leat_send(none, &m), -EINVAL);
+    CHECK_EQ(leat_make(none, 1), -EINVAL);
+    leat_free(none);
+    leat_free(&before_use);
+    REQUIRE_EQ(leat_make(&c, 0), 0); /* without slots nothing is lost if it is made again, or never freed */
+    REQUIRE_EQ(leat_make(&c, 1), 0);
+    leat_free(&c);
+    leat_free(&zero);
+}
