@@ -496,34 +496,40 @@ __attribute__((constructor)) LEAT_COLD_ void leat_os_begin_(void)
 }
 #endif
 
-/* How many CPUs the process's main thread or the calling one may run on; `set` has 2 * n words, all 0. 0: the machine
- * may have more than that. */
-LEAT_COLD_ int leat_os_affinity_(unsigned long *set, size_t n)
-{
-    int cpus = 0;
-    for (size_t i = 0; i < 2; i++)
-        leat_os_call_(SYS_sched_getaffinity, i ? 0 : getpid(), (long)(n * sizeof *set), (long)(set + i * n), 0);
-    for (size_t i = 0; i < n; i++)
-        for (unsigned long both = set[i] | set[n + i]; both; both &= both - 1) cpus++;
-    return cpus;
-}
-
-/* CPUs that this process may use, but no more than the cgroup quota pays for (rounded down, at least 1). */
+/* CPUs that this process may use: those that its main thread or the calling one may run on, but no more than the
+ * cgroup quota pays for (rounded down, at least 1). */
 LEAT_COLD_ int leat_os_cpus_(void)
 {
-    unsigned long set[2 * 128] = { 0 };
+    unsigned long set[2][128] = { { 0 } };
     long quota = leat_os_quota_now_();
-    int cpus = leat_os_affinity_(set, 128);
+    int cpus = 0;
+    leat_os_call_(SYS_sched_getaffinity, getpid(), sizeof set[0], (long)set[0], 0);
+    leat_os_call_(SYS_sched_getaffinity, 0, sizeof set[1], (long)set[1], 0);
+    for (size_t i = 0; i < 128; i++)
+        for (unsigned long both = set[0][i] | set[1][i]; both; both &= both - 1) cpus++;
     if (quota && quota / 100 < cpus) cpus = (int)(quota / 100);
     return cpus < 1 ? 1 : cpus;
 }
 
-/* Whether it is one, as a thread asks that is about to wait: opens no file, and needs little stack. */
+/* Whether that is one, as a thread asks that is about to wait: opens no file, and needs little stack. Of a machine with
+ * more than 1024 CPUs only the quota is known. */
 LEAT_COLD_ bool leat_os_one_cpu_(void)
 {
-    unsigned long set[2 * 32] = { 0 };
+    unsigned long set[128 / sizeof(long)], word = 0;
+    unsigned n = sizeof set / sizeof *set, at = n;
     long quota = atomic_load_explicit(&leat_quota_, memory_order_relaxed); /* [X5] */
-    return (quota && quota < 200) || leat_os_affinity_(set, 32) == 1;
+    if (quota && quota < 200) return true;
+    for (long pid = getpid();; pid = 0) {
+        memset(set, 0, sizeof set);
+        leat_os_call_(SYS_sched_getaffinity, pid, sizeof set, (long)set, 0);
+        for (unsigned i = 0; i < n; i++) {
+            if (!set[i]) continue;
+            if (at != i && at != n) return false;
+            at = i;
+            word |= set[i];
+        }
+        if (!pid) return word && !(word & (word - 1));
+    }
 }
 
 #else
