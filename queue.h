@@ -39,6 +39,7 @@
  *
  * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1
+ *          [whole program] LEAT_NO_QUOTA      opens no file: a CPU quota of the process's cgroup is not looked at
  *          [whole program] LEAT_DEBUG         looks for misuse that no error code can tell: a channel that was copied, is
  *                                             used after free, freed while threads wait on it, made while in use. Says
  *                                             file, line and what to stderr, and aborts
@@ -152,8 +153,7 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 /* ==== 1. The operating system =================================================================
  *
  * All that the toolkit knows of its platform: a clock, an event that a thread can wait on, yield,
- * pause, the number of usable CPUs. Strict -std=c11 hides some declarations of the system's headers,
- * so what is hidden is declared here, where it is used. */
+ * pause, the number of usable CPUs. */
 
 #define LEAT_FOREVER INT64_MAX
 #define LEAT_NS(n) ((int64_t)(n))
@@ -182,7 +182,7 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 
 #define LEAT_ASLEEP_ 4u /* see the event below */
 
-#ifdef LEAT_CUSTOM_OS
+#if defined LEAT_CUSTOM_OS && !defined __CPPCHECK__ /* which would define it as nothing */
 #include LEAT_CUSTOM_OS
 #else
 
@@ -207,15 +207,54 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 #define LEAT_COARSE_CLOCK_ CLOCK_MONOTONIC
 #endif
 
+#if defined __linux__
+
+/* Strict -std=c11 hides these functions. They are declared under names of ours, with types of ours: no option of the
+ * C library (64-bit time on 32 bits) renames what its symbol stands for, and no declaration of the user's is repeated. */
+#define LEAT_OS_SYMBOL_(name) __asm__(LEAT_OS_TEXT_(name))
+#define LEAT_OS_TEXT_(name) #name
+
+/* What the symbol clock_gettime and the system calls without time64 in their name take for a time: two words, which
+ * have 64 bits where nothing older was ever there. */
+#if defined SYS_futex && defined SYS_clock_gettime && !(defined __x86_64__ && defined __ILP32__)
+typedef long leat_os_word_;
+#else
+typedef int64_t leat_os_word_;
+#endif
+typedef struct leat_os_time_ {
+    leat_os_word_ seconds_, ns_;
+} leat_os_time_;
+
+extern int leat_os_gettime_(int, leat_os_time_ *) LEAT_OS_SYMBOL_(clock_gettime);
+extern long leat_os_syscall_(long, ...) LEAT_OS_SYMBOL_(syscall);
+
+/* A system call: its result, or a negative error. errno stays as it was. Only futex looks at the last argument. */
+static inline long leat_os_call_(long number, long a, long b, long c, long d)
+{
+    int saved = errno;
+    long r = leat_os_syscall_(number, a, b, c, d, 0L, -1L);
+    if (r < 0) r = -errno;
+    errno = saved;
+    return r;
+}
+
 static inline int64_t leat_os_clock_(int id)
 {
-#if defined __linux__
-    extern int clock_gettime(int, struct timespec *);
-#endif
+    leat_os_time_ t = { 0, 0 };
+    leat_os_gettime_(id, &t);
+    return (int64_t)t.seconds_ * 1000000000 + t.ns_;
+}
+
+#else
+
+static inline int64_t leat_os_clock_(clockid_t id)
+{
     struct timespec ts;
     clock_gettime(id, &ts);
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
+
+#endif
 
 static inline int64_t leat_os_now_(void)
 {
@@ -256,6 +295,12 @@ static inline long leat_os_seconds_(int64_t deadline)
  * at the deadline (-ETIMEDOUT), or for no reason (0). leat_os_done_ is called by the thread that waited. */
 #ifdef LEAT_PTHREAD_EVENT_
 
+#if defined __linux__
+extern int leat_os_setclock_(pthread_condattr_t *, int) LEAT_OS_SYMBOL_(pthread_condattr_setclock);
+#else
+#define leat_os_setclock_ pthread_condattr_setclock
+#endif
+
 typedef struct leat_os_event_ {
     _Atomic uint32_t word_;
     pthread_mutex_t mutex_;
@@ -268,10 +313,7 @@ static inline void leat_os_init_(leat_os_event_ *e)
     atomic_init(&e->word_, 0);
     pthread_mutex_init(&e->mutex_, NULL);
     pthread_condattr_init(&attr);
-#if defined __linux__
-    extern int pthread_condattr_setclock(pthread_condattr_t *, int);
-#endif
-    pthread_condattr_setclock(&attr, LEAT_CLOCK_);
+    leat_os_setclock_(&attr, LEAT_CLOCK_);
     pthread_cond_init(&e->cond_, &attr);
     pthread_condattr_destroy(&attr);
 }
@@ -325,35 +367,37 @@ static inline void leat_os_init_(leat_os_event_ *e)
     atomic_init(&e->word_, 0);
 }
 
+#if defined SYS_futex
+#define LEAT_SYS_FUTEX_ SYS_futex
+#else
+#define LEAT_SYS_FUTEX_ SYS_futex_time64
+#endif
+
 static inline long leat_os_futex_(void *word, int op, uint32_t value, const void *deadline)
 {
-    extern long syscall(long, ...);
-    int saved = errno;
-    long r = syscall(SYS_futex, word, op, value, deadline, (void *)0, 0xFFFFFFFFu);
-    if (r < 0) r = -errno;
-    errno = saved;
-    return r;
+    return leat_os_call_(LEAT_SYS_FUTEX_, (long)word, op, (long)value, (long)deadline);
 }
 
-/* Where a sandbox refuses the futex: looks every 100 us. */
-LEAT_COLD_ int leat_os_nap_(int64_t deadline)
+/* Where a sandbox refuses the futex, a wait looks every 100 us, as far as it may sleep at all. */
+LEAT_COLD_ void leat_os_nap_(void)
 {
-    extern long syscall(long, ...);
-    struct { long sec, nsec; } nap = { 0, 100000 };
-    int saved = errno;
-    syscall(SYS_nanosleep, &nap, (void *)0);
-    errno = saved;
-    return leat_os_now_() >= deadline ? -ETIMEDOUT : 0;
+    leat_os_time_ nap = { 0, 100000 };
+#if defined SYS_nanosleep
+    long err = leat_os_call_(SYS_nanosleep, (long)&nap, 0, 0, 0);
+#else
+    long err = leat_os_call_(SYS_clock_nanosleep_time64, LEAT_CLOCK_, 0, (long)&nap, 0);
+#endif
+    if (err) leat_os_yield_();
 }
 
 static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
 {
-    struct { long sec, nsec; } ts = { leat_os_seconds_(deadline), (long)(deadline % 1000000000) };
+    leat_os_time_ t = { leat_os_seconds_(deadline), (leat_os_word_)(deadline % 1000000000) };
     if (deadline <= 0) return -ETIMEDOUT;
     /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, which takes an absolute monotonic time */
-    long r = leat_os_futex_(&e->word_, 137, old, deadline == LEAT_FOREVER ? NULL : &ts);
-    if (r == -ENOSYS || r == -EPERM) return leat_os_nap_(deadline);
-    return r == -ETIMEDOUT ? -ETIMEDOUT : 0;
+    long r = leat_os_futex_(&e->word_, 137, old, deadline == LEAT_FOREVER ? NULL : &t);
+    if (r && r != -EAGAIN && r != -EINTR && r != -ETIMEDOUT) leat_os_nap_();
+    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0; /* whatever a sandbox says, the clock decides */
 }
 
 static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
@@ -396,8 +440,7 @@ static inline void leat_os_mask_(leat_os_mask_t_ *mask)
 
 static inline void leat_os_name_(const char *name)
 {
-    extern long syscall(long, ...);
-    syscall(SYS_prctl, 15L /* PR_SET_NAME */, name, 0L, 0L, 0L);
+    leat_os_call_(SYS_prctl, 15 /* PR_SET_NAME */, (long)name, 0, 0);
 }
 
 #else
@@ -431,22 +474,22 @@ static inline void leat_os_name_(const char *name)
 
 #if defined __linux__
 
-/* Reads a small file into buf, and ends it; without malloc, as it happens on somebody's first wait, and not by
- * the C library's functions, where that thread could be cancelled. */
+/* Reads a small file into buf, and ends it; without malloc, and not by the C library's functions, where a thread could
+ * be cancelled. */
 LEAT_COLD_ bool leat_os_read_(const char *name, char *buf, size_t size)
 {
-    extern long syscall(long, ...);
     size_t n = 0;
 #ifdef O_CLOEXEC
-    long flags = O_RDONLY | O_CLOEXEC;
+    int flags = O_RDONLY | O_CLOEXEC;
 #else
-    long flags = O_RDONLY; /* -std=c11 */
+    int flags = O_RDONLY; /* -std=c11 */
 #endif
-    long fd = syscall(SYS_openat, -1L, name, flags, 0L);
+    memset(buf, 0, size);
+    long fd = leat_os_call_(SYS_openat, -1, (long)name, flags, 0);
     if (fd < 0) return false;
-    for (long k; n < size - 1 && (k = syscall(SYS_read, fd, buf + n, size - 1 - n)) > 0;) n += (size_t)k;
-    syscall(SYS_close, fd);
-    buf[n] = 0;
+    for (long k; n < size - 1 && (k = leat_os_call_(SYS_read, fd, (long)(buf + n), (long)(size - 1 - n), 0)) > 0;)
+        n += (size_t)k;
+    leat_os_call_(SYS_close, fd, 0, 0, 0);
     return true;
 }
 
@@ -496,22 +539,63 @@ LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
     return least;
 }
 
-/* CPUs that this process may use: those that its main thread or the calling one may run on, but no
- * more than the cgroup quota pays for (rounded down, at least 1). */
+/* This process's quota as it was read last. Files are opened for it before main, and by leat_cpus; never by a wait,
+ * which may be in a sandbox where that is the end. */
+LEAT_ONE_ _Atomic long leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: nobody has looked yet */
+
+LEAT_COLD_ long leat_os_quota_now_(void)
+{
+    int saved = errno;
+    long quota = 0;
+#ifndef LEAT_NO_QUOTA
+    quota = leat_os_quota_("/proc/self/cgroup", "/sys/fs/cgroup");
+#endif
+    errno = saved;
+    atomic_store_explicit(&leat_quota_, quota ? quota : LONG_MAX, memory_order_relaxed); /* [X5] */
+    return quota;
+}
+
+#if defined __GNUC__ && !defined LEAT_NO_QUOTA
+__attribute__((constructor)) LEAT_COLD_ void leat_os_begin_(void)
+{
+    if (!atomic_load_explicit(&leat_quota_, memory_order_relaxed)) leat_os_quota_now_(); /* [X5] of many files the first */
+}
+#endif
+
+/* CPUs that this process may use: those that its main thread or the calling one may run on, but no more than the
+ * cgroup quota pays for (rounded down, at least 1). */
 LEAT_COLD_ int leat_os_cpus_(void)
 {
-    extern long syscall(long, ...);
-    int saved = errno, cpus = 0;
-    unsigned long process[128] = { 0 }, thread[128] = { 0 };
-    long n = syscall(SYS_sched_getaffinity, (long)getpid(), sizeof process, process);
-    if (n < 0) n = 0;
-    syscall(SYS_sched_getaffinity, 0L, sizeof thread, thread);
-    for (long i = 0; i < n / (long)sizeof *process; i++)
-        for (unsigned long set = process[i] | thread[i]; set; set &= set - 1) cpus++;
-    long quota = leat_os_quota_("/proc/self/cgroup", "/sys/fs/cgroup");
-    errno = saved;
+    unsigned long set[2][128] = { { 0 } };
+    long quota = leat_os_quota_now_();
+    int cpus = 0;
+    leat_os_call_(SYS_sched_getaffinity, getpid(), sizeof set[0], (long)set[0], 0);
+    leat_os_call_(SYS_sched_getaffinity, 0, sizeof set[1], (long)set[1], 0);
+    for (size_t i = 0; i < 128; i++)
+        for (unsigned long both = set[0][i] | set[1][i]; both; both &= both - 1) cpus++;
     if (quota && quota / 100 < cpus) cpus = (int)(quota / 100);
     return cpus < 1 ? 1 : cpus;
+}
+
+/* Whether that is one, as a thread asks that is about to wait: opens no file, and needs little stack. Of a machine with
+ * more than 1024 CPUs only the quota is known. */
+LEAT_COLD_ bool leat_os_one_cpu_(void)
+{
+    unsigned long set[128 / sizeof(long)], word = 0;
+    unsigned n = sizeof set / sizeof *set, at = n;
+    long quota = atomic_load_explicit(&leat_quota_, memory_order_relaxed); /* [X5] */
+    if (quota && quota < 200) return true;
+    for (long pid = getpid();; pid = 0) {
+        memset(set, 0, sizeof set);
+        leat_os_call_(SYS_sched_getaffinity, pid, sizeof set, (long)set, 0);
+        for (unsigned i = 0; i < n; i++) {
+            if (!set[i]) continue;
+            if (at != i && at != n) return false;
+            at = i;
+            word |= set[i];
+        }
+        if (!pid) return word && !(word & (word - 1));
+    }
 }
 
 #else
@@ -522,11 +606,16 @@ LEAT_COLD_ int leat_os_cpus_(void)
     return n < 1 ? 1 : (int)n;
 }
 
+static inline bool leat_os_one_cpu_(void)
+{
+    return leat_os_cpus_() == 1;
+}
+
 #endif
 #endif /* LEAT_CUSTOM_OS */
 
 /* The number of CPUs that this process can use now: affinity and cgroup quota count, not just the
- * processors of the machine. At least 1. Reads files: for sizing, not for loops. */
+ * processors of the machine. At least 1. Reads files (needs 8 KB of stack): for sizing, not for loops. */
 LEAT_HOT_ int leat_cpus(void)
 {
     return leat_os_cpus_();
@@ -608,6 +697,26 @@ typedef struct leat_list_ {
 
 enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ }; /* of spinning */
 
+/* Whether spinning pays: on one usable CPU nobody can answer meanwhile. As CPUs come and go, a thread that spins looks
+ * again after 100 ms, by the clock that it reads for a yield, and one that must not spin before it sleeps. */
+LEAT_ONE_ _Atomic int64_t leat_spins_; /* when somebody looked; the lowest bit: it pays; 0: nobody has */
+
+LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
+{
+    int64_t seen = atomic_load_explicit(&leat_spins_, memory_order_relaxed); /* [X5] */
+    if (!seen || now - seen >= LEAT_MS(100)) {
+        seen = (now & ~INT64_C(1)) + !leat_os_one_cpu_();
+        atomic_store_explicit(&leat_spins_, seen, memory_order_relaxed); /* [X5] */
+    }
+    return seen & 1;
+}
+
+static inline bool leat_spin_pays_(void)
+{
+    return LEAT_USUALLY_(atomic_load_explicit(&leat_spins_, memory_order_relaxed) & 1) || /* [X5] */
+           leat_look_at_cpus_(leat_os_coarse_now_());
+}
+
 /* Yields once. If another thread ran meanwhile, that counts for as many rounds as it took: a round is two
  * microseconds at most. Where the CPUs have more to do than they can, a yield takes a time slice, and who
  * sleeps is back sooner than who stands at the end of the line: so a thread that has lost more than half of its
@@ -617,6 +726,7 @@ static inline bool leat_yield_(unsigned *round, bool idle)
 {
     static _Thread_local int64_t not_before, last_slow;
     int64_t since = leat_os_now_();
+    leat_look_at_cpus_(since);
     if (!idle && since < not_before && since >= not_before - LEAT_MS(100)) {
         *round = LEAT_ROUNDS_;
         return false;
@@ -779,15 +889,6 @@ static inline void leat_fire_all_(leat_link_ *chain)
         next = chain->next_;
         leat_fire_(chain);
     }
-}
-
-/* How many rounds to spin before sleeping. On one usable CPU nobody can answer while we spin. */
-static inline bool leat_spin_pays_(void)
-{
-    static _Atomic int cpus;
-    int n = atomic_load_explicit(&cpus, memory_order_relaxed); /* [X5] a cache of a constant */
-    if (LEAT_RARELY_(!n)) atomic_store_explicit(&cpus, n = leat_os_cpus_(), memory_order_relaxed); /* [X5] */
-    return n > 1;
 }
 
 /* One round of spinning: true if it is worth coming again, false if it is time to sleep. A round beyond the

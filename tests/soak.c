@@ -128,16 +128,18 @@ static int counted_join(pthread_t thread, void **result)
 #define pthread_cond_timedwait(c, m, t) (count_now(SLEEPS), pthread_cond_timedwait(c, m, t))
 #define pthread_cond_signal(c) (count_now(WAKES), pthread_cond_signal(c))
 #else
-static long counted_futex(long number, void *word, int op, uint32_t value, const void *deadline,
-                          void *none, uint32_t bits)
+long counted_syscall(long number, ...);
+long counted_syscall(long number, ...)
 {
-    count_now(deadline || op == 137 ? SLEEPS : WAKES);
-    return syscall(number, word, op, value, deadline, none, bits);
+    long a[6];
+    va_list args;
+    va_start(args, number);
+    for (int i = 0; i < 6; i++) a[i] = va_arg(args, long);
+    va_end(args);
+    if (number == SYS_futex) count_now(a[1] == 137 ? SLEEPS : WAKES);
+    return syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
-/* The one with seven arguments is futex. */
-#define EIGHTH(a, b, c, d, e, f, g, h, ...) h
-#define syscall(...) \
-    EIGHTH(__VA_ARGS__, counted_futex, syscall, syscall, syscall, syscall, syscall, 0)(__VA_ARGS__)
+#define syscall counted_syscall
 #endif
 
 #define LEAT_RESTS_ 2 /* senders rest soon */

@@ -212,22 +212,10 @@ static inline void slow_wake(struct slow *s)
 /* ==== Without spinning ======================================================================== */
 
 /* From here on this program's calls sleep at once where they would spin first: what races with falling
- * asleep then happens all the time. Call it first, in the main thread. */
+ * asleep then happens all the time. */
 static inline void never_spin(void)
 {
-#if defined __linux__
-    extern long syscall(long, ...);
-    unsigned long all[128] = { 0 }, one[128] = { 0 };
-    long n = syscall(SYS_sched_getaffinity, 0L, sizeof all, all);
-    for (long i = 0; n > 0 && i < (long)COUNT(all); i++)
-        if (all[i]) {
-            one[i] = all[i] & (0 - all[i]);
-            break;
-        }
-    if (n > 0) syscall(SYS_sched_setaffinity, 0L, sizeof one, one);
-    (void)leat_spin_pays_(); /* remembers that there is one CPU */
-    if (n > 0) syscall(SYS_sched_setaffinity, 0L, sizeof all, all);
-#endif
+    atomic_store_explicit(&leat_spins_, INT64_MAX - 1, memory_order_relaxed); /* there is one CPU, says the future */
 }
 
 #endif

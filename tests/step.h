@@ -346,12 +346,16 @@ static inline void leat_os_pause_(void)
 {
 }
 
-/* 0 means one, and is not remembered: a test may let the calls after it spin. */
-static int stage_cpus;
+static int stage_cpus; /* 0 means one */
 
 static inline int leat_os_cpus_(void)
 {
     return stage_cpus;
+}
+
+static inline bool leat_os_one_cpu_(void)
+{
+    return stage_cpus < 2;
 }
 
 typedef int leat_os_mask_t_;

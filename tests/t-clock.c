@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,11 +29,21 @@ static struct timespec moved(struct timespec ts, int64_t by)
                               .tv_nsec = (long)(t % 1000000000) };
 }
 
-int our_clock_gettime(int id, struct timespec *ts);
-int our_clock_gettime(int id, struct timespec *ts)
+#if defined __linux__
+typedef struct { /* what the headers take for a time on the machines that the tests run on */
+    long sec, nsec;
+} os_time;
+#else
+typedef struct timespec os_time;
+#endif
+
+int our_clock_gettime(int id, os_time *t);
+int our_clock_gettime(int id, os_time *t)
 {
-    int err = clock_gettime(id, ts);
-    *ts = stands_at ? moved((struct timespec){ .tv_sec = 0 }, stands_at) : moved(*ts, ahead);
+    struct timespec ts;
+    int err = clock_gettime(id, &ts);
+    ts = stands_at ? moved((struct timespec){ .tv_sec = 0 }, stands_at) : moved(ts, ahead);
+    memcpy(t, &(os_time){ (long)ts.tv_sec, ts.tv_nsec }, sizeof *t);
     return err;
 }
 
@@ -40,48 +51,37 @@ int our_clock_gettime(int id, struct timespec *ts)
  * real thing. */
 static bool (*meanwhile)(int64_t until);
 
+static _Atomic unsigned long usable_cpus = 3; /* which the process may use: a bit for each */
+
 #if defined SYS_futex
 long our_syscall(long nr, ...);
 long our_syscall(long nr, ...)
 {
-    struct {
-        long sec, nsec;
-    } * late, ts;
-    void *a[5];
+    os_time ts;
+    long a[6];
     va_list ap;
     va_start(ap, nr);
-    if (nr != SYS_futex) {
-        for (int i = 0; i < 4; i++) a[i] = va_arg(ap, void *);
-        va_end(ap);
-        if (nr == SYS_sched_getaffinity) { /* two CPUs */
-            *(unsigned long *)a[2] = 3;
-            return sizeof(long);
-        }
-        return syscall(nr, a[0], a[1], a[2], a[3]);
-    }
-    void *word = va_arg(ap, void *);
-    int op = va_arg(ap, int);
-    uint32_t value = va_arg(ap, uint32_t);
-    late = va_arg(ap, void *);
+    for (int i = 0; i < 6; i++) a[i] = va_arg(ap, long);
     va_end(ap);
-    if (op == 137) atomic_fetch_add(&sleeps, 1);
-    if (op == 137 && meanwhile) {
-        bool woken = meanwhile(late ? late->sec * INT64_C(1000000000) + late->nsec : 0);
-        errno = woken ? 0 : ETIMEDOUT;
-        return woken ? 0 : -1;
+    if (nr == SYS_sched_getaffinity) {
+        *(unsigned long *)a[2] = usable_cpus;
+        return sizeof(long);
     }
-    if (late) {
-        ts.sec = late->sec;
-        ts.nsec = late->nsec;
-        if (ts.sec >= 0) {
-            struct timespec t =
-                moved((struct timespec){ .tv_sec = ts.sec, .tv_nsec = ts.nsec }, -ahead);
-            ts.sec = (long)t.tv_sec;
-            ts.nsec = t.tv_nsec;
+    if (nr == SYS_futex && a[1] == 137) {
+        os_time *late = (void *)a[3];
+        atomic_fetch_add(&sleeps, 1);
+        if (meanwhile) {
+            bool woken = meanwhile(late ? late->sec * INT64_C(1000000000) + late->nsec : 0);
+            errno = woken ? 0 : ETIMEDOUT;
+            return woken ? 0 : -1;
         }
-        late = (void *)&ts;
+        if (late && late->sec >= 0) {
+            struct timespec t = moved((struct timespec){ .tv_sec = late->sec, .tv_nsec = late->nsec }, -ahead);
+            ts = (os_time){ (long)t.tv_sec, t.tv_nsec };
+            a[3] = (long)&ts;
+        }
     }
-    return syscall(SYS_futex, word, op, value, late, (void *)0, 0xFFFFFFFFu);
+    return syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 #define syscall our_syscall
 #endif

@@ -25,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define LEAT_NO_QUOTA /* nothing of the toolkit's runs before main: the simulator does not either */
+
 enum { SIM_THREADS = 16 };
 
 /* The parameters of a configuration; what they mean is the scenario's business. */

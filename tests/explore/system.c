@@ -189,7 +189,6 @@ long sim_syscall(long number, ...)
     for (int i = 0; i < 4; i++) a[i] = va_arg(args, long);
     va_end(args);
     if (number == SYS_rt_sigprocmask || number == SYS_prctl) return 0;
-    if (number == SYS_openat) return -1; /* no such file */
     if (number == SYS_sched_getaffinity) {
         *(unsigned long *)a[2] = (1ul << usable_cpus) - 1;
         return sizeof(unsigned long);
