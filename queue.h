@@ -1060,24 +1060,18 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
         ctx = also;
         also = NULL;
     }
-    if (!ctx) {
-        if (arm(what, w)) {
-            if (leat_park_(w, deadline, round)) w->won_ = NULL;
-        } else if (leat_decide_(w, LEAT_GONE_)) {
-            w->won_ = NULL;
-        } else {
-            leat_park_(w, LEAT_FOREVER, round); /* a context has claimed it meanwhile, and will fire it */
-        }
-        return;
-    }
     leat_link_ link = { .waiter_ = w };
-    leat_lock_take_(&ctx->lock_);
-    bool live = !atomic_load_explicit(&ctx->word_, memory_order_acquire); /* [J2] <- [J1] */
-    if (live) leat_link_back_(&ctx->sleepers_, &link);
-    leat_lock_drop_(&ctx->lock_);
-    if (!live) {
-        if (leat_decide_(w, LEAT_GONE_)) w->won_ = NULL;
-        else leat_park_(w, LEAT_FOREVER, round);
+    bool live = true;
+    if (ctx) {
+        leat_lock_take_(&ctx->lock_);
+        live = !atomic_load_explicit(&ctx->word_, memory_order_acquire); /* [J2] <- [J1] */
+        if (live) leat_link_back_(&ctx->sleepers_, &link);
+        leat_lock_drop_(&ctx->lock_);
+    }
+    if (!ctx || !live) { /* not armed, it has only to wait for a context that has claimed it meanwhile, and will fire it */
+        bool armed = live && arm(what, w);
+        if (!armed && leat_decide_(w, LEAT_GONE_)) w->won_ = NULL;
+        else if (leat_park_(w, armed ? deadline : LEAT_FOREVER, round)) w->won_ = NULL;
         return;
     }
     if (ctx->deadline_ && ctx->deadline_ < deadline) deadline = ctx->deadline_;
