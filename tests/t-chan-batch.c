@@ -178,6 +178,55 @@ TEST(one_batch_makes_room_for_as_many_senders_as_it_took_messages)
     leat_free(&c);
 }
 
+/* A ring whose capacity is no power of two, which begins anywhere; a batch of less than it holds, after which nobody
+ * comes: `play` says what is done to it. */
+static void odd_rings(void (*play)(int_chan *c, int n))
+{
+    for (int cap = 3; cap <= 7; cap += 2)
+        for (int n = 2; n <= cap; n++)
+            for (int start = 0; start < 2 * cap; start += start + 2 < cap ? cap - 2 : 1) {
+                int_chan c;
+                int m;
+                REQUIRE_EQ(leat_make(&c, (size_t)cap), 0);
+                for (int i = 0; i < start; i++) CHECK(leat_send(&c, &i) == 0 && leat_recv(&c, &m) == 0 && m == i);
+                play(&c, n);
+                leat_free(&c);
+            }
+}
+
+static void room_for_as_many(int_chan *c, int n)
+{
+    struct call s[7];
+    int a[7];
+    number(a, 7, 0);
+    CHECK_EQ(leat_send_many(c, a, 7), leat_cap(c));
+    for (int i = 0; i < n; i++) send_waits(&s[i], NULL, c, (int)leat_cap(c) + i);
+    CHECK_EQ(leat_recv_many(c, a, (size_t)n), n);
+    for (int i = 0; i < n; i++) CHECK_EQ(end(&s[i]), 0);
+    CHECK_EQ(leat_len(c), leat_cap(c));
+}
+
+static void messages_for_as_many(int_chan *c, int n)
+{
+    struct call r[7];
+    int a[7];
+    number(a, 7, 0);
+    for (int i = 0; i < n; i++) recv_waits(&r[i], NULL, c);
+    CHECK_EQ(leat_send_many(c, a, (size_t)n), n);
+    for (int i = 0; i < n; i++) CHECK_EQ(end(&r[i]), 0);
+    CHECK_EQ(leat_len(c), 0);
+}
+
+TEST(a_part_of_a_ring_that_is_no_power_of_two_is_room_for_as_many_senders)
+{
+    odd_rings(room_for_as_many);
+}
+
+TEST(a_part_of_a_ring_that_is_no_power_of_two_wakes_as_many_receivers)
+{
+    odd_rings(messages_for_as_many);
+}
+
 TEST(an_unbuffered_batch_is_one_message)
 {
     int_chan c;

@@ -128,6 +128,29 @@ TEST(the_earliest_deadline_of_a_chain_counts)
     leat_free(&c);
 }
 
+/* In any order, one below the other, or the last of them beside the two: as a job under a context waits for the pool. */
+TEST(of_three_deadlines_the_first_ends_the_wait_and_what_is_below_it)
+{
+    static const int orders[][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 2, 0, 1 }, { 1, 2, 0 }, { 2, 1, 0 } };
+    int_chan c;
+    int m;
+    REQUIRE_EQ(leat_make(&c, 1), 0);
+    for (size_t i = 0; i < 2 * COUNT(orders); i++) {
+        bool beside = i >= COUNT(orders);
+        const int *place = orders[i % COUNT(orders)];
+        int64_t until[] = { leat_after(LEAT_MS(10)), leat_after(LEAT_S(10000)), leat_after(LEAT_S(20000)) };
+        leat_ctx top = LEAT_CTX_UNTIL(NULL, until[place[0]]), middle = LEAT_CTX_UNTIL(&top, until[place[1]]);
+        leat_ctx last = LEAT_CTX_UNTIL(beside ? NULL : &middle, until[place[2]]);
+        leat_case one = LEAT_RECV(&c, &m);
+        CHECK_EQ(leat_select_(beside ? &middle : &last, beside ? &last : NULL, &one, 1), -ETIMEDOUT);
+        CHECK(leat_now() >= until[0]);
+        CHECK_EQ(leat_ctx_err(&top), place[0] == 0 ? -ETIMEDOUT : 0);
+        CHECK_EQ(leat_ctx_err(&middle), place[0] == 0 || place[1] == 0 ? -ETIMEDOUT : 0);
+        CHECK_EQ(leat_ctx_err(&last), !beside || place[2] == 0 ? -ETIMEDOUT : 0);
+    }
+    leat_free(&c);
+}
+
 TEST(times_saturate)
 {
     CHECK_EQ(leat_after(INT64_MAX), LEAT_FOREVER);

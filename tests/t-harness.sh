@@ -43,7 +43,12 @@ if [ -d /proc/self/task ] && have addr2line; then
 fi
 
 # The runner counts what a test says, whether prove does it or its stand-in.
+BUILD=$tmp
+export BUILD
 cat >"$tmp/good.sh" <<'EOF'
+#!/bin/sh
+# good.sh - this is what would be lost,
+# and on two lines. This is not.  SPDX-License-Identifier: MIT
 echo ok 1; echo ok 2; echo 1..2
 EOF
 cat >"$tmp/short.sh" <<'EOF'
@@ -56,12 +61,26 @@ cat >"$tmp/stuck.sh" <<'EOF'
 echo 1..1; sleep 100 & wait
 EOF
 mkdir "$tmp/bin" # without prove
-for tool in sh awk grep timeout sleep printf; do ln -s "$(command -v $tool)" "$tmp/bin"; done
+for tool in sh awk grep timeout sleep printf cat date mkdir mktemp rm; do ln -s "$(command -v $tool)" "$tmp/bin"; done
 for path in "$PATH" "$tmp/bin"; do
     with=$([ "$path" = "$PATH" ] && echo with prove || echo without)
     check "a good test passes, $with" env PATH="$path" sh tools/test.sh "$tmp/good.sh"
     refuse "a test that ends early fails, $with" env PATH="$path" sh tools/test.sh "$tmp/good.sh" "$tmp/short.sh"
     refuse "not ok fails, $with" env PATH="$path" sh tools/test.sh "$tmp/liar.sh"
     refuse "a stuck script fails, $with" env PATH="$path" LEAT_TEST_LIMIT=1 sh tools/test.sh "$tmp/stuck.sh"
+
+    # As if they had taken so long the last time.
+    printf '%s\n' "$tmp/short.sh 1" "$tmp/liar.sh 2" "$tmp/good.sh 600" >"$tmp/seconds"
+    env PATH="$path" sh tools/test.sh "$tmp/short.sh" "$tmp/liar.sh" "$tmp/good.sh" >"$tmp/out" 2>&1
+    check "it says how many there are, and how long they will take, $with" says '^3 test files, .*, about 10 min left$' \
+        '^  1 of 3' '^  2 of 3' '^  3 of 3'
+    check "it says of each what would be lost, $with" \
+        says 'good.sh (ok): this is what would be lost, and on two lines$' 'liar.sh (FAILED): $' 'short.sh (FAILED, ended too early'
+    check "it says which check failed, and at the end which file, $with" \
+        says '^not ok 1' '^Files=3, Tests=4' "^.*$tmp/liar.sh" '^Result: FAIL'
+    check "it knows the time for the next run, $with" grep "^$tmp/good.sh [0-9]$" "$tmp/seconds"
+    env PATH="$path" sh tools/test.sh "$tmp/good.sh" >"$tmp/out" 2>&1
+    check "... and ends as is expected, $with" says '^Files=1, Tests=2' '^Result: PASS$'
+    refuse "no line is written over, $with" grep "$(printf '\r')" "$tmp/out"
 done
 finish
