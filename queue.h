@@ -704,7 +704,7 @@ LEAT_ONE_ _Atomic int64_t leat_spins_; /* when somebody looked; the lowest bit: 
 LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 {
     int64_t seen = atomic_load_explicit(&leat_spins_, memory_order_relaxed); /* [X5] */
-    if (!seen || now - seen >= LEAT_MS(100)) {
+    if (!seen || now - (seen & ~INT64_C(1)) >= LEAT_MS(100)) {
         seen = (now & ~INT64_C(1)) + !leat_os_one_cpu_();
         atomic_store_explicit(&leat_spins_, seen, memory_order_relaxed); /* [X5] */
     }

@@ -280,6 +280,52 @@ TEST(who_loses_half_of_the_time_by_yielding_yields_no_more_for_a_while)
     pthread_join(thread, NULL);
 }
 
+static void *cpus_come_and_go(void *unused)
+{
+    unsigned round = LEAT_PAUSES_;
+    leat_spins_ = 0;
+    stands_at = LEAT_S(1000);
+    CHECK(spins(0) > 1);
+    usable_cpus = 1;
+    stands_at += LEAT_MS(99);
+    CHECK(spins(0) > 1); /* nobody has looked since */
+    stands_at += LEAT_MS(1);
+    CHECK_EQ(spins(0), 1); /* the yield that looks is the last */
+    CHECK_EQ(spins(0), 0);
+    usable_cpus = 3;
+    stands_at += LEAT_MS(99);
+    CHECK_EQ(spins(0), 0);
+    stands_at += LEAT_MS(1);
+    CHECK(spins(0) > 1);
+    usable_cpus = 1;
+    stands_at += LEAT_MS(100);
+    leat_backoff_(&round); /* who waits for a lock looks, too */
+    CHECK_EQ(spins(0), 0);
+    usable_cpus = 3;
+    atomic_store(&leat_quota_, 150); /* of what it has it may use one */
+    stands_at += LEAT_MS(100);
+    CHECK_EQ(spins(0), 0);
+    atomic_store(&leat_quota_, 200);
+    stands_at += LEAT_MS(100);
+    CHECK(spins(0) > 1);
+    atomic_store(&leat_quota_, 0);
+    slice = -1;
+    stands_at = 0;
+    leat_spins_ = 0;
+    return unused;
+}
+
+TEST(spinning_ends_and_resumes_within_100_ms_of_a_change_of_the_cpus)
+{
+#if defined __linux__
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, cpus_come_and_go, NULL) == 0);
+    pthread_join(thread, NULL);
+#else
+    SKIP("the number of CPUs is the system's business");
+#endif
+}
+
 /* Ends a wait of somebody who sleeps, or still spins. */
 static void ends_a_wait(uint32_t slept)
 {

@@ -9,7 +9,9 @@
 #include "pool.h"
 #include "staging.h"
 
-#if defined __OPTIMIZE__
+#if defined __i386__ && defined __OPTIMIZE__
+enum { OURS = 1280, AN_ANCESTOR = 192 }; /* where arguments are passed on the stack */
+#elif defined __OPTIMIZE__
 enum { OURS = 1024, AN_ANCESTOR = 192 };
 #else
 enum { OURS = 3072, AN_ANCESTOR = 256 }; /* each small function has a frame of its own, each value a place in it */

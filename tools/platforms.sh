@@ -65,6 +65,7 @@ else
         for std in c11 c17 gnu11; do try "x86-64, $std, $cc" $cc '' STD=$std; done
     done
     try "x86, 32 bits" i686-linux-gnu-gcc "$i686"
+    try "x86, 32 bits, time64" i686-linux-gnu-gcc "$i686" DEFS="-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"
     try "x86, 32 bits, fallback" i686-linux-gnu-gcc "$i686" DEFS=-DLEAT_NO_FUTEX
     try "musl" musl-gcc ''
     other "aarch64" qemu-aarch64-static aarch64-linux-gnu
