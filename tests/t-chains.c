@@ -245,12 +245,12 @@ static void *one_more(void *arg)
     return NULL;
 }
 
-/* As long as the machine allows, and as can be made in a second; but no less than a tenth. */
+/* As long as the machine allows, and as can be made in half a second; but no less than a tenth. */
 static int start_chain(pthread_t *threads, int most)
 {
     pthread_attr_t attr;
     int n = 0;
-    int64_t end = leat_now() + LEAT_S(1);
+    int64_t end = leat_now() + LEAT_MS(500);
     REQUIRE(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, SMALL_STACK) == 0);
     while (n < most && (n < most / 10 || leat_now() < end) &&
            pthread_create(&threads[n], &attr, one_more, &chain[n]) == 0)
