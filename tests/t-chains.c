@@ -13,6 +13,7 @@ enum { TURNS = 400 };
 
 struct turns {
     int_chan c, baton[TURNS + 1];
+    int n;
     _Atomic int next;
 };
 
@@ -33,18 +34,19 @@ TEST(threads_that_receive_in_turn_get_messages_in_the_order_in_which_they_were_s
 {
     static struct turns t;
     static pthread_t threads[TURNS];
+    t.n = tap_rounds(TURNS);
     for (size_t cap = 0; cap <= 7; cap += cap ? 4 : 3) { /* 0, 3, 7 */
         REQUIRE_EQ(leat_make(&t.c, cap), 0);
         atomic_store_explicit(&t.next, 0, memory_order_relaxed);
-        for (int i = 0; i <= TURNS; i++) REQUIRE_EQ(leat_make(&t.baton[i], (size_t)(i == 0 || i == TURNS)), 0);
-        for (int i = 0; i < TURNS; i++) REQUIRE(pthread_create(&threads[i], NULL, receive_in_turn, &t) == 0);
+        for (int i = 0; i <= t.n; i++) REQUIRE_EQ(leat_make(&t.baton[i], (size_t)(i == 0 || i == t.n)), 0);
+        for (int i = 0; i < t.n; i++) REQUIRE(pthread_create(&threads[i], NULL, receive_in_turn, &t) == 0);
         CHECK_EQ(leat_send(&t.baton[0], &(int){ 0 }), 0);
-        for (int i = 0; i < TURNS; i++) CHECK_EQ(leat_send(&t.c, &i), 0);
-        for (int i = 0; i < TURNS; i++) pthread_join(threads[i], NULL);
+        for (int i = 0; i < t.n; i++) CHECK_EQ(leat_send(&t.c, &i), 0);
+        for (int i = 0; i < t.n; i++) pthread_join(threads[i], NULL);
         CHECK_EQ(leat_len(&t.c), 0);
         leat_free(&t.c);
         leat_free(&t.baton[0]);
-        leat_free(&t.baton[TURNS]);
+        leat_free(&t.baton[t.n]);
     }
 }
 
@@ -105,8 +107,8 @@ enum { WORKERS = 23 };
 
 struct fan {
     int_chan in, out;
-    int n;
-    _Atomic int left;
+    int n, burst; /* so many are sent at once, and then, unless it is 0, all must have come out first */
+    _Atomic int left, came;
 };
 
 static void fan_part(int i, void *arg)
@@ -114,7 +116,10 @@ static void fan_part(int i, void *arg)
     struct fan *f = arg;
     int m;
     if (i == WORKERS) {
-        for (int k = 1; k <= f->n; k++) CHECK_EQ(leat_send(&f->in, &k), 0);
+        for (int k = 1; k <= f->n; k++) {
+            CHECK_EQ(leat_send(&f->in, &k), 0);
+            if (f->burst && k % f->burst == 0) UNTIL(atomic_load_explicit(&f->came, memory_order_relaxed) == k);
+        }
         CHECK_EQ(leat_close(&f->in), 0);
         return;
     }
@@ -133,15 +138,16 @@ static void sum_up(void *arg)
     for (int m; leat_recv(&f->out, &m) == 0; count++) {
         sum += m;
         squares += (int64_t)m * m;
+        atomic_store_explicit(&f->came, count + 1, memory_order_relaxed);
     }
     CHECK_EQ(count, n);
     CHECK_EQ(sum, n * (n + 1) / 2);
     CHECK_EQ(squares, n * (n + 1) * (2 * n + 1) / 6); /* that one is missing and another came twice shows here */
 }
 
-static void fan(int n, size_t in, size_t out)
+static void fan(int n, size_t in, size_t out, int burst)
 {
-    struct fan f = { .n = n, .left = WORKERS };
+    struct fan f = { .n = n, .burst = burst, .left = WORKERS };
     struct actor sink;
     REQUIRE_EQ(leat_make(&f.in, in), 0);
     REQUIRE_EQ(leat_make(&f.out, out), 0);
@@ -154,9 +160,19 @@ static void fan(int n, size_t in, size_t out)
 
 TEST(through_twenty_three_workers_every_message_comes_once)
 {
-    fan(tap_rounds(100000), 3 * WORKERS, 3 * WORKERS);
-    fan(tap_rounds(10000), 0, 1);
-    fan(tap_rounds(10000), 5, 0);
+    fan(tap_rounds(100000), 3 * WORKERS, 3 * WORKERS, 0);
+    fan(tap_rounds(10000), 0, 1, 0);
+    fan(tap_rounds(10000), 5, 0, 0);
+}
+
+/* Here nothing comes after the burst that could wake who should have been woken by it. */
+TEST(of_a_burst_no_message_stays_behind_with_a_sleeping_worker)
+{
+    static const int bursts[] = { 2, 3, 7, 40 };
+    for (size_t k = 0; k < COUNT(bursts); k++) {
+        fan(tap_rounds(3000), 64, 1, bursts[k]);
+        fan(tap_rounds(3000), 5, 64, bursts[k]);
+    }
 }
 
 /* ---- A sieve that merges ------------------------------------------------------------------------- */
