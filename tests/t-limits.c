@@ -6,7 +6,10 @@
 
 /* ==== Large and small requests ================================================================ */
 
-enum { SIZES = 6, ROUNDS = 8 };
+/* The small requests never have to wait for each other: without fairness, only for those that ask for much do the
+ * permits never suffice. */
+static const int needs[] = { 10, 6, 1, 1, 2, 2, 3 };
+enum { ALL = 10, SMALL = 3, ROUNDS = 8, ASKERS = sizeof needs / sizeof *needs };
 
 struct market {
     leat_sem s;
@@ -15,38 +18,35 @@ struct market {
     _Atomic int left;
 };
 
-static void hold(struct market *m, int n)
+static void most(_Atomic int *worst, int now)
 {
-    int now = atomic_fetch_add_explicit(&m->held, n, memory_order_relaxed) + n;
-    int worst = atomic_load_explicit(&m->worst, memory_order_relaxed);
-    while (worst < now && !atomic_compare_exchange_weak_explicit(&m->worst, &worst, now, memory_order_relaxed,
-                                                                 memory_order_relaxed)) {}
-    (void)leat_sleep(LEAT_US(30 * (SIZES + 1 - n))); /* the small ones longer, so that never all is there by chance */
-    atomic_fetch_sub_explicit(&m->held, n, memory_order_relaxed);
+    int w = atomic_load_explicit(worst, memory_order_relaxed);
+    while (w < now && !atomic_compare_exchange_weak_explicit(worst, &w, now, memory_order_relaxed, memory_order_relaxed)) {}
 }
 
 static int ask(struct market *m, int n)
 {
     leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_US(100));
-    if (n <= 2 && m->tries) return leat_try_acquire(&m->s, n);
-    if (n <= 2 && m->times_out) return leat_acquire_ctx(&soon, &m->s, n);
-    return leat_acquire(&m->s, n);
+    int err = n <= SMALL ? leat_try_acquire(&m->s, n) : -EAGAIN; /* quicker than to spin first */
+    if (!err || (n <= SMALL && m->tries)) return err;
+    return n <= SMALL && m->times_out ? leat_acquire_ctx(&soon, &m->s, n) : leat_acquire(&m->s, n);
 }
 
-/* Nobody stops before all have been served often enough: if one starves, this is for ever. Two threads for each size,
- * but one that asks for all. */
+/* Nobody stops before all have been served often enough: if one starves, this is for ever. */
 static void ask_again_and_again(int i, void *arg)
 {
     struct market *m = arg;
-    int n = i / 2 + 1;
+    int n = needs[i];
     for (int served = 0; atomic_load_explicit(&m->left, memory_order_relaxed);) {
         int err = ask(m, n);
         if (err) {
-            CHECK(n <= 2 && err == (m->tries ? -EAGAIN : -ETIMEDOUT));
+            CHECK(n <= SMALL && err == (m->tries ? -EAGAIN : -ETIMEDOUT));
             leat_os_yield_();
             continue;
         }
-        hold(m, n);
+        most(&m->worst, atomic_fetch_add_explicit(&m->held, n, memory_order_relaxed) + n);
+        (void)leat_sleep(LEAT_US(n <= SMALL ? 500 : 100)); /* so long that by chance all is there once in minutes */
+        atomic_fetch_sub_explicit(&m->held, n, memory_order_relaxed);
         CHECK_EQ(leat_release(&m->s, n), 0);
         if (++served == ROUNDS) atomic_fetch_sub_explicit(&m->left, 1, memory_order_relaxed);
     }
@@ -54,11 +54,10 @@ static void ask_again_and_again(int i, void *arg)
 
 static void trade(bool tries, bool times_out)
 {
-    enum { THREADS = 2 * SIZES - 1 };
-    struct market m = { .s = LEAT_SEM(SIZES), .tries = tries, .times_out = times_out, .left = THREADS };
-    tap_threads(THREADS, ask_again_and_again, &m);
-    CHECK(m.worst <= SIZES);
-    CHECK_EQ(leat_sem_available(&m.s), SIZES);
+    struct market m = { .s = LEAT_SEM(ALL), .tries = tries, .times_out = times_out, .left = ASKERS };
+    tap_threads(ASKERS, ask_again_and_again, &m);
+    CHECK(m.worst <= ALL);
+    CHECK_EQ(leat_sem_available(&m.s), ALL);
     CHECK_EQ(peek_sem(&m.s), 0);
 }
 
@@ -96,7 +95,7 @@ static int acquire_in_line(void *arg)
 TEST(when_the_last_large_request_in_front_is_cancelled_the_small_one_is_served)
 {
     enum { LINE = 6 };
-    for (int k = 0; k < tap_rounds(100); k++) {
+    for (int k = 0; k < tap_rounds(40); k++) {
         leat_sem s = LEAT_SEM(10);
         struct impatient line[LINE];
         uint64_t rng = tap_seed(k);
@@ -136,12 +135,6 @@ struct shared {
     _Atomic int fuse; /* this many acquires from now, a task fails with what it was given */
 };
 
-static void most(_Atomic int *worst, int now)
-{
-    int w = atomic_load_explicit(worst, memory_order_relaxed);
-    while (w < now && !atomic_compare_exchange_weak_explicit(worst, &w, now, memory_order_relaxed, memory_order_relaxed)) {}
-}
-
 enum { PERMITS = 5, LIMIT = 7 };
 
 /* Holds some permits for a moment, again and again, until it or another fails. */
@@ -166,7 +159,7 @@ static int use_permits(leat_ctx *ctx, void *arg)
 TEST(when_one_task_fails_all_permits_come_back_and_its_error_is_the_answer_and_the_cause)
 {
     uint64_t rng = tap_seed(1);
-    for (int k = 0; k < tap_rounds(60); k++) {
+    for (int k = 0; k < tap_rounds(30); k++) {
         struct shared x = { .g = LEAT_GROUP(NULL), .s = LEAT_SEM(PERMITS), .fuse = 1 + tap_below(&rng, 300) };
         int err = 0, started = 0;
         CHECK_EQ(leat_group_limit(&x.g, LIMIT), 0);
