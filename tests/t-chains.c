@@ -5,51 +5,6 @@
 
 #include <sched.h>
 
-/* ---- Each in turn -------------------------------------------------------------------------------- */
-
-/* All ends of one channel are in use by as many threads; who comes when is told by batons. What came first is
- * received first, also if a thread is still on its way back from its call when the next begins. */
-enum { TURNS = 400 };
-
-struct turns {
-    int_chan c, baton[TURNS + 1];
-    int n;
-    _Atomic int next;
-};
-
-static void *receive_in_turn(void *arg)
-{
-    struct turns *t = arg;
-    int i = atomic_fetch_add_explicit(&t->next, 1, memory_order_relaxed), m = -1;
-    CHECK_EQ(leat_recv(&t->baton[i], &m), 0);
-    CHECK_EQ(m, i);
-    CHECK_EQ(leat_recv(&t->c, &m), 0);
-    CHECK_EQ(m, i);
-    m = i + 1;
-    CHECK_EQ(leat_send(&t->baton[i + 1], &m), 0);
-    return NULL;
-}
-
-TEST(threads_that_receive_in_turn_get_messages_in_the_order_in_which_they_were_sent)
-{
-    static struct turns t;
-    static pthread_t threads[TURNS];
-    t.n = tap_rounds(TURNS);
-    for (size_t cap = 0; cap <= 7; cap += cap ? 4 : 3) { /* 0, 3, 7 */
-        REQUIRE_EQ(leat_make(&t.c, cap), 0);
-        atomic_store_explicit(&t.next, 0, memory_order_relaxed);
-        for (int i = 0; i <= t.n; i++) REQUIRE_EQ(leat_make(&t.baton[i], (size_t)(i == 0 || i == t.n)), 0);
-        for (int i = 0; i < t.n; i++) REQUIRE(pthread_create(&threads[i], NULL, receive_in_turn, &t) == 0);
-        CHECK_EQ(leat_send(&t.baton[0], &(int){ 0 }), 0);
-        for (int i = 0; i < t.n; i++) CHECK_EQ(leat_send(&t.c, &i), 0);
-        for (int i = 0; i < t.n; i++) pthread_join(threads[i], NULL);
-        CHECK_EQ(leat_len(&t.c), 0);
-        leat_free(&t.c);
-        leat_free(&t.baton[0]);
-        leat_free(&t.baton[t.n]);
-    }
-}
-
 /* ---- Channels through channels ------------------------------------------------------------------- */
 
 /* Each message is a channel, on which the next will come. The receiver frees the one that it came on at once. */
