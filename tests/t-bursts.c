@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "staging.h"
 
-enum { HANDS = 8, BURSTS = 700 };
+enum { HANDS = 8, BURSTS = 200 };
 
 struct burst {
     int_chan c;

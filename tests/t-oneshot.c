@@ -181,7 +181,7 @@ TEST(whichever_two_calls_and_a_close_meet_each_message_is_in_one_place_and_each_
 {
     static struct shot s;
     memset(&s, 0, sizeof s);
-    s.rounds = tap_rounds(4000);
+    s.rounds = tap_rounds(3000);
     tap_threads(CONTENDERS + 1, shot_part, &s);
 }
 
@@ -190,7 +190,7 @@ TEST(also_if_whoever_waits_sleeps_at_once)
     static struct shot s;
     never_spin(); /* from here to the end of this program */
     memset(&s, 0, sizeof s);
-    s.rounds = tap_rounds(4000);
+    s.rounds = tap_rounds(2000);
     tap_threads(CONTENDERS + 1, shot_part, &s);
 }
 
@@ -262,7 +262,7 @@ static void hand_part(int i, void *arg)
 
 TEST(a_channel_for_one_answer_hands_it_over_and_may_go_with_it)
 {
-    struct hand h = { .rounds = tap_rounds(3000) };
+    struct hand h = { .rounds = tap_rounds(2000) };
     tap_threads(2, hand_part, &h);
 }
 
@@ -291,7 +291,7 @@ static void room_here_then_not_there(void *arg)
 TEST(a_try_select_sees_that_one_of_two_always_had_room_or_was_closed)
 {
     for (int kind = 0; kind < 4; kind++) {
-        struct room r = { .rounds = tap_rounds(3000), .closes = kind % 2 };
+        struct room r = { .rounds = tap_rounds(2000), .closes = kind % 2 };
         struct actor a;
         enter(&a, room_here_then_not_there, &r);
         for (int k = 1; k <= r.rounds; k++) {
