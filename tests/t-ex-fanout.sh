@@ -7,10 +7,6 @@ have python3 || skip_all "python3 not installed"
 
 clients="python3 -IS tests/line_clients.py" # starts sooner
 
-# What a shell starts in the background ignores INT, until somebody sets that right.
-heeds_int="env --default-signal=INT"
-$heeds_int true 2>/dev/null || heeds_int=
-
 # Starts it: $pid, $port; what is written to 3 is its input, which ends when nobody holds that open any more.
 # With LIMIT=n: it may open so many files.
 start() { # options
