@@ -228,6 +228,7 @@ burst() { # connect while it is stopped: so nobody is let in, and all must fit i
     await $readers grep -qx "500 have come" "$tmp/burst"
     code=$?
     kill -CONT $pid
+    cat "$tmp/burst"
     [ $code -eq 0 ] && await $pid said " comes$" 500 && echo line >&3 && ends && grep -qx "500 have heard 500 lines" "$tmp/burst"
 }
 if [ "$most" -lt 1200 ] || [ "$queue" -lt 500 ]; then skip "500 that come at once" "too few descriptors, or too short a queue"
