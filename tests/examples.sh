@@ -52,12 +52,15 @@ exits() { # status, command ...
     [ $got -eq "$want" ] || { echo "exit status $got, not $want: $*"; return 1; }
 }
 
-# A file that no path of the system leads to: two deep folders, one moved into the other.
+# Folders and files that no path of the system leads to: deep folders, moved into the ends of others.
 beyond_path_max() { # folder
-    deep=$(printf '%0200d' 0)
-    deep=$deep/$deep/$deep/$deep
-    deep=$deep/$deep/$deep
-    mkdir -p "$1/$deep" "$1.below/$deep" && echo 'far down' >"$1.below/$deep/file" && mv "$1.below" "$1/$deep/"
+    deep=$(printf '%050d' 0)
+    deep=$deep/$deep/$deep/$deep/$deep/$deep/$deep
+    deep=$deep/$deep/$deep/$deep/$deep/$deep
+    mkdir -p "$1/$deep" "$1.2/$deep" "$1.3/$deep" "$1.4/$deep"
+    echo 'far down' >"$1.3/$deep/file"
+    echo 'far down' >"$1.4/$deep/file"
+    mv "$1.3" "$1.4" "$1.2/$deep/" && mv "$1.2" "$1/$deep/"
 }
 
 # An option that wants a number: what is none, or none it can take, is refused, with its name and the range.
