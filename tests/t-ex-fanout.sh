@@ -234,6 +234,29 @@ burst() { # connect while it is stopped: so nobody is let in, and all must fit i
 if [ "$most" -lt 1200 ] || [ "$queue" -lt 500 ]; then skip "500 that come at once" "too few descriptors, or too short a queue"
 else check "500 that come at once are all let in" burst; fi
 
+closes() { # clients, more options: leaves in $took how many seconds it took from the end of its input to its own
+    clients_n=$1 LIMIT=$(($1 + 100))
+    shift
+    start "$@"
+    code=$? LIMIT=
+    [ $code -eq 0 ] || return
+    $clients many "$port" "$clients_n" </dev/null >"$tmp/many" 2>&1 3>&- &
+    readers=$!
+    await $readers said " comes$" "$clients_n" && echo line >&3 && took=$(date +%s) || return
+    ends || return
+    took=$(($(date +%s) - took))
+    echo "$clients_n clients: $took s"
+    grep -qx "$clients_n have heard $clients_n lines" "$tmp/many"
+}
+linear() { # four times the clients, about four times the time; a convoy would take minutes
+    closes $((crowd / 4)) --grace 1000 && few=$took && closes "$crowd" --grace 1000 && [ "$took" -le $((8 * few + 10)) ]
+}
+crowd=$(((most < 4200 ? most : 4200) - 200))
+threads_most=$(awk '/^Max processes/ { print $3 == "unlimited" ? 1000000 : $3 }' /proc/self/limits 2>/dev/null)
+if [ "${SAN:-}" = thread ] || [ $crowd -lt 800 ] || [ "${threads_most:-0}" -lt $((crowd * 3)) ]; then
+    skip "thousands of clients: it ends in about linear time" "too few descriptors or threads"
+else check "thousands of clients: it ends in about linear time ($crowd)" linear; fi
+
 # ---- A file that grows ----
 follows() {
     printf 'old\nolder\n' >"$tmp/log"
