@@ -243,9 +243,10 @@ closes() { # clients, more options: leaves in $took how many seconds it took fro
     $clients many "$port" "$clients_n" </dev/null >"$tmp/many" 2>&1 3>&- &
     readers=$!
     await $readers said " comes$" "$clients_n" && echo line >&3 && took=$(date +%s) || return
-    ends || return
+    ends >"$tmp/ended" || { tail -n 2 "$tmp/ended"; return 1; }
     took=$(($(date +%s) - took))
     echo "$clients_n clients: $took s"
+    cat "$tmp/many"
     grep -qx "$clients_n have heard $clients_n lines" "$tmp/many"
 }
 linear() { # four times the clients, about four times the time; a convoy would take minutes
