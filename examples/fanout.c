@@ -3,8 +3,10 @@
  *     standard input --topic--> each client's channel --its thread--> its socket
  *                                         cc -O2 -pthread fanout.c -lurcu-bp
  *
- * One thread reads, publishes and lets clients in. So it knows which line is a client's first; and as
- * lines are numbered, a gap in those that a client gets is what it has lost, exactly, in its place.
+ * One thread reads and publishes, one lets clients in, each client has its own. A client comes between two
+ * lines, so it is known which is its first; and as lines are numbered, a gap in those that it gets is what
+ * it has lost, exactly, and it is told in that place. A line that begins with '#' is sent with one '#' more:
+ * so a line that begins with one alone is ours, whatever the input holds.
  * A line is a message of fixed size, copied for each client. A pointer to a text that all share would
  * be less to copy, but it would leak: when the topic throws out the oldest message, nobody is told.
  * A client's thread waits for lines, or for room to write them, but not for its socket as well: whether
@@ -14,24 +16,23 @@
 #define _GNU_SOURCE
 #include "../pool.h"
 #include "../topic.h"
+#include "args.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 enum { LINE = 1000, NOTE = 40, BATCH = 16, BLOCK = 64 * 1024, TICK = 100 /* ms */, MOST = 1000000 };
+enum { BACKLOG = 4096 }; /* of those that knock at once: the system takes as much of it as it can */
 
 struct line {
-    size_t nth, size;    /* nth: 1, 2.. */
-    char text[LINE + 1]; /* and its newline */
+    size_t nth, size;        /* nth: 1, 2.. */
+    char text[1 + LINE + 1]; /* a '#', sent if the line begins with one; it; its newline */
 };
 
 typedef LEAT_TOPIC(struct line) line_topic;
@@ -39,16 +40,30 @@ typedef LEAT_CHAN(struct line) line_chan;
 
 struct client { /* belongs to its thread */
     int fd;
-    size_t nth, next; /* next: the line that it should get next */
+    size_t nth, next; /* next: the line that it should get next; 0: any */
     line_chan lines;
 };
 
-static leat_ctx stop = LEAT_CTX(NULL); /* stops the reader */
+static leat_ctx stop = LEAT_CTX(NULL);  /* done by a signal: ends the reading */
+static leat_ctx over = LEAT_CTX(&stop); /* or by the end of the input: ends the letting in */
 static line_topic topic;
 static leat_group threads = LEAT_GROUP(NULL);
 static leat_wg here; /* the clients */
+static leat_sem turn = LEAT_SEM(1);
 static size_t published, came;
 static int queue = 256, policy = LEAT_DROPS_OLDEST, first; /* first: or LEAT_LATEST_FIRST */
+
+/* Publishing and letting in take turns. Not with --wait: there a publish lasts until the slowest has room.
+ * And no turn is needed, for nothing is lost: a client's first line is the first that it gets. */
+static bool take_turn(void)
+{
+    return policy != LEAT_WAITS && leat_acquire(&turn, 1) == 0;
+}
+
+static void end_turn(bool taken)
+{
+    if (taken && leat_release(&turn, 1)) abort(); /* cannot be: it was taken */
+}
 
 /* A client. */
 
@@ -100,10 +115,11 @@ static int serve(leat_ctx *ctx, void *arg)
         n = leat_recv_many_ctx(&second, &c->lines, lines, BATCH);
         if (n == -ETIMEDOUT) n = 0;
         for (ptrdiff_t i = 0; i < n; c->next = lines[i++].nth + 1) {
-            size_t missed = lines[i].nth - c->next;
+            size_t missed = c->next ? lines[i].nth - c->next : 0;
+            bool plain = lines[i].text[1] != '#';
             size += note(text + size, missed);
-            memcpy(text + size, lines[i].text, lines[i].size);
-            size += lines[i].size;
+            memcpy(text + size, lines[i].text + plain, lines[i].size - plain);
+            size += lines[i].size - plain;
             lost += missed;
         }
         if (!put(ctx, c->fd, text, size)) break;
@@ -129,7 +145,6 @@ static int welcome(int listener)
     if (!c) return close(fd), -ENOMEM;
     c->fd = fd;
     c->nth = ++came;
-    c->next = first && published ? published : published + 1; /* nobody publishes meanwhile */
     struct timeval tick = { .tv_usec = TICK * 1000 };
     int buffer = BLOCK, yes = 1; /* not megabytes: its backlog is the queue */
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof tick);
@@ -137,7 +152,10 @@ static int welcome(int listener)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* no line waits for the next */
     leat_wg_add(&here, 1);
     int err = leat_make(&c->lines, (size_t)queue);
+    bool taken = take_turn();
+    if (taken) c->next = first && published ? published : published + 1;
     if (!err) err = leat_subscribe(&topic, &c->lines, policy | first);
+    end_turn(taken);
     if (!err) fprintf(stderr, "fanout: client %zu comes\n", c->nth);
     if (!err) err = leat_go(&threads, serve, c);
     if (err) part_with(c);
@@ -156,9 +174,11 @@ struct input {
 static void publish(struct line *l)
 {
     l->text[l->size++] = '\n';
-    l->nth = ++published;
-    leat_publish_ctx(policy == LEAT_WAITS ? &stop : NULL, &topic, l); /* else it does not wait */
-    l->size = 0;
+    bool taken = take_turn(); /* then it does not wait */
+    l->nth = published + 1;
+    published += leat_publish_ctx(taken ? NULL : &stop, &topic, l) >= 0;
+    end_turn(taken);
+    l->size = 1;
 }
 
 /* Reads what is there, and publishes its lines. False: there was nothing. */
@@ -171,7 +191,7 @@ static bool feed(struct input *in)
     if (n < 0) in->err = errno == EINTR || errno == EAGAIN ? 0 : errno;
     for (ssize_t at = 0; at < n && !leat_ctx_err(&stop);) {
         const char *from = text + at, *nl = memchr(from, '\n', (size_t)(n - at));
-        size_t size = nl ? (size_t)(nl - from) : (size_t)(n - at), room = LINE - l->size;
+        size_t size = nl ? (size_t)(nl - from) : (size_t)(n - at), room = 1 + LINE - l->size;
         memcpy(l->text + l->size, from, size < room ? size : room);
         l->size += size < room ? size : room;
         at += (ssize_t)size + 1;
@@ -180,28 +200,35 @@ static bool feed(struct input *in)
     if (!n && in->file && !fstat(in->fd, &st) && st.st_size < lseek(in->fd, 0, SEEK_CUR)) {
         fprintf(stderr, "fanout: %s: truncated\n", in->file);
         lseek(in->fd, 0, SEEK_SET);
-        l->size = 0;
+        l->size = 1;
     }
     in->over = in->err || (!n && !in->file);
-    if (in->over && l->size) publish(l); /* the last one has no newline */
+    if (in->over && l->size > 1) publish(l); /* the last one has no newline */
     return n > 0;
 }
 
 /* Until the end of the input, or a signal. */
-static void run(struct input *in, int listener)
+static int reader(leat_ctx *ctx, void *arg)
 {
-    struct pollfd ready[2] = { { .events = POLLIN }, { .events = POLLIN } };
-    int64_t full = 0; /* until when to let nobody in */
-    bool more = false;
-    ready[1].fd = in->file ? -1 : in->fd; /* of a file poll always says that it is ready */
+    struct input *in = arg;
+    struct pollfd ready = { .fd = in->fd, .events = POLLIN };
+    (void)ctx;
     while (!in->over && !leat_ctx_err(&stop)) {
-        ready[0].fd = leat_now() < full ? -1 : listener;
-        int err = 0, n = poll(ready, 2, more ? 0 : TICK); /* so it sees a signal */
-        if (n > 0 && ready[0].revents)
-            while ((err = welcome(listener)) > 0) continue;
-        if (err < 0) fprintf(stderr, "fanout: no room for a client: %s\n", strerror(-err));
-        if (err < 0) full = leat_after(LEAT_S(1));
-        if (in->file || (n > 0 && ready[1].revents)) more = feed(in) && in->file;
+        bool more = in->file || poll(&ready, 1, TICK) > 0; /* of a file poll always says so */
+        if (more && !feed(in) && in->file) leat_sleep_ctx(&stop, LEAT_MS(TICK));
+    }
+    leat_cancel(&over, 0);
+    return 0;
+}
+
+static void let_in(int listener)
+{
+    struct pollfd knock = { .fd = listener, .events = POLLIN };
+    while (!leat_ctx_err(&over)) {
+        int err = poll(&knock, 1, TICK) > 0 ? welcome(listener) : 0;
+        if (err >= 0) continue;
+        fprintf(stderr, "fanout: no room for a client: %s\n", strerror(-err));
+        leat_sleep_ctx(&over, LEAT_S(1));
     }
 }
 
@@ -214,40 +241,30 @@ static int listen_on(int port)
     int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     bool good = fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) &&
-                !bind(fd, any, size) && !listen(fd, 128) && !getsockname(fd, any, &size);
+                !bind(fd, any, size) && !listen(fd, BACKLOG) && !getsockname(fd, any, &size);
     if (good) fprintf(stderr, "fanout: listening on 127.0.0.1:%d\n", ntohs(a.sin_port));
     else fprintf(stderr, "fanout: port %d: %s\n", port, strerror(errno));
     return good ? fd : -1;
 }
 
-static int usage(FILE *out)
-{
-    fputs("usage: fanout [options]\n"
-          "Serves the lines of its standard input to all who connect to a TCP port of 127.0.0.1,\n"
-          "from then on. Who is slow loses the oldest lines that wait for him; in their place he\n"
-          "gets the line \"# lost N lines\". A line has at most 1000 bytes: the rest is cut off.\n"
-          "  -p, --port N        the port (default: 0, any that is free; standard error has it)\n"
-          "  -f, --follow FILE   instead of standard input, what is appended to the file\n"
-          "  -l, --latest        who connects gets the latest line at once\n"
-          "  -q, --queue N       at most N lines wait for each client (default: 256)\n"
-          "  -w, --wait          nobody loses lines: all wait for the slowest\n"
-          "  -g, --grace S       at the end clients have S seconds to take what waits for them\n"
-          "                      (default: 5); who has not is cut off, by a reset\n"
-          "  -h, --help          this text\n"
-          "INT and TERM end the reading; what was read is served. A second one kills.\n"
-          "A client leaves when it closes the connection, or its half of it.\n"
-          "Ends with 0; 1: it could not listen, or not read; 2: wrong usage.\n",
-          out);
-    return out == stdout ? 0 : 2;
-}
-
-/* -1: it is none, or too small or big. */
-static int number(const char *text, long least, long most)
-{
-    char *end;
-    long n = strtol(text, &end, 10);
-    return end == text || *end || n < least || n > most ? -1 : (int)n;
-}
+static const char usage[] =
+    "usage: fanout [options]\n"
+    "Serves the lines of its standard input to all who connect to a TCP port of 127.0.0.1,\n"
+    "from then on. Who is slow loses the oldest lines that wait for him; in their place he\n"
+    "gets the line \"# lost N lines\". A line of the input that begins with # comes with one #\n"
+    "more. A line has at most 1000 bytes: the rest is cut off.\n"
+    "  -p, --port N        the port (default: 0, any that is free; standard error has it)\n"
+    "  -f, --follow FILE   instead of standard input, what is appended to the file\n"
+    "  -l, --latest        who connects gets the latest line at once\n"
+    "  -q, --queue N       at most N lines wait for each client (default: 256)\n"
+    "  -w, --wait          nobody loses lines: all wait for the slowest\n"
+    "  -g, --grace S       at the end clients have S seconds to take what waits for them\n"
+    "                      (default: 5); who has not is cut off, by a reset\n"
+    "  -h, --help          this text\n"
+    "INT and TERM end the reading; what was read is served. A second one kills.\n"
+    "A client leaves when it closes the connection, or its half of it.\n"
+    "Ends with 0; 1: it could not listen, or not read; 2: wrong usage; 128 + n: signal n has\n"
+    "ended the reading.\n";
 
 int main(int argc, char **argv)
 {
@@ -257,18 +274,19 @@ int main(int argc, char **argv)
         { "wait", no_argument, NULL, 'w' },       { "grace", required_argument, NULL, 'g' },
         { "help", no_argument, NULL, 'h' },       { NULL, 0, NULL, 0 },
     };
-    struct input in = { .fd = STDIN_FILENO };
+    struct input in = { .fd = STDIN_FILENO, .line = { .size = 1, .text = "#" } };
     int port = 0, grace = 5;
+    args_begin("fanout");
     for (int o; (o = getopt_long(argc, argv, "p:f:lq:wg:h", options, NULL)) != -1;) {
-        if (o == 'p') port = number(optarg, 0, 65535);
+        if (o == 'p') port = args_number("--port", optarg, 0, 65535);
         else if (o == 'f') in.file = optarg;
         else if (o == 'l') first = LEAT_LATEST_FIRST;
-        else if (o == 'q') queue = number(optarg, 1, MOST);
+        else if (o == 'q') queue = args_number("--queue", optarg, 1, MOST);
         else if (o == 'w') policy = LEAT_WAITS;
-        else if (o == 'g') grace = number(optarg, 0, MOST);
-        else return usage(o == 'h' ? stdout : stderr);
+        else if (o == 'g') grace = args_number("--grace", optarg, 0, MOST);
+        else return args_usage(o == 'h', usage);
     }
-    if (port < 0 || queue < 0 || grace < 0 || optind < argc) return usage(stderr);
+    if (optind < argc) return args_usage(false, usage);
     const char *name = in.file ? in.file : "standard input";
     if (in.file) in.fd = open(in.file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (in.file && (in.fd < 0 || lseek(in.fd, 0, SEEK_END) < 0))
@@ -278,9 +296,13 @@ int main(int argc, char **argv)
     if (err) return fprintf(stderr, "fanout: %s\n", strerror(-err)), 1;
     int listener = listen_on(port);
     if (listener < 0) return 1;
-    run(&in, listener);
+    leat_group input = LEAT_GROUP(NULL);
+    err = leat_go(&input, reader, &in);
+    if (err) return fprintf(stderr, "fanout: %s\n", strerror(-err)), 1;
+    let_in(listener);
 
     close(listener);
+    leat_wait(&input);
     leat_topic_close(&topic); /* each channel ends after its last line, and with it the thread */
     leat_ctx within = LEAT_CTX_WITHIN(NULL, LEAT_S(grace));
     if (leat_wg_wait_ctx(&within, &here)) leat_cancel(leat_group_ctx(&threads), 0);
@@ -288,5 +310,5 @@ int main(int argc, char **argv)
     leat_topic_free(&topic);
     fprintf(stderr, "fanout: %zu lines, %zu clients\n", published, came);
     if (in.err) fprintf(stderr, "fanout: %s: %s\n", name, strerror(in.err));
-    return in.err != 0;
+    return args_end(leat_ctx_err(&stop) ? 128 + leat_ctx_cause(&stop) : in.err != 0);
 }

@@ -4,24 +4,23 @@
  *
  * Each arrow is a bounded channel: if a stage is slow, those before it wait, and memory stays small.
  * When a stage's last worker has returned, its group closes the channel to the next: so the end of the
- * walk runs down the pipeline. A signal ends the walk, and what was found is still indexed. Each stage
- * counts how long it worked, was starved, was blocked: the bottleneck is the one that hardly ever waits.
+ * walk runs down the pipeline. A signal ends the walk, or output that nobody takes; and what was found is
+ * still indexed. Each stage counts how long it worked, was starved, was blocked: the bottleneck is the one
+ * that hardly ever waits.
  * Files with the same words in the same order, by a hash of them, are stored once.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "../pool.h"
+#include "args.h"
 #include "conns.h"
 
-#include <fcntl.h>
-#include <ftw.h>
+#include <dirent.h>
 #include <getopt.h>
-#include <signal.h>
 #include <sqlite3.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STAGES = 3, BATCH = 64, MOST = 256, LARGEST = 16 << 20 };
+enum { STAGES = 3, BATCH = 64, MOST = 10000, LARGEST = 16 << 20 };
 
 enum fate { UNDECIDED, ADDED, UNCHANGED, DUPLICATE, PASSED_OVER, UNREADABLE, LOST, FATES };
 
@@ -92,8 +91,8 @@ static int read_file(struct doc *d)
 {
     struct stat st;
     ssize_t n = 1;
-    int fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    int err = fd < 0 || fstat(fd, &st) ? errno : 0;
+    int fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int err = fd < 0 || fstat(fd, &st) ? errno : S_ISREG(st.st_mode) ? 0 : ENOTSUP;
     size_t size = err || st.st_size > LARGEST ? 0 : (size_t)st.st_size;
     d->text = got(malloc(size + 1));
     while (d->size < size && (n = read(fd, d->text + d->size, size - d->size)) > 0)
@@ -220,18 +219,37 @@ static int work(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-static int visit(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* Hands a file on, or what cannot be looked at: 0, or `stop` is done. The path is its own. */
+static int post(char *path, int err)
 {
-    (void)ftw;
-    bool unreadable = type == FTW_DNR || type == FTW_NS;
-    if (!unreadable && !(type == FTW_F && S_ISREG(st->st_mode))) return 0;
     struct doc *d = got(calloc(1, sizeof *d));
-    d->path = got(strdup(path));
-    if (unreadable) d->fate = UNREADABLE, d->err = EACCES;
-    if (leat_send_ctx(&stop, &chans[0], &d) == 0) return found++, 0;
-    free(d->path);
-    free(d);
-    return 1; /* ends the walk */
+    *d = (struct doc){ .path = path, .err = err, .fate = err ? UNREADABLE : UNDECIDED };
+    int stopped = leat_send_ctx(&stop, &chans[0], &d);
+    if (stopped) free(path), free(d);
+    else found++;
+    return stopped;
+}
+
+/* In the order of names, so each folder's are read at once, and no folder stays open. */
+static int walk_below(char *path)
+{
+    struct stat st;
+    struct dirent **names;
+    int err = 0, n;
+    if (lstat(path, &st)) return post(path, errno);
+    if (S_ISREG(st.st_mode)) return post(path, 0);
+    if (!S_ISDIR(st.st_mode)) return free(path), 0;
+    if ((n = scandir(path, &names, NULL, alphasort)) < 0) return post(path, errno);
+    for (int i = 0; i < n; free(names[i++])) {
+        const char *name = names[i]->d_name;
+        char *below;
+        if (err || !strcmp(name, ".") || !strcmp(name, "..")) continue;
+        if (asprintf(&below, "%s/%s", strcmp(path, "/") ? path : "", name) < 0) got(NULL);
+        err = walk_below(below);
+    }
+    free(names);
+    free(path);
+    return err;
 }
 
 /* Feeds the pipeline: 0, or what ended the walk too early. */
@@ -239,12 +257,9 @@ static int walk(leat_ctx *ctx, void *arg)
 {
     int err = 0;
     (void)ctx, (void)arg;
-    for (char **f = folders; *f && !err; f++)
-        if ((err = nftw(*f, visit, 32, FTW_PHYS)) < 0) err = -errno;
-    if (err > 0) err = leat_ctx_err(&stop); /* visit has ended it */
+    for (char **f = folders; *f && !err; f++) err = walk_below(got(strdup(*f)));
     int signal = leat_ctx_cause(&stop);
     if (err && signal > 0) fprintf(stderr, "indexer: signal %d: no more files\n", signal);
-    else if (err && !signal) fprintf(stderr, "indexer: cannot walk on: %s\n", strerror(-err));
     return err;
 }
 
@@ -258,6 +273,7 @@ static void collect(size_t count[FATES])
         if (progress && told) fputs("\r\033[K", stderr);
         if (d->fate == DUPLICATE) printf("%s: duplicate of %s\n", d->path, d->twin);
         if (d->err) fprintf(stderr, "indexer: %s: %s\n", d->path, strerror(d->err));
+        if (ferror(stdout)) leat_cancel(&stop, -EPIPE);
         if (progress && leat_now() - tick > LEAT_MS(100)) {
             fprintf(stderr, "\r\033[K%zu added, %zu unchanged\r", count[ADDED], count[UNCHANGED]);
             tick = leat_now();
@@ -354,25 +370,36 @@ static int search(sqlite3_stmt *s, const char *query, int most)
     return 2;
 }
 
-static int usage(FILE *out)
+static const char usage[] =
+    "usage: indexer [options] folder ...\n"
+    "       indexer [options] --query TEXT\n"
+    "Brings a full-text index of the folders' text files up to date; or searches it. Files\n"
+    "with the same words in the same order are duplicates: they are named, and stored once.\n"
+    "Files without text, or above 16 MB, are passed over; links are not followed.\n"
+    "  -d, --db FILE         the index, an SQLite database (default: index.db)\n"
+    "  -w, --workers R,F,I   threads that read, fingerprint, insert (default: CPUs,1,1)\n"
+    "  -q, --query TEXT      print the files that match, best first. TEXT is an FTS5 query:\n"
+    "                        words, all of them; \"a phrase\"; a OR b; a NOT b; pre*\n"
+    "  -n, --most N          print at most N of them (default: 20)\n"
+    "  -h, --help            this text\n"
+    "INT and TERM end the walk; what was found is still indexed. A second one kills.\n"
+    "Ends with 0; 1: not all could be indexed, or written, or nothing was found; 2: wrong usage;\n"
+    "128 + n: signal n came.\n";
+
+/* R,F,I; or it says why not, and exit(2). */
+static void set_workers(const char *text)
 {
-    fputs(
-        "usage: indexer [options] folder ...\n"
-        "       indexer [options] --query TEXT\n"
-        "Brings a full-text index of the folders' text files up to date; or searches it. Files\n"
-        "with the same words in the same order are duplicates: they are named, and stored once.\n"
-        "Files without text, or above 16 MB, are passed over; links are not followed.\n"
-        "  -d, --db FILE         the index, an SQLite database (default: index.db)\n"
-        "  -w, --workers R,F,I   threads that read, fingerprint, insert (default: CPUs,1,1)\n"
-        "  -q, --query TEXT      print the files that match, best first. TEXT is an FTS5 query:\n"
-        "                        words, all of them; \"a phrase\"; a OR b; a NOT b; pre*\n"
-        "  -n, --most N          print at most N of them (default: 20)\n"
-        "  -h, --help            this text\n"
-        "INT and TERM end the walk; what was found is still indexed. A second one kills.\n"
-        "Ends with 0; 1: not all could be indexed, or nothing was found; 2: wrong usage; 128 + n:\n"
-        "signal n has ended the walk.\n",
-        out);
-    return out == stdout ? 0 : 2;
+    const char *rest = text;
+    for (int i = 0; i < STAGES; i++) {
+        uint64_t n = 0;
+        rest = args_digits(rest, MOST, &n);
+        if (!rest || !n || *rest++ != (i < STAGES - 1 ? ',' : 0)) {
+            const char *why = "not three numbers from 1 to";
+            fprintf(stderr, "indexer: --workers '%s': %s %d\n", text, why, MOST);
+            exit(2);
+        }
+        stages[i].workers = (int)n;
+    }
 }
 
 int main(int argc, char **argv)
@@ -383,20 +410,19 @@ int main(int argc, char **argv)
         { "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
     };
     const char *db = "index.db", *query = NULL;
-    int most = 20, w[STAGES] = { leat_cpus(), 1, 1 };
+    int most = 20;
+    args_begin("indexer");
+    stages[0].workers = leat_cpus();
+    stages[1].workers = stages[2].workers = 1;
     for (int o; (o = getopt_long(argc, argv, "d:w:q:n:h", options, NULL)) != -1;) {
         if (o == 'd') db = optarg;
-        else if (o == 'w' && sscanf(optarg, "%d,%d,%d", &w[0], &w[1], &w[2]) == STAGES) continue;
+        else if (o == 'w') set_workers(optarg);
         else if (o == 'q') query = optarg;
-        else if (o == 'n') most = atoi(optarg);
-        else return usage(o == 'h' ? stdout : stderr);
-    }
-    for (int i = 0; i < STAGES; i++) {
-        if (w[i] < 1 || w[i] > MOST) return usage(stderr);
-        stages[i].workers = w[i];
+        else if (o == 'n') most = args_number("--most", optarg, 1, INT_MAX);
+        else return args_usage(o == 'h', usage);
     }
     folders = argv + optind;
-    if (!*folders == !query || most < 1) return usage(stderr);
+    if (!*folders == !query) return args_usage(false, usage);
     for (char **f = folders; *f; f++) { /* so a file has one name, from wherever it is indexed */
         char *real = realpath(*f, NULL);
         if (!real) return fprintf(stderr, "indexer: %s: %s\n", *f, strerror(errno)), 2;
@@ -404,8 +430,9 @@ int main(int argc, char **argv)
     }
 
     struct conn c;
-    int err = leat_cancel_on_signals(&stop, SIGINT, SIGTERM, 0);
-    if (!err) err = conns_open(&idle, query ? 1 : w[2], db, query ? NULL : schema, sql);
+    int err = query ? 0 : leat_cancel_on_signals(&stop, SIGINT, SIGTERM, 0);
+    int most_conns = query ? 1 : stages[2].workers;
+    if (!err) err = conns_open(&idle, most_conns, db, query ? NULL : schema, sql);
     if (!err && !query) err = index_folders();
     if (!err && query && (err = leat_recv(&idle, &c)) == 0) {
         err = search(c.stmt[SEARCH], query, most);
@@ -413,6 +440,7 @@ int main(int argc, char **argv)
     }
     conns_close(&idle);
     for (char **f = folders; *f; f++) free(*f);
-    if (err == -ECANCELED && leat_ctx_cause(&stop) > 0) return 128 + leat_ctx_cause(&stop);
-    return err < 0 ? 1 : err;
+    int signal = leat_ctx_cause(&stop);
+    if (err < 0) err = err == -EINVAL ? 2 : 1; /* the database is no file */
+    return args_end(signal > 0 ? 128 + signal : err);
 }

@@ -4,22 +4,20 @@
  *
  * Each arrow is a bounded channel: a slow stage slows the one before it, and memory stays small.
  * The walker closes `jobs`, the group closes `results` when the last worker has returned, and
- * everybody just loops until the channel is closed. A signal cancels the walker alone: what it has
- * queued is still counted.
+ * everybody just loops until the channel is closed. A signal cancels the walker alone, and so does
+ * output that nobody takes: what it has queued is still counted.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "../pool.h"
+#include "args.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK = 128, BUFFER = 64 * 1024, QUEUE = 64, WINDOW = 1024 };
+enum { BLOCK = 128, BUFFER = 64 * 1024, QUEUE = 64, WINDOW = 1024, MOST = 10000 };
 
 struct counts {
     uint64_t lines, words, bytes;
@@ -93,16 +91,19 @@ static bool count_bytes(const struct app *app, unsigned char *p, size_t len, boo
     return in_word;
 }
 
+/* What the walker saw there may be gone by now, or a FIFO that nobody writes to. */
 static int count_file(const struct app *app, const char *path, unsigned char *buffer,
                       struct counts *n)
 {
+    struct stat st;
     ssize_t got = 0;
     bool in_word = false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) return errno;
-    while ((got = read(fd, buffer + 1, BUFFER)) > 0)
+    int err = fstat(fd, &st) ? errno : S_ISREG(st.st_mode) ? 0 : ENOTSUP;
+    while (!err && (got = read(fd, buffer + 1, BUFFER)) > 0)
         in_word = count_bytes(app, buffer + 1, (size_t)got, in_word, n);
-    int err = got < 0 ? errno : 0;
+    if (got < 0) err = errno;
     close(fd);
     return err;
 }
@@ -201,7 +202,7 @@ static void tell(struct app *app, struct file *f, struct file *total)
 
 /* Prints the results as they come, or in their order: then those that come early wait in `early`,
  * which the window keeps from overflowing. The total's seq counts files, its err failures. */
-static struct file collect(struct app *app)
+static struct file collect(struct app *app, leat_ctx *stop)
 {
     static struct file early[WINDOW];
     struct file total = { .err = 0 }, *at;
@@ -211,6 +212,7 @@ static struct file collect(struct app *app)
         early[f.seq % WINDOW] = f;
         if (!app->in_order) turn = f.seq;
         while ((at = &early[turn % WINDOW])->path) tell(app, at, &total), turn += app->in_order;
+        if (ferror(stdout)) leat_cancel(stop, -EIO);
         if (app->progress && leat_now() - tick > LEAT_MS(100)) {
             tick = leat_now();
             fprintf(stderr, "\r\033[K%" PRIu64 " files, %" PRIu64 " MB", total.seq,
@@ -221,24 +223,19 @@ static struct file collect(struct app *app)
     return total;
 }
 
-static int usage(FILE *out)
-{
-    fputs(
-        "usage: pwc [options] [folder or file ...]\n"
-        "Counts lines, words and bytes of all files below the folders (default: this one), in\n"
-        "parallel, as wc does in the C locale. Links are followed only if they are arguments.\n"
-        "  -j, --jobs N    N workers (default: the number of usable CPUs)\n"
-        "  -o, --ordered   print the files in the order of their names, folder by folder\n"
-        "  -q, --quiet     print the total only\n"
-        "  -v, --verbose   tell files, time and speed on stderr\n"
-        "  -p, --posix     a word is any run of bytes without white space, as in POSIX; without\n"
-        "                  this it starts with a printable ASCII character, as in GNU wc 9.1\n"
-        "  -h, --help      this text\n"
-        "Ends with 0; 1: something could not be read; 2: wrong usage; 128 + n: stopped by signal\n"
-        "n (INT, TERM), and the total is of the files that were begun with.\n",
-        out);
-    return out == stdout ? 0 : 2;
-}
+static const char usage[] =
+    "usage: pwc [options] [folder or file ...]\n"
+    "Counts lines, words and bytes of all files below the folders (default: this one), in\n"
+    "parallel, as wc does in the C locale. Links are followed only if they are arguments.\n"
+    "  -j, --jobs N    N workers (default: the number of usable CPUs)\n"
+    "  -o, --ordered   print the files in the order of their names, folder by folder\n"
+    "  -q, --quiet     print the total only\n"
+    "  -v, --verbose   tell files, time and speed on stderr\n"
+    "  -p, --posix     a word is any run of bytes without white space, as in POSIX; without\n"
+    "                  this it starts with a printable ASCII character, as in GNU wc 9.1\n"
+    "  -h, --help      this text\n"
+    "Ends with 0; 1: something could not be read, or not written; 2: wrong usage; 128 + n:\n"
+    "stopped by signal n (INT, TERM), and the total is of the files that were begun with.\n";
 
 int main(int argc, char **argv)
 {
@@ -257,15 +254,15 @@ int main(int argc, char **argv)
     char *here[] = { ".", NULL };
     int workers = leat_cpus();
     bool verbose = false;
+    args_begin("pwc");
     for (int o; (o = getopt_long(argc, argv, "j:oqvph", options, NULL)) != -1;) {
-        if (o == 'j') workers = atoi(optarg);
+        if (o == 'j') workers = args_number("--jobs", optarg, 1, MOST);
         else if (o == 'o') app.in_order = true;
         else if (o == 'q') app.quiet = true;
         else if (o == 'v') verbose = true;
         else if (o == 'p') app.posix = true;
-        else return usage(o == 'h' ? stdout : stderr);
+        else return args_usage(o == 'h', usage);
     }
-    if (workers < 1) return fputs("pwc: -j wants a number, at least 1\n", stderr), 2;
     app.folders = optind < argc ? argv + optind : here;
     app.progress = isatty(STDERR_FILENO) && (app.quiet || !isatty(STDOUT_FILENO));
 
@@ -285,7 +282,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "pwc: cannot start: %s\n", strerror(-err));
         return 1;
     }
-    struct file total = collect(&app);
+    struct file total = collect(&app, &stop);
     err = leat_wait(&crew);
     double s = (double)(leat_now() - began) / 1e9, mb = (double)total.n.bytes / 1e6;
     double files = (double)total.seq;
@@ -293,13 +290,12 @@ int main(int argc, char **argv)
     leat_free(&app.results);
 
     print_counts(&total.n, "total");
-    if (fflush(stdout) || ferror(stdout)) fputs("pwc: cannot write the output\n", stderr), err = 1;
     if (verbose)
         fprintf(stderr, "pwc: %.0f files, %.1f MB in %.3f s: %.0f files/s, %.0f MB/s, %d workers\n",
                 files, mb, s, files / s, mb / s, workers);
     if (total.err) fprintf(stderr, "pwc: %d could not be read\n", total.err);
-    if (!leat_ctx_err(&stop)) return err || total.err;
     int sig = leat_ctx_cause(&stop);
+    if (sig <= 0) return args_end(err || total.err);
     fprintf(stderr, "pwc: stopped by signal %d; the total is of %.0f files\n", sig, files);
-    return 128 + sig;
+    return args_end(128 + sig);
 }

@@ -5,8 +5,13 @@
 #     program webhooks sqlite3.h libsqlite3-dev   # $webhooks; without its library all is skipped
 #     with_sql && sql "$tmp/db" 'SELECT ...'      # rows, columns separated by |
 #     await $pid command ...                      # until it succeeds; fails if that process ends first
+#     $heeds_int "$webhooks" & ... kill -INT $!   # a shell's background ignores INT; "": cannot be helped
+#     beyond_path_max "$tmp/long"                 # makes a folder, somewhere below which paths are too long
 #     check "..." strict "1 to 1024" "$webhooks" --workers   # what is no number is refused
 #     check "..." loses 1 "$webhooks" --help                 # output that is lost is an error
+
+heeds_int="env --default-signal=INT"
+$heeds_int true 2>/dev/null || heeds_int=
 
 program() { # name, header, package
     printf '#include <%s>\n' "$2" | $CC -E -x c - >/dev/null 2>&1 || skip_all "$3 not installed"
@@ -45,6 +50,17 @@ exits() { # status, command ...
     got=$?
     cat "$tmp/out" "$tmp/err"
     [ $got -eq "$want" ] || { echo "exit status $got, not $want: $*"; return 1; }
+}
+
+# Folders and files that no path of the system leads to: deep folders, moved into the ends of others.
+beyond_path_max() { # folder
+    deep=$(printf '%050d' 0)
+    deep=$deep/$deep/$deep/$deep/$deep/$deep/$deep
+    deep=$deep/$deep/$deep/$deep/$deep/$deep
+    mkdir -p "$1/$deep" "$1.2/$deep" "$1.3/$deep" "$1.4/$deep"
+    echo 'far down' >"$1.3/$deep/file"
+    echo 'far down' >"$1.4/$deep/file"
+    mv "$1.3" "$1.4" "$1.2/$deep/" && mv "$1.2" "$1/$deep/"
 }
 
 # An option that wants a number: what is none, or none it can take, is refused, with its name and the range.

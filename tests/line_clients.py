@@ -1,6 +1,10 @@
 """line_clients.py - TCP clients for the test of the example fanout.  SPDX-License-Identifier: MIT
 
     read PORT         connects; when its own standard input ends, it copies to standard output what comes
+    hear PORT N       connects, as soon as that can be; copies N lines to standard output
+    many PORT N       N clients at once, which count what they get. Says when all have come, and what they have got
+    stuff             copies its standard input; says on standard error when there is no room for more of it
+    port              prints one that is free
     vanish PORT       three clients: one closes, one resets, one half-closes and waits for the end
     crowd PORT ERR    50 clients of all kinds. Once the file ERR says that they have come it writes 4000 lines
                       to standard output, the input of fanout, as fast as the fast ones can follow. Then a line
@@ -130,6 +134,60 @@ def vanish(port):
         pass
 
 
+def many(port, n):
+    clients = [socket.socket() for _ in range(int(n))]
+    poll = select.poll()
+    for s in clients:
+        s.setblocking(False)
+        s.connect_ex(("127.0.0.1", port))
+        poll.register(s, select.POLLOUT)
+    by_number = {s.fileno(): s for s in clients}
+    for waits in range(len(clients), 0, -1):
+        ready = poll.poll(20000)
+        if not ready:
+            sys.exit("%d have not come" % waits)
+        poll.unregister(ready[0][0])
+    print(n, "have come", flush=True)
+    lines = 0
+    for s in clients:
+        s.setblocking(True)
+        while data := s.recv(4096):
+            lines += data.count(b"\n")
+    print(n, "have heard", lines, "lines", flush=True)
+
+
+def hear(port, n):
+    while True:
+        try:
+            s = connect(port)
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+    with s.makefile("rb") as lines:
+        for _ in range(int(n)):
+            os.write(1, lines.readline())
+
+
+def stuff():
+    text = sys.stdin.buffer.read()
+    os.set_blocking(1, False)
+    poll = select.poll()
+    poll.register(1, select.POLLOUT)
+    said = False
+    while text:
+        if poll.poll(None if said else 500):
+            text = text[os.write(1, text[:4096]) :]
+        else:
+            print("stuffed", file=sys.stderr, flush=True)
+            said = True
+
+
+def port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        print(s.getsockname()[1])
+
+
 def read(port):
     s = connect(port)
     sys.stdin.buffer.read()
@@ -138,5 +196,7 @@ def read(port):
         sys.stdout.buffer.flush()
 
 
-what, port, *rest = sys.argv[1:]
-{"read": read, "vanish": vanish, "crowd": crowd}[what](int(port), *rest)
+what, *rest = sys.argv[1:]
+if rest:
+    rest[0] = int(rest[0])
+globals()[what](*rest)

@@ -12,7 +12,7 @@ clients="python3 -IS tests/line_clients.py" # starts sooner
 start() { # options
     rm -f "$tmp/in" "$tmp/err"
     mkfifo "$tmp/in"
-    (ulimit -n "${LIMIT:-256}"; exec "$fanout" "$@") <"$tmp/in" >"$tmp/out" 2>"$tmp/err" &
+    (ulimit -n "${LIMIT:-256}"; exec $heeds_int "$fanout" "$@") <"$tmp/in" >"$tmp/out" 2>"$tmp/err" &
     pid=$! readers=
     exec 3>"$tmp/in"
     await $pid grep -q listening "$tmp/err" || return
@@ -40,7 +40,7 @@ late() { # file, number
     await $pid said " comes$" "$2"
 }
 
-# No more input, and everybody to the end; or a signal.
+# No more input, and everybody to the end; or a signal, which its exit status tells.
 ends() { # signal, if any
     if [ -n "$1" ]; then kill -"$1" $pid; else exec 3>&-; fi
     exec 4>&-
@@ -49,7 +49,7 @@ ends() { # signal, if any
     exec 3>&-
     for r in $readers; do wait "$r" || code="$code, and a client failed"; done
     cat "$tmp/err"
-    is "$code" 0
+    case $1 in TERM) is "$code" 143 ;; INT) is "$code" 130 ;; *) is "$code" 0 ;; esac
 }
 
 lines() { # from, to
@@ -76,10 +76,18 @@ lost() { # file
 
 check "--help" exits 0 "$fanout" --help
 check "... goes to standard output" grep -q '^usage: fanout' "$tmp/out"
-for bad in --no-such-option "--port 65536" "--port any" "--queue 0" "--queue 5x" "--grace -1" "a-file"; do
+check "... and if that is lost, it is an error" loses 1 "$fanout" --help
+for bad in --no-such-option a-file; do
     check "refused: $bad" exits 2 "$fanout" $bad </dev/null
     check "... with the usage" grep -q '^usage: fanout' "$tmp/err"
 done
+check "--port is a number, nothing else" strict "0 to 65535" "$fanout" --port
+check "... so is --queue" strict "1 to 1000000" "$fanout" --queue
+check "... so is --grace" strict "0 to 1000000" "$fanout" --grace
+check "... and not more than that" exits 2 "$fanout" --port 65536
+check "... nor less" exits 2 "$fanout" --queue 0
+check "no input at all is said" exits 1 "$fanout" <&-
+check "... with the reason" grep -q 'standard input: Bad file' "$tmp/err"
 check "a file that is not there is named" exits 1 "$fanout" --follow "$tmp/no such file"
 check "... with the reason" grep -q 'no such file: No such file' "$tmp/err"
 check "what cannot be read is named" exits 1 "$fanout" <"$tmp"
@@ -134,7 +142,23 @@ taken() {
     start && ! "$fanout" --port "$port" 2>"$tmp/second" && cat "$tmp/second" &&
         grep -q "port $port: Address already in use" "$tmp/second" && ends
 }
+forged() { # what looks as if the program had said it
+    printf '# lost 7 lines\n#\n\n##\n #\n# lost %0996d\n' 1 >"$tmp/sly"
+    start && reader a 1 && cat "$tmp/sly" >&3 && ends && sed 's/^#/##/' "$tmp/sly" | cut -c -1001 | cmp - "$tmp/a"
+}
+closed() { # descriptors 0 to 2: what it says goes nowhere, least of all to a client
+    : >"$tmp/log"
+    anyone=$($clients port)
+    "$fanout" --follow "$tmp/log" --port "$anyone" <&- >&- 2>&- &
+    pid=$!
+    $clients hear "$anyone" 3 <&- >"$tmp/a" &
+    await $pid sh -c 'echo line >>"$0" && [ -s "$1" ]' "$tmp/log" "$tmp/a" && wait $! && kill $pid
+    wait $pid
+    is $? 143 && is "$(sort -u "$tmp/a")" line
+}
 check "empty lines, carriage returns, zeros, long lines, no newline" odd
+check "a line that looks like one of ours is told from ours" forged
+check "descriptors 0 to 2 closed: clients get lines, nothing else" closed
 check "one that comes between two lines gets the second" latest ""
 check "... only" got b "three\n"
 check "with --latest it gets the first, too" latest --latest
@@ -153,15 +177,25 @@ drains() { # signal, options: 5000 lines; one reads, one begins only when nothin
     printf 'half a li' >&3
     ends "$sig" && said '^fanout: 5000 lines, 2 clients$' && adds_up a 5000 && adds_up b 5000
 }
+# Lines, as many as there is room for; then it says so, and writes the rest as it can.
+stuff() {
+    lines 1 10000 | $clients stuff 4>&- 2>"$tmp/stuffed" >&3 3>&- &
+    feeder=$!
+    await $feeder grep -q stuffed "$tmp/stuffed"
+}
 waiting() { # for one that does not read: 10000 lines are more than the sockets hold
     start --queue 2 --wait && late a 1 || return
-    (exec 4>&-; lines 1 10000 >&3 2>/dev/null) &
-    feeder=$!
-    sleep 0.5
-    ends TERM && adds_up a "$(sed -n 's/^fanout: \([0-9]*\) lines.*/\1/p' "$tmp/err")" && [ "$(lost a)" -le 1 ]
+    stuff && ends TERM && adds_up a "$(sed -n 's/^fanout: \([0-9]*\) lines.*/\1/p' "$tmp/err")" && [ "$(lost a)" -le 1 ]
     code=$?
     wait $feeder
     return $code
+}
+newcomer() { # comes while all wait for one that does not read
+    start --queue 2 --wait "$@" && late a 1 && stuff && reader b 2 || return
+    [ -z "$1" ] || await $pid has b 1 || return
+    exec 4>&-
+    wait $feeder && ends && lines 1 10000 | cmp - "$tmp/a" &&
+        lines "$(awk 'NR == 1 { print $2 }' "$tmp/b")" 10000 | cmp - "$tmp/b"
 }
 patient() { # two readers, of which one begins later
     start --queue 2 --wait && reader a 1 && late b 2 || return
@@ -169,13 +203,60 @@ patient() { # two readers, of which one begins later
     feeder=$!
     await $pid has a 100 && exec 4>&- && wait $feeder && ends && lines 1 10000 | cmp - "$tmp/a" && cmp "$tmp/a" "$tmp/b"
 }
-for sig in TERM INT; do
+for sig in TERM ${heeds_int:+INT}; do
     check "$sig: what was read is served, then it ends" drains $sig
     check "... who reads had all" is "$(lost a)" 0
     check "... who did not, what had room" [ "$(lost b)" -gt 0 ]
 done
 check "--wait: nobody loses a line" patient
 check "... TERM ends the wait" waiting
+check "... a newcomer is let in, though one does not read" newcomer
+check "... with --latest it has a line at once" newcomer --latest
+
+# ---- Many at once ----
+most=$(ulimit -n)
+[ "$most" != unlimited ] || most=1000000
+queue=$(cat /proc/sys/net/core/somaxconn 2>/dev/null || echo 128)
+burst() { # connect while it is stopped: so nobody is let in, and all must fit into the queue
+    LIMIT=1200
+    start
+    code=$? LIMIT=
+    [ $code -eq 0 ] || return
+    kill -STOP $pid
+    $clients many "$port" 500 <"$tmp/in" >"$tmp/burst" 2>&1 3>&- &
+    readers=$!
+    await $readers grep -qx "500 have come" "$tmp/burst"
+    code=$?
+    kill -CONT $pid
+    cat "$tmp/burst"
+    [ $code -eq 0 ] && await $pid said " comes$" 500 && echo line >&3 && ends && grep -qx "500 have heard 500 lines" "$tmp/burst"
+}
+if [ "$most" -lt 1200 ] || [ "$queue" -lt 500 ]; then skip "500 that come at once" "too few descriptors, or too short a queue"
+else check "500 that come at once are all let in" burst; fi
+
+closes() { # clients, more options: leaves in $took how many seconds it took from the end of its input to its own
+    clients_n=$1 LIMIT=$(($1 + 100))
+    shift
+    start "$@"
+    code=$? LIMIT=
+    [ $code -eq 0 ] || return
+    $clients many "$port" "$clients_n" </dev/null >"$tmp/many" 2>&1 3>&- &
+    readers=$!
+    await $readers said " comes$" "$clients_n" && echo line >&3 && took=$(date +%s) || return
+    ends >"$tmp/ended" || { tail -n 2 "$tmp/ended"; return 1; }
+    took=$(($(date +%s) - took))
+    echo "$clients_n clients: $took s"
+    cat "$tmp/many"
+    grep -qx "$clients_n have heard $clients_n lines" "$tmp/many"
+}
+linear() { # four times the clients, about four times the time; a convoy would take minutes
+    closes $((crowd / 4)) --grace 1000 && few=$took && closes "$crowd" --grace 1000 && [ "$took" -le $((8 * few + 10)) ]
+}
+crowd=$(((most < 4200 ? most : 4200) - 200))
+threads_most=$(awk '/^Max processes/ { print $3 == "unlimited" ? 1000000 : $3 }' /proc/self/limits 2>/dev/null)
+if [ "${SAN:-}" = thread ] || [ $crowd -lt 800 ] || [ "${threads_most:-0}" -lt $((crowd * 3)) ]; then
+    skip "thousands of clients: it ends in about linear time" "too few descriptors or threads"
+else check "thousands of clients: it ends in about linear time ($crowd)" linear; fi
 
 # ---- A file that grows ----
 follows() {

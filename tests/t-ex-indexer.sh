@@ -40,9 +40,17 @@ mkfifo "$docs/fifo" # to open it would wait for ever
 
 check "--help" exits 0 "$indexer" --help
 check "... goes to standard output" grep -q '^usage: indexer' "$tmp/out"
+check "... and if that is lost, it is an error" loses 1 "$indexer" --help
+check "--most is a number, nothing else" strict "1 to 2147483647" "$indexer" --most
+check "--workers are three" strict "1 to 10000" "$indexer" --workers
+for bad in 1,0,1 1,1 1,1,1, 1,1,1,1 1,,1 ,1,1 1,1,4x 1,1,4294967297 1,1,10001 '1, 1,1' 1,1,-1; do
+    check "... and not $bad" exits 2 "$indexer" -w "$bad" --help
+done
+for bad in '' :memory:; do
+    check "an index that would not last is refused: '$bad'" exits 2 "$indexer" -d "$bad" "$docs"
+done
 check "an unknown option is refused" exits 2 "$indexer" --no-such-option
 check "nothing to do is refused" exits 2 "$indexer" -d "$db"
-check "no workers are refused" exits 2 "$indexer" -w 1,0,1 "$docs"
 check "a folder that is not there is named" exits 2 "$indexer" -d "$db" "$docs/no such"
 check "... with the reason" grep -q 'no such: No such file' "$tmp/err"
 check "an index that is not there is named" exits 1 "$indexer" -d "$tmp/no.db" -q word
@@ -137,25 +145,39 @@ awk -v dir="$docs" 'BEGIN {
 db=$tmp/twins.db
 mkfifo "$tmp/fifo"
 
-stop_mid_walk() {
-    "$indexer" -d "$db" "$docs" >"$tmp/fifo" 2>"$tmp/err" &
+stop_mid_walk() { # signal, its exit status
+    $heeds_int "$indexer" -d "$db" "$docs" >"$tmp/fifo" 2>"$tmp/err" &
     pid=$!
     exec 3<"$tmp/fifo"
     read -r line <&3 # it is under way
     echo "$line"
-    kill -TERM $pid
-    await $pid grep 'signal 15: no more files' "$tmp/err"
+    kill -"$1" $pid
+    await $pid grep "signal $(($2 - 128)): no more files" "$tmp/err"
     cat <&3 >"$tmp/out"
     exec 3<&-
     wait $pid
-    is $? 143
+    is $? "$2"
 }
 
 told() { # the number before a word
     sed -n "s/^/ /; s/.* \([0-9]*\) $1.*/\1/p" "$tmp/out"
 }
 
-check "TERM in mid-walk" stop_mid_walk
+unheard() { # output that nobody takes ends the walk, soon
+    exec 4<>"$tmp/fifo" 5>"$tmp/fifo" 4>&-
+    "$indexer" -d "$db" "$docs" >&5 2>"$tmp/err" 5>&1
+    is $? 1
+    code=$?
+    exec 5>&-
+    [ $code -eq 0 ] && grep 'standard output' "$tmp/err" && [ "$(sql "$db" 'SELECT count(*) FROM files')" -lt 5000 ]
+}
+check "output that nobody takes ends it" unheard
+rm "$db"
+if [ -n "$heeds_int" ]; then
+    check "INT in mid-walk" stop_mid_walk INT 130
+    rm "$db"
+fi
+check "TERM in mid-walk" stop_mid_walk TERM 143
 found=$((1 + $(told duplicates)))
 check "... what was found is indexed ($found)" said 1 0 $((found - 1)) 0 0 0 0
 check "... as it says" holds "$found" 1
@@ -172,4 +194,38 @@ check "a failing database" exits 1 "$indexer" -d "$db" "$many"
 check "... is said, with the reason" grep -q 'broken.db: out of order$' "$tmp/err"
 check "... and what is lost" [ "$(told lost)" -gt 0 ]
 check "... the rows are those it says" holds $((3 + $(told added) + $(told duplicates))) $((3 + $(told added)))
+
+# A path that the system refuses is told, with its place; the others are indexed.
+db=$tmp/long.db
+mkdir "$tmp/long"
+docs=$(cd "$tmp/long" && pwd -P)
+for f in a z; do echo "file $f" >"$docs/$f"; done
+check "a path that is too long" eval 'beyond_path_max "$docs/deep" && exits 1 "$indexer" -d "$db" "$docs"'
+check "... is told" grep -q "/deep/.*: File name too long" "$tmp/err"
+check "... and counted; the others are indexed" said 2 0 0 0 1 0 0
+check "... those before and behind it" finds file a z
+
+# Files that the walker has seen, and that are FIFOs before anybody reads them: to open one would wait for ever.
+db=$tmp/turned.db
+docs=$(cd "$tmp/twins" && pwd -P)
+turned() {
+    "$indexer" -d "$db" "$docs" >"$tmp/fifo" 2>"$tmp/err" &
+    pid=$!
+    exec 3<"$tmp/fifo"
+    read -r line <&3 # soon it stands, as nobody reads the rest, some thousand files further in its order
+    (cd "$docs" && LC_ALL=C ls | sed -n 500,1800p >"$tmp/names" && xargs rm <"$tmp/names" && xargs mkfifo <"$tmp/names")
+    cat <&3 >"$tmp/out"
+    exec 3<&-
+    wait $pid
+    is $? 1
+}
+check "files that become FIFOs, or go, while it walks" turned
+
+# Machines with more CPUs than anybody thought of.
+many_cpus() {
+    sed 's/leat_cpus()/300/; s|"\.\./|"|' examples/indexer.c >"$tmp/cpus.c"
+    $CC -std=c11 -O1 -pthread -I . -I examples "$tmp/cpus.c" -o "$tmp/cpus" -lsqlite3 &&
+        exits 0 "$tmp/cpus" -d "$tmp/cpus.db" "$tmp/docs" && grep '^read  *300 ' "$tmp/out"
+}
+check "more than 256 CPUs" many_cpus
 finish

@@ -2,8 +2,9 @@
 # The twins of the articles' Go programs print what those print; free orders and numbers of workers aside.
 # SPDX-License-Identifier: MIT
 . tests/tap.sh
+. tests/examples.sh
 
-program() { # name: sets $bin
+seed() { # name: sets $bin
     bin=$BUILD/examples/seeds/$1
     [ -x "$bin" ] && return
     bin=$tmp/$1
@@ -11,7 +12,7 @@ program() { # name: sets $bin
 }
 
 golden() { # name [arguments]: the output, sorted, is in expected/name.txt
-    program "$1" || return 1
+    seed "$1" || return 1
     expected=examples/seeds/expected/$1.txt
     shift
     "$bin" "$@" >"$tmp/out" 2>&1 || { echo "exit status $?"; cat "$tmp/out"; return 1; }
@@ -21,10 +22,11 @@ golden() { # name [arguments]: the output, sorted, is in expected/name.txt
 for source in examples/seeds/*.c; do
     name=$(basename "$source" .c)
     check "$name prints what the Go prints" golden "$name"
+    check "... and if that is lost, it is an error" loses 1 "$bin"
 done
 
 gives_up() { # each URL is told once: checked, given up, or not even begun; and nothing hangs
-    program 004_pool_stop || return 1
+    seed 004_pool_stop || return 1
     for try in 1 2 3 4 5; do # on a busy machine all may be done before Stop is called
         echo "try $try"
         "$bin" 1 >"$tmp/out" 2>&1 || return 1
@@ -36,11 +38,12 @@ gives_up() { # each URL is told once: checked, given up, or not even begun; and 
     done
     return 1
 }
+check "004: the deadline is a number, nothing else" eval 'exits 2 "$bin" 4x && exits 2 "$bin" 4294967297'
 check "004: Stop with a deadline gives up, and the pool still ends" gives_up
 
 many() { # what hangs the Go
-    sed 's/JOBS = 8/JOBS = 100/; s/LEAT_MS(50)/LEAT_MS(1)/; s|"../../|"|' examples/seeds/003_minimal_pool.c >"$tmp/many.c"
-    $CC -std=c11 -O2 -pthread -I . "$tmp/many.c" -o "$tmp/many" && [ "$("$tmp/many" | grep -c '^job=')" -eq 100 ]
+    sed 's/JOBS = 8/JOBS = 100/; s/LEAT_MS(50)/LEAT_MS(1)/; s|"[./]*/|"|' examples/seeds/003_minimal_pool.c >"$tmp/many.c"
+    $CC -std=c11 -O2 -pthread -I . -I examples "$tmp/many.c" -o "$tmp/many" && [ "$("$tmp/many" | grep -c '^job=')" -eq 100 ]
 }
 check "003 with a hundred jobs does not hang, as the Go does from 24 on" many
 

@@ -1,7 +1,6 @@
 /* The worker pool of article 000: NewPool. SPDX-License-Identifier: MIT */
 #include "../../pool.h"
-
-#include <stdio.h>
+#include "../args.h"
 
 struct job {
     const char *id, *payload;
@@ -65,6 +64,7 @@ static int feed(leat_ctx *ctx, void *arg)
 
 int main(void)
 {
+    args_begin("000_new_pool");
     job_chan jobs;
     struct pool pool;
     leat_group feeder = LEAT_GROUP(NULL);
@@ -77,5 +77,5 @@ int main(void)
     int err = leat_wait(&feeder) | leat_wait(&pool.workers);
     leat_free(&pool.results);
     leat_free(&jobs);
-    return err != 0;
+    return args_end(err != 0);
 }

@@ -2,8 +2,7 @@
  * Different: in Go, select picks at random when a job and ctx.Done() are both ready, so jobs still
  * start after the cancel; here a context that is done wins. And it needs no select. */
 #include "../../pool.h"
-
-#include <stdio.h>
+#include "../args.h"
 
 struct job {
     const char *id, *payload;
@@ -51,6 +50,7 @@ static int new_pool(struct pool *p, leat_ctx *ctx, int workers, job_chan *jobs)
 /* The article has no main for this. Here nobody closes jobs: only the cancel ends the workers. */
 int main(void)
 {
+    args_begin("000_new_pool_ctx");
     static const struct job events[] = {
         { "evt-1", "{\"type\":\"click\"}" },
         { "evt-2", "{\"type\":\"view\"}" },
@@ -73,5 +73,5 @@ int main(void)
     int err = leat_wait(&pool.workers);
     leat_free(&pool.results);
     leat_free(&jobs);
-    return err != 0;
+    return args_end(err != 0);
 }

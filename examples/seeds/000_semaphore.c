@@ -3,8 +3,7 @@
  * Different: in Go a panic between acquire and go leaks the permit; here leat_go takes it, and the
  * end of the task, whatever it is, gives it back. And waiting for it can be cancelled. */
 #include "../../pool.h"
-
-#include <stdio.h>
+#include "../args.h"
 
 enum { MAX_CONCURRENT = 3 };
 
@@ -22,6 +21,7 @@ static int process_job(leat_ctx *ctx, void *arg)
 
 int main(void)
 {
+    args_begin("000_semaphore");
     static struct job jobs[] = {
         { "evt-1", "{\"type\":\"click\"}" }, { "evt-2", "{\"type\":\"view\"}" },
         { "evt-3", "{\"type\":\"buy\"}" },   { "evt-4", "{\"type\":\"scroll\"}" },
@@ -32,5 +32,5 @@ int main(void)
     int err = leat_group_share(&group, &sem);
     for (size_t i = 0; i < sizeof jobs / sizeof *jobs && !err; i++)
         err = leat_go(&group, process_job, &jobs[i]);
-    return leat_wait(&group) || err;
+    return args_end(leat_wait(&group) || err);
 }

@@ -2,8 +2,7 @@
  * closes the channel that it feeds, and a slow one holds up those before it, not the memory.
  * SPDX-License-Identifier: MIT */
 #include "../../pool.h"
-
-#include <stdio.h>
+#include "../args.h"
 
 struct document {
     int id;
@@ -113,6 +112,7 @@ static int feed(leat_ctx *ctx, void *arg)
 
 int main(void)
 {
+    args_begin("001_pipeline");
     leat_ctx ctx = LEAT_CTX_WITHIN(NULL, LEAT_S(30));
     leat_group feeder = LEAT_GROUP(&ctx);
     struct pipeline p = { .extract_workers = leat_cpus(),
@@ -129,5 +129,5 @@ int main(void)
     leat_free(&p.extracted);
     leat_free(&p.embedded);
     leat_free(&p.results);
-    return err != 0;
+    return args_end(err != 0);
 }

@@ -2,9 +2,9 @@
  * Different: the Go sends results without looking at ctx.Done(), so after a cancel a worker whose
  * results nobody reads is stuck for ever, in spite of the buffer: that has room for one each. */
 #include "../../pool.h"
+#include "../args.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
 enum { WORKERS = 10 };
 
@@ -71,6 +71,7 @@ static int feed(leat_ctx *ctx, void *arg)
 
 int main(void)
 {
+    args_begin("001_run_pool");
     leat_ctx ctx = LEAT_CTX_WITHIN(NULL, LEAT_S(30));
     leat_group feeder = LEAT_GROUP(&ctx);
     job_chan jobs;
@@ -92,5 +93,5 @@ int main(void)
     int err = leat_wait(&feeder) | leat_wait(&pool.workers);
     leat_free(&pool.results);
     leat_free(&jobs);
-    return err != 0;
+    return args_end(err != 0);
 }

@@ -1,8 +1,7 @@
 /* Three workers and five jobs, from article 002. SPDX-License-Identifier: MIT
  * Different: main waits for the workers before it frees the channels; the Go just leaves. */
 #include "../../pool.h"
-
-#include <stdio.h>
+#include "../args.h"
 
 typedef LEAT_CHAN(int) int_chan;
 
@@ -24,6 +23,7 @@ static int worker(leat_ctx *ctx, void *arg)
 
 int main(void)
 {
+    args_begin("002_three_workers");
     int_chan jobs, results;
     if (leat_make(&jobs, 100) || leat_make(&results, 100)) return 1;
 
@@ -47,5 +47,5 @@ int main(void)
     int err = leat_wait(&workers);
     leat_free(&jobs);
     leat_free(&results);
-    return err;
+    return args_end(err);
 }

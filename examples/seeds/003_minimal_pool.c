@@ -2,8 +2,7 @@
  * Different: the Go feeds all jobs before it reads a result, which hangs from 24 jobs on (two
  * buffers of 10, three workers); here a task feeds. And sending looks at ctx, too. */
 #include "../../pool.h"
-
-#include <stdio.h>
+#include "../args.h"
 
 enum { WORKERS = 3, JOBS = 8 };
 
@@ -49,6 +48,7 @@ static int feed(leat_ctx *ctx, void *arg)
 
 int main(void)
 {
+    args_begin("003_minimal_pool");
     leat_ctx ctx = LEAT_CTX(NULL);
     leat_group group = LEAT_GROUP(&ctx);
     job_chan jobs;
@@ -67,5 +67,5 @@ int main(void)
     int err = leat_wait(&group);
     leat_free(&jobs);
     leat_free(&results);
-    return err != 0;
+    return args_end(err != 0);
 }

@@ -3,8 +3,7 @@
  * Different: a second Stop, and a Submit after or during Stop, panic in Go and are errors here;
  * after a Stop that timed out the Go leaves its workers behind, leat_pool_abort still ends them. */
 #include "../../pool.h"
-
-#include <stdio.h>
+#include "../args.h"
 
 /* The actual work; simulated, for want of a network: the same for each URL each time. */
 static struct url {
@@ -35,18 +34,20 @@ static void not_checked(leat_task *fn, void *arg, void *user)
 
 int main(int argc, char **argv) /* an argument: the deadline in milliseconds, to see Stop give up */
 {
+    args_begin("004_pool_stop");
+    int ms = argc > 1 ? args_number("the deadline", argv[1], 0, INT_MAX) : 10000;
     leat_pool pool; /* 3 workers, checking 5 URLs */
     if (leat_pool_start(&pool, NULL, &(leat_pool_opts){ .workers = 3, .queue = 10 })) return 1;
 
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
         if (leat_submit(&pool, check_url, &urls[i])) return 1;
 
-    leat_ctx ctx = LEAT_CTX_WITHIN(NULL, argc > 1 ? LEAT_MS(atoi(argv[1])) : LEAT_S(10));
+    leat_ctx ctx = LEAT_CTX_WITHIN(NULL, LEAT_MS(ms));
     int err = leat_pool_stop_ctx(&ctx, &pool);
     if (err) {
         printf("shutdown error: pool stop: %s\n",
                err == -ETIMEDOUT ? "deadline exceeded" : strerror(-err));
         leat_pool_abort(&pool, not_checked, NULL);
     }
-    return 0;
+    return args_end(0);
 }
