@@ -148,8 +148,8 @@ static void meet_or_not(int i, void *arg)
     uint64_t rng = tap_seed(i);
     if (i == a->threads) { /* the canceller */
         while (atomic_load_explicit(&f->left, memory_order_relaxed)) {
-            leat_ctx *victim = atomic_exchange_explicit(&f->victim[tap_below(&rng, a->threads)], NULL, memory_order_acquire);
-            leat_cancel(victim, 1);
+            int at = tap_below(&rng, a->threads);
+            leat_cancel(atomic_exchange_explicit(&f->victim[at], NULL, memory_order_acquire), 1);
             leat_os_yield_();
         }
         leat_cancel(&f->over, 2);
@@ -159,7 +159,8 @@ static void meet_or_not(int i, void *arg)
         leat_ctx ctx = LEAT_CTX_WITHIN(&f->over, i % 4 == 1 ? LEAT_US(tap_below(&rng, 200)) : LEAT_FOREVER);
         if (i % 4 == 2) atomic_store_explicit(&f->victim[i], &ctx, memory_order_release);
         int err = offer(a, &ctx, i, k, &rng, i % 4 == 3);
-        CHECK(err == 0 || err == (i % 4 == 1 ? -ETIMEDOUT : i % 4 == 3 ? -EAGAIN : -ECANCELED) || leat_ctx_err(&f->over));
+        int given_up = i % 4 == 1 ? -ETIMEDOUT : i % 4 == 3 ? -EAGAIN : -ECANCELED;
+        CHECK(err == 0 || err == given_up || leat_ctx_err(&f->over));
         if (i % 4 == 2 && !atomic_exchange_explicit(&f->victim[i], NULL, memory_order_acquire))
             UNTIL(leat_ctx_err(&ctx)); /* it is in the canceller's hands */
         if (i % 4 == 3) leat_os_yield_();
