@@ -13,7 +13,7 @@ ONLY =#             words: only the tests with one of them in their name
 STD = c11
 PREFIX = /usr/local
 DESTDIR =
-VERSION = 0.1.0
+VERSION := $(shell sed -n 's,^.define LEAT_VERSION_STRING "\(.*\)",\1,p' queue.h)
 
 space := $() $()
 VARIANT := $(subst $(space),,$(notdir $(CC))$(OPT)$(patsubst %,-%,$(filter-out none,$(SAN)))$(DEFS)$(filter-out c11,$(STD)))
