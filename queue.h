@@ -41,7 +41,7 @@
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1
  *          [whole program] LEAT_NO_QUOTA      opens no file: a CPU quota of the process's cgroup is not looked at
  *          [whole program] LEAT_DEBUG         looks for misuse that no error code can tell: a channel that was copied, is
- *                                             used after free, freed while threads wait on it, made while in use. Says
+ *                                             used after free, freed while threads wait on it, made again unfreed. Says
  *                                             file, line and what to stderr, and aborts
  *          [this file]     LEAT_ASSERT(x)     what is done about it instead; default without LEAT_DEBUG: nothing
  *
@@ -1159,6 +1159,9 @@ typedef struct leat_chan {
     unsigned char *slots_; /* NULL: unbuffered */
     uint64_t cap_;         /* in slots */
     uint64_t lap_;         /* LEAT_POS_ times the power of two that holds the capacity */
+#ifdef LEAT_DEBUG
+    uintptr_t seal_; /* of slots_ and address: this is no memory that was a channel once, half overwritten */
+#endif
     char pad0_[LEAT_LINE_];
     _Atomic uint64_t tail_;
     leat_habit_ senders_habit_;
@@ -1932,6 +1935,9 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
     if (!cap) return 0;
     while (lap / LEAT_POS_ < cap) lap *= 2;
     if ((ch->slots_ = leat_zeroed_(cap, stride, align)) == NULL) return -ENOMEM;
+#ifdef LEAT_DEBUG
+    ch->seal_ = ~((uintptr_t)ch->slots_ ^ (uintptr_t)ch);
+#endif
     ch->cap_ = cap;
     ch->lap_ = lap;
     return 0;
@@ -2209,18 +2215,13 @@ LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
     return ch;
 }
 
-static inline bool leat_parked_(const leat_chan *ch)
-{
-    return ch->receivers_.first_ || ch->senders_.first_;
-}
-
-/* As make begins; its memory may have had any use before. */
+/* As make begins; its memory may have had any use before. One without slots may have been left without a free. */
 LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file, int line)
 {
     leat_chan *ch = c;
     if (ch && atomic_load_explicit(&ch->self_, memory_order_relaxed) == (uintptr_t)ch && /* [X5] */
-        (ch->slots_ || leat_parked_(ch)))
-        LEAT_BLAME_("this channel is in use: it was made before, and not freed", file, line);
+        ch->slots_ && ch->seal_ == ~((uintptr_t)ch->slots_ ^ (uintptr_t)ch))
+        LEAT_BLAME_("this channel was made before, and not freed", file, line);
     return ch;
 }
 
@@ -2230,7 +2231,7 @@ LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
     leat_chan *ch = c;
     if (!ch || atomic_load_explicit(&ch->self_, memory_order_relaxed) == LEAT_FREED_) return ch; /* [X5] */
     leat_chan_at_(ch, file, line);
-    if (leat_parked_(ch)) LEAT_BLAME_("this channel is freed while threads wait on it", file, line);
+    if (ch->receivers_.first_ || ch->senders_.first_) LEAT_BLAME_("this channel is freed while threads wait on it", file, line);
     return ch;
 }
 

@@ -189,7 +189,7 @@ LEAT_COLD_ void leat_topic_free_(leat_topic *t, size_t align)
     leat_free(&t->unused_);
     leat_free(&t->replaced_);
     leat_zeroed_free_(t->versions_, leat_msg_at_(align));
-    *t = (leat_topic){ .closed_ = true };
+    *t = (leat_topic){ .versions_ = NULL };
 }
 
 LEAT_COLD_ int leat_topic_make_(leat_topic *t, int keeps, size_t size, size_t align)
@@ -522,7 +522,7 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
 /* int leat_topic_make(t, int keeps): 0, or LEAT_KEEPS_LATEST: leat_latest and LEAT_LATEST_FIRST work, at the
  * price of 64 messages of memory, two more operations on a channel for each publish, and a wait at every 64th
  * for those that just look at an old one. 0, -ENOMEM, -EINVAL.
- * void leat_topic_free(t): nobody may be using it; it is a closed topic then. Subscribers' channels stay as they are. */
+ * void leat_topic_free(t): nobody may be using it. Subscribers' channels stay as they are. */
 #define leat_topic_make(t, keeps) leat_topic_make_(LEAT_TOPIC_(t), keeps, LEAT_OF_(t))
 #define leat_topic_free(t) leat_topic_free_(LEAT_TOPIC_(t), _Alignof(LEAT_T_(t)))
 

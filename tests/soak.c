@@ -118,7 +118,6 @@ static int counted_join(pthread_t thread, void **result)
 }
 
 #define calloc(n, size) counted(calloc(n, size))
-#define aligned_alloc(align, size) counted(aligned_alloc(align, size))
 #define free(p) free(counted_free(p))
 #define pthread_create(...) counted_create(pthread_create(__VA_ARGS__))
 #define pthread_join(thread, result) counted_join(thread, result)

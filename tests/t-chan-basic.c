@@ -269,25 +269,6 @@ TEST(zeroed_memory_of_any_kind_is_an_unbuffered_channel_and_can_be_made_a_buffer
     munmap(mapped, sizeof *mapped);
 }
 
-TEST(a_freed_channel_is_closed_and_keeps_nobody_waiting)
-{
-    int_chan c;
-    int m;
-    REQUIRE_EQ(leat_make(&c, 3), 0);
-    CHECK_EQ(leat_send(&c, &(int){ 1 }), 0); /* lost with the slots */
-    leat_free(&c);
-    leat_free(&c);
-    CHECK_EQ(leat_cap(&c), 0);
-    CHECK(leat_is_closed(&c));
-    CHECK_EQ(leat_send(&c, &(int){ 1 }), -EPIPE);
-    CHECK_EQ(leat_recv(&c, &m), -EPIPE);
-    CHECK_EQ(leat_close(&c), -EALREADY);
-    REQUIRE_EQ(leat_make(&c, 1), 0);
-    CHECK_EQ(leat_send(&c, &(int){ 2 }), 0);
-    CHECK(leat_recv(&c, &m) == 0 && m == 2);
-    leat_free(&c);
-}
-
 TEST(a_missing_argument_is_an_error_and_no_crash)
 {
     int_chan c, *none = NULL;

@@ -22,11 +22,6 @@ static void *fake_calloc(size_t n, size_t size)
     return has_memory() ? calloc(n, size) : NULL;
 }
 
-static void *fake_aligned_alloc(size_t align, size_t size)
-{
-    return has_memory() ? aligned_alloc(align, size) : NULL;
-}
-
 static void fake_free(void *p)
 {
     if (p) atomic_fetch_add(&given_back, 1);
@@ -37,7 +32,6 @@ static void fake_free(void *p)
 #include <string.h>
 
 #define calloc fake_calloc /* those of the headers */
-#define aligned_alloc fake_aligned_alloc
 #define free fake_free
 #include "peek.h"
 
@@ -144,7 +138,6 @@ static void stopping_memcpy(void *to, const void *from, size_t n)
 #undef urcu_bp_read_lock
 #undef memcpy
 #undef calloc
-#undef aligned_alloc
 #undef free
 
 typedef LEAT_CHAN(int) int_chan;

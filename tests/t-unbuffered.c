@@ -200,6 +200,7 @@ TEST(close_ends_a_meeting_that_did_not_happen)
     CHECK_EQ(leat_close(&c), 0);
     CHECK_EQ(end(&s), -EPIPE);
     leat_free(&c);
+    REQUIRE_EQ(leat_make(&c, 0), 0);
     recv_waits(&r, NULL, &c);
     CHECK_EQ(leat_close(&c), 0);
     CHECK_EQ(end(&r), -EPIPE);

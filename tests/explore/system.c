@@ -125,7 +125,6 @@ void *sim_memset(void *to, int c, size_t n)
 /* ==== Memory ================================================================================== */
 
 void *sim_malloc(size_t size) { return memory_alloc(size, 16); }
-void *sim_aligned_alloc(size_t align, size_t size) { return memory_alloc(size, align); }
 void *sim_calloc(size_t n, size_t size) { return memset(memory_alloc(n * size, 16), 0, n * size); }
 void sim_free(void *p) { memory_free(p, PC); }
 

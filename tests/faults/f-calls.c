@@ -40,11 +40,6 @@ static void *fake_calloc(size_t n, size_t size)
     return fails(ENOMEM) ? NULL : hold(calloc(n, size));
 }
 
-static void *fake_aligned_alloc(size_t align, size_t size)
-{
-    return fails(ENOMEM) ? NULL : hold(aligned_alloc(align, size));
-}
-
 static void fake_free(void *p)
 {
     held -= p != NULL;
@@ -81,7 +76,6 @@ static int fake_pipe(int ends[2])
 }
 
 #define calloc fake_calloc
-#define aligned_alloc fake_aligned_alloc
 #define free fake_free
 #define pthread_create fake_create
 #define pthread_attr_init fake_attr_init
@@ -91,7 +85,6 @@ static int fake_pipe(int ends[2])
 #include "queue.h"
 #include "pool.h"
 #undef calloc
-#undef aligned_alloc
 #undef free
 #undef pthread_create
 #undef pthread_attr_init
