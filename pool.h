@@ -62,9 +62,12 @@ typedef LEAT_CHAN(int) leat_ints_;
 
 /* ==== 1. Threads ============================================================================== */
 
-/* A pool's worker has a post. COMES: it begins, and does not count. RETIRED: it leaves after its job, unless a
- * resize takes it back before. LEAVES: it takes no more jobs. */
+/* A pool's worker has a post. COMES: it will work, when it has a thread and its init hook has returned. RETIRED: it leaves after its
+ * job, unless a resize takes it back before. LEAVES: it takes no more jobs. */
 enum { LEAT_COMES_ = 0, LEAT_WORKS_ = 1, LEAT_RETIRED_ = 2, LEAT_LEAVES_ = 3 };
+
+/* What a worker that waits for room has been told: that there will be none. */
+enum { LEAT_UNTOLD_ = 0, LEAT_TELLING_ = 1, LEAT_TOLD_ = 2 };
 
 /* A thread of a group or pool. Its counters are written by itself alone. */
 typedef struct leat_hand_ {
@@ -74,25 +77,35 @@ typedef struct leat_hand_ {
     void (*work_)(struct leat_hand_ *); /* what the thread does */
     void (*died_)(struct leat_hand_ *); /* what it does when a job has ended it */
     pthread_t thread_;
+    bool born_;          /* that is known */
     int id_;
-    bool gone_;          /* it takes no more jobs and may be joined */
-    leat_job_ first_;    /* a group's: the task it begins with */
-    bool stuck_;         /* a group's: its task waits in leat_go */
-    leat_case *waits_;   /* a pool's: its job waits for room, here */
-    int post_;           /* a pool's */
-    leat_ctx ctx_;       /* a pool's: cancelled to retire it */
-    struct leat_hand_ *old_; /* a pool's: whose place it takes */
-    bool begins_;        /* a pool's: its init hook has not returned */
-    leat_ints_ *ready_;  /* a pool's: where to say that it has */
-    int nested_;         /* a pool's: so often it went on, itself, after a job had ended it */
+    bool gone_;          /* it takes no more jobs and may be joined: only destructors of pthread keys still run on it */
+    leat_job_ first_;    /* a group's: the task it begins with, or none */
+    bool promised_;      /* a group's: it has no task yet, but somebody will send it one */
+    int post_;           /* this and what follows: a pool's */
+    int pins_;           /* calls that will look at it again: it is not joined before */
+    leat_ctx ctx_;       /* cancelled to retire it */
+    struct leat_hand_ *chain_;  /* of those that one resize retires */
+    struct leat_hand_ *old_;    /* whose place it takes */
+    struct leat_hand_ *joiner_; /* the worker that waits for this thread to end */
+    bool begins_;        /* its init hook has not returned */
+    int err_;            /* what that returned */
+    leat_chan begun_;    /* closed when it has */
+    int nested_;         /* so often it went on, itself, after a job had ended it */
+    leat_case *waits_;   /* it waits for room, here */
+    leat_ctx *room_;     /* under this, which is cancelled to tell it that there will be none */
+    int told_;
+    bool watches_;       /* it waits for the init hook of another */
     char pad_[LEAT_LINE_];
     _Atomic size_t taken_, completed_, failed_, high_;
 } leat_hand_;
 
 typedef struct leat_crew_ {
-    leat_lock_ lock_;   /* guards what follows, and the plain fields of the hands */
-    leat_hand_ *hands_; /* until they are joined */
+    leat_lock_ lock_;   /* guards what follows, and the plain fields of the hands. Nobody is woken under it */
+    leat_hand_ *hands_; /* until somebody joins them */
+    int joining_;       /* hands that are being joined */
     int next_id_;
+    leat_hand_ **(*here_)(void);
 } leat_crew_;
 
 /* Counters with one writer at a time: no locked operation. */
@@ -106,20 +119,19 @@ static inline void leat_tally_(_Atomic size_t *n, size_t more)
     atomic_store_explicit(n, leat_counted_(n) + more, memory_order_relaxed); /* [X7] */
 }
 
-/* The calling thread as one of the crew, or NULL. The lock is held. */
-static inline leat_hand_ *leat_me_(const leat_crew_ *crew)
+/* Where a thread keeps which hand it is. Each object that a program is linked from may have this function, and a
+ * variable, of its own; so a crew has a pointer to the one that its threads use, whoever asks. */
+static inline leat_hand_ **leat_here_(void)
 {
-    leat_hand_ *h = crew->hands_;
-    while (h && !(pthread_equal(h->thread_, pthread_self()) && !h->gone_)) h = h->next_;
-    return h;
+    static _Thread_local leat_hand_ *here;
+    return &here;
 }
 
-LEAT_COLD_ bool leat_in_crew_(leat_crew_ *crew)
+/* The calling thread as one of the crew, or NULL; also after it is gone. The lock is held, or it is a pool's crew. */
+static inline leat_hand_ *leat_me_(const leat_crew_ *crew)
 {
-    leat_lock_take_(&crew->lock_);
-    bool in = leat_me_(crew) != NULL;
-    leat_lock_drop_(&crew->lock_);
-    return in;
+    leat_hand_ *h = crew->here_ ? *crew->here_() : NULL;
+    return h && h->crew_ == crew ? h : NULL;
 }
 
 static inline void leat_hand_leaves_(leat_hand_ *h)
@@ -140,6 +152,11 @@ static inline void leat_hand_died_(void *arg)
 LEAT_COLD_ void *leat_hand_main_(void *arg)
 {
     leat_hand_ *h = arg;
+    leat_lock_take_(&h->crew_->lock_);
+    h->thread_ = pthread_self(); /* whoever makes it may not know yet */
+    h->born_ = true;
+    leat_lock_drop_(&h->crew_->lock_);
+    *h->crew_->here_() = h;
     pthread_cleanup_push(leat_hand_died_, h);
     h->work_(h);
     pthread_cleanup_pop(0);
@@ -147,68 +164,91 @@ LEAT_COLD_ void *leat_hand_main_(void *arg)
     return NULL;
 }
 
-/* It works from now on, in the post of the one whose place it takes, if it does. The lock is held. */
-LEAT_COLD_ void leat_take_post_(leat_hand_ *h)
-{
-    h->post_ = h->old_ ? h->old_->post_ : LEAT_WORKS_;
-    if (h->old_) h->old_->post_ = LEAT_LEAVES_;
-    if (h->post_ == LEAT_RETIRED_) leat_cancel(&h->ctx_, -ECANCELED);
-}
-
-/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. The thread
- * may run before it is in the list; but whoever takes the lock finds it there. */
+/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. It is in the
+ * list before there is a thread; which takes long to make, so nobody is kept from the lock meanwhile. */
 LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
 {
     pthread_attr_t attr;
+    pthread_t thread;
     leat_os_mask_t_ mask = LEAT_OS_MASK_ALL_;
-    int err = pthread_attr_init(&attr);
+    int saved = errno, err = pthread_attr_init(&attr);
+    h->crew_ = crew;
+    leat_lock_take_(&crew->lock_);
+    if (!crew->here_) crew->here_ = leat_here_;
+    h->id_ = crew->next_id_++;
+    h->next_ = crew->hands_;
+    crew->hands_ = h;
+    leat_lock_drop_(&crew->lock_);
     if (!err) {
         if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
-        h->crew_ = crew;
-        leat_lock_take_(&crew->lock_);
-        h->id_ = crew->next_id_;
         leat_os_mask_(&mask);
-        if (!err) err = pthread_create(&h->thread_, &attr, leat_hand_main_, h);
+        if (!err) err = pthread_create(&thread, &attr, leat_hand_main_, h);
         leat_os_mask_(&mask);
-        if (!err) {
-            h->next_ = crew->hands_;
-            crew->hands_ = h;
-            crew->next_id_++;
-            if (!h->begins_) leat_take_post_(h);
-        }
-        leat_lock_drop_(&crew->lock_);
         pthread_attr_destroy(&attr);
     }
-    if (err) free(h);
+    if (err) {
+        leat_lock_take_(&crew->lock_);
+        leat_hand_ **at = &crew->hands_;
+        while (*at != h) at = &(*at)->next_;
+        *at = h->next_;
+        if (crew->next_id_ == h->id_ + 1) crew->next_id_--;
+        leat_lock_drop_(&crew->lock_);
+        free(h);
+    }
+    errno = saved;
     return -err;
+}
+
+/* Waits until a thread that was made has begun. */
+static inline void leat_hand_born_(leat_hand_ *h)
+{
+    bool born = false;
+    for (unsigned round = 0;; leat_backoff_(&round)) {
+        leat_lock_take_(&h->crew_->lock_);
+        born = h->born_;
+        leat_lock_drop_(&h->crew_->lock_);
+        if (born) return;
+    }
 }
 
 /* Joins and frees a chain of hands. */
 LEAT_COLD_ void leat_part_(leat_hand_ *h)
 {
-    int cancel;
+    int saved = errno, cancel;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* no call of ours ends its thread */
     for (leat_hand_ *next; h; h = next) {
         next = h->next_;
+        leat_hand_born_(h);
         pthread_join(h->thread_, NULL);
         free(h);
     }
     pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+}
+
+/* What a call says that has looked, and found `err`: a context that is done wins (queue.h, I8). */
+static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
+{
+    int end = leat_ctx_err_of_(ctx, also, 0);
+    return end ? end : err;
 }
 
 /* ==== 2. Group: tasks on threads, first error cancels =========================================
  *
  * A thread that has finished a task offers itself (idle_), and waits for the next. To start a task,
  * leat_go takes an idle thread, or makes one if the limit allows it, or waits for one; then hands the
- * task over. Tasks are never queued, so an accepted one has a thread that will run it. */
+ * task over. Tasks are never queued, so an accepted one has a thread that will run it. Who could not make the
+ * thread for which there was a place offers the place instead: a task that waits at the limit may count on it. */
 
 typedef struct leat_group {
     leat_ctx ctx_;
-    leat_sem idle_;   /* threads that are not promised a task */
+    leat_sem idle_;   /* threads that are not promised a task, and places_ */
     leat_jobs_ tasks_; /* unbuffered */
     leat_crew_ crew_; /* its lock guards what follows */
     int limit_;       /* 0: none */
-    int making_;      /* threads that exist or are being made */
+    int making_;      /* threads that exist or are being made, and places_ */
+    int places_;      /* where a thread could not be made: to be tried again */
+    int stuck_;       /* tasks that wait in leat_go */
     bool shut_;       /* no more tasks */
     bool used_;       /* there were tasks */
     bool over_;       /* somebody has seen the last one return */
@@ -233,7 +273,7 @@ LEAT_HOT_ leat_ctx *leat_group_ctx(leat_group *g)
 /* How many tasks have returned an error so far: 1 if only the one that leat_wait tells. */
 LEAT_HOT_ size_t leat_group_errors(leat_group *g)
 {
-    return atomic_load_explicit(&g->errors_, memory_order_relaxed); /* [X7] */
+    return !g ? 0 : atomic_load_explicit(&g->errors_, memory_order_relaxed); /* [X7] */
 }
 
 /* At most n tasks at once (n >= 1). 0, or -EINVAL: n < 1, or there have been tasks. */
@@ -289,9 +329,9 @@ LEAT_COLD_ void leat_group_ended_(leat_group *g, int err)
 static inline void leat_group_work_(leat_hand_ *h)
 {
     leat_group *g = h->owner_;
-    for (leat_job_ job = h->first_;;) {
+    for (leat_job_ job = h->first_;; h->promised_ = false) {
         if (job.fn_) leat_group_ended_(g, job.fn_(&g->ctx_, job.arg_));
-        int err = leat_release(&g->idle_, 1);
+        int err = h->promised_ ? 0 : leat_release(&g->idle_, 1);
         LEAT_ASSERT(!err);
         if (err || leat_recv(&g->tasks_, &job)) return;
     }
@@ -300,7 +340,7 @@ static inline void leat_group_work_(leat_hand_ *h)
 LEAT_COLD_ void leat_group_died_(leat_hand_ *h);
 
 /* Makes a thread that begins with `first`. */
-LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first)
+LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first, bool promised)
 {
     leat_hand_ *h = leat_zeroed_(1, sizeof *h, 1);
     if (!h) return -ENOMEM;
@@ -308,6 +348,7 @@ LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first)
     h->work_ = leat_group_work_;
     h->died_ = leat_group_died_;
     h->first_ = first;
+    h->promised_ = promised;
     return leat_hire_(&g->crew_, h, 0);
 }
 
@@ -316,7 +357,7 @@ LEAT_COLD_ void leat_group_died_(leat_hand_ *h)
 {
     leat_group *g = h->owner_;
     leat_job_ none = { .fn_ = NULL };
-    int err = leat_group_hire_(g, none);
+    int err = leat_group_hire_(g, none, false);
     leat_group_ended_(g, -EINTR);
     if (err) { /* no other: this one goes on, here */
         h->first_ = none;
@@ -327,10 +368,11 @@ LEAT_COLD_ void leat_group_died_(leat_hand_ *h)
 }
 
 /* Counts n tasks as accepted, unless it is too late for that. */
-LEAT_COLD_ int leat_group_more_(leat_group *g, int64_t n)
+LEAT_COLD_ int leat_group_more_(leat_ctx *ctx, leat_group *g, int64_t n)
 {
     leat_lock_take_(&g->crew_.lock_);
     int err = g->shut_ ? -ESHUTDOWN : leat_ctx_err(&g->ctx_);
+    err = leat_unless_done_(ctx, NULL, err);
     if (!err) {
         g->used_ = true;
         g->active_ += n;
@@ -340,98 +382,149 @@ LEAT_COLD_ int leat_group_more_(leat_group *g, int64_t n)
     return err;
 }
 
-/* Waits at the limit for a thread. A task that waits here blocks its own thread; if all of them do, none
- * will ever be idle. */
-LEAT_COLD_ int leat_group_queue_(leat_group *g)
+/* What is to be done at the limit: 0, and a thread or a place of idle_ is the caller's. */
+typedef int leat_at_limit_(leat_ctx *ctx, leat_group *g, leat_sem *s);
+
+static inline int leat_at_limit_says_(leat_ctx *ctx, leat_group *g, leat_sem *s)
 {
-    int threads = 0;
-    bool all_stuck = true;
+    (void)ctx, (void)g;
+    return leat_try_acquire(s, 1);
+}
+
+/* A task that waits here blocks its own thread; if all of them do, none will ever be idle. */
+LEAT_COLD_ int leat_at_limit_waits_(leat_ctx *ctx, leat_group *g, leat_sem *s)
+{
+    if (s != &g->idle_) return leat_acquire_of_(ctx, &g->ctx_, s, 1);
     leat_lock_take_(&g->crew_.lock_);
     leat_hand_ *me = leat_me_(&g->crew_);
-    for (leat_hand_ *h = g->crew_.hands_; h; h = h->next_) {
-        threads += !h->gone_;
-        all_stuck &= h == me || h->stuck_ || h->gone_;
-    }
-    all_stuck &= me && threads == g->making_;
-    if (me && !all_stuck) me->stuck_ = true;
+    bool task = me && !me->gone_, last = task && g->stuck_ + 1 == g->making_;
+    if (!last) g->stuck_ += task;
     leat_lock_drop_(&g->crew_.lock_);
-    if (all_stuck) return -EDEADLK;
-    int err = leat_acquire_ctx(&g->ctx_, &g->idle_, 1);
-    if (me) {
+    if (last) return leat_unless_done_(ctx, &g->ctx_, -EDEADLK);
+    int err = leat_acquire_of_(ctx, &g->ctx_, s, 1);
+    if (task) {
         leat_lock_take_(&g->crew_.lock_);
-        me->stuck_ = false; /* before the task is handed over, so nobody is taken for stuck who is not */
+        g->stuck_--; /* before the task is handed over, so nobody is taken for stuck who is not */
         leat_lock_drop_(&g->crew_.lock_);
     }
     return err;
 }
 
-/* Gets a thread for an accepted task; at the limit, waits for one by leat_group_queue_, or does not. */
-LEAT_COLD_ int leat_group_start_(leat_group *g, leat_job_ job, int at_limit(leat_group *))
+/* Offers what idle_ had for n tasks again; of that, places are where no thread is. */
+LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
 {
-    int err = !g->shared_                     ? 0
-              : at_limit == leat_group_queue_ ? leat_acquire_ctx(&g->ctx_, g->shared_, 1)
-                                              : leat_try_acquire(g->shared_, 1);
+    leat_lock_take_(&g->crew_.lock_);
+    g->places_ += places;
+    leat_lock_drop_(&g->crew_.lock_);
+    if (leat_release(&g->idle_, n)) LEAT_MISUSE_("beyond LEAT_SEM_MAX");
+}
+
+/* Gets an idle thread, or (*make) a place for one. */
+LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, bool *make)
+{
+    int err = leat_try_acquire(&g->idle_, 1);
+    leat_lock_take_(&g->crew_.lock_);
+    *make = err ? !g->limit_ || g->making_ < g->limit_ : g->places_ > 0;
+    g->making_ += err && *make;
+    g->places_ -= !err && *make;
+    leat_lock_drop_(&g->crew_.lock_);
+    if (err && !*make && (err = at_limit(ctx, g, &g->idle_)) == 0) {
+        leat_lock_take_(&g->crew_.lock_);
+        *make = g->places_ > 0;
+        g->places_ -= *make;
+        leat_lock_drop_(&g->crew_.lock_);
+    } else if (*make) {
+        err = 0;
+    }
+    if (!err && (err = leat_unless_done_(ctx, &g->ctx_, 0)) != 0) leat_group_offer_(g, 1, *make);
+    return err;
+}
+
+static inline void leat_group_unshare_(leat_group *g, int n)
+{
+    if (g->shared_ && leat_release(g->shared_, n)) LEAT_MISUSE_("shared semaphore over-released");
+}
+
+/* Gives an accepted task to a thread; at the limit, waits for one, or does not. */
+LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_job_ job, leat_at_limit_ *at_limit)
+{
+    bool make;
+    int err = g->shared_ ? at_limit(ctx, g, g->shared_) : 0;
     if (err) return err;
-    if (leat_try_acquire(&g->idle_, 1)) {
-        leat_lock_take_(&g->crew_.lock_);
-        bool make = !g->limit_ || g->making_ < g->limit_;
-        g->making_ += make;
-        leat_lock_drop_(&g->crew_.lock_);
-        if (make) {
-            if ((err = leat_group_hire_(g, job)) == 0) return 0;
-            leat_lock_take_(&g->crew_.lock_);
-            g->making_--;
-            leat_lock_drop_(&g->crew_.lock_);
-        } else {
-            err = at_limit(g);
-        }
+    if ((err = leat_group_get_(ctx, g, at_limit, &make)) == 0) {
+        err = make ? leat_group_hire_(g, job, false) : leat_send(&g->tasks_, &job);
+        if (err) leat_group_offer_(g, 1, make);
     }
-    if (!err && (err = leat_send(&g->tasks_, &job)) == 0) return 0;
-    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_MISUSE_("shared semaphore over-released");
+    if (err) leat_group_unshare_(g, 1);
     return err;
 }
 
-static inline int leat_group_again_(leat_group *g)
+LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job, leat_at_limit_ *at_limit)
 {
-    (void)g;
-    return -EAGAIN;
+    if (!g || !job.fn_ || n < 0) return -EINVAL;
+    int err = leat_group_more_(ctx, g, n), i;
+    if (err) return err;
+    for (i = 0; i < n && !err; i++) err = leat_group_start_(ctx, g, job, at_limit);
+    if (err) leat_group_less_(g, n - i + 1);
+    return err;
 }
 
 /* Runs fn(ctx, arg) on a thread of its own; at the limit waits until another task has returned.
  * 0: it will run. -ECANCELED, -ETIMEDOUT: the group's context is done, it will not run. -ESHUTDOWN:
  * after leat_wait, or after the group closed its channel. -EDEADLK: all tasks of the group at the limit
- * wait here. -EAGAIN, -ENOMEM: no thread could be made. -EINVAL. Any thread, also the group's tasks. */
-LEAT_COLD_ int leat_go(leat_group *g, leat_task *fn, void *arg)
+ * wait here. -EAGAIN, -ENOMEM: no thread could be made. -EINVAL. Any thread, also the group's tasks.
+ * try: -EAGAIN at the limit. ctx: -ECANCELED, -ETIMEDOUT also when ctx (or NULL), which is not the task's, is done. */
+LEAT_HOT_ int leat_go(leat_group *g, leat_task *fn, void *arg)
 {
-    if (!g || !fn) return -EINVAL;
-    int err = leat_group_more_(g, 1);
-    if (err) return err;
-    err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_group_queue_);
-    if (err) leat_group_less_(g, 1);
-    return err;
+    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_at_limit_waits_);
 }
 
-/* The same without waiting: -EAGAIN at the limit. */
-LEAT_COLD_ int leat_try_go(leat_group *g, leat_task *fn, void *arg)
+LEAT_HOT_ int leat_try_go(leat_group *g, leat_task *fn, void *arg)
 {
-    if (!g || !fn) return -EINVAL;
-    int err = leat_group_more_(g, 1);
-    if (err) return err;
-    err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_group_again_);
-    if (err) leat_group_less_(g, 1);
-    return err;
+    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_at_limit_says_);
+}
+
+LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg)
+{
+    return leat_group_go_(ctx, g, 1, (leat_job_){ fn, arg }, leat_at_limit_waits_);
 }
 
 /* n tasks fn(ctx, arg) with the same argument: the workers of a pool. 0: all n will run. Else the error
- * of the first that could not be started; those before it run, so see to it that they can end. */
-LEAT_COLD_ int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
+ * of the first that could not be started; those before it run, so see to it that they can end.
+ * try: all n at once, or none, whatever the error; -EAGAIN: there are not so many places. ctx: as leat_go_ctx. */
+LEAT_HOT_ int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
+    return leat_group_go_(NULL, g, n, (leat_job_){ fn, arg }, leat_at_limit_waits_);
+}
+
+LEAT_HOT_ int leat_go_n_ctx(leat_ctx *ctx, leat_group *g, int n, leat_task *fn, void *arg)
+{
+    return leat_group_go_(ctx, g, n, (leat_job_){ fn, arg }, leat_at_limit_waits_);
+}
+
+LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
+{
+    leat_job_ job = { fn, arg }, none = { .fn_ = NULL };
     if (!g || !fn || n < 0) return -EINVAL;
-    int err = leat_group_more_(g, n), i;
+    int err = leat_group_more_(NULL, g, n), got = 0;
     if (err) return err;
-    for (i = 0; i < n && !err; i++) err = leat_group_start_(g, (leat_job_){ fn, arg }, leat_group_queue_);
-    if (err) leat_group_less_(g, n - i + 1);
-    return err;
+    if (g->shared_ && (err = leat_try_acquire(g->shared_, n)) != 0) {
+        leat_group_less_(g, n);
+        return err;
+    }
+    for (bool make; got < n && !err; got += !err) { /* first the threads, then the tasks */
+        if ((err = leat_group_get_(NULL, g, leat_at_limit_says_, &make)) != 0) break;
+        if (make && (err = leat_group_hire_(g, none, true)) != 0) leat_group_offer_(g, 1, 1);
+    }
+    if (err) {
+        leat_group_offer_(g, got, 0);
+        leat_group_unshare_(g, n);
+        leat_group_less_(g, n);
+        return err;
+    }
+    while (got-- > 0)
+        if (leat_send(&g->tasks_, &job)) LEAT_MISUSE_("open while there are tasks");
+    return 0;
 }
 
 /* When the last task has returned, the channel is closed, once: leat_group_closes(&g, &results). Call it
@@ -451,43 +544,75 @@ LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
     return free ? 0 : -EINVAL;
 }
 
-/* Waits until all tasks have returned, and joins the threads. 0, or the first non-zero that a task
- * returned; it cancelled the group's context, but the cancellation does not hide it. -EDEADLK: called by
- * a task of the group. May be called again: the same answer. Frees everything that the group holds. */
-LEAT_COLD_ int leat_wait(leat_group *g)
+/* The last look at a group whose tasks have returned. -EAGAIN: one was started since. 0: it is over, and the caller is
+ * to end it. -EALREADY: somebody else is, or has. Or the error of ctx. */
+LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g)
 {
-    if (!g) return -EINVAL;
-    if (leat_in_crew_(&g->crew_)) return -EDEADLK;
-    leat_chan *closes = NULL;
-    leat_hand_ *hands = NULL;
-    for (bool over = false, first = false; !over;) {
-        int err = leat_wg_wait(&g->running_);
-        LEAT_ASSERT(!err);
-        (void)err;
-        leat_lock_take_(&g->crew_.lock_);
-        if (!g->active_) {
-            over = true;
-            first = !g->over_;
-            g->over_ = g->shut_ = true;
-            closes = g->closes_;
-            g->closes_ = NULL;
-        }
-        leat_lock_drop_(&g->crew_.lock_);
-        if (over && !first) {
-            leat_recv_(&g->joined_, &(char){ 0 }, 1, 1);
-            return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
-        }
-    }
-    if (closes) leat_close_(closes);
-    leat_close(&g->tasks_); /* no task is under way: the threads go */
     leat_lock_take_(&g->crew_.lock_);
-    hands = g->crew_.hands_;
+    int err = leat_unless_done_(ctx, NULL, g->active_ ? -EAGAIN : g->over_ ? -EALREADY : 0);
+    if (!err) g->over_ = g->shut_ = true;
+    leat_lock_drop_(&g->crew_.lock_);
+    return err;
+}
+
+/* Ends a group that is over. */
+LEAT_COLD_ int leat_group_end_(leat_group *g)
+{
+    leat_lock_take_(&g->crew_.lock_);
+    leat_chan *closes = g->closes_;
+    g->closes_ = NULL;
+    leat_hand_ *hands = g->crew_.hands_; /* no task is under way, so none is added */
     g->crew_.hands_ = NULL;
     leat_lock_drop_(&g->crew_.lock_);
+    if (closes) leat_close_(closes);
+    leat_close(&g->tasks_); /* the threads go */
     leat_part_(hands);
     leat_cancel(&g->ctx_, -ECANCELED);
     int err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
     leat_close_(&g->joined_);
+    return err;
+}
+
+/* Waits until all tasks have returned, and joins the threads. 0, or the first non-zero that a task
+ * returned; it cancelled the group's context, but the cancellation does not hide it. -EDEADLK: called on
+ * a thread of the group. May be called again: the same answer. Frees everything that the group holds.
+ * try: -EAGAIN while tasks run, or while another call joins their threads. ctx: -ECANCELED, -ETIMEDOUT when ctx (or
+ * NULL) is done; the group goes on, and is still to be waited for. A task may have returned the same: where that
+ * matters, leat_ctx_err(ctx) tells which it was. */
+LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
+{
+    if (!g) return -EINVAL;
+    leat_lock_take_(&g->crew_.lock_);
+    bool mine = leat_me_(&g->crew_) != NULL;
+    leat_lock_drop_(&g->crew_.lock_);
+    if (mine) return leat_unless_done_(ctx, NULL, -EDEADLK);
+    int err = -EAGAIN;
+    while (err == -EAGAIN)
+        if ((err = leat_wg_wait_ctx(ctx, &g->running_)) == 0) err = leat_group_over_(ctx, g);
+    if (!err) return leat_group_end_(g);
+    if (err == -EALREADY && (err = leat_recv_ctx_(ctx, &g->joined_, &(char){ 0 }, 1, 1)) == -EPIPE)
+        err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
+    return err;
+}
+
+LEAT_HOT_ int leat_wait(leat_group *g)
+{
+    return leat_wait_ctx(NULL, g);
+}
+
+LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
+{
+    if (!g) return -EINVAL;
+    leat_lock_take_(&g->crew_.lock_);
+    bool mine = leat_me_(&g->crew_) != NULL;
+    leat_lock_drop_(&g->crew_.lock_);
+    if (mine || leat_try_wg_wait(&g->running_)) return -EAGAIN;
+    int err = leat_group_over_(NULL, g);
+    if (!err) return leat_group_end_(g);
+    if (err == -EALREADY && leat_is_closed_(&g->joined_))
+        err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
+    else
+        err = -EAGAIN;
     return err;
 }
 
@@ -532,6 +657,8 @@ typedef struct leat_pool {
     leat_crew_ crew_;      /* its lock guards what follows */
     leat_hand_ past_;      /* the counters of the threads that are gone */
     size_t queue_cap_, dropped_;
+    int aborting_;         /* calls that hand back and then end the pool: a stop leaves it to them */
+    int refused_;          /* what an init hook returned, for the resize that asked for the worker, or the next */
     leat_wg running_;      /* workers that may take another job */
     leat_sem resizing_;
     leat_pool_opts opts_;
@@ -569,23 +696,75 @@ static inline void leat_fold_(leat_hand_ *into, leat_hand_ *h)
     leat_tally_(&into->taken_, leat_counted_(&h->taken_));
 }
 
-/* Joins the threads that are gone. */
+/* Joins the threads that are gone and that nobody looks at. A thread on which only destructors still run does not: two
+ * of those could wait for each other. */
 LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
 {
-    leat_hand_ *gone = NULL;
+    leat_hand_ *gone = NULL, *me = leat_me_(&p->crew_);
+    int n = 0;
+    if (me && me->gone_) return;
     leat_lock_take_(&p->crew_.lock_);
     for (leat_hand_ **at = &p->crew_.hands_, *h; (h = *at) != NULL;) {
-        if (h->gone_) {
+        if (h->gone_ && !h->pins_) {
             leat_fold_(&p->past_, h);
             *at = h->next_;
             h->next_ = gone;
+            h->joiner_ = me;
             gone = h;
+            n++;
         } else {
             at = &h->next_;
         }
     }
+    p->crew_.joining_ += n;
     leat_lock_drop_(&p->crew_.lock_);
+    if (!n) return;
     leat_part_(gone);
+    leat_lock_take_(&p->crew_.lock_);
+    p->crew_.joining_ -= n;
+    leat_lock_drop_(&p->crew_.lock_);
+}
+
+/* Whether somebody, beside `me`, will run jobs or will soon: a worker that waits neither for room nor for another of
+ * the pool. *unsure: one that seems to wait for room may have got some, and be on its way back. The lock is held, and
+ * that of the queue. */
+static inline bool leat_pool_runs_(leat_pool *p, const leat_hand_ *me, bool *unsure)
+{
+    for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) {
+        if (h == me || h->watches_ || (me && h == me->joiner_)) continue;
+        if (h->post_ != LEAT_WORKS_ && h->post_ != LEAT_COMES_) continue;
+        if (!h->waits_ || h->told_) return true;
+        *unsure |= !h->waits_->link_.linked_;
+    }
+    return false;
+}
+
+/* A worker on which those may have counted that wait for room does not come, or waits itself. If nobody is left to
+ * make room, tells one of them. */
+LEAT_COLD_ void leat_pool_tell_(leat_pool *p)
+{
+    leat_hand_ *h = NULL;
+    leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_job_), _Alignof(leat_job_)); /* to look at */
+    for (unsigned round = 0;; leat_backoff_(&round)) {
+        bool unsure = false;
+        leat_lock_take_(&p->crew_.lock_);
+        leat_lock_take_(&p->queue_.chan.lock_);
+        if (!leat_pool_runs_(p, NULL, &unsure)) {
+            h = p->crew_.hands_;
+            while (h && !(h->waits_ && (h->post_ == LEAT_WORKS_ || h->post_ == LEAT_COMES_))) h = h->next_;
+            unsure |= h && leat_look_(&c) != -EAGAIN;
+            if (h && !unsure) h->told_ = LEAT_TELLING_;
+        }
+        leat_lock_drop_(&p->queue_.chan.lock_);
+        leat_lock_drop_(&p->crew_.lock_);
+        if (!h) return;
+        if (!unsure) break;
+        h = NULL;
+    }
+    leat_cancel(h->room_, -EDEADLK);
+    leat_lock_take_(&p->crew_.lock_);
+    h->told_ = LEAT_TOLD_; /* our last touch: it waits for that */
+    leat_lock_drop_(&p->crew_.lock_);
 }
 
 /* A worker that gets no more jobs: was it retired, but called back before it got here? */
@@ -614,28 +793,40 @@ static inline void leat_pool_work_(leat_hand_ *h)
     } while (leat_pool_stays_(h));
 }
 
-/* The init hook of a worker has ended: it works, or it leaves with an error. Whoever hired it is told. */
+/* A worker that comes is there: it works from now on, in the post of the one whose place it takes, if it does. True: that
+ * was retired, so its context is to be cancelled. The lock is held. */
+static inline bool leat_take_post_(leat_hand_ *h)
+{
+    if (h->post_ != LEAT_COMES_) return false;
+    h->post_ = h->old_ ? h->old_->post_ : LEAT_WORKS_;
+    if (h->old_) h->old_->post_ = LEAT_LEAVES_;
+    return h->post_ == LEAT_RETIRED_;
+}
+
+/* The init hook of a worker has returned: it works, or it leaves with an error. Whoever waits for it is told. */
 LEAT_COLD_ void leat_pool_begun_(leat_hand_ *h, int err)
 {
-    leat_ints_ *ready = h->ready_;
+    leat_pool *p = h->owner_;
     leat_lock_take_(&h->crew_->lock_);
     h->begins_ = false;
+    h->err_ = err;
+    if (err && h->post_ == LEAT_COMES_ && !h->old_) p->refused_ = err;
+    bool retired = !err && leat_take_post_(h);
     if (err) h->post_ = LEAT_LEAVES_;
-    else if (h->post_ == LEAT_COMES_) leat_take_post_(h);
     leat_lock_drop_(&h->crew_->lock_);
-    if (ready && leat_send(ready, &err)) LEAT_MISUSE_("unbuffered, never closed");
-    if (!ready && err) leat_cancel(h->ctx_.parent_, err); /* nobody may be left to run the queue */
+    if (retired) leat_cancel(&h->ctx_, -ECANCELED);
+    leat_close_(&h->begun_);
+    if (err && h->nested_) leat_cancel(&p->ctx_, err); /* nobody may be left to run the queue */
+    if (err) leat_pool_tell_(p);
 }
 
 /* What a worker does. */
 static inline void leat_pool_begin_(leat_hand_ *h)
 {
     leat_pool *p = h->owner_;
-    if (h->begins_) {
-        int err = p->opts_.worker_init(p->opts_.user, h->id_);
-        leat_pool_begun_(h, err);
-        if (err) return;
-    }
+    int err = h->begins_ ? p->opts_.worker_init(p->opts_.user, h->id_) : 0;
+    leat_pool_begun_(h, err);
+    if (err) return;
     leat_pool_work_(h);
     if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
 }
@@ -652,25 +843,56 @@ static inline void leat_pool_thread_(leat_hand_ *h)
 
 static inline void leat_pool_died_(leat_hand_ *h);
 
-/* Adds a worker (in the place of `old`), which holds a count of running_ from now on. Returns when its init
- * hook has. */
+/* Waits until the init hook of a worker has returned, which was pinned for that, or a context is done: 0, or that. */
+LEAT_COLD_ int leat_pool_watch_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, leat_hand_ *h)
+{
+    leat_hand_ *me = leat_me_(&p->crew_);
+    char none;
+    leat_case c = leat_case_(&h->begun_, LEAT_RECEIVES_, &none, 1, 1);
+    if (me) {
+        leat_lock_take_(&p->crew_.lock_);
+        me->watches_ = true;
+        leat_lock_drop_(&p->crew_.lock_);
+        leat_pool_tell_(p);
+    }
+    int err = leat_select_(ctx, also, &c, 1);
+    leat_lock_take_(&p->crew_.lock_);
+    if (me) me->watches_ = false;
+    h->pins_--;
+    leat_lock_drop_(&p->crew_.lock_);
+    return err < 0 ? err : 0;
+}
+
+/* Adds a worker (in the place of `old`), which holds a count of running_ from now on. If it has an init hook, a new one
+ * comes, but one that takes another's place is there, when this returns. */
 LEAT_COLD_ int leat_pool_hire_(leat_pool *p, leat_hand_ *old)
 {
-    leat_ints_ ready = { .type_ = NULL };
     leat_hand_ *h = leat_zeroed_(1, sizeof *h, 1);
     if (!h) return -ENOMEM;
-    bool wait = p->opts_.worker_init != NULL; /* else it cannot fail */
+    bool begins = p->opts_.worker_init != NULL, watched = begins && old;
     h->owner_ = p;
     h->work_ = leat_pool_thread_;
     h->died_ = leat_pool_died_;
     h->ctx_.parent_ = &p->ctx_;
     h->old_ = old;
-    h->begins_ = wait;
-    h->ready_ = wait ? &ready : NULL;
+    h->begins_ = begins;
+    h->pins_ = 1 + watched;
     leat_wg_add(&p->running_, 1);
     int err = leat_hire_(&p->crew_, h, p->opts_.stack_size);
-    if (err) leat_wg_done(&p->running_);
-    else if (wait && leat_recv(&ready, &err)) err = -EPIPE;
+    if (err) {
+        leat_wg_done(&p->running_);
+        leat_pool_tell_(p);
+        return err;
+    }
+    if (watched) leat_pool_watch_(NULL, NULL, p, h);
+    leat_lock_take_(&p->crew_.lock_);
+    bool retired = !begins && leat_take_post_(h); /* it need not have run yet to be counted */
+    leat_lock_drop_(&p->crew_.lock_);
+    if (retired) leat_cancel(&h->ctx_, -ECANCELED);
+    leat_lock_take_(&p->crew_.lock_);
+    if (watched) err = h->err_;
+    h->pins_--;
+    leat_lock_drop_(&p->crew_.lock_);
     return err;
 }
 
@@ -684,7 +906,6 @@ LEAT_COLD_ void leat_pool_go_on_(leat_hand_ *h, int err)
     if (!goes_on) h->post_ = LEAT_LEAVES_;
     h->begins_ = goes_on && ((leat_pool *)h->owner_)->opts_.worker_init;
     leat_lock_drop_(&h->crew_->lock_);
-    h->ready_ = NULL;
     h->old_ = NULL;
     if (goes_on) {
         pthread_cleanup_push(leat_hand_died_, h);
@@ -704,72 +925,117 @@ static inline void leat_pool_died_(leat_hand_ *h)
     } else {
         leat_tally_(&h->failed_, 1);
         if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
-        leat_pool_reap_(p); /* jobs that end their threads leave no crowd behind */
         leat_lock_take_(&p->crew_.lock_);
         if (h->post_ == LEAT_RETIRED_) h->post_ = LEAT_LEAVES_;
         bool works = h->post_ == LEAT_WORKS_;
         leat_lock_drop_(&p->crew_.lock_);
         int err = works ? leat_pool_hire_(p, h) : 0;
+        leat_pool_reap_(p); /* jobs that end their threads leave no crowd behind */
         if (err) leat_pool_go_on_(h, err);
     }
     leat_wg_done(&p->running_);
-}
-
-/* Waits for all workers to have gone, and joins them. */
-LEAT_COLD_ void leat_pool_join_(leat_pool *p)
-{
-    int err = leat_wg_wait(&p->running_);
-    LEAT_ASSERT(!err);
-    (void)err;
-    for (unsigned round = 0, left = 1; left; leat_backoff_(&round)) {
-        leat_pool_reap_(p);
-        leat_lock_take_(&p->crew_.lock_);
-        left = p->crew_.hands_ != NULL;
-        leat_lock_drop_(&p->crew_.lock_);
-    }
 }
 
 /* Shuts the gate and closes the queue: nothing is accepted any more. */
 static inline int leat_pool_shut_(leat_pool *p)
 {
     if (!p || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
-    if (leat_in_crew_(&p->crew_)) return -EDEADLK;
     atomic_fetch_or_explicit(&p->gate_, LEAT_SHUT_, memory_order_release); /* [G1] -> [G2] */
     leat_close_(&p->queue_.chan);
     return 0;
 }
 
-/* Ends a shut pool whose workers go: -EALREADY, or 0 to whoever did it. The jobs that nobody took go to
- * `dropped`, with the count in *left; if there are some and `left` is NULL, nothing is done: -EAGAIN. */
-LEAT_COLD_ int leat_pool_end_(leat_pool *p, void dropped(leat_task *, void *, void *), void *user, size_t *left)
+/* The same for a call that waits: not for the thread that it is called on. */
+static inline int leat_pool_shut_and_wait_(leat_ctx *ctx, leat_pool *p)
 {
-    for (unsigned round = 0;; leat_backoff_(&round)) {
-        int open = LEAT_OPEN_;
-        if (atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_acquire, /* [G2] <- [G1] */
-                                                    memory_order_acquire)) /* [G2] <- [G1] */
-            break;
-        if (open == LEAT_OVER_) return -EALREADY;
-    }
-    for (unsigned round = 0;; leat_backoff_(&round)) { /* who slept in there is on the way out, woken by the close */
-        leat_pool_join_(p);
-        int64_t calls = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
-        if ((size_t)calls == leat_counted_(&p->past_.taken_) + leat_len(&p->queue_)) break;
-    }
-    leat_pool_join_(p); /* a resize may have hired between the two looks; now nobody is inside */
-    if (!left && leat_len(&p->queue_)) {
-        atomic_store_explicit(&p->end_, LEAT_OPEN_, memory_order_release); /* [G1] -> [G2] */
-        return -EAGAIN;
-    }
-    for (leat_job_ job; left && leat_try_recv(&p->queue_, &job) == 0; ++*left)
-        if (dropped) dropped(job.fn_, job.arg_, user);
+    if (p && leat_me_(&p->crew_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
+    return leat_pool_shut_(p);
+}
+
+/* Takes a job that nobody has begun out of a closed queue. Under the lock, so that it is counted once, and the queue is
+ * not freed meanwhile. */
+LEAT_COLD_ bool leat_pool_left_(leat_pool *p, leat_job_ *job)
+{
     leat_lock_take_(&p->crew_.lock_);
-    p->dropped_ = left ? *left : 0;
+    bool any = leat_try_recv(&p->queue_, job) == 0;
+    p->dropped_ += any;
+    leat_lock_drop_(&p->crew_.lock_);
+    return any;
+}
+
+/* Ends a shut pool whose workers leave: joins them and frees the queue. 0: done. -EALREADY: it was. -EAGAIN: not yet,
+ * somebody is on the way out, or aborts it and the caller does not (`aborts`). Or the error of ctx; or of the pool's
+ * context, if there are jobs left. */
+LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
+{
+    if (atomic_load_explicit(&p->end_, memory_order_acquire) == LEAT_OVER_) /* [G2] <- [G1] */
+        return leat_unless_done_(ctx, NULL, -EALREADY);
+    leat_pool_reap_(p);
+    leat_lock_take_(&p->crew_.lock_);
+    int64_t calls = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
+    size_t left = leat_len(&p->queue_);
+    bool out = !p->crew_.hands_ && !p->crew_.joining_ && (aborts || !p->aborting_);
+    out = out && (size_t)calls == leat_counted_(&p->past_.taken_) + p->dropped_ + left;
+    leat_lock_drop_(&p->crew_.lock_);
+    int err = leat_unless_done_(ctx, NULL, out ? 0 : -EAGAIN), open = LEAT_OPEN_;
+    if (!err && left) err = leat_unless_done_(&p->ctx_, NULL, -EAGAIN);
+    if (err) return err;
+    if (!atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_acquire, /* [G2] <- [G1] */
+                                                 memory_order_acquire)) /* [G2] <- [G1] */
+        return open == LEAT_OVER_ ? -EALREADY : -EAGAIN;
+    int saved = errno;
+    leat_lock_take_(&p->crew_.lock_);
     free(p->queue_.chan.slots_);
     p->queue_.chan.slots_ = NULL;
     leat_lock_drop_(&p->crew_.lock_);
+    errno = saved;
     leat_cancel(&p->ctx_, -ECANCELED);
-    atomic_store_explicit(&p->end_, LEAT_OVER_, memory_order_release); /* [G1] -> [G2] */
+    atomic_store_explicit(&p->end_, LEAT_OVER_, memory_order_release); /* [G1] -> [G2] our last touch */
     return 0;
+}
+
+/* Waits until it is ended. */
+LEAT_COLD_ int leat_pool_finish_(leat_ctx *ctx, leat_pool *p, int aborts)
+{
+    for (unsigned round = 0;; leat_backoff_(&round)) { /* who slept in there is on the way out, woken by the close */
+        int err = leat_wg_wait_ctx(ctx, &p->running_);
+        if (!err) err = leat_pool_end_(ctx, p, aborts);
+        if (err != -EAGAIN) return err;
+    }
+}
+
+static inline int leat_pool_try_finish_(leat_pool *p, int aborts)
+{
+    int err = leat_try_wg_wait(&p->running_);
+    return err ? err : leat_pool_end_(NULL, p, aborts);
+}
+
+/* One that comes, not in the place of another; or NULL. The lock is held. */
+static inline leat_hand_ *leat_pool_coming_(leat_pool *p)
+{
+    leat_hand_ *h = p->crew_.hands_;
+    while (h && !(h->post_ == LEAT_COMES_ && !h->old_)) h = h->next_;
+    return h;
+}
+
+/* Waits for all that come: 0, or what one of them returned; or the error of a context, and that stays to be told. */
+LEAT_COLD_ int leat_pool_await_(leat_ctx *ctx, leat_ctx *also, leat_pool *p)
+{
+    for (int err = 0;;) {
+        leat_lock_take_(&p->crew_.lock_);
+        leat_hand_ *h = leat_pool_coming_(p);
+        if (h) h->pins_++;
+        leat_lock_drop_(&p->crew_.lock_);
+        if (h) err = leat_pool_watch_(ctx, also, p, h);
+        else err = leat_unless_done_(ctx, also, 0);
+        if (err) return err;
+        if (!h) break;
+    }
+    leat_lock_take_(&p->crew_.lock_);
+    int refused = p->refused_;
+    p->refused_ = 0;
+    leat_lock_drop_(&p->crew_.lock_);
+    return refused;
 }
 
 /* Starts a pool whose jobs run under a context of its own, below `ctx` (or NULL). `opts` may be NULL; it
@@ -784,58 +1050,87 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
     if (!o.workers) o.workers = leat_cpus();
     if (!o.queue) o.queue = 2 * o.workers;
     *p = (leat_pool){ .ctx_ = LEAT_CTX(ctx), .resizing_ = LEAT_SEM(1), .opts_ = o, .queue_cap_ = (size_t)o.queue };
+    int saved = errno;
     snprintf(p->name_, sizeof p->name_, "%s", o.name ? o.name : "leat");
+    errno = saved;
     int err = leat_make(&p->queue_, (size_t)o.queue);
     if (err) return err;
     atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] nobody knows it yet */
-    for (int i = 0; i < o.workers && !err; i++) err = leat_pool_hire_(p, NULL);
+    for (int i = 0; i < o.workers && !err; i++) {
+        err = leat_pool_hire_(p, NULL);
+        if (!err) err = leat_pool_await_(NULL, NULL, p);
+    }
     if (!err) return 0;
     leat_pool_shut_(p);
-    size_t none = 0;
-    leat_pool_end_(p, NULL, NULL, &none);
+    leat_wg_wait(&p->running_); /* a hook may have submitted jobs: they run, if anybody is there */
+    for (leat_job_ job; leat_pool_left_(p, &job);) {}
+    leat_pool_finish_(NULL, p, 1);
     return err;
 }
 
-/* A job that found the queue full is about to wait for room. If it runs on a worker, and all the others
- * wait for room already, there never will be any: -EDEADLK. To be told from one that has just got room
- * and is on its way back, they must really be asleep on a queue that really is full. */
-LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_case *c)
+/* A worker found the queue full and is about to wait for room. 0: it may, somebody will make some. -EDEADLK: all the
+ * others wait already. -EAGAIN: that cannot be said yet: to be told from one that has just got room and is on its way
+ * back, they must really be asleep on a queue that really is full. */
+LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_hand_ *me, leat_case *c, leat_ctx *room)
 {
-    for (unsigned round = 0;; leat_backoff_(&round)) {
-        bool runs = false, unsure = false;
-        leat_lock_take_(&p->crew_.lock_);
-        leat_hand_ *me = leat_me_(&p->crew_);
-        leat_high_(&p->past_, p->queue_cap_);
-        leat_lock_take_(&c->chan_->lock_);
-        for (leat_hand_ *h = me ? p->crew_.hands_ : NULL; h; h = h->next_) {
-            if (h == me || h->post_ != LEAT_WORKS_) continue;
-            runs |= !h->waits_;
-            unsure |= h->waits_ && !h->waits_->link_.linked_;
-        }
-        runs |= leat_look_(c) != -EAGAIN;
-        leat_lock_drop_(&c->chan_->lock_);
-        if (me && runs) me->waits_ = c;
-        leat_lock_drop_(&p->crew_.lock_);
-        if (!me || runs) return 0;
-        if (!unsure) return -EDEADLK;
+    bool unsure = false;
+    leat_lock_take_(&p->crew_.lock_);
+    leat_lock_take_(&c->chan_->lock_);
+    bool runs = leat_pool_runs_(p, me, &unsure);
+    if (!runs) unsure |= leat_look_(c) != -EAGAIN;
+    leat_lock_drop_(&c->chan_->lock_);
+    if (runs) {
+        me->waits_ = c;
+        me->room_ = room;
+        me->told_ = LEAT_UNTOLD_;
+        me->pins_ += me->gone_; /* nobody who makes room is to wait for its end */
     }
+    leat_lock_drop_(&p->crew_.lock_);
+    return runs ? 0 : unsure ? -EAGAIN : -EDEADLK;
+}
+
+/* What it has been told. */
+LEAT_COLD_ bool leat_pool_told_(leat_hand_ *me)
+{
+    leat_lock_take_(&me->crew_->lock_);
+    me->pins_ -= me->waits_ && me->gone_;
+    me->waits_ = NULL;
+    int told = me->told_;
+    leat_lock_drop_(&me->crew_->lock_);
+    for (unsigned round = 0; told == LEAT_TELLING_; leat_backoff_(&round)) { /* room_ is still in use */
+        leat_lock_take_(&me->crew_->lock_);
+        told = me->told_;
+        leat_lock_drop_(&me->crew_->lock_);
+    }
+    return told;
+}
+
+/* A worker waits for room. */
+LEAT_COLD_ int leat_pool_wait_here_(leat_ctx *ctx, leat_pool *p, leat_hand_ *me, leat_case *c)
+{
+    leat_ctx room = LEAT_CTX(&p->ctx_);
+    int r;
+    for (unsigned round = 0; (r = leat_pool_stuck_(p, me, c, &room)) == -EAGAIN; leat_backoff_(&round))
+        if ((r = leat_poll_(ctx, &p->ctx_, c, 1)) != -EAGAIN && r != LEAT_BUSY_) return r;
+    if (!r) {
+        r = leat_select_(ctx, &room, c, 1);
+        if (leat_pool_told_(me) && r < 0) r = -EDEADLK;
+    }
+    return r < 0 ? leat_unless_done_(ctx, &p->ctx_, r) : r;
 }
 
 LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
 {
     leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
+    leat_hand_ *me = leat_me_(&p->crew_);
     int r = leat_wait_first_(ctx, &p->ctx_, &c);
     if (r != -EAGAIN) return r;
-    if ((r = leat_pool_stuck_(p, &c)) != 0) {
-        int err = leat_ctx_err_of_(ctx, &p->ctx_, 0);
-        if (err) r = err;
-    } else {
-        r = leat_select_(ctx, &p->ctx_, &c, 1);
+    if (leat_counted_(&p->past_.high_) < p->queue_cap_) {
         leat_lock_take_(&p->crew_.lock_);
-        leat_hand_ *me = leat_me_(&p->crew_);
-        if (me) me->waits_ = NULL;
+        leat_high_(&p->past_, p->queue_cap_);
         leat_lock_drop_(&p->crew_.lock_);
     }
+    r = me ? leat_pool_wait_here_(ctx, p, me, &c) : leat_select_(ctx, &p->ctx_, &c, 1);
     return r < 0 ? r : c.err;
 }
 
@@ -855,15 +1150,15 @@ LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
 
 /* Queues a job: fn(ctx, arg) on one of the workers; waits while the queue is full.
  * 0: accepted; it will run once, or go to the `dropped` of leat_pool_abort. -ESHUTDOWN: the pool is being
- * stopped. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: this is a job, the last one that
- * does not wait for room. -EINVAL. Any thread, also jobs. Allocates nothing.
+ * stopped. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: this is a thread of the pool (a job, a
+ * hook), and nobody is left that does not wait for room. -EINVAL. Any thread, also jobs. Allocates nothing.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED, -ETIMEDOUT also when ctx is done. */
 LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *arg)
 {
     leat_job_ job = { fn, arg };
     if (LEAT_RARELY_(!fn)) return -EINVAL;
     int err = leat_pool_enter_(p);
-    if (LEAT_RARELY_(err)) return leat_ctx_err(ctx) ? leat_ctx_err(ctx) : err;
+    if (LEAT_RARELY_(err)) return leat_unless_done_(ctx, NULL, err);
     err = leat_put_(ctx, &p->ctx_, &p->queue_.chan, &job, sizeof job, _Alignof(leat_job_));
     if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_wait_(ctx, p, &job);
     return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
@@ -887,15 +1182,14 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
 
 /* Accepts no more jobs, waits until those that were accepted have run, joins the workers, frees all.
  * 0: done. -ETIMEDOUT, -ECANCELED: the pool's own context ended and jobs are left; the pool is still valid: stop
- * it again, or abort it. -EALREADY: it was stopped before, and is. -EDEADLK: called by a job of the pool.
- * -EINVAL: never started. Any thread; also at the same time.
- * ctx: the same errors when `ctx` (or NULL) ends first. */
+ * it again, or abort it. -EALREADY: it was stopped before, and is. -EDEADLK: called on a thread of the pool (by a job, a
+ * hook, the destructor of a pthread key): nothing has changed. -EINVAL: never started. Any thread; also at the same time.
+ * try: -EAGAIN instead of waiting; from a thread of the pool, too: nothing more is accepted, but somebody else is to
+ * stop it. ctx: the same errors when `ctx` (or NULL) ends first. */
 LEAT_COLD_ int leat_pool_stop_ctx(leat_ctx *ctx, leat_pool *p)
 {
-    int err = leat_pool_shut_(p);
-    if (!err) err = leat_wg_wait_ctx(ctx, &p->running_);
-    if (!err && (err = leat_pool_end_(p, NULL, NULL, NULL)) == -EAGAIN) err = leat_ctx_err(&p->ctx_);
-    return err;
+    int err = leat_pool_shut_and_wait_(ctx, p);
+    return err ? err : leat_pool_finish_(ctx, p, 0);
 }
 
 LEAT_HOT_ int leat_pool_stop(leat_pool *p)
@@ -903,52 +1197,150 @@ LEAT_HOT_ int leat_pool_stop(leat_pool *p)
     return leat_pool_stop_ctx(NULL, p);
 }
 
-/* Accepts no more jobs, cancels the pool's context, waits until the jobs that run have returned (they
- * should look at their context), and hands every job that was accepted but not started to
- * dropped(fn, arg, user), once each, in order, on this thread; NULL: they are only counted. Joins, frees.
- * 0, or -EALREADY, -EDEADLK, -EINVAL as leat_pool_stop. */
-LEAT_COLD_ int leat_pool_abort(leat_pool *p, void dropped(leat_task *fn, void *arg, void *user), void *user)
+LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_stop(leat_pool *p)
 {
-    size_t left = 0;
+    int err = leat_pool_shut_(p);
+    return err ? err : leat_pool_try_finish_(p, 0);
+}
+
+typedef void leat_hand_back_(leat_task *fn, void *arg, void *user);
+
+static inline void leat_pool_aborts_(leat_pool *p, int more)
+{
+    leat_lock_take_(&p->crew_.lock_);
+    p->aborting_ += more;
+    leat_lock_drop_(&p->crew_.lock_);
+}
+
+/* Cancels a shut pool, and hands back what nobody has begun. */
+LEAT_COLD_ void leat_pool_hand_back_(leat_pool *p, leat_hand_back_ *dropped, void *user)
+{
+    leat_pool_aborts_(p, 1);
+    leat_cancel(&p->ctx_, -ECANCELED);
+    for (leat_job_ job; leat_pool_left_(p, &job);)
+        if (dropped) dropped(job.fn_, job.arg_, user);
+}
+
+/* Accepts no more jobs, cancels the pool's context, and hands every job that was accepted but not started to
+ * dropped(fn, arg, user), at once, once each, in order, on this thread; NULL: they are only counted. Then waits until
+ * the jobs that run have returned (they should look at their context), joins, frees.
+ * 0, or -EALREADY, -EDEADLK, -EINVAL as leat_pool_stop. A stop that waits meanwhile gets -EALREADY, or -ECANCELED.
+ * try: -EAGAIN instead of waiting for the jobs that run. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or NULL) is done. After
+ * both the pool is still valid, and has handed everything back: call again, or stop it. */
+LEAT_COLD_ int leat_pool_abort_ctx(leat_ctx *ctx, leat_pool *p, leat_hand_back_ *dropped, void *user)
+{
+    int err = leat_pool_shut_and_wait_(ctx, p);
+    if (err) return err;
+    leat_pool_hand_back_(p, dropped, user);
+    err = leat_pool_finish_(ctx, p, 1);
+    if (err && err != -EALREADY) leat_pool_aborts_(p, -1); /* else it may be gone */
+    return err;
+}
+
+LEAT_HOT_ int leat_pool_abort(leat_pool *p, leat_hand_back_ *dropped, void *user)
+{
+    return leat_pool_abort_ctx(NULL, p, dropped, user);
+}
+
+LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_abort(leat_pool *p, leat_hand_back_ *dropped, void *user)
+{
     int err = leat_pool_shut_(p);
     if (err) return err;
-    leat_cancel(&p->ctx_, -ECANCELED);
-    err = leat_wg_wait(&p->running_);
-    return err ? err : leat_pool_end_(p, dropped, user, &left);
+    leat_pool_hand_back_(p, dropped, user);
+    err = leat_pool_try_finish_(p, 1);
+    if (err && err != -EALREADY) leat_pool_aborts_(p, -1);
+    return err;
+}
+
+/* Whether it is one of the number that was asked for. */
+static inline bool leat_pool_counts_(const leat_hand_ *h)
+{
+    return h->post_ == LEAT_WORKS_ || (h->post_ == LEAT_COMES_ && !h->old_);
+}
+
+/* Retires workers, or calls back, until n work or come: how many are missing; *err, if one has refused to come since
+ * somebody waited for it. resizing_ is held. */
+LEAT_COLD_ int leat_pool_fit_(leat_pool *p, int n, int *err)
+{
+    leat_hand_ *retired = NULL;
+    int have = 0;
+    leat_lock_take_(&p->crew_.lock_);
+    for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) have += leat_pool_counts_(h);
+    for (int pass = 0; pass < 3; pass++) /* those that come, then those whose job waits for room: the others make it */
+        for (leat_hand_ *h = p->crew_.hands_; h && have > n; h = h->next_)
+            if (leat_pool_counts_(h) && (pass == 2 || h->post_ == LEAT_COMES_ || (pass && h->waits_))) {
+                h->post_ = LEAT_RETIRED_;
+                have--;
+                h->pins_++;
+                h->chain_ = retired;
+                retired = h;
+            }
+    for (leat_hand_ *h = p->crew_.hands_; h && have < n; h = h->next_)
+        if (h->post_ == LEAT_RETIRED_) { /* at its job still: called back */
+            h->post_ = h->begins_ ? LEAT_COMES_ : LEAT_WORKS_;
+            have++;
+        }
+    *err = have < n ? p->refused_ : 0;
+    p->refused_ = 0;
+    leat_lock_drop_(&p->crew_.lock_);
+    if (!retired) return n - have;
+    for (leat_hand_ *h = retired; h; h = h->chain_) leat_cancel(&h->ctx_, -ECANCELED); /* they will want the lock */
+    leat_lock_take_(&p->crew_.lock_);
+    for (leat_hand_ *h = retired; h; h = h->chain_) h->pins_--;
+    leat_lock_drop_(&p->crew_.lock_);
+    leat_pool_tell_(p);
+    return 0;
 }
 
 /* Changes the number of workers to n >= 1, under load. Those too many finish the job they run; while they are at
  * it, a call for more workers takes them back first.
- * 0; -EINVAL; -ESHUTDOWN; -ECANCELED, -ETIMEDOUT: the pool's context is done; -EAGAIN, -ENOMEM, or what a
- * worker_init returned: fewer than n were added. Any thread. */
-LEAT_COLD_ int leat_pool_resize(leat_pool *p, int n)
+ * 0; -EINVAL; -ESHUTDOWN; -ECANCELED, -ETIMEDOUT: the pool's context is done; -EDEADLK: called by a worker_init;
+ * -EAGAIN, -ENOMEM, or what a worker_init returned: fewer than n were added. Any thread.
+ * try: -EAGAIN also if another call is at it, or a worker_init has not returned. ctx: -ECANCELED, -ETIMEDOUT also when
+ * ctx (or NULL) is done. After both, workers whose worker_init had been called come all the same, and count with the
+ * next call; which waits for them, or says what they returned. */
+LEAT_COLD_ int leat_pool_resize_ctx(leat_ctx *ctx, leat_pool *p, int n)
 {
     if (n < 1) return -EINVAL;
-    int err = leat_pool_enter_(p), have = 0;
-    if (err) return err;
-    if ((err = leat_acquire_ctx(&p->ctx_, &p->resizing_, 1)) == 0) {
-        leat_lock_take_(&p->crew_.lock_);
-        for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) have += h->post_ == LEAT_WORKS_;
-        for (int any = 0; any < 2; any++) /* first those whose job waits for room: the others make it */
-            for (leat_hand_ *h = p->crew_.hands_; h && have > n; h = h->next_)
-                if (h->post_ == LEAT_WORKS_ && (any || h->waits_)) {
-                    h->post_ = LEAT_RETIRED_;
-                    have--;
-                    leat_cancel(&h->ctx_, -ECANCELED);
-                }
-        for (leat_hand_ *h = p->crew_.hands_; h && have < n; h = h->next_)
-            if (h->post_ == LEAT_RETIRED_) { /* at its job still: called back */
-                h->post_ = LEAT_WORKS_;
-                have++;
-            }
-        leat_lock_drop_(&p->crew_.lock_);
-        while (have < n && !err) {
-            err = leat_pool_hire_(p, NULL);
-            have++;
-        }
-        leat_pool_reap_(p);
+    int err = leat_pool_enter_(p);
+    if (err) return leat_unless_done_(ctx, NULL, err);
+    leat_hand_ *me = leat_me_(&p->crew_);
+    if (me && me->begins_) err = leat_unless_done_(ctx, &p->ctx_, -EDEADLK);
+    else err = leat_acquire_of_(ctx, &p->ctx_, &p->resizing_, 1);
+    if (!err) {
+        int missing = leat_pool_fit_(p, n, &err);
+        if (!err) err = leat_pool_await_(ctx, &p->ctx_, p);
+        while (missing-- > 0 && !err)
+            if ((err = leat_pool_hire_(p, NULL)) == 0) err = leat_pool_await_(ctx, &p->ctx_, p);
         if (leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
+        leat_pool_reap_(p);
     }
+    leat_pool_exit_(p);
+    return err;
+}
+
+LEAT_HOT_ int leat_pool_resize(leat_pool *p, int n)
+{
+    return leat_pool_resize_ctx(NULL, p, n);
+}
+
+LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_resize(leat_pool *p, int n)
+{
+    if (n < 1) return -EINVAL;
+    int err = leat_pool_enter_(p);
+    if (err) return err;
+    bool mine = leat_try_acquire(&p->resizing_, 1) == 0;
+    err = leat_unless_done_(&p->ctx_, NULL, mine ? 0 : -EAGAIN);
+    if (!err) {
+        int missing = leat_pool_fit_(p, n, &err);
+        while (missing-- > 0 && !err) err = leat_pool_hire_(p, NULL);
+        leat_lock_take_(&p->crew_.lock_);
+        if (!err) err = leat_pool_coming_(p) ? -EAGAIN : p->refused_;
+        if (err == p->refused_) p->refused_ = 0;
+        leat_lock_drop_(&p->crew_.lock_);
+    }
+    if (mine && leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
+    if (mine) leat_pool_reap_(p);
     leat_pool_exit_(p);
     return err;
 }

@@ -65,7 +65,7 @@ typedef struct leat_sem {
 typedef struct leat_place_ {
     leat_link_ link_; /* first: a link in the line is a place */
     int64_t need_, since_;
-    leat_ctx *ctx_;
+    leat_ctx *ctx_, *also_;
     leat_sem *sem_;
     int err_;    /* what the last try said */
     bool fired_; /* it had its turn */
@@ -204,13 +204,13 @@ LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
 
 /* One try under the lock. 0: taken. -EPIPE. -EAGAIN: there were too few, and `place`, unless NULL, is
  * now in line; in front if it had been fired. -ECANCELED: ask ctx. */
-LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_sem *s, int64_t n, leat_place_ *place)
+LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n, leat_place_ *place)
 {
     bool fired = place && place->fired_;
     int64_t word = leat_sem_lock_(s);
     if (!fired && leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
     int err = -EAGAIN;
-    if (leat_ctx_ends_(ctx)) err = -ECANCELED; /* asked after the look at the word (queue.h, I8) */
+    if (leat_ctx_ends_(ctx) || leat_ctx_ends_(also)) err = -ECANCELED; /* asked after the look at the word (queue.h, I8) */
     else if (leat_permits_(word) >= n && (fired || !(word & LEAT_SEM_FAIR_))) err = 0;
     else if (word & LEAT_SEM_CLOSED_) err = -EPIPE;
     else if (place && n > atomic_load_explicit(&s->most_, memory_order_relaxed)) err = -EDEADLK; /* [X6] */
@@ -236,12 +236,12 @@ LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_place_ *place)
 /* Takes n permits if no bit is set and so many are there, under a context: 0, -EAGAIN, or its error. A claim by CAS
  * may take permits that were there before and, meanwhile, were taken and released again; so the context is asked
  * once more after it. */
-LEAT_HOT_ int leat_sem_get_ctx_(leat_ctx *ctx, leat_sem *s, int64_t n)
+LEAT_HOT_ int leat_sem_get_ctx_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
 {
     if (!leat_sem_get_(s, n)) return -EAGAIN;
-    if (LEAT_USUALLY_(!leat_ctx_ends_(ctx))) return 0;
+    if (LEAT_USUALLY_(!leat_ctx_ends_(ctx) && !leat_ctx_ends_(also))) return 0;
     if (!leat_sem_give_(s, n) && leat_sem_add_(s, n, 0)) LEAT_ASSERT(!"they were ours");
-    return leat_ctx_err(ctx);
+    return leat_ctx_err_of_(ctx, also, 0);
 }
 
 /* The last look before a place in line is slept on. */
@@ -249,25 +249,25 @@ static inline bool leat_sem_arm_(void *what, leat_waiter_ *w)
 {
     leat_place_ *place = what;
     place->link_.waiter_ = w;
-    place->err_ = leat_sem_try_(place->ctx_, place->sem_, place->need_, place);
+    place->err_ = leat_sem_try_(place->ctx_, place->also_, place->sem_, place->need_, place);
     return place->err_ == -EAGAIN;
 }
 
-LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_sem *s, int64_t n)
+LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
 {
     int err;
     for (unsigned round = 0;;) {
         int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] no guess: it takes the line */
-        if (leat_permits_(word) >= n && (err = leat_sem_get_ctx_(ctx, s, n)) != -EAGAIN) return err;
-        if ((err = leat_ctx_err(ctx)) != 0) return err;
+        if (leat_permits_(word) >= n && (err = leat_sem_get_ctx_(ctx, also, s, n)) != -EAGAIN) return err;
+        if ((err = leat_ctx_err_of_(ctx, also, 0)) != 0) return err;
         if (!leat_spin_(&round)) break;
     }
-    leat_place_ place = { .need_ = n, .since_ = leat_now(), .ctx_ = ctx, .sem_ = s };
+    leat_place_ place = { .need_ = n, .since_ = leat_now(), .ctx_ = ctx, .also_ = also, .sem_ = s };
     for (;;) {
         leat_waiter_ w;
         leat_waiter_init_(&w);
         place.err_ = -ECANCELED;
-        leat_block_(&w, ctx, NULL, LEAT_FOREVER, LEAT_ROUNDS_, leat_sem_arm_, &place);
+        leat_block_(&w, ctx, also, LEAT_FOREVER, LEAT_ROUNDS_, leat_sem_arm_, &place);
         leat_os_done_(&w.state_);
         if (place.err_ == -EAGAIN) { /* it stood in line */
             place.fired_ = w.won_ != NULL;
@@ -275,7 +275,7 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_sem *s, int64_t n)
         } else if (place.err_ != -ECANCELED) {
             return place.err_;
         }
-        if ((err = leat_ctx_err_at_(ctx, leat_now())) != 0) {
+        if ((err = leat_ctx_err_of_(ctx, also, leat_now())) != 0) {
             leat_sem_leave_(s, &place);
             return err;
         }
@@ -290,22 +290,28 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_sem *s, int64_t n)
 LEAT_HOT_ int leat_acquire(leat_sem *s, int64_t n)
 {
     if (LEAT_RARELY_(!s || n <= 0 || n > LEAT_SEM_MAX)) return s && !n ? 0 : -EINVAL;
-    return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_wait_(NULL, s, n);
+    return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_wait_(NULL, NULL, s, n);
 }
 
 LEAT_HOT_ int leat_try_acquire(leat_sem *s, int64_t n)
 {
     if (LEAT_RARELY_(!s || n <= 0 || n > LEAT_SEM_MAX)) return s && !n ? 0 : -EINVAL;
-    return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_try_(NULL, s, n, NULL);
+    return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_try_(NULL, NULL, s, n, NULL);
+}
+
+/* Under two contexts. */
+LEAT_HOT_ int leat_acquire_of_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
+{
+    int err = leat_ctx_err_of_(ctx, also, 0);
+    if (LEAT_RARELY_(err)) return err;
+    if (LEAT_RARELY_(!s || n <= 0 || n > LEAT_SEM_MAX)) return s && !n ? 0 : -EINVAL;
+    err = leat_sem_get_ctx_(ctx, also, s, n);
+    return LEAT_USUALLY_(err != -EAGAIN) ? err : leat_sem_wait_(ctx, also, s, n);
 }
 
 LEAT_HOT_ int leat_acquire_ctx(leat_ctx *ctx, leat_sem *s, int64_t n)
 {
-    int err = leat_ctx_err(ctx);
-    if (LEAT_RARELY_(err)) return err;
-    if (LEAT_RARELY_(!s || n <= 0 || n > LEAT_SEM_MAX)) return s && !n ? 0 : -EINVAL;
-    err = leat_sem_get_ctx_(ctx, s, n);
-    return LEAT_USUALLY_(err != -EAGAIN) ? err : leat_sem_wait_(ctx, s, n);
+    return leat_acquire_of_(ctx, NULL, s, n);
 }
 
 /* Gives n permits back (n >= 0). 0, -EOVERFLOW: more than were acquired, nothing changed; -EINVAL. Never

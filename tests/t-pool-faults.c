@@ -9,9 +9,13 @@
 static _Atomic int made, fail_at, fail_always; /* threads asked for; the one that fails, 1 the first */
 static _Atomic int gotten, no_memory_at, given_back;
 
+static _Atomic unsigned *maker; /* the lock of the pool that makes one */
+static _Atomic int locked;     /* threads asked for while it was taken */
+
 static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
     int n = atomic_fetch_add(&made, 1) + 1;
+    if (maker && *maker) locked++;
     if (n == fail_at || (fail_always && n >= fail_always)) return EAGAIN;
     return pthread_create(t, attr, fn, arg);
 }
@@ -78,6 +82,22 @@ TEST(a_start_that_cannot_make_all_threads_fails_with_all_unwound)
         CHECK_EQ(ran, 1);
         CHECK_EQ(gotten, given_back);
     }
+}
+
+TEST(no_thread_is_made_while_others_are_kept_from_the_lock)
+{
+    leat_pool p;
+    memset(&p, 0, sizeof p);
+    fake_nothing();
+    maker = &p.crew_.lock_;
+    leat_pool_opts opts = { .workers = 1 };
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &opts), 0);
+    UNTIL(peek_receivers(&p.queue_) == 1); /* it does not want the lock */
+    locked = 0;
+    CHECK_EQ(leat_try_pool_resize(&p, 2), 0);
+    maker = NULL;
+    CHECK_EQ(locked, 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
 }
 
 TEST(a_start_without_memory_fails_with_all_unwound)

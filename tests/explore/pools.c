@@ -175,6 +175,105 @@ SCENARIO(groups_share_a_limit, { .cap = 1, .each = 1 }, { .cap = 1, .each = 2 },
     EXPECT(leat_sem_available(&shared) == k->cap);
 }
 
+/* Who waits at the limit for a thread that cannot be made is not left alone: it makes it, or is told. */
+static int goes_once(leat_ctx *x, void *arg)
+{
+    (void)x;
+    ran[ID(arg)]++;
+    int err = leat_go(&group, job, ARG(3));
+    EXPECT(err == 0 || err == -EAGAIN || err == -EDEADLK);
+    accepted[3] = !err;
+    return 0;
+}
+
+/* each: the bits of sim_refuse. */
+SCENARIO(group_waits_for_a_thread_that_cannot_be_made, { .each = 1, .cap = 2 }, { .each = 2, .cap = 2 }, { .each = 3, .cap = 2 }, { .each = 1, .cap = 3 })
+{
+    group = (leat_group)LEAT_GROUP(NULL);
+    sim_refuse = 0;
+    EXPECT(leat_group_limit(&group, k->cap) == 0);
+    accepted[1] = leat_go(&group, goes_once, ARG(1)) == 0;
+    sim_refuse = k->each;
+    for (int i = 4; i < 4 + k->cap - 1; i++) {
+        int err = leat_go(&group, job, ARG(i));
+        EXPECT(err == 0 || err == -EAGAIN);
+        accepted[i] = !err;
+    }
+    EXPECT(leat_wait(&group) == 0);
+    jobs_done();
+}
+
+/* n at once, or none: beside another who takes their places. */
+static _Atomic int ran_at_once;
+
+static int counts_at_once(leat_ctx *x, void *arg)
+{
+    (void)x, (void)arg;
+    EXPECT(atomic_fetch_add_explicit(&at_once, 1, memory_order_relaxed) < now_->cap);
+    atomic_fetch_add_explicit(&ran_at_once, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&at_once, 1, memory_order_relaxed);
+    return 0;
+}
+
+static void *goes_two_at_once(void *arg)
+{
+    int n = ID(arg), err = leat_try_go_n(&group, 2, counts_at_once, NULL);
+    EXPECT(err == 0 || err == -EAGAIN);
+    accepted[n] = !err;
+    return NULL;
+}
+
+SCENARIO(two_at_once_or_none, { .cap = 2 }, { .cap = 3 }, { .cap = 2, .each = 1 })
+{
+    now_ = k;
+    group = (leat_group)LEAT_GROUP(NULL);
+    sim_refuse = 0;
+    EXPECT(leat_group_limit(&group, k->cap) == 0);
+    sim_refuse = k->each ? 2 << 1 : 0; /* the second thread of the group's */
+    int one = GO(goes_two_at_once, 0), other = GO(goes_two_at_once, 1);
+    sim_join_one(one);
+    sim_join_one(other);
+    EXPECT(leat_wait(&group) == 0);
+    EXPECT(atomic_load_explicit(&ran_at_once, memory_order_relaxed) == 2 * (accepted[0] + accepted[1]));
+}
+
+/* The last task returns while one looks whether it has, another waits, and a third gives up. */
+static leat_ctx soon;
+
+static void *tries_to_wait(void *arg)
+{
+    int err;
+    (void)arg;
+    while ((err = leat_try_wait(&group)) == -EAGAIN) sim_yield();
+    EXPECT(err == 3);
+    jobs_done();
+    return NULL;
+}
+
+static void *waits_for_a_while(void *arg)
+{
+    (void)arg;
+    int err = leat_wait_ctx(&soon, &group);
+    EXPECT(err == 3 || err == -ECANCELED);
+    return NULL;
+}
+
+SCENARIO(try_wait_against_the_last_task, { .a = 0 }, { .a = 1 }, { .a = 2 }, { .a = 3 })
+{
+    group = (leat_group)LEAT_GROUP(NULL);
+    soon = (leat_ctx)LEAT_CTX(NULL);
+    accepted[3] = 1;
+    EXPECT(leat_go(&group, fails, ARG(3)) == 0);
+    GO(tries_to_wait, 0);
+    if (k->a & 1) GO(tries_to_wait, 1);
+    if (k->a & 2) {
+        GO(waits_for_a_while, 0);
+        leat_cancel(&soon, 1);
+    }
+    sim_join();
+    sim_freed(&group, sizeof group, "the group");
+}
+
 /* A task that ends its thread is counted, and its place is taken. */
 static int ends_its_thread(leat_ctx *x, void *arg)
 {
@@ -291,6 +390,72 @@ SCENARIO(stop_against_stop, { CREW(0, 1, 2, 2) }, { CREW(0, 2, 2, 2) }, { CREW(0
     GO(stops, 1);
     sim_join();
     EXPECT((ends[0] == 0) + (ends[1] == 0) == 1);
+    stopped();
+}
+
+/* One of two gives up. */
+static void *ends_for_a_while(void *arg)
+{
+    int id = ID(arg);
+    ends[id] = now_->a & 1 ? leat_pool_abort_ctx(&soon, &pool, drop, &pool) : leat_pool_stop_ctx(&soon, &pool);
+    EXPECT(ends[id] == 0 || ends[id] == -EALREADY || ends[id] == -ECANCELED);
+    return NULL;
+}
+
+static void *ends_it(void *arg)
+{
+    int id = ID(arg);
+    ends[id] = now_->a & 2 ? leat_pool_abort(&pool, drop, &pool) : leat_pool_stop(&pool);
+    EXPECT(ends[id] == 0 || ends[id] == -EALREADY || (now_->a == 1 && ends[id] == -ECANCELED));
+    return NULL;
+}
+
+SCENARIO(one_of_two_gives_up, { CREW(0, 1, 2, 2), .a = 0 }, { CREW(0, 1, 2, 2), .a = 1 }, { CREW(0, 1, 2, 2), .a = 2 },
+         { CREW(0, 1, 2, 2), .a = 3 })
+{
+    start(k);
+    soon = (leat_ctx)LEAT_CTX(NULL);
+    for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
+    GO(ends_for_a_while, 0);
+    GO(ends_it, 1);
+    leat_cancel(&soon, 1);
+    sim_join();
+    EXPECT((ends[0] == 0) + (ends[1] == 0) <= 1);
+    if (ends[0] && ends[1]) EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
+
+/* A job hangs: abort hands back what it has not begun all the same, whoever else is at it. */
+static leat_wg held;
+static _Atomic int hanging;
+
+static int hangs(leat_ctx *x, void *arg)
+{
+    (void)x;
+    ran[ID(arg)]++;
+    atomic_store_explicit(&hanging, 1, memory_order_relaxed);
+    EXPECT(leat_wg_wait(&held) == 0);
+    return 0;
+}
+
+SCENARIO(abort_hands_back_while_a_job_hangs, { CREW(0, 1, 2, 2) }, { CREW(0, 1, 2, 2), .a = 1 }, { CREW(1, 1, 2, 1) })
+{
+    start(k);
+    held = (leat_wg)LEAT_WG(1);
+    soon = (leat_ctx)LEAT_CTX(NULL);
+    accepted[JOBS - 1] = leat_submit(&pool, hangs, ARG(JOBS - 1)) == 0;
+    while (!atomic_load_explicit(&hanging, memory_order_relaxed)) sim_yield();
+    for (int i = 0; i < k->senders; i++) GO(submits, i + 5);
+    for (int i = 0; i < k->each; i++) accepted[i] = leat_try_submit(&pool, job, ARG(i)) == 0;
+    if (k->a) GO(ends_for_a_while, 0);
+    EXPECT(leat_try_pool_abort(&pool, drop, &pool) == -EAGAIN);
+    EXPECT(leat_len(&pool.queue_) == 0);
+    if (!k->a)
+        for (int i = 0; i < k->each; i++) EXPECT(dropped[i] == accepted[i]);
+    if (k->a) leat_cancel(&soon, 1);
+    EXPECT(leat_wg_done(&held) == 0);
+    int err = leat_pool_abort(&pool, drop, &pool);
+    EXPECT(err == 0 || (k->a && err == -EALREADY));
     stopped();
 }
 
@@ -445,6 +610,44 @@ SCENARIO(resize_again_after_a_refusal, { CREW(0, 1, 1, 0), .a = 1 })
     EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 2);
     EXPECT(leat_pool_stop(&pool) == 0);
     EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 0);
+}
+
+/* A resize that gives up while an init hook runs leaves a worker that comes, or whose refusal is told next time. */
+static int waits_in_init(void *user, int id)
+{
+    (void)user;
+    if (id) EXPECT(leat_wg_wait(&held) == 0);
+    return id && now_->a & 1 && atomic_exchange_explicit(&one_cannot_begin, 0, memory_order_relaxed) ? 77 : 0;
+}
+
+static void *resizes_for_a_while(void *arg)
+{
+    ends[ID(arg)] = leat_pool_resize_ctx(&soon, &pool, 2);
+    return NULL;
+}
+
+SCENARIO(resize_gives_up_while_a_hook_runs, { CREW(0, 1, 1, 2), .a = 0 }, { CREW(0, 1, 1, 2), .a = 1 }, { CREW(0, 1, 1, 1), .a = 0 },
+         { CREW(0, 1, 1, 1), .a = 1 }, { CREW(0, 1, 1, 0), .a = 0 })
+{
+    leat_stats st;
+    now_ = k;
+    held = (leat_wg)LEAT_WG(1);
+    soon = (leat_ctx)LEAT_CTX(NULL);
+    atomic_store_explicit(&one_cannot_begin, 1, memory_order_relaxed);
+    leat_pool_opts opts = { .workers = 1, .queue = 1, .worker_init = waits_in_init };
+    EXPECT(leat_pool_start(&pool, NULL, &opts) == 0);
+    int other = GO(resizes_for_a_while, 0);
+    leat_cancel(&soon, 1);
+    EXPECT(leat_wg_done(&held) == 0);
+    accepted[0] = leat_submit(&pool, job, ARG(0)) == 0;
+    int err = k->each ? leat_pool_resize(&pool, k->each) : 0;
+    EXPECT(err == 0 || (err == 77 && k->a && k->each == 2));
+    sim_join_one(other);
+    EXPECT(ends[0] == 0 || ends[0] == -ECANCELED || (ends[0] == 77 && k->a && !err));
+    if (k->each == 2 && !err) EXPECT(leat_pool_resize(&pool, 2) == 0);
+    if (k->each == 2 && !err) EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 2);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
 }
 
 static int submits_two(leat_ctx *x, void *arg)
