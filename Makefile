@@ -6,7 +6,7 @@
 # builds a variant in a folder of its own, build/<variant>/, and runs all tests there. V=1: says how.
 
 OPT = -O2
-SAN = none#         none, address (with undefined), thread, coverage
+SAN = none#         none, address (with undefined), thread, coverage; clang: memory, integer
 DEFS =#             -DLEAT_NO_FUTEX, ...
 H =#                the folder of the headers under test, for the simulator; here, if not said
 ONLY =#             words: only the tests with one of them in their name
@@ -26,6 +26,8 @@ WERROR = -Werror
 demo: WERROR = # who tries it with a newer compiler should see it run
 SANFLAGS_address := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANFLAGS_thread := -fsanitize=thread
+SANFLAGS_memory := -fsanitize=memory -fsanitize-memory-track-origins -fno-sanitize-recover=all
+SANFLAGS_integer := -fsanitize=integer -fsanitize-ignorelist=tests/wraps.txt -fno-sanitize-recover=all
 SANFLAGS_coverage := --coverage -fprofile-update=atomic -DTAP_COVERAGE -Dalways_inline=unused# one copy of each
 COMMON = -std=$(STD) $(WARN) -pthread -g -fno-omit-frame-pointer -iquote . $(OPT) $(SANFLAGS_$(SAN)) $(DEFS)
 # LEAT_LINT: semaphore.h is usually a system header, of which compilers do not warn.
@@ -38,8 +40,9 @@ has = $(shell printf '\043include <%s>\n' $(1) | $(CC) -E -x c - >/dev/null 2>&1
 users = $(shell grep -l '^ *\#include [<"][./]*$(1)[>"]' examples/*.c examples/seeds/*.c 2>/dev/null)
 SQLITE := $(call users,sqlite3.h)
 CURL := $(call users,curl/curl.h)
-# Without liburcu, and where its assembly hides from ThreadSanitizer what orders what, topic.h does without.
-URCU := $(if $(filter-out thread,$(SAN)),$(if $(call has,urcu/urcu-bp.h),yes))
+# Without liburcu, and where its assembly hides from ThreadSanitizer what orders what, topic.h does without; and
+# MemorySanitizer wants to see all that is written.
+URCU := $(if $(filter-out thread memory,$(SAN)),$(if $(call has,urcu/urcu-bp.h),yes))
 FOR_TOPIC = $(if $(URCU),-lurcu-bp,-DLEAT_NO_URCU)
 TOPIC := $(call users,topic.h)
 LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL))

@@ -140,6 +140,13 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #endif
 #define LEAT_MISUSE_(words) LEAT_BLAME_(words, __FILE__, __LINE__)
 
+/* For arithmetic that is meant to wrap around, so that clang's -fsanitize=integer does not report it. */
+#if defined __clang__
+#define LEAT_WRAPS_ __attribute__((no_sanitize("integer")))
+#else
+#define LEAT_WRAPS_
+#endif
+
 /* A variable of which a program has one, however many files (and shared objects, as far as the linker lets them see
  * each other) include this one. No header has a mutable static that is not declared so. */
 #if defined _WIN32 && defined __GNUC__
@@ -1205,11 +1212,11 @@ static inline uint64_t leat_index_(const leat_chan *ch, uint64_t word)
 
 static inline uint64_t leat_lap_of_(const leat_chan *ch, uint64_t word)
 {
-    return word & (0 - ch->lap_);
+    return word & ~(ch->lap_ - 1);
 }
 
 /* The word `n` positions on, n <= capacity, its bits unchanged. */
-static inline uint64_t leat_advance_(const leat_chan *ch, uint64_t word, uint64_t n)
+LEAT_WRAPS_ static inline uint64_t leat_advance_(const leat_chan *ch, uint64_t word, uint64_t n)
 {
     bool wraps = leat_index_(ch, word) + n >= ch->cap_;
     return word + n * LEAT_POS_ + (wraps ? ch->lap_ - ch->cap_ * LEAT_POS_ : 0);
@@ -1228,7 +1235,7 @@ static inline leat_stamp_ *leat_stamp_of_(unsigned char *slot)
 /* The stamp that a send (recv) at this position waits for. A closing tail's matches none. */
 static inline uint64_t leat_free_stamp_(const leat_chan *ch, uint64_t tail)
 {
-    return tail & ((0 - ch->lap_) | LEAT_CLOSING_);
+    return tail & (~(ch->lap_ - 1) | LEAT_CLOSING_);
 }
 
 static inline uint64_t leat_full_stamp_(const leat_chan *ch, uint64_t head)
@@ -1236,15 +1243,21 @@ static inline uint64_t leat_full_stamp_(const leat_chan *ch, uint64_t head)
     return leat_lap_of_(ch, head) | LEAT_FULL_;
 }
 
+/* The stamp that a recv at this position leaves: free, in the next lap. */
+LEAT_WRAPS_ static inline uint64_t leat_freed_stamp_(const leat_chan *ch, uint64_t head)
+{
+    return leat_lap_of_(ch, head) + ch->lap_;
+}
+
 /* Tickets between head and tail, claimed or published. */
-static inline uint64_t leat_count_(const leat_chan *ch, uint64_t tail, uint64_t head)
+LEAT_WRAPS_ static inline uint64_t leat_count_(const leat_chan *ch, uint64_t tail, uint64_t head)
 {
     uint64_t n = leat_position_(tail) - leat_position_(head);
     if (leat_lap_of_(ch, tail) != leat_lap_of_(ch, head)) n -= ch->lap_ - ch->cap_ * LEAT_POS_;
     return n / LEAT_POS_;
 }
 
-static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail, uint64_t head)
+LEAT_WRAPS_ static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail, uint64_t head)
 {
     return leat_position_(tail) - leat_position_(head) == ch->lap_;
 }
@@ -1327,7 +1340,7 @@ LEAT_HOT_ int leat_take_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, void *msg
     } while (!atomic_compare_exchange_weak_explicit(&ch->head_, &h, leat_advance_(ch, h, 1),
                                                     memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
-    uint64_t free = leat_lap_of_(ch, h) + ch->lap_;
+    uint64_t free = leat_freed_stamp_(ch, h);
     if (LEAT_RARELY_(h & LEAT_WAITERS_)) {
         leat_take_and_wake_(ch, slot, msg, size, align, free);
         return 0;
@@ -1488,7 +1501,7 @@ LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 }
 
 /* A random number below n (Marsaglia's xorshift; Lemire's reduction). */
-static inline uint32_t leat_random_(uint32_t n)
+LEAT_WRAPS_ static inline uint32_t leat_random_(uint32_t n)
 {
     static _Thread_local uint32_t x;
     if (!x) x = (uint32_t)(((uint64_t)leat_now() ^ (uintptr_t)&x) * UINT64_C(0x9E3779B97F4A7C15) >> 32) | 1;

@@ -449,7 +449,7 @@ LEAT_COLD_ unsigned char *leat_version_of_(leat_topic *t, const void *msg, size_
         leat_lock_take_(&t->reclaims_);
         size_t n = leat_len(&t->unused_) ? 0 : leat_len(&t->replaced_);
         if (n) leat_settle_(t);
-        while (n-- && leat_recv(&t->replaced_, &v) == 0) leat_send(&t->unused_, &v);
+        for (; n && leat_recv(&t->replaced_, &v) == 0; n--) leat_send(&t->unused_, &v);
         leat_lock_drop_(&t->reclaims_);
     }
     *(uint64_t *)(void *)v += LEAT_VERSIONS_;

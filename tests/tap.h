@@ -29,7 +29,8 @@
 #if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
 #define TAP_SLOW true
 #elif defined __has_feature
-#define TAP_SLOW (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer))
+#define TAP_SLOW \
+    (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer) || __has_feature(memory_sanitizer))
 #else
 #define TAP_SLOW false
 #endif

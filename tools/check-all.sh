@@ -45,6 +45,8 @@ for cc in gcc clang; do
     try $cc -O2 none -DLEAT_DEBUG
 done
 try gcc -O2 thread -DLEAT_NO_FUTEX
+try clang -O1 memory
+try clang -O1 integer
 
 [ $bad -eq 0 ] || { echo && cat $out/table; } # again, without what came between
 exit $bad
