@@ -1063,26 +1063,30 @@ typedef bool leat_arms_(void *what, leat_waiter_ *w);
 LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, unsigned round,
                             leat_arms_ *arm, void *what)
 {
-    if (!ctx && also) {
+    leat_link_ link = { .waiter_ = w };
+    leat_ctx *next = NULL;
+    bool live = true;
+    if (!ctx) {
         ctx = also;
         also = NULL;
     }
-    leat_link_ link = { .waiter_ = w };
-    bool live = true;
     if (ctx) {
         leat_lock_take_(&ctx->lock_);
         live = !atomic_load_explicit(&ctx->word_, memory_order_acquire); /* [J2] <- [J1] */
         if (live) leat_link_back_(&ctx->sleepers_, &link);
         leat_lock_drop_(&ctx->lock_);
+        if (ctx->deadline_ && ctx->deadline_ < deadline) deadline = ctx->deadline_;
+        next = ctx->parent_ ? ctx->parent_ : also;
+        if (!ctx->parent_) also = NULL;
     }
-    if (!ctx || !live) { /* not armed, it has only to wait for a context that has claimed it meanwhile, and will fire it */
+    if (next && live) {
+        leat_block_(w, next, also, deadline, round, arm, what);
+    } else { /* not armed, it has only to wait for a context that has claimed it meanwhile, and will fire it */
         bool armed = live && arm(what, w);
         if (!armed && leat_decide_(w, LEAT_GONE_)) w->won_ = NULL;
         else if (leat_park_(w, armed ? deadline : LEAT_FOREVER, round)) w->won_ = NULL;
-        return;
     }
-    if (ctx->deadline_ && ctx->deadline_ < deadline) deadline = ctx->deadline_;
-    leat_block_(w, ctx->parent_, also, deadline, round, arm, what);
+    if (!ctx || !live) return;
     if (w->won_ == &link) {
         w->won_ = NULL;
         return;
