@@ -1,4 +1,4 @@
-/* t-own-threads.c - a call on a thread of the pool or group itself - by a job, a hook, the destructor of a pthread key -
+/* t-own-threads.c - a call on a thread of the pool or group itself (by a job, a hook, the destructor of a pthread key)
  * that would wait for ever is told -EDEADLK; and no other is.
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
