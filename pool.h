@@ -62,8 +62,8 @@ typedef LEAT_CHAN(int) leat_ints_;
 
 /* ==== 1. Threads ============================================================================== */
 
-/* A pool's worker has a post. COMES: it will work, when it has a thread and its init hook has returned. RETIRED: it leaves after its
- * job, unless a resize takes it back before. LEAVES: it takes no more jobs. */
+/* A pool's worker has a post. COMES: it will work, when it has a thread and its init hook has returned. RETIRED: it
+ * leaves after its job, unless a resize takes it back before. LEAVES: it takes no more jobs. */
 enum { LEAT_COMES_ = 0, LEAT_WORKS_ = 1, LEAT_RETIRED_ = 2, LEAT_LEAVES_ = 3 };
 
 /* What a worker that waits for room has been told: that there will be none. */
@@ -793,8 +793,8 @@ static inline void leat_pool_work_(leat_hand_ *h)
     } while (leat_pool_stays_(h));
 }
 
-/* A worker that comes is there: it works from now on, in the post of the one whose place it takes, if it does. True: that
- * was retired, so its context is to be cancelled. The lock is held. */
+/* A worker that comes is there: it works from now on, in the post of the one whose place it takes, if it does. True:
+ * that was retired, so its context is to be cancelled. The lock is held. */
 static inline bool leat_take_post_(leat_hand_ *h)
 {
     if (h->post_ != LEAT_COMES_) return false;
@@ -1182,8 +1182,9 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
 
 /* Accepts no more jobs, waits until those that were accepted have run, joins the workers, frees all.
  * 0: done. -ETIMEDOUT, -ECANCELED: the pool's own context ended and jobs are left; the pool is still valid: stop
- * it again, or abort it. -EALREADY: it was stopped before, and is. -EDEADLK: called on a thread of the pool (by a job, a
- * hook, the destructor of a pthread key): nothing has changed. -EINVAL: never started. Any thread; also at the same time.
+ * it again, or abort it. -EALREADY: it was stopped before, and is. -EDEADLK: called on a thread of the pool (by a job,
+ * a hook, the destructor of a pthread key): nothing has changed. -EINVAL: never started. Any thread; also at the same
+ * time.
  * try: -EAGAIN instead of waiting; from a thread of the pool, too: nothing more is accepted, but somebody else is to
  * stop it. ctx: the same errors when `ctx` (or NULL) ends first. */
 LEAT_COLD_ int leat_pool_stop_ctx(leat_ctx *ctx, leat_pool *p)
@@ -1225,8 +1226,8 @@ LEAT_COLD_ void leat_pool_hand_back_(leat_pool *p, leat_hand_back_ *dropped, voi
  * dropped(fn, arg, user), at once, once each, in order, on this thread; NULL: they are only counted. Then waits until
  * the jobs that run have returned (they should look at their context), joins, frees.
  * 0, or -EALREADY, -EDEADLK, -EINVAL as leat_pool_stop. A stop that waits meanwhile gets -EALREADY, or -ECANCELED.
- * try: -EAGAIN instead of waiting for the jobs that run. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or NULL) is done. After
- * both the pool is still valid, and has handed everything back: call again, or stop it. */
+ * try: -EAGAIN instead of waiting for the jobs that run. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or NULL) is done.
+ * After both the pool is still valid, and has handed everything back: call again, or stop it. */
 LEAT_COLD_ int leat_pool_abort_ctx(leat_ctx *ctx, leat_pool *p, leat_hand_back_ *dropped, void *user)
 {
     int err = leat_pool_shut_and_wait_(ctx, p);

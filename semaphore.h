@@ -210,7 +210,7 @@ LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t
     int64_t word = leat_sem_lock_(s);
     if (!fired && leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
     int err = -EAGAIN;
-    if (leat_ctx_ends_(ctx) || leat_ctx_ends_(also)) err = -ECANCELED; /* asked after the look at the word (queue.h, I8) */
+    if (leat_ctx_ends_(ctx) || leat_ctx_ends_(also)) err = -ECANCELED; /* asked after the look (queue.h, I8) */
     else if (leat_permits_(word) >= n && (fired || !(word & LEAT_SEM_FAIR_))) err = 0;
     else if (word & LEAT_SEM_CLOSED_) err = -EPIPE;
     else if (place && n > atomic_load_explicit(&s->most_, memory_order_relaxed)) err = -EDEADLK; /* [X6] */

@@ -5,7 +5,7 @@
 
 enum { MANY = TAP_SLOW ? 200 : 2000, SOME = 300 };
 
-/* A pool of so many, all asleep; false: so many threads cannot be had here. *took: the time that it took to make them. */
+/* A pool of so many, all asleep; false: so many threads cannot be had here. *took: the time that it took. */
 static bool start_many(leat_pool *p, int64_t *took)
 {
     int64_t since = leat_now();
@@ -19,7 +19,8 @@ static bool start_many(leat_pool *p, int64_t *took)
 /* As it was, with the wakes under the lock, it took a hundred times as long to end them as to make them. */
 static void check_linear(int64_t took, int64_t made)
 {
-    if (!CHECK(took < 10 * made + LEAT_S(1))) tap_note("%lld ms, made in %lld ms", (long long)took / 1000000, (long long)made / 1000000);
+    if (!CHECK(took < 10 * made + LEAT_S(1)))
+        tap_note("%lld ms, made in %lld ms", (long long)took / 1000000, (long long)made / 1000000);
 }
 
 TEST(retiring_many_workers_takes_about_as_long_as_making_them)

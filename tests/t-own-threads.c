@@ -1,4 +1,4 @@
-/* t-own-threads.c - a call on a thread of the pool or group itself - by a job, a hook, the destructor of a pthread key -
+/* t-own-threads.c - a call on a thread of the pool or group itself (by a job, a hook, the destructor of a pthread key)
  * that would wait for ever is told -EDEADLK; and no other is.
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
@@ -369,4 +369,41 @@ TEST(a_destructor_that_waits_for_room_does_not_keep_the_job_that_would_join_its_
         if (late.asked) CHECK_EQ(late.ran, accepted);
         pthread_key_delete(key);
     }
+}
+
+static void stands_at_door(void *arg)
+{
+    (void)arg;
+    door_pass(&late.d);
+}
+
+static int stops_late(void *arg)
+{
+    (void)arg;
+    return leat_pool_stop(&late.p);
+}
+
+static int joining(leat_crew_ *crew)
+{
+    leat_lock_take_(&crew->lock_);
+    int n = crew->joining_;
+    leat_lock_drop_(&crew->lock_);
+    return n;
+}
+
+TEST(a_pool_is_not_said_to_be_stopped_while_another_call_joins_its_threads)
+{
+    side s;
+    memset(&late, 0, sizeof late);
+    REQUIRE_EQ(pthread_key_create(&key, stands_at_door), 0);
+    REQUIRE_EQ(leat_pool_start(&late.p, NULL, &(leat_pool_opts){ .workers = 1 }), 0);
+    CHECK_EQ(leat_submit(&late.p, sets_key, NULL), 0);
+    side_start(&s, stops_late, NULL);
+    door_until(&late.d, 1);
+    UNTIL(joining(&late.p.crew_) == 1);
+    CHECK_EQ(leat_try_pool_stop(&late.p), -EAGAIN);
+    door_open(&late.d);
+    CHECK_EQ(side_join(&s), 0);
+    CHECK_EQ(leat_try_pool_stop(&late.p), -EALREADY);
+    pthread_key_delete(key);
 }

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-static _Atomic int refused; /* so many threads, or pieces of memory, are not to be had */
+static _Atomic int to_refuse; /* so many threads, or pieces of memory, are not to be had */
 
 static int scribbling_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
     int err = EAGAIN;
-    if (refused > 0) refused--;
+    if (to_refuse > 0) to_refuse--;
     else err = pthread_create(t, attr, fn, arg);
     errno = ENOMEM;
     return err;
@@ -69,10 +69,10 @@ TEST(calls_of_a_pool_leave_errno_as_it_was)
     leat_ctx ctx = LEAT_CTX(NULL), done = LEAT_CTX(NULL);
     _Atomic int ran = 0;
     int says = 0;
-    leat_pool_opts opts = { .workers = 1, .queue = 1, .worker_init = init, .user = &says, .name = "a-name-that-is-too-long" };
+    leat_pool_opts opts = { .workers = 1, .queue = 1, .worker_init = init, .user = &says };
     leat_cancel(&done, 1);
     KEEPS(leat_pool_start(NULL, NULL, NULL), -EINVAL);
-    refused = 1;
+    to_refuse = 1;
     KEEPS(leat_pool_start(&p, NULL, &opts), -EAGAIN);
     says = 3;
     KEEPS(leat_pool_start(&p, NULL, &opts), 3);
@@ -91,7 +91,7 @@ TEST(calls_of_a_pool_leave_errno_as_it_was)
         KEEPS(leat_pool_resize_ctx(&ctx, &p, 1), 0);
         KEEPS(leat_pool_resize_ctx(&done, &p, 1), -ECANCELED);
         KEEPS(leat_try_pool_resize(&p, 1), 0);
-        refused = 1;
+        to_refuse = 1;
         KEEPS(leat_pool_resize(&p, 8), -EAGAIN);
         KEEPS(leat_pool_stats(&p, &st), 0);
         KEEPS(leat_pool_stop_ctx(&done, &p), -ECANCELED);
@@ -125,13 +125,13 @@ TEST(calls_of_a_group_leave_errno_as_it_was)
     KEEPS(leat_group_limit(&g, 3), 0);
     KEEPS(leat_group_share(&g, &s), 0);
     KEEPS(leat_group_closes(&g, &results), 0);
-    refused = 1;
+    to_refuse = 1;
     KEEPS(leat_go(&g, at_door, &d), -EAGAIN);
     KEEPS(leat_try_go_n(&g, 2, at_door, &d), -ESHUTDOWN); /* it has closed its channel */
     leat_group h = LEAT_GROUP(NULL);
     KEEPS(leat_wait(&g), 0);
     KEEPS(leat_group_limit(&h, 3), 0);
-    refused = 1;
+    to_refuse = 1;
     KEEPS(leat_try_go_n(&h, 2, at_door, &d), -EAGAIN);
     KEEPS(leat_go_n(&h, 2, at_door, &d), 0);
     KEEPS(leat_try_go_n(&h, 1, at_door, &d), 0);
