@@ -24,14 +24,30 @@
  *
  * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end; or, a pool's job, it is
  * handed to the `dropped` of leat_pool_abort once. A thread that a job ends (pthread_exit, cancellation)
- * is replaced, and the job counts as failed with -EINTR. Threads are joined, never detached; they block
- * all signals but those of their own faults.
+ * is replaced, and the job counts as failed with -EINTR. Threads are joined, never detached.
+ * Threads block the signals that ask the process for something (TERM, INT, CHLD, ALRM, USR1..): its own threads
+ * handle those. They take what their own faults raise; PROF, VTALRM, PWR and the real-time signals, by which
+ * profilers and collectors reach a thread, are blocked only if the thread that made them blocked them.
+ * A program that a job starts inherits that mask, and SIGTERM would not end it. Give it another one:
+ *     sigemptyset(&none);
+ *     posix_spawnattr_setsigmask(&attr, &none);
+ *     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+ *     err = posix_spawn(&pid, path, NULL, &attr, argv, environ);
+ * or sigprocmask(SIG_SETMASK, &none, NULL) between fork and exec. For system and popen, which know no mask, there is
+ * `inherit_signals`, of leat_pool_opts and leat_thread_opts.
  * The child of a fork has copies of all objects, and none of the threads: there, exec or _exit.
  *
  * MEMORY ORDER. What a task did is carried to leat_wait by pthread_join.
  *     label   site                              carries
  *     [G1]    the gate shuts, a call leaves  -> [G2]    that stop began; that the call is over
  *     [G2]    a call enters, stop waits      <- [G1]
+ *     [G3]    a signal comes                 -> [G4]    what its thread did before
+ *     [G4]    the signals' thread sees it    <- [G3]
+ *     [G5]    a registration is changed      -> [G6]    the registration; that a handler is over
+ *             a handler leaves
+ *     [G6]    a handler enters, a call waits <- [G5]
+ *     [G7]    a forked child registers       -> [G8]    the registration, in place of its parent's
+ *     [G8]    a handler looks whose it is    <- [G7]
  *     [X7]    counters and states that a lock, a join or the reader's tolerance orders: nothing
  */
 #ifndef LEAT_POOL_H
@@ -106,6 +122,7 @@ typedef struct leat_crew_ {
     int joining_;       /* hands that are being joined */
     int next_id_;
     leat_hand_ **(*here_)(void);
+    bool inherit_signals_;
 } leat_crew_;
 
 /* Counters with one writer at a time: no locked operation. */
@@ -170,7 +187,6 @@ LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
 {
     pthread_attr_t attr;
     pthread_t thread;
-    leat_os_mask_t_ mask = LEAT_OS_MASK_ALL_;
     int saved = errno, err = pthread_attr_init(&attr);
     h->crew_ = crew;
     leat_lock_take_(&crew->lock_);
@@ -181,9 +197,10 @@ LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
     leat_lock_drop_(&crew->lock_);
     if (!err) {
         if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
-        leat_os_mask_(&mask);
+        leat_os_mask_t_ mask = leat_os_mask_workers_();
+        if (crew->inherit_signals_) leat_os_mask_(mask);
         if (!err) err = pthread_create(&thread, &attr, leat_hand_main_, h);
-        leat_os_mask_(&mask);
+        leat_os_mask_(mask);
         pthread_attr_destroy(&attr);
     }
     if (err) {
@@ -281,6 +298,18 @@ LEAT_HOT_ int leat_group_limit(leat_group *g, int n)
 {
     if (!g || n < 1 || g->used_) return -EINVAL;
     g->limit_ = n;
+    return 0;
+}
+
+typedef struct leat_thread_opts {
+    bool inherit_signals; /* each has the signal mask of the thread that makes it, not that of a worker */
+} leat_thread_opts;
+
+/* How the group's threads are made. 0, or -EINVAL: there have been tasks. */
+static inline int leat_group_threads(leat_group *g, const leat_thread_opts *opts)
+{
+    if (!g || !opts || g->used_) return -EINVAL;
+    g->crew_.inherit_signals_ = opts->inherit_signals;
     return 0;
 }
 
@@ -630,6 +659,8 @@ typedef struct leat_pool_opts {
     int queue;         /* jobs that may wait; 0: twice the workers */
     const char *name;  /* of the threads, 15 bytes with their number; copied. NULL: "leat" */
     size_t stack_size; /* bytes; 0: the system's default */
+    bool inherit_signals; /* a worker has the signal mask of the thread that makes it: by leat_pool_start or
+                             _resize, or the worker whose place it takes */
     int (*worker_init)(void *user, int id);  /* on each worker's thread, first: 0, or an error that
                                                 leat_pool_start or _resize then returns. May be NULL */
     void (*worker_fini)(void *user, int id); /* on it, last, if init succeeded. May be NULL */
@@ -1050,6 +1081,7 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
     if (!o.workers) o.workers = leat_cpus();
     if (!o.queue) o.queue = 2 * o.workers;
     *p = (leat_pool){ .ctx_ = LEAT_CTX(ctx), .resizing_ = LEAT_SEM(1), .opts_ = o, .queue_cap_ = (size_t)o.queue };
+    p->crew_.inherit_signals_ = o.inherit_signals;
     int saved = errno;
     snprintf(p->name_, sizeof p->name_, "%s", o.name ? o.name : "leat");
     errno = saved;
@@ -1371,49 +1403,39 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
     return 0;
 }
 
-/* ==== 4. Signals ============================================================================== */
+/* ==== 4. Signals ==============================================================================
+ *
+ * A catch is what one call registers: its context, the actions that the program had, and the thread that cancels, for
+ * a handler cannot. The first signal that the handler tells the catch of gives all of them back: so the second is
+ * the program's own, with its handler, flags and mask. A signal that finds the catch told already, or is delivered to a
+ * child that was forked and has no such thread, is sent again, when the program's action is back.
+ *
+ * The gate says which of the two catches is the one, and counts the handlers that have entered. A call that changes
+ * the catch waits until those are gone; then nothing uses the old one any more. */
 
-typedef struct leat_signals_ {
-    leat_ctx *ctx_;
-    _Atomic uint64_t set_; /* 1 << signal */
-    _Atomic int pid_;      /* whose the pipe is, and the thread that reads it */
-    int pipe_[2];
-    leat_lock_ lock_;
-} leat_signals_;
-
-/* A signal handler has no argument: this is the one thing of the toolkit that is the process's. */
-static inline leat_signals_ *leat_signals_here_(void)
-{
-    static leat_signals_ s;
-    return &s;
-}
-
-static inline void leat_on_signal_(int sig)
-{
-    leat_signals_ *s = leat_signals_here_();
-    int saved = errno;
-    unsigned char byte = (unsigned char)sig;
-    for (int i = 1; i < 64; i++) /* the second one is the system's */
-        if (atomic_load_explicit(&s->set_, memory_order_relaxed) >> i & 1) signal(i, SIG_DFL); /* [X7] */
-    if (atomic_load_explicit(&s->pid_, memory_order_relaxed) != getpid()) raise(sig); /* [X7] we were forked */
-    else if (write(s->pipe_[1], &byte, 1) < 0) byte = 0;
-    errno = saved;
-}
-
-/* Whether a program may have a handler for it: the C library keeps the first real-time signals for itself. */
-static inline bool leat_os_catches_(int sig)
-{
-    bool real_time = false;
-#if defined SIGRTMIN /* not with -std=c11 */
-    real_time = sig >= SIGRTMIN && sig < 64;
+#if defined LEAT_PTHREAD_EVENT_ || defined LEAT_CUSTOM_OS
+#define LEAT_PIPE_
 #endif
-    return real_time || (sig > 0 && sig < 32 && sig != SIGKILL && sig != SIGSTOP);
-}
 
-/* signal() that does not make the program's own system calls fail with EINTR. (Under ThreadSanitizer it
- * does: that puts a handler off until the call has returned.) */
-static inline int leat_os_signal_(int sig, void (*action)(int))
-{
+#if defined __linux__ && !defined SA_NOCLDSTOP /* -std=c11 hides all this */
+#if defined __GLIBC__
+#include <bits/sigaction.h>
+#else
+struct sigaction {
+    void (*sa_handler)(int);
+    unsigned long sa_mask[128 / sizeof(long)];
+    int sa_flags;
+    void (*sa_restorer)(void);
+};
+#define SA_NOCLDSTOP 1
+#define SA_NOCLDWAIT 2
+#define SA_SIGINFO 4
+#endif
+extern int sigaction(int, const struct sigaction *, struct sigaction *);
+#endif
+
+/* The program's own system calls do not fail with EINTR. Under ThreadSanitizer they must: it puts a handler off until
+ * the call has returned. */
 #if defined __has_feature
 #if __has_feature(thread_sanitizer)
 #define LEAT_TSAN_
@@ -1422,82 +1444,311 @@ static inline int leat_os_signal_(int sig, void (*action)(int))
 #define LEAT_TSAN_
 #endif
 #if defined LEAT_TSAN_
-    return signal(sig, action) == SIG_ERR;
-#elif defined SA_RESTART
-    struct sigaction act = { .sa_handler = action, .sa_flags = SA_RESTART };
-    return sigaction(sig, &act, NULL);
-#else /* -std=c11 */
-    extern int siginterrupt(int, int);
-    return signal(sig, action) == SIG_ERR || siginterrupt(sig, 0);
+enum { LEAT_SA_ = SA_SIGINFO };
+#elif defined SA_RESTART && defined SA_ONSTACK
+enum { LEAT_SA_ = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+#elif defined __alpha__ || defined __sparc__
+enum { LEAT_SA_ = SA_SIGINFO | 3 };
+#else
+enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
 #endif
+
+/* What a handler rings, any number of times, and a thread waits for: it waits while word_ is what it has seen, or
+ * returns for no reason. */
+typedef struct leat_bell_ {
+#if defined LEAT_PIPE_
+    _Atomic uint32_t word_;
+    int ends_[2];
+#else
+    leat_os_event_ event_;
+#endif
+} leat_bell_;
+
+#if defined LEAT_PIPE_
+
+static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
+{
+    return &b->word_;
 }
 
-static inline void *leat_signal_thread_(void *arg)
+/* A pipe whose ends are none of the three that a program may find closed when it starts. */
+LEAT_COLD_ int leat_bell_make_(leat_bell_ *b)
 {
-    leat_signals_ *s = arg;
-    leat_os_name_("leat-signals");
-    for (unsigned char sig; read(s->pipe_[0], &sig, 1) == 1;) {
-        leat_lock_take_(&s->lock_); /* a call that replaces ctx returns when nobody uses the old one */
-        leat_cancel(s->ctx_, sig);
-        leat_lock_drop_(&s->lock_);
+    int low[2] = { -1, -1 }, err = pipe(low) ? errno : 0;
+    for (int i = 0; i < 2 && !err; i++) {
+        if ((b->ends_[i] = fcntl(low[i], F_DUPFD, 3)) < 0) {
+            err = errno;
+            if (i) close(b->ends_[0]);
+        } else {
+            (void)fcntl(b->ends_[i], F_SETFD, FD_CLOEXEC);
+        }
     }
-    return NULL;
+    for (int i = 0; i < 2 && low[0] >= 0; i++) close(low[i]);
+    return -err;
 }
 
-/* A pipe, and the thread that reads it; 0 or the error of what failed, and nothing is left. */
-LEAT_COLD_ int leat_signals_begin_(leat_signals_ *s)
+static inline void leat_bell_free_(leat_bell_ *b)
 {
-    pthread_t thread;
-    leat_os_mask_t_ mask = LEAT_OS_MASK_ALL_;
-    int saved = errno, err = pipe(s->pipe_) ? errno : 0;
-    errno = saved;
-    if (err) return -err;
-    for (int i = 0; i < 2; i++) (void)fcntl(s->pipe_[i], F_SETFD, FD_CLOEXEC);
-    leat_os_mask_(&mask);
-    err = pthread_create(&thread, NULL, leat_signal_thread_, s);
-    leat_os_mask_(&mask);
-    if (err) {
-        for (int i = 0; i < 2; i++) close(s->pipe_[i]);
-        return -err;
-    }
-    (void)pthread_detach(thread);
-    atomic_store_explicit(&s->pid_, getpid(), memory_order_relaxed); /* [X7] */
+    for (int i = 0; i < 2; i++) close(b->ends_[i]);
+}
+
+static inline void leat_bell_ring_(leat_bell_ *b)
+{
+    if (write(b->ends_[1], "", 1) < 0) return; /* the program has closed it; the thread looks all the same */
+}
+
+static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
+{
+    char c;
+    (void)seen;
+    if (read(b->ends_[0], &c, 1) < 0 && errno != EINTR) (void)leat_sleep(LEAT_MS(10));
+}
+
+#else
+
+static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
+{
+    return &b->event_.word_;
+}
+
+static inline int leat_bell_make_(leat_bell_ *b)
+{
+    leat_os_init_(&b->event_);
     return 0;
 }
 
-/* leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0): the first of these signals cancels ctx, with the
- * signal's number as cause, for a graceful end; the second does what it would have done without us (ends
- * the process). The list ends with 0. ctx must live as long as the process, or until the next call; a
- * call replaces the one before, with ctx = NULL the signals get their default action back. The handler
- * only writes to a pipe; a thread of the toolkit's reads it, the one that is detached. In the child of a
- * fork each signal does what it would have done without us.
- * 0, or -EINVAL (no signal, or not one that can be caught), or the error of pipe or pthread_create. */
-LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
+static inline void leat_bell_free_(leat_bell_ *b)
 {
-    leat_signals_ *s = leat_signals_here_();
-    uint64_t set = 0;
-    int err = 0;
-    va_list ap;
-    va_start(ap, ctx);
-    for (int sig; (sig = va_arg(ap, int)) != 0;) {
-        if (leat_os_catches_(sig)) set |= UINT64_C(1) << sig;
-        else err = -EINVAL;
+    leat_os_done_(&b->event_);
+}
+
+static inline void leat_bell_ring_(leat_bell_ *b)
+{
+    leat_os_futex_(&b->event_.word_, 129, 1, NULL); /* FUTEX_WAKE, private */
+}
+
+static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
+{
+    leat_os_wait_(&b->event_, seen, LEAT_FOREVER);
+}
+
+#endif
+
+typedef struct leat_caught_ {
+    int sig_;
+    struct sigaction was_;
+} leat_caught_;
+
+typedef struct leat_catch_ {
+    leat_ctx *ctx_;
+    pthread_t thread_;
+    leat_bell_ bell_; /* its word: the signal that came, or 0 | LEAT_ENDS_ */
+    size_t n_;
+    leat_caught_ caught_[];
+} leat_catch_;
+
+enum { LEAT_ENDS_ = 0x100, LEAT_IN_HANDLER_ = 4 };
+
+typedef struct leat_signals_ {
+    _Atomic int holder_;     /* a lock: the process that holds it, or 0. A child that was forked meanwhile takes it over */
+    _Atomic int pid_;        /* whose the thread of the catch is */
+    _Atomic uint32_t gate_;  /* 0: no catch; 1, 2: the first, the second | handlers that have entered * 4 */
+    leat_catch_ *catches_[2];
+} leat_signals_;
+
+/* A signal handler has no argument: these are the process's. */
+LEAT_ONE_ leat_signals_ leat_signals_here_;
+LEAT_ONE_ void leat_on_signal_(int, void *, void *);
+LEAT_ONE_ void *leat_signal_thread_(void *);
+
+static inline leat_catch_ *leat_catch_of_(uint32_t gate)
+{
+    return gate & 3 ? leat_signals_here_.catches_[(gate & 3) - 1] : NULL;
+}
+
+static inline void (*leat_our_handler_(void))(int)
+{
+    return (void (*)(int))(void (*)(void))leat_on_signal_;
+}
+
+static inline bool leat_is_ours_(int sig, struct sigaction *now)
+{
+    return sigaction(sig, NULL, now) == 0 && now->sa_handler == leat_our_handler_();
+}
+
+/* Gives a signal back its action, unless the program has replaced ours itself. */
+static inline void leat_give_back_(const leat_caught_ *c)
+{
+    struct sigaction now;
+    if (leat_is_ours_(c->sig_, &now)) sigaction(c->sig_, &c->was_, NULL);
+}
+
+/* Sends the signal to the calling thread once more, from the same sender: it comes when the handler has returned. */
+static inline void leat_send_again_(int sig, void *info)
+{
+#if defined __linux__ && defined SYS_rt_tgsigqueueinfo && defined SYS_gettid && !defined LEAT_CUSTOM_OS
+    if (leat_os_call_(SYS_rt_tgsigqueueinfo, getpid(), leat_os_call_(SYS_gettid, 0, 0, 0, 0), sig, (long)info) == 0) return;
+#endif
+    (void)info;
+    raise(sig);
+}
+
+LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
+{
+    leat_signals_ *s = &leat_signals_here_;
+    int saved = errno;
+    bool here = atomic_load_explicit(&s->pid_, memory_order_acquire) == getpid(); /* [G8] <- [G7] not in a forked child */
+    uint32_t gate = here ? atomic_fetch_add_explicit(&s->gate_, LEAT_IN_HANDLER_, memory_order_acquire) /* [G6] <- [G5] */
+                         : atomic_load_explicit(&s->gate_, memory_order_acquire);                       /* [G8] <- [G7] */
+    leat_catch_ *w = leat_catch_of_(gate);
+    uint32_t none = 0;
+    bool first = here && w &&
+                 atomic_compare_exchange_strong_explicit(leat_bell_word_(&w->bell_), &none, (uint32_t)sig,
+                                                         memory_order_release, /* [G3] -> [G4] */
+                                                         memory_order_relaxed);
+    void (*was)(int) = SIG_DFL;
+    struct sigaction now;
+    (void)context;
+    for (size_t i = 0; w && i < w->n_; i++) {
+        leat_give_back_(&w->caught_[i]);
+        if (w->caught_[i].sig_ == sig) was = w->caught_[i].was_.sa_handler;
     }
-    va_end(ap);
-    if (err || !set) return -EINVAL;
-    leat_lock_take_(&s->lock_);
-    if (ctx && atomic_load_explicit(&s->pid_, memory_order_relaxed) != getpid()) /* [X7] */
-        err = leat_signals_begin_(s);
-    if (!err) {
-        uint64_t old = atomic_load_explicit(&s->set_, memory_order_relaxed); /* [X7] */
-        s->ctx_ = ctx;
-        atomic_store_explicit(&s->set_, ctx ? set : 0, memory_order_relaxed); /* [X7] */
-        for (int i = 1; i < 64; i++) {
-            void (*action)(int) = ctx && set >> i & 1 ? leat_on_signal_ : SIG_DFL;
-            if (((set | old) >> i & 1) && leat_os_signal_(i, action)) err = -EINVAL;
+    if (first) leat_bell_ring_(&w->bell_);
+    /* To the action of before; or to ours, which a call is installing for a catch that was told meanwhile. A handler of
+     * the program's that has replaced ours, and calls it, would only come again and again. */
+    else if (leat_is_ours_(sig, &now) || now.sa_handler == was) leat_send_again_(sig, info);
+    if (here) atomic_fetch_sub_explicit(&s->gate_, LEAT_IN_HANDLER_, memory_order_release); /* [G5] -> [G6] */
+    errno = saved;
+}
+
+LEAT_ONE_ void *leat_signal_thread_(void *arg)
+{
+    leat_catch_ *w = arg;
+    leat_os_name_("leat-signals");
+    for (bool told = false;;) {
+        uint32_t seen = atomic_load_explicit(leat_bell_word_(&w->bell_), memory_order_acquire); /* [G4] <- [G3] */
+        if (!told && seen & (LEAT_ENDS_ - 1)) {
+            told = true;
+            leat_cancel(w->ctx_, (int)(seen & (LEAT_ENDS_ - 1)));
+        } else if (seen & LEAT_ENDS_) {
+            return NULL;
+        } else {
+            leat_bell_wait_(&w->bell_, seen);
         }
     }
-    leat_lock_drop_(&s->lock_);
+}
+
+/* Notes what each signal does now, or did before `old` caught it, then makes the thread: 0 or an error, and nothing has
+ * changed. What is ignored is left alone. That an action may be set, is seen by setting it to what it is. */
+LEAT_COLD_ int leat_catch_begin_(leat_catch_ *w, const leat_catch_ *old)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_; i++) {
+        leat_caught_ c = { .sig_ = w->caught_[i].sig_ };
+        if (leat_is_ours_(c.sig_, &c.was_)) {
+            memset(&c.was_, 0, sizeof c.was_);
+            for (size_t k = 0; old && k < old->n_; k++)
+                if (old->caught_[k].sig_ == c.sig_) c.was_ = old->caught_[k].was_;
+        } else if (sigaction(c.sig_, &c.was_, NULL)) {
+            return -EINVAL;
+        }
+        if (c.was_.sa_handler != SIG_IGN) w->caught_[n++] = c;
+    }
+    w->n_ = n;
+    int err = leat_bell_make_(&w->bell_);
+    if (err) return err;
+    leat_os_mask_t_ mask = leat_os_mask_workers_();
+    err = -pthread_create(&w->thread_, NULL, leat_signal_thread_, w);
+    leat_os_mask_(mask);
+    if (err) leat_bell_free_(&w->bell_);
+    return err;
+}
+
+LEAT_COLD_ void leat_catch_end_(leat_catch_ *w)
+{
+    atomic_fetch_or_explicit(leat_bell_word_(&w->bell_), LEAT_ENDS_, memory_order_relaxed); /* [X7] joined below */
+    leat_bell_ring_(&w->bell_);
+    pthread_join(w->thread_, NULL);
+    leat_bell_free_(&w->bell_);
+}
+
+/* Puts `w`, or none, in the place of the catch that is. */
+LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
+{
+    leat_signals_ *s = &leat_signals_here_;
+    int me = getpid();
+    for (unsigned round = 0;; leat_backoff_(&round)) {
+        int holder = atomic_load_explicit(&s->holder_, memory_order_relaxed); /* [X7] */
+        if (holder != me && atomic_compare_exchange_strong_explicit(&s->holder_, &holder, me,
+                                                                    memory_order_acquire, /* [G6] <- [G5] */
+                                                                    memory_order_relaxed))
+            break;
+    }
+    bool here = atomic_load_explicit(&s->pid_, memory_order_relaxed) == me; /* [X7] else what is, is our parent's */
+    uint32_t was = atomic_load_explicit(&s->gate_, memory_order_relaxed) & 3, is = !w ? 0 : was == 1 ? 2 : 1; /* [X7] */
+    leat_catch_ *old = leat_catch_of_(was);
+    int err = w ? leat_catch_begin_(w, old) : 0;
+    if (!err) {
+        for (size_t i = 0; !w && old && i < old->n_; i++) leat_give_back_(&old->caught_[i]);
+        if (is) s->catches_[is - 1] = w;
+        if (here) atomic_fetch_xor_explicit(&s->gate_, was ^ is, memory_order_release); /* [G5] -> [G6] */
+        else atomic_store_explicit(&s->gate_, is, memory_order_release); /* [G7] -> [G8] without our parent's handlers */
+        atomic_store_explicit(&s->pid_, me, memory_order_release); /* [G7] -> [G8] */
+        for (unsigned round = 0;; leat_backoff_(&round))
+            if (atomic_load_explicit(&s->gate_, memory_order_acquire) < LEAT_IN_HANDLER_) break; /* [G6] <- [G5] */
+        for (size_t i = 0; w && i < w->n_; i++) {
+            struct sigaction act = { .sa_flags = LEAT_SA_ | (w->caught_[i].was_.sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT)) };
+            act.sa_handler = leat_our_handler_();
+            memset(&act.sa_mask, 0xFF, sizeof act.sa_mask); /* a handler of theirs must not leave ours by longjmp */
+            sigaction(w->caught_[i].sig_, &act, NULL);
+        }
+        for (size_t i = 0; w && old && i < old->n_; i++) {
+            bool still = false;
+            for (size_t k = 0; k < w->n_; k++) still |= w->caught_[k].sig_ == old->caught_[i].sig_;
+            if (!still) leat_give_back_(&old->caught_[i]);
+        }
+        if (here && old) leat_catch_end_(old);
+        free(old);
+    }
+    atomic_store_explicit(&s->holder_, 0, memory_order_release); /* [G5] -> [G6] */
+    return err;
+}
+
+/* leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0): the first of these signals cancels ctx, with the
+ * signal's number as cause, for a graceful end; the second does what it would have done without us: ends the
+ * process, or calls the handler that the program had. What was ignored (by nohup) stays ignored. The list ends
+ * with 0.
+ * A call replaces the one before, from whichever file of the program; with ctx = NULL it only takes it back. The
+ * signals it leaves get back the actions that they had; a handler with which the program has replaced ours
+ * meanwhile stays. When the call returns, nothing uses the ctx of the one before any more, and
+ * if it took it back, neither a thread nor a descriptor is left: a plug-in may then be unloaded. Otherwise ctx must
+ * live as long as the process.
+ * The handler wakes a thread of the toolkit's, which cancels. In the child of a fork each signal does what it would have
+ * done without us. Not from a signal handler.
+ * 0, or, with nothing changed, -EINVAL (no signal, or not one that can be caught), -ENOMEM, -EAGAIN (no thread could
+ * be made); without futex also the error of pipe. */
+LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
+{
+    size_t n = 0, known = 0;
+    int saved = errno, cancel, err = 0;
+    struct sigaction now;
+    va_list ap;
+    va_start(ap, ctx);
+    for (int sig; (sig = va_arg(ap, int)) != 0; n++) known += sigaction(sig, NULL, &now) == 0 && sig != SIGKILL && sig != SIGSTOP;
+    va_end(ap);
+    if (!n || known < n) err = -EINVAL;
+    leat_catch_ *w = ctx && !err ? leat_zeroed_(1, sizeof *w + n * sizeof *w->caught_, 1) : NULL;
+    if (ctx && !err && !w) err = -ENOMEM;
+    if (w) {
+        w->ctx_ = ctx;
+        va_start(ap, ctx);
+        while (w->n_ < n) w->caught_[w->n_++].sig_ = va_arg(ap, int);
+        va_end(ap);
+    }
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* no call of ours ends its thread */
+    if (!err && (err = leat_catch_put_(w)) != 0) free(w);
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
     return err;
 }
 

@@ -422,27 +422,38 @@ static inline void leat_os_done_(leat_os_event_ *e)
 
 #endif
 
-/* For threads that the toolkit makes: a name (15 bytes count), and no signals but those that a thread's
- * own fault raises. leat_os_mask_ swaps the calling thread's mask with *mask. */
+/* For threads that the toolkit makes: a name (15 bytes count), and a mask of signals. leat_os_mask_workers_ gives the
+ * calling thread, and so those that it makes, the mask of a worker, and hands back what it had, for leat_os_mask_. A
+ * worker blocks what asks the process for something (TERM, INT, CHLD..); it takes what its own faults raise; what
+ * profilers and collectors send to threads (PROF, VTALRM, PWR, the real-time ones) is left as it was. */
 #if defined __linux__
 
-typedef uint64_t leat_os_mask_t_;
-#define LEAT_OS_MASK_ALL_ leat_os_mask_all_()
+typedef struct leat_os_mask_t_ {
+    unsigned long words_[8 / sizeof(long)]; /* the first has those below 32 */
+} leat_os_mask_t_;
 
-/* All but ILL 4, TRAP 5, ABRT 6, BUS 7, FPE 8, SEGV 11, SYS 31, and those from 32 that are the C library's. */
-static inline uint64_t leat_os_mask_all_(void)
+/* How: 0 SIG_BLOCK, 2 SIG_SETMASK. */
+static inline leat_os_mask_t_ leat_os_sigmask_(long how, leat_os_mask_t_ mask)
 {
-    extern int __libc_current_sigrtmin(void);
-    uint64_t below_rtmin = (UINT64_C(1) << (__libc_current_sigrtmin() - 1)) - 1;
-    return ~(UINT64_C(0x400004F8) | (below_rtmin & ~UINT64_C(0x7FFFFFFF)));
+    leat_os_mask_t_ old = { { 0 } };
+    leat_os_call_(SYS_rt_sigprocmask, how, (long)&mask, (long)&old, 8);
+    return old;
 }
 
-static inline void leat_os_mask_(leat_os_mask_t_ *mask)
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
 {
-    extern long syscall(long, ...);
-    leat_os_mask_t_ old = 0;
-    syscall(SYS_rt_sigprocmask, 2L /* SIG_SETMASK */, mask, &old, 8L);
-    *mask = old;
+    leat_os_sigmask_(2, mask);
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    /* ILL 4, TRAP 5, ABRT 6, BUS 7, FPE 8, SEGV 11, SYS 31; VTALRM 26, PROF 27, PWR 30 */
+    const unsigned long faults = 0x400004F8, theirs = 0x26000000;
+    leat_os_mask_t_ ours = { { 0x7FFFFFFF & ~faults & ~theirs } }, old = leat_os_sigmask_(0, ours);
+    ours.words_[0] |= old.words_[0] & ~faults;
+    for (size_t i = 1; i < sizeof ours / sizeof(long); i++) ours.words_[i] = old.words_[i];
+    leat_os_mask_(ours);
+    return old;
 }
 
 static inline void leat_os_name_(const char *name)
@@ -454,22 +465,33 @@ static inline void leat_os_name_(const char *name)
 
 #include <signal.h>
 typedef sigset_t leat_os_mask_t_;
-#define LEAT_OS_MASK_ALL_ leat_os_mask_all_()
 
-static inline sigset_t leat_os_mask_all_(void)
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
 {
-    static const int faults[] = { SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS };
-    sigset_t all;
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
-    return all;
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
-static inline void leat_os_mask_(leat_os_mask_t_ *mask)
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
 {
-    sigset_t old;
-    pthread_sigmask(SIG_SETMASK, mask, &old);
-    *mask = old;
+    static const int faults[] = { SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS };
+    sigset_t ours, open, old;
+    sigfillset(&ours);
+    sigemptyset(&open);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        sigdelset(&ours, faults[i]);
+        sigaddset(&open, faults[i]);
+    }
+    sigdelset(&ours, SIGPROF);
+    sigdelset(&ours, SIGVTALRM);
+#if defined SIGPWR
+    sigdelset(&ours, SIGPWR);
+#endif
+#if defined SIGRTMIN && defined SIGRTMAX
+    for (int i = SIGRTMIN; i <= SIGRTMAX; i++) sigdelset(&ours, i);
+#endif
+    pthread_sigmask(SIG_BLOCK, &ours, &old);
+    pthread_sigmask(SIG_UNBLOCK, &open, NULL);
+    return old;
 }
 
 static inline void leat_os_name_(const char *name)

@@ -359,11 +359,15 @@ static inline bool leat_os_one_cpu_(void)
 }
 
 typedef int leat_os_mask_t_;
-#define LEAT_OS_MASK_ALL_ 0
 
-static inline void leat_os_mask_(leat_os_mask_t_ *mask)
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
 {
     (void)mask;
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    return 0;
 }
 
 static inline void leat_os_name_(const char *name)

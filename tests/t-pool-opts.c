@@ -4,8 +4,11 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "peek.h"
 #include "pool.h"
@@ -248,31 +251,164 @@ static int mask_of(leat_ctx *ctx, void *arg)
     return pthread_sigmask(SIG_SETMASK, NULL, arg);
 }
 
-TEST(workers_block_all_signals_but_those_of_their_own_faults)
+/* The masks of a worker and of a group's thread that a thread with this mask makes. */
+static void masks_below(const sigset_t *mine, bool inherit, sigset_t mask[2])
 {
     leat_pool p;
     leat_group g = LEAT_GROUP(NULL);
-    sigset_t mask[2], before, after, all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_sigmask(SIG_SETMASK, &before, &all); /* what can be blocked here: an emulator has not all */
-    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1 }), 0);
+    sigset_t before, after, set;
+    pthread_sigmask(SIG_SETMASK, mine, &before);
+    pthread_sigmask(SIG_SETMASK, NULL, &set);
+    CHECK_EQ(leat_group_threads(&g, &(leat_thread_opts){ .inherit_signals = inherit }), 0);
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1, .inherit_signals = inherit }), 0);
     CHECK_EQ(leat_submit(&p, mask_of, &mask[0]), 0);
     CHECK_EQ(leat_go(&g, mask_of, &mask[1]), 0);
+    CHECK_EQ(leat_group_threads(&g, &(leat_thread_opts){ .inherit_signals = true }), -EINVAL); /* too late */
     CHECK_EQ(leat_wait(&g), 0);
     CHECK_EQ(leat_pool_stop(&p), 0);
-    for (int i = 0; i < 2; i++) {
-        const int blocked[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE, SIGALRM, SIGPROF,
-                                SIGWINCH, SIGTSTP, SIGRTMIN, SIGRTMAX };
-        CHECK_EQ(sigismember(&all, SIGTERM), 1);
-        const int open[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
-        for (size_t k = 0; k < sizeof blocked / sizeof *blocked; k++)
-            if (!CHECK_EQ(sigismember(&mask[i], blocked[k]), sigismember(&all, blocked[k]))) tap_note("signal %d", blocked[k]);
-        for (size_t k = 0; k < sizeof open / sizeof *open; k++)
-            if (!CHECK_EQ(sigismember(&mask[i], open[k]), 0)) tap_note("signal %d", open[k]);
+    pthread_sigmask(SIG_SETMASK, &before, &after);
+    for (int s = 1; s < 32; s++) CHECK_EQ(sigismember(&set, s), sigismember(&after, s)); /* of the maker: as it was */
+}
+
+static void check_masks(const sigset_t mask[2], const int *signals, size_t n, int blocked)
+{
+    for (size_t i = 0; i < 2 * n; i++)
+        if (!CHECK_EQ(sigismember(&mask[i / n], signals[i % n]), blocked)) tap_note("signal %d", signals[i % n]);
+}
+
+#define CHECK_MASKS(mask, blocked, ...) \
+    check_masks(mask, (int[]){ __VA_ARGS__ }, sizeof((int[]){ __VA_ARGS__ }) / sizeof(int), blocked)
+
+TEST(workers_block_what_is_sent_to_the_process_and_no_fault_of_their_own)
+{
+    sigset_t none, all, mask[2];
+    sigemptyset(&none);
+    sigfillset(&all);
+    for (int k = 0; k < 2; k++) {
+        masks_below(k ? &all : &none, false, mask);
+        CHECK_MASKS(mask, 1, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE, SIGALRM, SIGWINCH, SIGTSTP);
+        CHECK_MASKS(mask, 0, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS);
     }
-    pthread_sigmask(SIG_SETMASK, NULL, &after); /* of the thread that started them: as it was */
-    for (int s = 1; s < 32; s++) CHECK_EQ(sigismember(&before, s), sigismember(&after, s));
+}
+
+TEST(what_profilers_and_collectors_send_is_blocked_only_if_it_was)
+{
+    sigset_t none, all, mask[2];
+    sigemptyset(&none);
+    sigfillset(&all);
+    masks_below(&none, false, mask);
+    CHECK_MASKS(mask, 0, SIGPROF, SIGVTALRM, SIGPWR, SIGRTMIN, SIGRTMIN + 5, SIGRTMAX);
+    pthread_sigmask(SIG_BLOCK, &all, &none);
+    pthread_sigmask(SIG_SETMASK, &none, &all); /* what can be blocked here: an emulator has not all */
+    masks_below(&all, false, mask);
+    CHECK_MASKS(mask, 1, SIGPROF, SIGVTALRM, SIGPWR); /* a thread of the program's may wait for it */
+    CHECK_MASKS(mask, sigismember(&all, SIGRTMAX), SIGRTMAX);
+}
+
+TEST(those_that_inherit_the_mask_have_their_makers)
+{
+    sigset_t one, mask[2];
+    sigemptyset(&one);
+    sigaddset(&one, SIGUSR1);
+    masks_below(&one, true, mask);
+    CHECK_MASKS(mask, 1, SIGUSR1);
+    CHECK_MASKS(mask, 0, SIGTERM, SIGINT, SIGCHLD, SIGPROF, SIGSEGV);
+}
+
+static _Atomic int struck[2];
+
+static void strikes(int sig)
+{
+    atomic_fetch_add(&struck[sig != SIGPROF], 1);
+}
+
+static int strikes_itself(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    pthread_kill(pthread_self(), SIGPROF);
+    pthread_kill(pthread_self(), SIGRTMIN + 2);
+    CHECK_EQ(struck[0], 1); /* on this thread, before pthread_kill returned */
+    CHECK_EQ(struck[1], 1);
+    return 0;
+}
+
+TEST(a_signal_of_a_profiler_and_of_a_collector_reach_a_worker)
+{
+    if (TAP_SLOW) SKIP("a sanitizer may delay handlers");
+    struct sigaction a = { .sa_handler = strikes }, old[2];
+    leat_pool p;
+    sigaction(SIGPROF, &a, &old[0]);
+    sigaction(SIGRTMIN + 2, &a, &old[1]);
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1 }), 0);
+    CHECK_EQ(leat_submit(&p, strikes_itself, NULL), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
+    sigaction(SIGPROF, &old[0], NULL);
+    sigaction(SIGRTMIN + 2, &old[1], NULL);
+}
+
+/* ==== A program that a job starts ============================================================= */
+
+static const char *const patient[] = { "sleep", "1000", NULL }; /* it would not end by itself */
+
+static int ends_by_sigterm(pid_t child, int sig)
+{
+    int status = 0;
+    kill(child, sig);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    return WIFSIGNALED(status) && WTERMSIG(status) == sig;
+}
+
+static int spawns_as_documented(leat_ctx *ctx, void *arg)
+{
+    posix_spawnattr_t attr;
+    sigset_t none;
+    pid_t pid = 0;
+    (void)ctx;
+    (void)arg;
+    sigemptyset(&none);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+    int err = posix_spawnp(&pid, patient[0], NULL, &attr, (char **)(uintptr_t)patient, environ);
+    posix_spawnattr_destroy(&attr);
+    return err || !ends_by_sigterm(pid, SIGTERM);
+}
+
+static int spawns(leat_ctx *ctx, void *arg)
+{
+    pid_t pid = 0;
+    (void)ctx;
+    (void)arg;
+    return posix_spawnp(&pid, patient[0], NULL, NULL, (char **)(uintptr_t)patient, environ) ||
+           !ends_by_sigterm(pid, SIGTERM);
+}
+
+static int forks(leat_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    pid_t pid = fork();
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        execvp(patient[0], (char **)(uintptr_t)patient);
+        _exit(127);
+    }
+    return !ends_by_sigterm(pid, SIGTERM);
+}
+
+TEST(a_program_that_a_job_starts_as_documented_can_die_of_sigterm)
+{
+    leat_group inherits = LEAT_GROUP(NULL);
+    leat_group g = LEAT_GROUP(NULL);
+    CHECK_EQ(leat_group_threads(&inherits, &(leat_thread_opts){ .inherit_signals = true }), 0);
+    CHECK_EQ(leat_go(&g, spawns_as_documented, NULL), 0);
+    CHECK_EQ(leat_go(&g, forks, NULL), 0);
+    CHECK_EQ(leat_go(&inherits, spawns, NULL), 0);
+    CHECK_EQ(leat_wait(&g), 0);
+    CHECK_EQ(leat_wait(&inherits), 0);
 }
 
 TEST(a_signal_to_the_process_is_handled_by_the_programs_own_thread)

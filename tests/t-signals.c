@@ -4,6 +4,8 @@
  * Each test runs in a child process, because signals, their handlers and the thread behind them are the
  * process's. What the child found wrong, it says itself; its exit tells that it did. */
 #define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -46,6 +48,12 @@ static void check_ended_well(int status)
 
 /* In a child a failed check must end it, for its failures are not counted. */
 #define MUST(cond) ((cond) ? (void)0 : (tap_note("%s:%d: no: %s", __FILE__, __LINE__, #cond), _exit(1)))
+
+/* Until a handler has run: a sanitizer may put it off until an atomic step. */
+#define UNTIL_HANDLED(cond) \
+    do { \
+        while (!(cond)) (void)leat_sleep(LEAT_US(100)); \
+    } while (0)
 
 static void until_cancelled(leat_ctx *ctx, int sig)
 {
@@ -170,7 +178,8 @@ static void replaces_what_is_being_cancelled(void)
     MUST(leat_cancel_on_signals(&replaced, SIGTERM, 0) == 0);
     leat_lock_take_(&replaced.lock_); /* its cancellation begins, and gets no further */
     kill(getpid(), SIGTERM);
-    UNTIL(atomic_load(&leat_signals_here_()->lock_));
+    leat_catch_ *c = leat_catch_of_(atomic_load(&leat_signals_here_.gate_));
+    UNTIL_HANDLED(atomic_load(leat_bell_word_(&c->bell_)));
     MUST(pthread_create(&thread, NULL, replaces_it, NULL) == 0);
     for (int i = 0; i < 100; i++) sched_yield();
     MUST(!atomic_load(&gone_on));
@@ -183,12 +192,21 @@ TEST(a_call_returns_when_nobody_uses_the_replaced_context)
     check_ended_well(in_child(replaces_what_is_being_cancelled));
 }
 
+static void catches_all(void)
+{
+    static leat_ctx ctx;
+    const int may[] = { SIGHUP, SIGCHLD, SIGRTMIN, SIGRTMAX, SIGTERM };
+    const int not[] = { -1, SIGKILL, SIGSTOP, 32, SIGRTMIN - 1, 65, 1000 };
+    for (size_t i = 0; i < sizeof may / sizeof *may; i++) MUST(leat_cancel_on_signals(&ctx, may[i], 0) == 0);
+    for (size_t i = 0; i < sizeof not / sizeof *not; i++) MUST(leat_cancel_on_signals(&ctx, not[i], 0) == -EINVAL);
+    for (size_t i = 0; i < sizeof not / sizeof *not; i++) MUST(leat_cancel_on_signals(NULL, not[i], 0) == -EINVAL);
+    kill(getpid(), SIGTERM); /* what was refused has changed nothing */
+    until_cancelled(&ctx, SIGTERM);
+}
+
 TEST(a_program_may_catch_what_is_not_the_systems_own)
 {
-    const int may[] = { SIGHUP, SIGTERM, SIGCHLD, SIGRTMIN, 63 };
-    const int not[] = { -1, 0, SIGKILL, SIGSTOP, 32, SIGRTMIN - 1, 64, 1000 };
-    for (size_t i = 0; i < sizeof may / sizeof *may; i++) CHECK(leat_os_catches_(may[i]));
-    for (size_t i = 0; i < sizeof not / sizeof *not; i++) CHECK(!leat_os_catches_(not[i]));
+    check_ended_well(in_child(catches_all));
 }
 
 static void refuses(void)
@@ -226,6 +244,285 @@ static void keeps_errno(void)
 TEST(errno_is_never_touched)
 {
     check_ended_well(in_child(keeps_errno));
+}
+
+/* ==== The program's own handlers ============================================================== */
+
+static volatile sig_atomic_t theirs, their_value, not_blocked;
+
+static void their_handler(int sig, siginfo_t *info, void *unused)
+{
+    sigset_t mask;
+    (void)sig;
+    (void)unused;
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    if (!sigismember(&mask, SIGUSR2) || sigismember(&mask, SIGUSR1)) not_blocked = 1;
+    their_value = info->si_value.sival_int;
+    theirs = theirs + 1;
+}
+
+/* Handles sig, with a mask and flags that say whose it is. */
+static struct sigaction theirs_for(int sig)
+{
+    struct sigaction act = { .sa_sigaction = their_handler, .sa_flags = SA_SIGINFO | SA_NODEFER };
+    sigemptyset(&act.sa_mask);
+    sigaddset(&act.sa_mask, SIGUSR2);
+    MUST(sigaction(sig, &act, NULL) == 0);
+    MUST(sigaction(sig, NULL, &act) == 0); /* as the system shows it */
+    return act;
+}
+
+static bool does(int sig, const struct sigaction *act)
+{
+    struct sigaction now;
+    MUST(sigaction(sig, NULL, &now) == 0);
+    return now.sa_sigaction == act->sa_sigaction && now.sa_flags == act->sa_flags &&
+           sigismember(&now.sa_mask, SIGUSR2) == sigismember(&act->sa_mask, SIGUSR2) && !sigismember(&now.sa_mask, SIGHUP);
+}
+
+static void send_with_value(int sig, int value)
+{
+    MUST(sigqueue(getpid(), sig, (union sigval){ .sival_int = value }) == 0);
+}
+
+static void second_is_theirs(void)
+{
+    static leat_ctx ctx[2];
+    struct sigaction usr1 = theirs_for(SIGUSR1);
+    for (int k = 0; k < 2; k++) { /* and again, after one has come */
+        MUST(leat_cancel_on_signals(&ctx[k], SIGUSR1, SIGTERM, 0) == 0);
+        MUST(!does(SIGUSR1, &usr1));
+        send_with_value(SIGUSR1, 1);
+        until_cancelled(&ctx[k], SIGUSR1);
+        MUST(theirs == k && does(SIGUSR1, &usr1));
+        send_with_value(SIGUSR1, 70 + k);
+        UNTIL_HANDLED(theirs == k + 1);
+        MUST(their_value == 70 + k && (TAP_SLOW || !not_blocked));
+    }
+}
+
+TEST(the_second_signal_calls_the_handler_that_the_program_had)
+{
+    check_ended_well(in_child(second_is_theirs));
+}
+
+static void gives_theirs_back(void)
+{
+    static leat_ctx ctx[3];
+    struct sigaction usr1 = theirs_for(SIGUSR1), hup = theirs_for(SIGHUP);
+    for (int k = 0; k < 3; k++) MUST(leat_cancel_on_signals(&ctx[k], SIGHUP, SIGUSR1, SIGUSR1, 0) == 0); /* ours is not theirs */
+    MUST(leat_cancel_on_signals(&ctx[0], SIGHUP, 0) == 0);
+    MUST(does(SIGUSR1, &usr1) && !does(SIGHUP, &hup));
+    MUST(leat_cancel_on_signals(NULL, SIGHUP, 0) == 0);
+    MUST(does(SIGUSR1, &usr1) && does(SIGHUP, &hup));
+    send_with_value(SIGUSR1, 5);
+    UNTIL_HANDLED(theirs == 1);
+    MUST(their_value == 5 && !leat_ctx_err(&ctx[0]));
+}
+
+TEST(taken_back_the_programs_handlers_are_as_they_were)
+{
+    check_ended_well(in_child(gives_theirs_back));
+}
+
+static void leaves_ignored(void)
+{
+    static leat_ctx ctx;
+    struct sigaction now;
+    signal(SIGHUP, SIG_IGN);
+    MUST(leat_cancel_on_signals(&ctx, SIGHUP, SIGTERM, 0) == 0);
+    raise(SIGHUP);
+    MUST(sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN);
+    MUST(leat_ctx_err(&ctx) == 0);
+    raise(SIGTERM);
+    until_cancelled(&ctx, SIGTERM);
+    MUST(sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN);
+    raise(SIGHUP);
+    MUST(leat_cancel_on_signals(&ctx, SIGHUP, 0) == 0); /* all of them */
+    raise(SIGHUP);
+    MUST(leat_cancel_on_signals(NULL, SIGHUP, 0) == 0);
+    raise(SIGHUP);
+    MUST(sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN);
+}
+
+TEST(what_was_ignored_stays_ignored)
+{
+    check_ended_well(in_child(leaves_ignored));
+}
+
+static void leaves_what_replaced_ours(void)
+{
+    static leat_ctx ctx;
+    MUST(leat_cancel_on_signals(&ctx, SIGUSR1, SIGHUP, SIGTERM, 0) == 0);
+    struct sigaction usr1 = theirs_for(SIGUSR1), hup = theirs_for(SIGHUP);
+    kill(getpid(), SIGTERM);
+    until_cancelled(&ctx, SIGTERM); /* the handler gives back the others */
+    MUST(does(SIGUSR1, &usr1));
+    MUST(leat_cancel_on_signals(&ctx, SIGUSR1, SIGTERM, 0) == 0);
+    usr1 = theirs_for(SIGUSR1);
+    MUST(leat_cancel_on_signals(NULL, SIGTERM, 0) == 0);
+    MUST(does(SIGUSR1, &usr1) && does(SIGHUP, &hup));
+}
+
+TEST(a_handler_that_has_replaced_ours_stays)
+{
+    check_ended_well(in_child(leaves_what_replaced_ours));
+}
+
+static struct sigaction replaced_by_theirs;
+
+static void calls_ours(int sig, siginfo_t *info, void *context)
+{
+    theirs = theirs + 1;
+    replaced_by_theirs.sa_sigaction(sig, info, context);
+}
+
+static void is_called_by_theirs(void)
+{
+    static leat_ctx ctx;
+    struct sigaction act = { .sa_sigaction = calls_ours, .sa_flags = SA_SIGINFO };
+    MUST(leat_cancel_on_signals(&ctx, SIGUSR1, 0) == 0);
+    MUST(sigaction(SIGUSR1, &act, &replaced_by_theirs) == 0);
+    MUST(sigaction(SIGUSR1, NULL, &act) == 0); /* as the system shows it */
+    for (int k = 1; k <= 3; k++) {
+        raise(SIGUSR1);
+        until_cancelled(&ctx, SIGUSR1);
+        MUST(theirs == k && does(SIGUSR1, &act));
+    }
+    MUST(leat_cancel_on_signals(NULL, SIGUSR1, 0) == 0);
+    raise(SIGUSR1); /* it need not know */
+    UNTIL_HANDLED(theirs == 4);
+    MUST(does(SIGUSR1, &act));
+}
+
+TEST(a_handler_that_has_replaced_ours_may_call_it)
+{
+    check_ended_well(in_child(is_called_by_theirs));
+}
+
+/* ==== Nothing is left ========================================================================= */
+
+static int entries(const char *folder)
+{
+    int n = 0;
+    DIR *d = opendir(folder);
+    MUST(d);
+    while (readdir(d)) n++;
+    closedir(d);
+    return n;
+}
+
+static void leaves_nothing(void)
+{
+    int threads = entries("/proc/self/task"), fds = entries("/proc/self/fd");
+    for (int k = 0; k < 20; k++) {
+        static leat_ctx ctx[20];
+        MUST(leat_cancel_on_signals(&ctx[k], SIGTERM, SIGUSR1, 0) == 0);
+        MUST(leat_cancel_on_signals(&ctx[k], SIGTERM, 0) == 0);
+        if (k % 2) {
+            kill(getpid(), SIGTERM);
+            until_cancelled(&ctx[k], SIGTERM);
+        }
+        MUST(leat_cancel_on_signals(NULL, SIGTERM, 0) == 0);
+        MUST(leat_cancel_on_signals(NULL, SIGTERM, 0) == 0); /* twice: harmless */
+    }
+    MUST(entries("/proc/self/fd") == fds);
+    UNTIL(entries("/proc/self/task") == threads); /* the system's list may lag behind a join */
+}
+
+TEST(taken_back_no_thread_and_no_descriptor_is_left)
+{
+    if (access("/proc/self/task", R_OK)) SKIP("no /proc");
+    check_ended_well(in_child(leaves_nothing));
+}
+
+static void takes_no_low_descriptor(void)
+{
+    static leat_ctx ctx;
+    for (int fd = 0; fd < 3; fd++) close(fd);
+    MUST(leat_cancel_on_signals(&ctx, SIGTERM, 0) == 0);
+    for (int fd = 0; fd < 3; fd++) MUST(fcntl(fd, F_GETFD) < 0);
+    kill(getpid(), SIGTERM);
+    until_cancelled(&ctx, SIGTERM);
+}
+
+TEST(a_program_without_descriptors_0_to_2_gets_none_from_us)
+{
+    check_ended_well(in_child(takes_no_low_descriptor));
+}
+
+static void closes_all_descriptors(void)
+{
+    static leat_ctx ctx;
+    MUST(leat_cancel_on_signals(&ctx, SIGTERM, 0) == 0);
+    for (int fd = 0; fd < 100; fd++) close(fd);
+    kill(getpid(), SIGTERM);
+    until_cancelled(&ctx, SIGTERM);
+}
+
+TEST(a_program_that_closes_all_descriptors_is_still_cancelled)
+{
+    check_ended_well(in_child(closes_all_descriptors));
+}
+
+/* ==== At once ================================================================================= */
+
+/* Whoever is woken takes back, and its context is gone. */
+static void takes_back_at_once(void)
+{
+    for (int k = 0; k < 100; k++) {
+        leat_ctx *ctx = calloc(1, sizeof *ctx);
+        MUST(ctx && leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0) == 0);
+        kill(getpid(), SIGTERM);
+        until_cancelled(ctx, SIGTERM);
+        MUST(leat_cancel_on_signals(NULL, SIGTERM, 0) == 0);
+        memset(ctx, 0xAA, sizeof *ctx);
+        free(ctx);
+    }
+}
+
+TEST(who_is_woken_may_take_back_and_free_the_context)
+{
+    check_ended_well(in_child(takes_back_at_once));
+}
+
+static _Atomic bool enough;
+
+static void *registers(void *nth)
+{
+    for (int k = 0; k < tap_rounds(300); k++) {
+        leat_ctx *ctx = calloc(1, sizeof *ctx), *other = calloc(1, sizeof *ctx);
+        MUST(ctx && leat_cancel_on_signals(ctx, SIGUSR1, nth ? SIGTERM : SIGHUP, 0) == 0);
+        if (k % 2) sched_yield();
+        MUST(other && leat_cancel_on_signals(other, SIGUSR1, SIGINT, 0) == 0);
+        free(ctx);
+        MUST(leat_cancel_on_signals(NULL, SIGUSR1, 0) == 0);
+        free(other);
+    }
+    atomic_store(&enough, true);
+    return NULL;
+}
+
+static void at_once_in_a_storm(void)
+{
+    pthread_t threads[2];
+    struct sigaction usr1 = theirs_for(SIGUSR1);
+    for (int i = 0; i < 2; i++) MUST(pthread_create(&threads[i], NULL, registers, i ? threads : NULL) == 0);
+    while (!atomic_load(&enough)) {
+        kill(getpid(), SIGUSR1);
+        for (int i = 0; i < 20; i++) sched_yield();
+    }
+    for (int i = 0; i < 2; i++) MUST(pthread_join(threads[i], NULL) == 0);
+    MUST(does(SIGUSR1, &usr1) || TAP_SLOW); /* ThreadSanitizer's copy of an action is not written in one step */
+    struct sigaction now;
+    MUST(sigaction(SIGTERM, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+    MUST(sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+    MUST(sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+}
+
+TEST(two_threads_may_register_and_take_back_at_once_while_signals_come)
+{
+    check_ended_well(in_child(at_once_in_a_storm));
 }
 
 /* ==== What it is for ========================================================================== */

@@ -72,6 +72,9 @@ void sim_freed(const void *p, size_t size, const char *what);
 /* A name for memory, for the trace of a failure. */
 void sim_name(const void *p, size_t size, const char *name);
 
+/* Delivers a signal to the running thread: its handler's turn. False: it had none, and did what is the default. */
+bool sim_signal(int sig);
+
 /* Says that the execution has shown what the configuration is to show. */
 void sim_shown(void);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,48 @@ static int futex_wait(uint32_t *word, uint32_t value, const struct timespec *ts,
     return why;
 }
 
+/* ==== Signals ================================================================================= */
+
+static void (*actions[65])(int);
+static const view *actions_seen; /* the kernel's lock orders what is done to them */
+static uint64_t actions_state;
+static bool sent_again[SIM_THREADS];
+
+static void (*action(int sig))(int)
+{
+    threads_point();
+    threads_did(actions, actions_state, &actions_state);
+    if (actions_seen) memory_take(actions_seen);
+    return actions[sig];
+}
+
+int sim_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    void (*was)(int) = action(sig);
+    if (act) {
+        actions[sig] = act->sa_handler;
+        actions_seen = memory_give();
+        trace("action set", RELAXED, &actions[sig], (uint64_t)was, (uint64_t)act->sa_handler, PC);
+    }
+    if (old) {
+        memset(old, 0, sizeof *old);
+        old->sa_handler = was;
+    }
+    return 0;
+}
+
+bool sim_signal(int sig)
+{
+    do {
+        void (*handler)(int) = action(sig);
+        trace("signal", RELAXED, &actions[sig], (uint64_t)sig, (uint64_t)handler, PC);
+        if (handler == SIG_DFL) return false;
+        sent_again[self] = false;
+        ((void (*)(int, void *, void *))(void (*)(void))handler)(sig, NULL, NULL);
+    } while (sent_again[self]);
+    return true;
+}
+
 long sim_syscall(long number, ...)
 {
     long a[4];
@@ -188,6 +231,11 @@ long sim_syscall(long number, ...)
     for (int i = 0; i < 4; i++) a[i] = va_arg(args, long);
     va_end(args);
     if (number == SYS_rt_sigprocmask || number == SYS_prctl) return 0;
+    if (number == SYS_gettid) return self;
+    if (number == SYS_rt_tgsigqueueinfo) { /* to itself, from a handler */
+        sent_again[self] = true;
+        return 0;
+    }
     if (number == SYS_sched_getaffinity) {
         *(unsigned long *)a[2] = (1ul << usable_cpus) - 1;
         return sizeof(unsigned long);
@@ -387,6 +435,10 @@ _Noreturn void sim_pthread_unwind_next(__pthread_unwind_buf_t *buf)
 void system_begin(void)
 {
     object_count = 0;
+    memset(actions, 0, sizeof actions);
+    memset(sent_again, 0, sizeof sent_again);
+    actions_seen = NULL;
+    actions_state = 0;
     memset(paused, 0, sizeof paused);
     memset(cleanup_count, 0, sizeof cleanup_count);
 }

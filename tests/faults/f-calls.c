@@ -6,6 +6,7 @@
  * (tests/t-pool-faults.c and tests/t-group-threads.c say what is promised in single cases.) */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -69,10 +70,16 @@ static int fake_setstacksize(pthread_attr_t *attr, size_t size)
     return fails(EINVAL) ? EINVAL : pthread_attr_setstacksize(attr, size);
 }
 
-static int fake_pipe(int ends[2])
+__attribute__((unused)) static int fake_pipe(int ends[2])
 {
     if (fails(EMFILE)) return errno = EMFILE, -1;
     return pipe(ends);
+}
+
+__attribute__((unused)) static int fake_fcntl(int fd, int command, int arg)
+{
+    if (command == F_DUPFD && fails(EMFILE)) return errno = EMFILE, -1;
+    return fcntl(fd, command, arg);
 }
 
 #define calloc fake_calloc
@@ -82,6 +89,7 @@ static int fake_pipe(int ends[2])
 #define pthread_attr_destroy fake_attr_destroy
 #define pthread_attr_setstacksize fake_setstacksize
 #define pipe fake_pipe
+#define fcntl fake_fcntl
 #include "queue.h"
 #include "pool.h"
 #undef calloc
@@ -91,6 +99,7 @@ static int fake_pipe(int ends[2])
 #undef pthread_attr_destroy
 #undef pthread_attr_setstacksize
 #undef pipe
+#undef fcntl
 
 #include "faults.h"
 
@@ -319,22 +328,50 @@ static void cancel_on_signals(void)
     static leat_ctx ctx;
     struct sigaction now;
     int fds = next_fd();
+    errno = 77;
     int err = leat_cancel_on_signals(&ctx, SIGTERM, 0);
+    REQUIRE_EQ(errno, 77);
     REQUIRE_EQ(err, failed_with);
     if (err) {
         REQUIRE(sigaction(SIGTERM, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
         REQUIRE(next_fd() == fds);
+        REQUIRE_EQ(held, 0);
         heal();
         REQUIRE_EQ(leat_cancel_on_signals(&ctx, SIGTERM, 0), 0);
     }
     kill(getpid(), SIGTERM);
     REQUIRE(leat_sleep_ctx(&ctx, LEAT_S(20)) == -ECANCELED);
     REQUIRE(leat_ctx_cause(&ctx) == SIGTERM);
+    REQUIRE_EQ(leat_cancel_on_signals(NULL, SIGTERM, 0), 0);
+    REQUIRE_EQ(errno, 77);
+    REQUIRE_EQ(held, 0);
+    REQUIRE(next_fd() == fds);
+}
+
+/* The call that fails leaves the one before as it was. */
+static void replace_on_signals(void)
+{
+    static leat_ctx first, second;
+    int before = fail_at, fds;
+    fail_at = 0;
+    REQUIRE_EQ(leat_cancel_on_signals(&first, SIGTERM, SIGHUP, 0), 0);
+    fds = next_fd();
+    fail_at = asked + before;
+    int err = leat_cancel_on_signals(&second, SIGTERM, SIGINT, 0);
+    REQUIRE_EQ(err, failed_with);
+    if (err) REQUIRE(next_fd() == fds);
+    kill(getpid(), err ? SIGHUP : SIGTERM);
+    leat_ctx *is = err ? &first : &second;
+    REQUIRE(leat_sleep_ctx(is, LEAT_S(20)) == -ECANCELED);
+    REQUIRE(leat_ctx_cause(is) == (err ? SIGHUP : SIGTERM));
 }
 
 TEST(cancel_on_signals_sets_up_all_or_nothing_and_may_be_tried_again)
 {
     asked = failed_with = 0;
     healed = false;
-    for (fail_at = 1; fail_at <= 3; fail_at++) in_child(cancel_on_signals);
+    for (fail_at = 1; fail_at <= 6; fail_at++) {
+        in_child(cancel_on_signals);
+        in_child(replace_on_signals);
+    }
 }

@@ -102,6 +102,96 @@ TEST(a_child_may_ask_for_signals_of_its_own)
     in_child(child_asks_for_signals);
 }
 
+static volatile sig_atomic_t value;
+
+static void theirs(int sig, siginfo_t *info, void *unused)
+{
+    (void)sig;
+    (void)unused;
+    value = info->si_value.sival_int;
+}
+
+static void child_has_the_programs_handler(void)
+{
+    struct sigaction act = { .sa_sigaction = theirs, .sa_flags = SA_SIGINFO }, now;
+    sigaction(SIGUSR1, &act, NULL);
+    REQUIRE_EQ(leat_cancel_on_signals(&ctx, SIGUSR1, SIGTERM, 0), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        for (int i = 1; i <= 2; i++) {
+            if (sigqueue(getpid(), SIGUSR1, (union sigval){ .sival_int = 40 + i })) _exit(1);
+            while (value != 40 + i) (void)leat_sleep(LEAT_US(100)); /* by its sender, with its value */
+            if (sigaction(SIGUSR1, NULL, &now) || now.sa_sigaction != theirs) _exit(2);
+        }
+        kill(getpid(), SIGTERM);
+        _exit(3);
+    }
+    REQUIRE_EQ(child_ends(child), -SIGTERM);
+    child = fork();
+    if (child == 0) { /* it may also take back what it has inherited */
+        if (leat_cancel_on_signals(NULL, SIGTERM, 0)) _exit(1);
+        if (sigaction(SIGUSR1, NULL, &now) || now.sa_sigaction != theirs) _exit(2);
+        kill(getpid(), SIGTERM);
+        _exit(3);
+    }
+    REQUIRE_EQ(child_ends(child), -SIGTERM);
+    REQUIRE_EQ(leat_ctx_err(&ctx), 0);
+    child = vfork();
+    if (child == 0) { /* it shares our memory, and has no thread of ours */
+        kill(getpid(), SIGTERM);
+        _exit(3);
+    }
+    REQUIRE_EQ(child_ends(child), -SIGTERM);
+    leat_ctx soon = LEAT_CTX_WITHIN(&ctx, LEAT_MS(20));
+    REQUIRE_EQ(leat_sleep_ctx(&soon, LEAT_S(20)), -ETIMEDOUT);
+    REQUIRE_EQ(leat_cancel_on_signals(NULL, SIGTERM, 0), 0);
+}
+
+TEST(a_childs_signals_do_what_they_would_have_done_without_us)
+{
+    in_child(child_has_the_programs_handler);
+}
+
+static _Atomic bool forked_enough;
+
+static void *registers(void *unused)
+{
+    static leat_ctx other;
+    while (!atomic_load(&forked_enough)) {
+        REQUIRE_EQ(leat_cancel_on_signals(&other, SIGTERM, SIGHUP, 0), 0);
+        REQUIRE_EQ(leat_cancel_on_signals(&other, SIGTERM, 0), 0);
+        REQUIRE_EQ(leat_cancel_on_signals(NULL, SIGTERM, 0), 0);
+    }
+    return unused;
+}
+
+static void forks_while_another_registers(void)
+{
+    pthread_t thread;
+    REQUIRE_EQ(pthread_create(&thread, NULL, registers, NULL), 0);
+    for (int i = 0; i < FORKS; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            static leat_ctx own;
+            alarm(50);
+            REQUIRE_EQ(leat_cancel_on_signals(&own, SIGTERM, 0), 0); /* whoever held the lock is not here */
+            kill(getpid(), SIGTERM);
+            REQUIRE_EQ(leat_sleep_ctx(&own, LEAT_S(20)), -ECANCELED);
+            REQUIRE_EQ(leat_cancel_on_signals(NULL, SIGTERM, 0), 0);
+            kill(getpid(), SIGTERM);
+            _exit(1);
+        }
+        REQUIRE_EQ(child_ends(child), -SIGTERM);
+    }
+    atomic_store(&forked_enough, true);
+    pthread_join(thread, NULL);
+}
+
+TEST(a_fork_while_another_thread_asks_for_signals_locks_nobody_out)
+{
+    in_child(forks_while_another_registers);
+}
+
 static void count_descriptors(void)
 {
     int before = 0, after = 0;

@@ -65,6 +65,11 @@ static void waits_work(bool burns_nothing)
     traffic_begin(&t, 6);
     traffic_flows(&t, 100);
     traffic_end(&t);
+    static leat_ctx stop; /* nor is a signal's cancel lost */
+    REQUIRE_EQ(leat_cancel_on_signals(&stop, SIGTERM, 0), 0);
+    kill(getpid(), SIGTERM);
+    REQUIRE_EQ(leat_sleep_ctx(&stop, LEAT_S(20)), -ECANCELED);
+    REQUIRE_EQ(leat_cancel_on_signals(NULL, SIGTERM, 0), 0);
 }
 
 /* ==== No files ================================================================================ */

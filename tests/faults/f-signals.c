@@ -2,7 +2,7 @@
  * puts off no deadline, and loses nothing.
  * SPDX-License-Identifier: MIT
  *
- * (Workers of groups and pools block signals; leat_cancel_on_signals has tests/t-signals.c.) */
+ * (Workers of groups and pools block signals; of leat_cancel_on_signals tests/t-signals.c has the rest.) */
 #define _GNU_SOURCE
 #include <signal.h>
 
@@ -264,4 +264,61 @@ TEST(in_a_storm_nothing_is_lost)
 {
     traffic_in_a_storm(0);
     traffic_in_a_storm(SA_RESTART);
+}
+
+/* ==== leat_cancel_on_signals ================================================================== */
+
+enum { SHOTS = 4000, SHOOTERS = 3 };
+
+static _Atomic size_t theirs;
+static _Atomic int shooters;
+
+static void counts_theirs(int sig, siginfo_t *info, void *unused)
+{
+    (void)sig;
+    (void)unused;
+    REQUIRE_EQ(info->si_value.sival_int, 99);
+    atomic_fetch_add_explicit(&theirs, 1, memory_order_relaxed);
+}
+
+static void *shoots(void *unused)
+{
+    for (int i = 0; i < SHOTS; i++) {
+        while (sigqueue(getpid(), SIGRTMIN + 1, (union sigval){ .sival_int = 99 })) {
+            REQUIRE_EQ(errno, EAGAIN); /* too many are on the way */
+            (void)leat_sleep(LEAT_US(100));
+        }
+        if (i % 8 == 0) (void)leat_sleep(LEAT_US(20));
+    }
+    atomic_fetch_sub(&shooters, 1);
+    return unused;
+}
+
+/* Signals that are queued, not merged: each has either cancelled one context, or come to the program's handler. */
+static void counts_all(void)
+{
+    struct sigaction act = { .sa_sigaction = counts_theirs, .sa_flags = SA_SIGINFO }, now;
+    pthread_t threads[SHOOTERS];
+    leat_ctx ctx[2];
+    size_t cancelled = 0, calls = 0;
+    sigaction(SIGRTMIN + 1, &act, NULL);
+    atomic_store(&shooters, SHOOTERS);
+    for (int i = 0; i < SHOOTERS; i++) REQUIRE_EQ(pthread_create(&threads[i], NULL, shoots, NULL), 0);
+    for (bool last = false; !last; calls++) {
+        last = atomic_load(&shooters) == 0;
+        ctx[calls % 2] = (leat_ctx)LEAT_CTX(NULL);
+        REQUIRE_EQ(leat_cancel_on_signals(&ctx[calls % 2], SIGRTMIN + 1, SIGTERM, 0), 0);
+        if (calls) cancelled += leat_ctx_cause(&ctx[(calls + 1) % 2]) == SIGRTMIN + 1; /* final: nobody uses it now */
+    }
+    for (int i = 0; i < SHOOTERS; i++) pthread_join(threads[i], NULL);
+    REQUIRE_EQ(leat_cancel_on_signals(NULL, SIGTERM, 0), 0);
+    cancelled += leat_ctx_cause(&ctx[(calls + 1) % 2]) == SIGRTMIN + 1;
+    REQUIRE_EQ(cancelled + theirs, SHOTS * SHOOTERS);
+    REQUIRE(cancelled > 10);
+    REQUIRE(sigaction(SIGRTMIN + 1, NULL, &now) == 0 && now.sa_sigaction == counts_theirs);
+}
+
+TEST(of_a_storm_each_signal_cancels_or_is_the_programs)
+{
+    in_child(counts_all);
 }
