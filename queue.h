@@ -94,8 +94,7 @@
     _Pragma("GCC diagnostic ignored \"-Wdeclaration-after-statement\"") \
     _Pragma("GCC diagnostic ignored \"-Wc++-compat\"")              \
     _Pragma("GCC diagnostic ignored \"-Winline\"")                  \
-    _Pragma("GCC diagnostic ignored \"-Wnested-externs\"")          \
-    _Pragma("GCC diagnostic ignored \"-Wredundant-decls\"")
+    _Pragma("GCC diagnostic ignored \"-Wnested-externs\"")
 #define LEAT_OWN_STYLE_END_ _Pragma("GCC diagnostic pop")
 #else
 #define LEAT_OWN_STYLE_BEGIN_
@@ -178,7 +177,7 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 #define LEAT_TIMES_(n, unit) \
     __builtin_choose_expr(__builtin_constant_p(n), LEAT_CONSTANT_TIMES_(n, unit), leat_times_((int64_t)(n), unit))
 #define LEAT_IN_RANGE_(n, unit) \
-    ((double)(n) < (double)(INT64_MAX / (unit)) && (double)(n) > -(double)(INT64_MAX / (unit)))
+    ((double)+(n) < (double)(INT64_MAX / (unit)) && (double)+(n) > -(double)(INT64_MAX / (unit)))
 #define LEAT_CONSTANT_TIMES_(n, unit)                                          \
     (LEAT_IN_RANGE_(n, unit) ? (int64_t)(LEAT_IN_RANGE_(n, unit) ? (n) : 0) * (unit) \
      : (n) > 0               ? INT64_MAX                                       \
