@@ -188,7 +188,7 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 
 #define LEAT_ASLEEP_ 4u /* see the event below */
 
-#if defined LEAT_CUSTOM_OS && !defined __CPPCHECK__ /* which would define it as nothing */
+#if !!defined LEAT_CUSTOM_OS /* else cppcheck tries it with nothing to include */
 #include LEAT_CUSTOM_OS
 #else
 
@@ -2294,9 +2294,9 @@ LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
 struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_expected; };
 struct leat_const_message_type { int messages_are_written_so_their_type_cannot_be_const; };
 #define LEAT_T_(c) __typeof__(*(c)->type_)
-#define LEAT_C_(c) LEAT_UNLESS_CONST_(c, (1 ? LEAT_CHAN_(c) : &(c)->chan))
-#define LEAT_UNLESS_CONST_(c, x) \
-    _Generic((c)->type_, const LEAT_T_(c) *: (struct leat_const_message_type){ 0 }, default: x)
+#define LEAT_C_(c) LEAT_UNLESS_CONST_(c, LEAT_CHAN_(c), &(c)->chan)
+#define LEAT_UNLESS_CONST_(c, x, typed) \
+    (1 ? _Generic((c)->type_, const LEAT_T_(c) *: (struct leat_const_message_type){ 0 }, default: x) : typed)
 #define LEAT_IN_(c, m) _Generic((m), const LEAT_T_(c) *: (m), default: LEAT_OUT_(c, m)) /* if T is const, the first */
 #define LEAT_OUT_(c, m) _Generic((m), LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
 #define LEAT_OF_(c) sizeof(LEAT_T_(c)), _Alignof(LEAT_T_(c))
@@ -2307,7 +2307,7 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 /* int leat_make(c, size_t capacity): a channel that holds exactly `capacity` messages; 0: unbuffered, a
  * send and a receive meet. Not to be called on a channel that is in use.
  * 0, -ENOMEM, -EINVAL (NULL, or a capacity beyond reason). */
-#define leat_make(c, capacity) leat_make_(LEAT_UNLESS_CONST_(c, (1 ? LEAT_NEW_(c) : &(c)->chan)), capacity, LEAT_OF_(c))
+#define leat_make(c, capacity) leat_make_(LEAT_UNLESS_CONST_(c, LEAT_NEW_(c), &(c)->chan), capacity, LEAT_OF_(c))
 
 /* void leat_free(c): frees the slots, with the messages that are still in them, and leaves a closed channel: a later
  * call gets -EPIPE, another leat_free does nothing, leat_make makes it new. Nobody may be using the channel. But whoever learned from the channel itself that it is not needed any more - got the last

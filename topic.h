@@ -516,8 +516,9 @@ LEAT_HOT_ leat_topic *leat_topic_of_(void *t)
 }
 
 struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_expected; };
-#define LEAT_TOPIC_(t) LEAT_UNLESS_CONST_(t, (1 ? leat_topic_of_(t) : &(t)->topic))
-#define LEAT_SAME_(t, c) _Generic((c)->type_, LEAT_T_(t) *: LEAT_C_(c), default: (struct leat_wrong_channel_type){ 0 })
+#define LEAT_TOPIC_(t) LEAT_UNLESS_CONST_(t, leat_topic_of_(t), &(t)->topic)
+#define LEAT_SAME_(t, c) \
+    (1 ? _Generic((c)->type_, LEAT_T_(t) *: LEAT_CHAN_(c), default: (struct leat_wrong_channel_type){ 0 }) : &(c)->chan)
 
 /* int leat_topic_make(t, int keeps): 0, or LEAT_KEEPS_LATEST: leat_latest and LEAT_LATEST_FIRST work, at the
  * price of 64 messages of memory, two more operations on a channel for each publish, and a wait at every 64th
