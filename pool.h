@@ -1015,7 +1015,7 @@ LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
                                                  memory_order_acquire)) /* [G2] <- [G1] */
         return open == LEAT_OVER_ ? -EALREADY : -EAGAIN;
     leat_lock_take_(&p->crew_.lock_);
-    leat_give_back_(p->queue_.chan.slots_);
+    leat_quiet_free_(p->queue_.chan.slots_);
     p->queue_.chan.slots_ = NULL;
     leat_lock_drop_(&p->crew_.lock_);
     leat_cancel(&p->ctx_, -ECANCELED);

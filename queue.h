@@ -1942,7 +1942,7 @@ LEAT_COLD_ int leat_try_case_again_(leat_chan *ch, int does, void *msg, size_t s
 #define LEAT_ERRNO_ (*(volatile int *)&errno)
 
 /* free; where that gives memory back to the system, a C library may set errno. */
-static inline void leat_give_back_(void *p)
+static inline void leat_quiet_free_(void *p)
 {
     int saved = LEAT_ERRNO_;
     free(p);
@@ -1969,7 +1969,7 @@ LEAT_COLD_ void leat_zeroed_free_(void *at, size_t align)
 {
     void *p = at;
     if (at && align > _Alignof(max_align_t)) memcpy(&p, (unsigned char *)at - sizeof p, sizeof p);
-    leat_give_back_(p);
+    leat_quiet_free_(p);
 }
 
 LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
