@@ -1014,12 +1014,10 @@ LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
     if (!atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_acquire, /* [G2] <- [G1] */
                                                  memory_order_acquire)) /* [G2] <- [G1] */
         return open == LEAT_OVER_ ? -EALREADY : -EAGAIN;
-    int saved = errno;
     leat_lock_take_(&p->crew_.lock_);
-    free(p->queue_.chan.slots_);
+    leat_quiet_free_(p->queue_.chan.slots_);
     p->queue_.chan.slots_ = NULL;
     leat_lock_drop_(&p->crew_.lock_);
-    errno = saved;
     leat_cancel(&p->ctx_, -ECANCELED);
     atomic_store_explicit(&p->end_, LEAT_OVER_, memory_order_release); /* [G1] -> [G2] our last touch */
     return 0;
@@ -1095,7 +1093,7 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
     if (!err) return 0;
     leat_pool_shut_(p);
     leat_wg_wait(&p->running_); /* a hook may have submitted jobs: they run, if anybody is there */
-    for (leat_job_ job; leat_pool_left_(p, &job);) {}
+    for (leat_job_ job = { NULL, NULL }; leat_pool_left_(p, &job);) {}
     leat_pool_finish_(NULL, p, 1);
     return err;
 }

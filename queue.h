@@ -1938,15 +1938,26 @@ LEAT_COLD_ int leat_try_case_again_(leat_chan *ch, int does, void *msg, size_t s
     return r < 0 ? r : c.err;
 }
 
+/* errno, to be saved and restored around calloc and free: clang believes that they leave it alone, and would do neither. */
+#define LEAT_ERRNO_ (*(volatile int *)&errno)
+
+/* free; where that gives memory back to the system, a C library may set errno. */
+static inline void leat_quiet_free_(void *p)
+{
+    int saved = LEAT_ERRNO_;
+    free(p);
+    LEAT_ERRNO_ = saved;
+}
+
 /* Zeroed memory, or NULL; errno stays. For calloc pages that nobody has touched are zero, so they cost nothing yet;
  * aligned_alloc would have to be followed by a memset of all. Where more is asked for than calloc aligns to, what it
  * returned stands ahead of the memory. */
 LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 {
-    int saved = errno;
+    int saved = LEAT_ERRNO_;
     bool over = align > _Alignof(max_align_t);
     unsigned char *p = over ? calloc(1, n * size + align) : calloc(n, size);
-    errno = saved;
+    LEAT_ERRNO_ = saved;
     if (!p || !over) return p;
     unsigned char *at = p + align - (uintptr_t)p % align;
     memcpy(at - sizeof p, &p, sizeof p);
@@ -1958,7 +1969,7 @@ LEAT_COLD_ void leat_zeroed_free_(void *at, size_t align)
 {
     void *p = at;
     if (at && align > _Alignof(max_align_t)) memcpy(&p, (unsigned char *)at - sizeof p, sizeof p);
-    free(p);
+    leat_quiet_free_(p);
 }
 
 LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)

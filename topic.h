@@ -184,7 +184,7 @@ LEAT_COLD_ void leat_topic_free_(leat_topic *t, size_t align)
     leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_relaxed), *next; /* [X8] nobody uses it */
     for (; s; s = next) {
         next = atomic_load_explicit(&s->next_, memory_order_relaxed); /* [X8] */
-        free(s);
+        leat_quiet_free_(s);
     }
     leat_free(&t->unused_);
     leat_free(&t->replaced_);
@@ -266,7 +266,7 @@ LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t 
     }
     leat_lock_drop_(&t->lock_);
     if (err) {
-        free(s);
+        leat_quiet_free_(s);
         return err;
     }
     if (first) { /* whoever publishes now keeps his message back until we know which is the first */
@@ -296,7 +296,7 @@ LEAT_COLD_ int leat_unsubscribe_(leat_topic *t, leat_chan *ch)
     leat_settle_(t); /* nobody finds it any more */
     for (unsigned round = 0; atomic_load_explicit(&s->users_, memory_order_acquire);) /* [T10] <- [T9] */
         leat_backoff_(&round);
-    free(s);
+    leat_quiet_free_(s);
     return 0;
 }
 

@@ -6,9 +6,14 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-/* Lets a refused calloc return NULL under AddressSanitizer too. */
+/* Lets a refused calloc return NULL under sanitizers too. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+const char *__msan_default_options(void);
+const char *__msan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }

@@ -49,11 +49,13 @@ static void waits_work(bool burns_nothing)
     uint64_t m = 7;
     REQUIRE_EQ(leat_make(&messages, 1), 0);
     leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(20));
+    errno = 77;
     REQUIRE_EQ(leat_recv_ctx(&soon, &messages, &m), -ETIMEDOUT);
     REQUIRE(leat_now() >= soon.deadline_);
     int64_t until = leat_after(LEAT_MS(5));
     REQUIRE_EQ(leat_sleep(LEAT_MS(5)), 0);
     REQUIRE(leat_now() >= until);
+    REQUIRE_EQ(errno, 77); /* whatever was refused */
     REQUIRE_EQ(pthread_create(&receiver, NULL, receives, NULL), 0);
     spin_beside(LEAT_MS(20)); /* it has begun to sleep */
     int64_t used = cpu_time(receiver);
