@@ -1011,9 +1011,9 @@ LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
     int err = leat_unless_done_(ctx, NULL, out ? 0 : -EAGAIN), open = LEAT_OPEN_;
     if (!err && left) err = leat_unless_done_(&p->ctx_, NULL, -EAGAIN);
     if (err) return err;
-    if (!atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_acquire, /* [G2] <- [G1] */
-                                                 memory_order_acquire)) /* [G2] <- [G1] */
-        return open == LEAT_OVER_ ? -EALREADY : -EAGAIN;
+    if (!atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_relaxed, /* [X7] */
+                                                 memory_order_relaxed))
+        return -EAGAIN; /* somebody is at it: who comes again sees that it is over, in order */
     leat_lock_take_(&p->crew_.lock_);
     leat_quiet_free_(p->queue_.chan.slots_);
     p->queue_.chan.slots_ = NULL;
