@@ -151,6 +151,14 @@ static inline leat_hand_ *leat_me_(const leat_crew_ *crew)
     return h && h->crew_ == crew ? h : NULL;
 }
 
+LEAT_COLD_ bool leat_in_crew_(leat_crew_ *crew)
+{
+    leat_lock_take_(&crew->lock_);
+    bool in = leat_me_(crew) != NULL;
+    leat_lock_drop_(&crew->lock_);
+    return in;
+}
+
 static inline void leat_hand_leaves_(leat_hand_ *h)
 {
     leat_lock_take_(&h->crew_->lock_);
@@ -611,10 +619,7 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
 LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
 {
     if (!g) return -EINVAL;
-    leat_lock_take_(&g->crew_.lock_);
-    bool mine = leat_me_(&g->crew_) != NULL;
-    leat_lock_drop_(&g->crew_.lock_);
-    if (mine) return leat_unless_done_(ctx, NULL, -EDEADLK);
+    if (leat_in_crew_(&g->crew_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
     int err = -EAGAIN;
     while (err == -EAGAIN)
         if ((err = leat_wg_wait_ctx(ctx, &g->running_)) == 0) err = leat_group_over_(ctx, g);
@@ -632,10 +637,7 @@ LEAT_HOT_ int leat_wait(leat_group *g)
 LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
 {
     if (!g) return -EINVAL;
-    leat_lock_take_(&g->crew_.lock_);
-    bool mine = leat_me_(&g->crew_) != NULL;
-    leat_lock_drop_(&g->crew_.lock_);
-    if (mine || leat_try_wg_wait(&g->running_)) return -EAGAIN;
+    if (leat_in_crew_(&g->crew_) || leat_try_wg_wait(&g->running_)) return -EAGAIN;
     int err = leat_group_over_(NULL, g);
     if (!err) return leat_group_end_(g);
     if (err == -EALREADY && leat_is_closed_(&g->joined_))
@@ -1167,8 +1169,8 @@ LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job
 LEAT_COLD_ int leat_pool_try_again_(leat_pool *p, const leat_job_ *job)
 {
     leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
-    int r = leat_try_select_(&p->ctx_, &c, 1), err;
-    if (r == -EAGAIN && (err = leat_ctx_err(&p->ctx_)) != 0) return err;
+    int r = leat_try_select_(&p->ctx_, &c, 1);
+    if (r == -EAGAIN) return leat_unless_done_(&p->ctx_, NULL, r);
     return r < 0 ? r : c.err;
 }
 

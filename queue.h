@@ -147,7 +147,8 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #endif
 
 /* A variable of which a program has one, however many files (and shared objects, as far as the linker lets them see
- * each other) include this one. No header has a mutable static that is not declared so. */
+ * each other) include this one. No header has a mutable static that is not declared so, but for what a thread has
+ * learned about waiting: that is each thread's, and each file's. */
 #if defined _WIN32 && defined __GNUC__
 #define LEAT_ONE_ __attribute__((selectany))
 #elif defined __GNUC__

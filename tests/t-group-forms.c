@@ -1,8 +1,7 @@
 /* t-group-forms.c - go, go_n and wait in their three forms: each answer; who gives up has started nothing and leaves a
  * group that goes on.
  * SPDX-License-Identifier: MIT */
-#include "peek.h"
-#include "pool.h"
+#include "jobs.h"
 
 static leat_ctx *cancelled(leat_ctx *ctx)
 {
@@ -17,20 +16,6 @@ static int returns(leat_ctx *ctx, void *arg)
     return (int)(intptr_t)arg;
 }
 #define RETURN(n) returns, (void *)(intptr_t)(n)
-
-static int counts(leat_ctx *ctx, void *arg)
-{
-    (void)ctx;
-    atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_relaxed);
-    return 0;
-}
-
-static int at_door(leat_ctx *ctx, void *arg)
-{
-    (void)ctx;
-    door_pass(arg);
-    return 0;
-}
 
 /* ==== Go ====================================================================================== */
 

@@ -32,6 +32,7 @@ static int slow_join(pthread_t t, void **result)
 #include "pool.h"
 #undef pthread_create
 #undef pthread_join
+#include "jobs.h"
 
 static void fake_nothing(void)
 {
@@ -41,20 +42,6 @@ static void fake_nothing(void)
 static int nothing(leat_ctx *ctx, void *arg)
 {
     (void)ctx, (void)arg;
-    return 0;
-}
-
-static int counts(leat_ctx *ctx, void *arg)
-{
-    (void)ctx;
-    atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_relaxed);
-    return 0;
-}
-
-static int at_door(leat_ctx *ctx, void *arg)
-{
-    (void)ctx;
-    door_pass(arg);
     return 0;
 }
 

@@ -1,8 +1,7 @@
 /* t-group.c - an error group: tasks run, at most so many at once; the first error is what wait tells.
  * The assertions of golang.org/x/sync's errgroup tests, and our own.
  * SPDX-License-Identifier: MIT */
-#include "peek.h"
-#include "pool.h"
+#include "jobs.h"
 
 static int returns(leat_ctx *ctx, void *arg)
 {
@@ -10,20 +9,6 @@ static int returns(leat_ctx *ctx, void *arg)
     return (int)(intptr_t)arg;
 }
 #define RETURN(n) returns, (void *)(intptr_t)(n)
-
-static int counts(leat_ctx *ctx, void *arg)
-{
-    (void)ctx;
-    atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_relaxed);
-    return 0;
-}
-
-static int at_door(leat_ctx *ctx, void *arg)
-{
-    (void)ctx;
-    door_pass(arg);
-    return 0;
-}
 
 static int until_done(leat_ctx *ctx, void *arg) /* until its context is done; tells that */
 {

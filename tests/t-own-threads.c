@@ -46,15 +46,20 @@ static void start_coming(int refuses)
     REQUIRE_EQ(leat_pool_start(&coming.p, NULL, &opts), 0);
 }
 
-TEST(a_job_may_wait_for_room_that_a_worker_will_make_which_comes)
+static void job_waits_for_one_that_comes(side *resizer)
 {
-    side resizer;
-    start_coming(0);
-    side_start(&resizer, resizes_to_two, NULL);
+    side_start(resizer, resizes_to_two, NULL);
     door_until(&coming.hook, 1);
     REQUIRE_EQ(leat_submit(&coming.p, submits_four, NULL), 0);
     UNTIL(peek_senders(&coming.p.queue_) == 1 || coming.done);
     CHECK_EQ(coming.err, 0);
+}
+
+TEST(a_job_may_wait_for_room_that_a_worker_will_make_which_comes)
+{
+    side resizer;
+    start_coming(0);
+    job_waits_for_one_that_comes(&resizer);
     door_open(&coming.hook);
     CHECK_EQ(side_join(&resizer), 0);
     UNTIL(coming.done);
@@ -67,11 +72,7 @@ TEST(a_job_that_counts_on_a_worker_is_told_when_that_refuses_to_come)
 {
     side resizer;
     start_coming(77);
-    side_start(&resizer, resizes_to_two, NULL);
-    door_until(&coming.hook, 1);
-    REQUIRE_EQ(leat_submit(&coming.p, submits_four, NULL), 0);
-    UNTIL(peek_senders(&coming.p.queue_) == 1 || coming.done);
-    CHECK_EQ(coming.err, 0);
+    job_waits_for_one_that_comes(&resizer);
     door_open(&coming.hook);
     CHECK_EQ(side_join(&resizer), 77);
     UNTIL(coming.done);
