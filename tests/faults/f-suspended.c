@@ -450,10 +450,21 @@ static void begin_part(struct part *p, void (*play)(void), int stop_before)
     enter(&p->actor, play_part, p);
 }
 
+/* One that spins now, or -1. Whoever has only just begun to wait spins too, for a while: so a thread burns a core if it
+ * is found again and again. */
+static int find_burner(struct part *others, int count)
+{
+    enum { SPIN = 2000000 }; /* ns */
+    for (int i = 0; i < count; i++) others[i].used = cpu_time(others[i].actor.thread);
+    spin_beside(SPIN);
+    for (int i = 0; i < count; i++)
+        if (!others[i].over && burns(cpu_time(others[i].actor.thread) - others[i].used, SPIN)) return i;
+    return -1;
+}
+
 /* Plays a scene whose victim is stopped before its n-th step. False if it has not so many. */
 static bool play(const struct scene *s, int n)
 {
-    enum { SPIN = 2000000 }; /* ns */
     struct part victim, others[3];
     int count = 0;
     stopped = false;
@@ -471,12 +482,9 @@ static bool play(const struct scene *s, int n)
         size_t before = rounds;
         UNTIL(rounds >= before + 3);
         for (int i = 0; i < s->sure; i++) UNTIL(others[i].over);
-        for (int i = 0; i < count; i++) others[i].used = cpu_time(others[i].actor.thread);
-        spin_beside(SPIN);
-        for (int i = 0; i < count; i++)
-            if (!others[i].over &&
-                !CHECK(!burns(cpu_time(others[i].actor.thread) - others[i].used, SPIN)))
-                tap_note("scene %d, step %d, thread %d burns a core", (int)(s - scenes), n, i);
+        int burner = find_burner(others, count);
+        for (int k = 0; k < 4 && burner >= 0; k++) burner = find_burner(others, count);
+        if (!CHECK(burner < 0)) tap_note("scene %d, step %d, thread %d burns a core", (int)(s - scenes), n, burner);
         REQUIRE_EQ(write(gate[1], "", 1), 1);
     }
     leave(&victim.actor);
