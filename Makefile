@@ -125,7 +125,7 @@ platforms: ## test-c on other machines, compilers, C libraries, as far as they a
 	@sh tools/platforms.sh $(PLATFORMS)
 
 proof: $(filter deps deps-proof,$(MAKECMDGOALS)) models faults ## short forms of the campaigns that `make test` does not contain
-	@python3 tools/mutants.py --sample 25 --runs 300
+	@python3 tools/mutants.py --sample 25 --runs 5000
 	@sh tools/platforms.sh --short
 
 pairs: ## does every memory order have its partner?
