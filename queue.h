@@ -146,6 +146,13 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #define LEAT_WRAPS_
 #endif
 
+/* For a look at memory that may never have been written, so that clang's -fsanitize=memory does not report it. */
+#if defined __clang__
+#define LEAT_LOOKS_AT_ALL_ __attribute__((no_sanitize("memory")))
+#else
+#define LEAT_LOOKS_AT_ALL_
+#endif
+
 /* A variable of which a program has one, however many files (and shared objects, as far as the linker lets them see
  * each other) include this one. No header has a mutable static that is not declared so, but for what a thread has
  * learned about waiting: that is each thread's, and each file's. */
@@ -2266,7 +2273,7 @@ LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
 }
 
 /* As make begins; its memory may have had any use before. One without slots may have been left without a free. */
-LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file, int line)
+LEAT_LOOKS_AT_ALL_ LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file, int line)
 {
     leat_chan *ch = c;
     if (ch && atomic_load_explicit(&ch->self_, memory_order_relaxed) == (uintptr_t)ch && /* [X5] */
