@@ -8,6 +8,7 @@
 /* The first worker is there at once; the others stand in their init hook. */
 static struct {
     leat_pool p;
+    leat_ctx ctx; /* of the resize that makes it come */
     door hook;
     int refuses;
     _Atomic int ran, accepted, err, done;
@@ -35,7 +36,7 @@ static int submits_four(leat_ctx *ctx, void *arg)
 static int resizes_to_two(void *arg)
 {
     (void)arg;
-    return leat_pool_resize(&coming.p, 2);
+    return leat_pool_resize_ctx(&coming.ctx, &coming.p, 2);
 }
 
 static void start_coming(int refuses)
@@ -83,13 +84,11 @@ TEST(a_job_that_counts_on_a_worker_is_told_when_that_refuses_to_come)
 
 TEST(a_job_that_counts_on_a_worker_is_told_when_that_is_not_wanted_any_more)
 {
-    leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(10));
+    side resizer;
     start_coming(0);
-    CHECK_EQ(leat_pool_resize_ctx(&soon, &coming.p, 2), -ETIMEDOUT);
-    door_until(&coming.hook, 1);
-    REQUIRE_EQ(leat_submit(&coming.p, submits_four, NULL), 0);
-    UNTIL(peek_senders(&coming.p.queue_) == 1 || coming.done);
-    CHECK_EQ(coming.err, 0);
+    job_waits_for_one_that_comes(&resizer);
+    leat_cancel(&coming.ctx, 0);
+    CHECK_EQ(side_join(&resizer), -ECANCELED);
     CHECK_EQ(leat_pool_resize(&coming.p, 1), 0);
     UNTIL(coming.done);
     CHECK_EQ(coming.err, -EDEADLK);
