@@ -1238,12 +1238,12 @@ static inline uint64_t leat_position_(uint64_t word)
     return word & ~(LEAT_POS_ - 1);
 }
 
-static inline uint64_t leat_index_(const leat_chan *ch, uint64_t word)
+LEAT_WRAPS_ static inline uint64_t leat_index_(const leat_chan *ch, uint64_t word)
 {
     return (word & (ch->lap_ - 1)) / LEAT_POS_;
 }
 
-static inline uint64_t leat_lap_of_(const leat_chan *ch, uint64_t word)
+LEAT_WRAPS_ static inline uint64_t leat_lap_of_(const leat_chan *ch, uint64_t word)
 {
     return word & ~(ch->lap_ - 1);
 }
@@ -1686,6 +1686,7 @@ LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
     leat_chan *ch = c->chan_;
     leat_list_ *list = leat_list_of_(c);
     leat_link_ *next = NULL, *second = NULL;
+    if (!ch->slots_) return; /* where only a close wakes without having served, and that wakes all */
     leat_lock_take_(&ch->lock_);
     if (list->first_) {
         _Atomic uint64_t *word = leat_word_of_(c);
