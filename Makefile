@@ -8,7 +8,7 @@
 OPT = -O2
 SAN = none#         none, address (with undefined), thread, coverage; clang: memory, integer
 DEFS =#             -DLEAT_NO_FUTEX, ...
-H =#                the folder of the headers under test, for the simulator; here, if not said
+H =#                the folder of the headers under test, for the simulator and the benchmark; here, if not said
 ONLY =#             words: only the tests with one of them in their name
 STD = c11
 PREFIX = /usr/local
@@ -209,9 +209,10 @@ $(SCENARIOS): $(SIM)/%.o: tests/explore/%.c $(wildcard tests/explore/*.h) tests/
 	    -D__builtin_ia32_pause=sim_pause -include sim.h -iquote $(or $(H),.) -iquote tests/explore -c $< -o $@
 	@objcopy --redefine-syms=tests/explore/symbols.txt $@
 
-# Contestants: for messages of SIZE bytes, with what their libraries want.
+# Contestants: for messages of SIZE bytes, with what their libraries want. run.py says CONTESTANTS, H and DEFS if they are
+# leat without a part of it, or of another revision.
 CONTESTANTS := build/bench/$(or $(SIZE),8)
-BENCH_FLAGS = -O2 -DNDEBUG -Wall -Wextra -pthread -DMSG_SIZE=$(or $(SIZE),8)
+BENCH_FLAGS = -O2 -DNDEBUG -Wall -Wextra -pthread -DMSG_SIZE=$(or $(SIZE),8) -iquote $(or $(H),.) $(DEFS)
 FOR_rte = $$(pkg-config --cflags libdpdk) -lrte_ring -lrte_eal
 FOR_rte-hts = $(FOR_rte)
 FOR_rte-rts = $(FOR_rte)
@@ -224,7 +225,7 @@ FOR_apr = $$(pkg-config --cflags --libs apr-util-1 apr-1)
 FOR_libuv = $$(pkg-config --cflags --libs libuv)
 FOR_tbb = $$(pkg-config --cflags --libs tbb)
 
-$(CONTESTANTS)/%: bench/%.c $(wildcard bench/*.c bench/*.h) $(HEADERS)
+$(CONTESTANTS)/%: bench/%.c $(wildcard bench/*.c bench/*.h $(addprefix $(or $(H),.)/,$(HEADERS)))
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(BENCH_FLAGS) $< $(FOR_$*) -o $@
 

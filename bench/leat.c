@@ -1,6 +1,6 @@
 /* leat.c - the toolkit itself. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "../pool.h"
+#include "pool.h"
 
 #include "contestant.h"
 

@@ -12,6 +12,7 @@ import argparse
 import csv
 import datetime
 import fnmatch
+import glob
 import json
 import os
 import re
@@ -44,29 +45,83 @@ TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vy
           "crossbeam-queue": "crossbeam ArrayQueue", "leat-inline": "leat, inline liburcu",
           "leat-nourcu": "leat, no liburcu", "sends": "plain sends", "mutex-list": "mutex around a list",
           "rwlock-list": "rwlock around a list"}
+VARIANTS = {}  # of leat, by name: the folder of its headers, and its macros
+
+
+def kind(name):
+    """Whose sources it has."""
+    return "leat" if name in VARIANTS else name
 
 
 class Contestant:
     def __init__(self, name, size=8, part=None):
         self.name, self.title, self.size, self.part = name, TITLES.get(name, name), size, part
-        program, *words = WORDS.get(name, (part or name,))
+        program, *words = WORDS.get(name, (part or kind(name),))
         self.words = words
-        if os.path.isfile(name):  # a program that was made by hand: a variant
+        folder = f"build/bench/{name}/{size}" if name in VARIANTS else f"build/bench/{size}"
+        headers, macros = VARIANTS.get(name, (".", ""))
+        if os.path.isfile(name):  # a program that was made by hand
             self.title, self.path = os.path.basename(name), name
         else:
-            self.path = os.path.join("build/bench", program if "/" in program else f"{size}/{program}")
-        made = subprocess.run(["make", "-s", f"SIZE={size}", self.path], capture_output=True, text=True)
+            self.path = os.path.join("build/bench", program) if "/" in program else os.path.join(folder, program)
+        made = subprocess.run(["make", "-s", f"SIZE={size}", f"CONTESTANTS={folder}", f"H={headers}", f"DEFS={macros}",
+                               self.path], capture_output=True, text=True)
         self.left_out = ""
         self.can = set()
         if made.returncode:
             why = re.search(r"[\w./-]+: No such file|cannot find [\w./-]+|\w+: (command )?not found|no .* package\S*",
                             made.stderr)
-            if not why:
-                sys.exit(f"{name} does not compile:\n{made.stderr}")
+            if not why or why.group(0).split(":")[0] in glob.glob("*.h"):  # our own are no library to be installed
+                sys.exit(f"{self.title} does not compile:\n{made.stderr}")
             self.left_out = why.group(0)
         else:
             said = subprocess.run([self.path, *self.words, "can"], capture_output=True, text=True, check=True)
             self.can = set(said.stdout.split())
+
+
+def variant(name, title, headers=".", macros=""):
+    VARIANTS[name], TITLES[name] = (headers, macros), title
+    return name
+
+
+def without(asked, ablate):
+    """The variants of leat that lack a part: the lists of parts that were asked for, and with `ablate` each one and all."""
+    found = set()
+    for header in glob.glob("*.h"):
+        with open(header) as f:
+            for line in re.findall(r"^ *#.*", f.read(), re.M):
+                found.update(re.findall(r"\bLEAT_WITHOUT_(\w+)", line.split("/*")[0]))
+    parts = sorted(found)
+    unknown = [n for names in asked for n in names if n not in found]
+    if unknown or ablate and not parts:
+        sys.exit(f"no header looks at LEAT_WITHOUT_{unknown[0] if unknown else '...'}; there are: {', '.join(parts) or 'none'}")
+    wanted = [sorted(set(names)) for names in asked] + ([[n] for n in parts] + [parts] if ablate else [])
+    for names in wanted:
+        title = "any" if len(names) > 1 and names == parts else ", ".join(names)
+        yield variant("leat-without-" + title.replace(", ", "-"), f"leat without {title}",
+                      macros=" ".join(f"-DLEAT_WITHOUT_{n}" for n in names))
+
+
+def git(*command):
+    done = subprocess.run(["git", *command], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"git {' '.join(command)}: {done.stderr}")
+    return done.stdout
+
+
+def at(revision):
+    """The variant of leat that has the headers of that revision."""
+    commit = git("rev-parse", "--short", "--verify", revision + "^{commit}").strip()
+    name = f"leat-at-{commit}"
+    folder = f"build/bench/{name}"
+    os.makedirs(folder, exist_ok=True)
+    for header in git("ls-tree", "--name-only", commit).split():
+        path = os.path.join(folder, header)
+        if header.endswith(".h") and not os.path.exists(path):  # else all would be compiled anew
+            with open(path + ".new", "w") as f:
+                f.write(git("show", f"{commit}:./{header}"))
+            os.rename(path + ".new", path)
+    return variant(name, f"leat at {revision}", headers=folder)
 
 
 # ---- Works ------------------------------------------------------------------------------------
@@ -82,7 +137,7 @@ class Work:
         self.most = most  # operations in a round
 
     def takes(self, c):
-        return self.call in c.can and self.needs <= c.can and (self.only is None or c.name in self.only)
+        return self.call in c.can and self.needs <= c.can and (self.only is None or kind(c.name) in self.only)
 
 
 # Targets: leat's time beside that of others. (at most FACTOR times, of the best of NAMES)
@@ -348,7 +403,7 @@ def judge(work, entries):
         yield what, value, limit, value <= limit and not leat.hung and not leat.wrong
 
 
-def show(work, entries, disturbed, gave_up):
+def show(work, entries, disturbed, gave_up, width):
     print(f"\n{work.title}  [{work.by} time]" + (f"  {disturbed} passes repeated" if disturbed else "") +
           ("  DISTURBED" if gave_up else ""))
     leat = next((e.median(work.by) for e in entries if e.c.name == "leat" and e.samples), None)
@@ -364,13 +419,13 @@ def show(work, entries, disturbed, gave_up):
         for k in MORE:
             if k in s:
                 note.append(f"{k} {statistics.median(x[k] for x in e.samples):.0f}")
-        print(f"  {e.c.title:22}{number(e.median('wall')):>9}{number(e.median('cpu')):>9}"
+        print(f"  {e.c.title:{width}}{number(e.median('wall')):>9}{number(e.median('cpu')):>9}"
               f"{number(min(times)):>9} ..{number(max(times)):>8}"
               f"{number(1000 * e.median('sleeps')):>9}"
               + (f"{e.median(work.by) / leat:8.2f} x  " if leat else " " * 12) + ", ".join(note))
     for e in entries:
         if not e.samples:
-            print(f"  {e.c.title:22}" + (f"HUNG {e.hung} times" if e.hung else f"WRONG: {e.wrong}"))
+            print(f"  {e.c.title:{width}}" + (f"HUNG {e.hung} times" if e.hung else f"WRONG: {e.wrong}"))
     verdicts = list(judge(work, entries))
     for what, value, limit, met in verdicts:
         print(f"    {'met   ' if met else 'MISSED'} {what}: {value:.2f}, at most {limit:.2f}")
@@ -444,6 +499,11 @@ def options():
     p.add_argument("--peers", action="store_true",
                    help="all contestants that are installed (make deps-bench), not only those that need nothing")
     p.add_argument("--with", dest="names", metavar="A,B", help="these contestants, or programs like them")
+    p.add_argument("--without", action="append", default=[], metavar="NAME[,NAME..]", type=lambda s: s.split(","),
+                   help="leat without those parts too (LEAT_WITHOUT_NAME); may be repeated, each is one contestant more")
+    p.add_argument("--ablate", action="store_true", help="leat, and without each part, and without all of them")
+    p.add_argument("--against", action="append", default=[], metavar="REV",
+                   help="leat with the headers of that git revision too; may be repeated")
     p.add_argument("--only", action="append", metavar="WORD",
                    help="works with that in their title; may be repeated; * matches anything")
     p.add_argument("-r", "--rounds", type=int, default=9, help="rounds of each (9)")
@@ -473,8 +533,9 @@ def main():
     names = o.names.split(",") if o.names else PLAIN + PEERS if o.peers else PLAIN
     if o.pin:
         names = [n for n in names if n != "go" and n not in WORDS]  # whose threads are not ours to pin
-    programs = dict.fromkeys((n, w.size, PARTS.get((n, w.call))) for n in names for w in chosen
-                             if w.size == 8 or n in (w.only or SIZED))
+    names = [*names, *(["leat"] if o.ablate else []), *without(o.without, o.ablate), *(at(r) for r in o.against)]
+    programs = dict.fromkeys((n, w.size, PARTS.get((kind(n), w.call))) for n in names for w in chosen
+                             if w.size == 8 or kind(n) in (w.only or SIZED))
     contestants = [Contestant(*p) for p in programs]
     for c in contestants:
         if c.left_out and c.size == 8:
@@ -491,8 +552,10 @@ def main():
         o.json = f"bench/results/{m['commit']}-{cpu}-{m['cpus']}cpu-{m['date']}.json"
     print(f"{m['cpu']}, {m['cpus']} CPUs, Linux {m['kernel']}, {m['compiler']}; {o.rounds} rounds of {o.ms:g} ms"
           + (", pinned" if o.pin else ""))
-    print(f"\n{'ns per operation':22}{'wall':>11}{'cpu':>9}{'least ..    most':>19}{'sleeps/k':>10}{'/ leat':>10}")
-    results = {"machine": m, "versions": versions(), "rounds": o.rounds, "ms": o.ms, "pinned": o.pin, "spin_ns": spin_ns, "works": []}
+    width = max(22, *(len(c.title) + 1 for c in contestants))
+    print(f"\n{'ns per operation':{width}}{'wall':>11}{'cpu':>9}{'least ..    most':>19}{'sleeps/k':>10}{'/ leat':>10}")
+    results = {"machine": m, "versions": versions() if o.json else {}, "rounds": o.rounds, "ms": o.ms, "pinned": o.pin,
+               "spin_ns": spin_ns, "works": []}
     bad, verdicts = False, []
     for w in chosen:
         entries = [Entry(c, w, o, spin_ns) for c in contestants
@@ -500,7 +563,7 @@ def main():
         if not entries:
             continue
         said = measure(w, entries, o)
-        v = show(w, entries, *said)
+        v = show(w, entries, *said, width)
         verdicts += v
         bad |= any(e.c.name == "leat" and (e.hung or e.wrong) for e in entries)
         results["works"].append(as_json(w, entries, *said, v))

@@ -2,7 +2,7 @@
 #ifndef BENCH_SUBSCRIBERS_H
 #define BENCH_SUBSCRIBERS_H
 
-#include "../queue.h"
+#include "queue.h"
 
 #include "contestant.h"
 

@@ -1,6 +1,6 @@
 /* topic.c - leat's topics; a program of its own, as it wants liburcu. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "../topic.h"
+#include "topic.h"
 
 #include "subscribers.h"
 

@@ -24,4 +24,57 @@ check "who loses a message is told" says "broken.*WRONG: [0-9]* of [0-9]* arrive
 check "who hangs is told" says "broken.*HUNG" run --with leat,broken --only "capacity 7" --hang 0.2
 refuse "no contestant of that name" run --with nobody --only "blocking 1x1"
 refuse "no work of that name" run --only "nothing of that name"
+
+# A tree with a leat that compiles in no time: a semaphore of three parts, which loses permits without COUNT, and lost them
+# at the first revision. With the second one it does not compile.
+tree=$tmp/tree
+mkdir "$tree"
+cp -r Makefile bench "$tree"
+sed 's/sub(&permits_left, n/sub(\&permits_left, TAKEN(n)/; s/#include "contestant.h"/#include "queue.h"\n&/' bench/bare.c \
+    >"$tree/bench/leat.c"
+in_tree() { git -C "$tree" -c user.name=test -c user.email=test "$@"; }
+if have git; then
+    in_tree init -q
+    for line in "#define TAKEN(n) 0" "#error no"; do
+        echo "$line" >"$tree/queue.h"
+        in_tree add queue.h
+        in_tree commit -q -m "$line"
+    done
+fi
+cat >"$tree/queue.h" <<'EOF'
+#ifdef LEAT_WITHOUT_COUNT
+#define TAKEN(n) 0
+#else
+#define TAKEN(n) n
+#endif
+#if !defined LEAT_WITHOUT_REST || !defined LEAT_WITHOUT_SPIN /* but not LEAT_WITHOUT_LUCK */
+#endif
+EOF
+there=$tree/bench/run.py
+of() { python3 "$there" --ms 1 -r 1 --with leat --only "semaphore uncontended" "$@"; }
+are() { # the contestants that are expected, the options
+    expected=$1
+    shift
+    of --json "$tmp/json" "$@"
+    python3 - "$tmp/json" "$expected" <<'EOF'
+import json, sys
+said = ", ".join(c["title"] + " WRONG" * bool(c["wrong"]) for c in json.load(open(sys.argv[1]))["works"][0]["contestants"])
+print(said)
+sys.exit(said != sys.argv[2])
+EOF
+}
+
+check "leat without a part stands beside leat" are "leat, leat without REST, leat without COUNT, REST WRONG" \
+    --without REST --without REST,COUNT
+check "and without each, and without any" are \
+    "leat, leat without COUNT WRONG, leat without REST, leat without SPIN, leat without any WRONG" --ablate
+refuse "no such part" of --without REST,LUCK
+check "which parts there are is told" says "LUCK; there are: COUNT, REST, SPIN" of --without REST,LUCK
+if have git; then
+    check "an earlier leat stands beside leat" are "leat, leat at HEAD~1 WRONG" --against HEAD~1
+    refuse "no such revision" of --against HEAD~9
+    check "a revision that does not compile is told" says "leat at HEAD does not compile" of --against HEAD
+else
+    skip "an earlier leat stands beside leat" "no git"
+fi
 finish
