@@ -9,6 +9,7 @@ said to have hung; one that loses a message is said to have lost it.
 SPDX-License-Identifier: MIT
 """
 import argparse
+import contextlib
 import csv
 import datetime
 import fnmatch
@@ -129,12 +130,18 @@ def at(revision):
 class Work:
     """What is done (a work of works.h and its arguments), by which time it is judged, what it takes."""
 
-    def __init__(self, title, call, by="wall", needs=(), one_cpu=False, busy=False, once=False, only=None, size=8, targets=(),
+    def __init__(self, title, call, by="wall", needs=(), one_cpu=False, busy=0, once=False, only=None, size=8, targets=(),
                  most=None, **args):
         self.title, self.call, self.by, self.needs, self.one_cpu = title, call, by, set(needs), one_cpu
-        self.busy = busy  # beside another program that keeps all CPUs busy
+        self.busy = busy  # beside so many processes that never rest
         self.once, self.only, self.size, self.targets, self.args = once, only, size, targets, args
         self.most = most  # operations in a round
+
+    def beside(self, loops):
+        """The same on a busy machine; no targets, those are of a quiet one."""
+        if not self.busy and not self.one_cpu:
+            self.busy, self.targets = loops, ()
+            self.title += f", beside {loops} busy loop" + ("s" if loops > 1 else "")
 
     def takes(self, c):
         return self.call in c.can and self.needs <= c.can and (self.only is None or kind(c.name) in self.only)
@@ -221,13 +228,13 @@ def works():
     yield Work("the latest value, read while it is updated", "latest", size=64, only=LOOKED_AT, receivers=1)
     yield from (w for w in flows("blocking", one_cpu=True) if w.args["senders"] in (1, 4))
     for s in 1, 2, 4:
-        yield Work(f"blocking {s}x{s}, busy machine", "flow", needs=["blocking"], busy=True, senders=s, receivers=s,
+        yield Work(f"blocking {s}x{s}, busy machine", "flow", needs=["blocking"], busy=2 * len(CPUS), senders=s, receivers=s,
                    targets=[at_most(1, "mutex")])
-    yield Work("ping-pong, busy machine", "ping-pong", needs=["blocking"], cap=1, busy=True,
+    yield Work("ping-pong, busy machine", "ping-pong", needs=["blocking"], cap=1, busy=2 * len(CPUS),
                targets=[at_most(1.1, "mutex")])
-    yield Work("pool of 2, empty jobs, busy machine", "jobs", by="cpu", workers=2, busy=True,
+    yield Work("pool of 2, empty jobs, busy machine", "jobs", by="cpu", workers=2, busy=2 * len(CPUS),
                targets=[at_most(1, "mutex")])
-    yield Work("pool of 2, submit one and wait for it, busy machine", "churn", workers=2, busy=True,
+    yield Work("pool of 2, submit one and wait for it, busy machine", "churn", workers=2, busy=2 * len(CPUS),
                targets=[at_most(1.1, "mutex")])
     yield Work("ping-pong, one CPU", "ping-pong", needs=["blocking"], cap=1, one_cpu=True,
                targets=[at_most(1, "mutex")])
@@ -340,9 +347,21 @@ def busy_ns():
     return ticks * 1e9 / os.sysconf("SC_CLK_TCK")
 
 
+@contextlib.contextmanager
+def busy_loops(n):
+    """n processes that never rest, until we end, however that happens."""
+    loop = f"import os\nwhile os.getppid() == {os.getpid()}:\n for _ in range(1000000): pass"
+    loops = [subprocess.Popen([sys.executable, "-c", loop], stderr=subprocess.DEVNULL) for _ in range(n)]
+    try:
+        yield
+    finally:
+        for p in loops:
+            p.kill()
+            p.wait()
+
+
 def measure(work, entries, o):
     """Rounds, in turns. A pass (a round of each) that something else disturbed is made again."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in 2 * CPUS if work.busy]
     for e in entries:
         e.warm_up()
     running = [e for e in entries if e.n]
@@ -371,9 +390,6 @@ def measure(work, entries, o):
                 e.samples.append(r)
     for e in entries:
         e.process.end()
-    for p in others:
-        p.kill()
-        p.wait()
     return repeated, gave_up
 
 
@@ -509,6 +525,8 @@ def options():
     p.add_argument("-r", "--rounds", type=int, default=9, help="rounds of each (9)")
     p.add_argument("--ms", type=float, default=40, help="length of a round, milliseconds (40)")
     p.add_argument("--hang", type=float, default=5, metavar="S", help="a round of so many seconds is a hang (5)")
+    p.add_argument("--busy", nargs="?", type=int, const=4, default=0, metavar="N",
+                   help="beside N processes that never rest (4): the works that are not busy or for one CPU anyway")
     p.add_argument("--pin", action="store_true", help="thread i on CPU i, in the works where that can be said")
     p.add_argument("--json", metavar="FILE", help="all rounds of all contestants")
     p.add_argument("--csv", metavar="FILE", help="the same as a table")
@@ -520,6 +538,8 @@ def options():
 def main():
     o = options()
     chosen = [w for w in works() if not o.only or any(fnmatch.fnmatch(w.title, f"*{x}*") for x in o.only)]
+    for w in chosen if o.busy > 0 else ():
+        w.beside(o.busy)
     if o.list:
         print("\n".join(w.title for w in chosen))
         return 0
@@ -562,7 +582,8 @@ def main():
                    if c.size == w.size and not c.left_out and w.takes(c)]
         if not entries:
             continue
-        said = measure(w, entries, o)
+        with busy_loops(w.busy):
+            said = measure(w, entries, o)
         v = show(w, entries, *said, width)
         verdicts += v
         bad |= any(e.c.name == "leat" and (e.hung or e.wrong) for e in entries)

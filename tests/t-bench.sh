@@ -77,4 +77,23 @@ if have git; then
 else
     skip "an earlier leat stands beside leat" "no git"
 fi
+
+loops() { # those of a process: how many
+    grep -al "[g]etppid() == $1:" /proc/[0-9]*/cmdline 2>/dev/null | wc -l
+}
+come_to() { # how many, of a process: within 10 s?
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        if [ "$(loops "$2")" -eq "$1" ]; then return; fi
+        sleep 0.5
+    done
+    echo "not $1 but $(loops "$2") busy loops"
+    return 1
+}
+killed() { # within a busy round
+    python3 "$there" --with leat --only "semaphore uncontended" --busy 3 -r 99 --ms 99 &
+    pid=$!
+    come_to 3 $pid && kill -9 $pid && come_to 0 $pid
+}
+check "busy loops are told" says "uncontended, beside 3 busy loops  .cpu time.$" of --busy 3
+check "they end with the benchmark, even if that is killed" killed
 finish
