@@ -2,7 +2,7 @@
 """run.py - leat beside everything that a C program could use instead.
 
 Contestants are programs (contestant.h tells what they do). For each work, each contestant that has the means
-for it is a process of its own; they take turns, round by round, so what disturbs the machine disturbs them all,
+for it is a process of its own; they take turns, round by round, in an order that is drawn by lot, so what disturbs the machine disturbs them all,
 and a round during which something else kept the machine busy is repeated. A contestant that hangs is killed and
 said to have hung; one that loses a message is said to have lost it.
 
@@ -16,6 +16,7 @@ import fnmatch
 import glob
 import json
 import os
+import random
 import re
 import select
 import statistics
@@ -295,20 +296,29 @@ class Entry:
 
     def __init__(self, contestant, work, options, spin_ns):
         self.c, self.work, self.spin_ns, self.o = contestant, work, spin_ns, options
-        self.process = Process(contestant, work, spin_ns)
+        self.start()
         self.samples, self.hung, self.wrong, self.n = [], 0, "", 0
+
+    def start(self):
+        self.process = Process(self.c, self.work, self.spin_ns)
+
+    def start_again(self):
+        """Another process has other luck with where its memory is. Its first round is short and does not count."""
+        self.process.end()
+        self.start()
+        self.run(max(1, self.n // 8))
 
     def run(self, n):
         try:
             r = self.process.round(n, self.o.hang * (5 if self.work.busy else 1))
         except Hung:
             self.hung += 1
-            self.process = Process(self.c, self.work, self.spin_ns)
+            self.start()
             return None
         if "wrong" in r:
             self.wrong = r["wrong"]
             self.process.end()
-            self.process = Process(self.c, self.work, self.spin_ns)
+            self.start()
         return None if "n" not in r else r
 
     def warm_up(self):
@@ -361,14 +371,18 @@ def busy_loops(n):
 
 
 def measure(work, entries, o):
-    """Rounds, in turns. A pass (a round of each) that something else disturbed is made again."""
+    """Rounds, in turns, whose order is drawn by lot. A pass (a round of each) that something else disturbed is made again."""
+    lot = random.Random(f"{o.seed} {work.title}")
     for e in entries:
         e.warm_up()
     running = [e for e in entries if e.n]
     rounds = min(o.rounds, 3) if work.once else o.rounds
     spare, repeated, gave_up = 2 * rounds, 0, False
     for i in range(rounds):
-        running = running[1:] + running[:1]  # not always after the same neighbour
+        if i and i % 3 == 0:
+            for e in running:
+                e.start_again()
+        lot.shuffle(running)  # not always after the same neighbour
         while True:
             machine, wall = busy_ns(), time.monotonic_ns()
             own, gone, got = time.process_time_ns(), False, []
@@ -385,9 +399,9 @@ def measure(work, entries, o):
             spare -= 1
             repeated += 1
         gave_up |= disturbed
-        for e, r in got:
+        for turn, (e, r) in enumerate(got, 1):
             if r:
-                e.samples.append(r)
+                e.samples.append({**r, "turn": turn})
     for e in entries:
         e.process.end()
     return repeated, gave_up
@@ -467,12 +481,12 @@ def write_json(path, results):
 def write_csv(path, results):
     with open(path, "w", newline="") as f:
         out = csv.writer(f)
-        out.writerow(["work", "contestant", "round", "n", "wall_ns", "cpu_ns", "sleeps", "preemptions", "peak_kb"])
+        out.writerow(["work", "contestant", "round", "n", "wall_ns", "cpu_ns", "sleeps", "preemptions", "peak_kb", "turn"])
         for w in results["works"]:
             for c in w["contestants"]:
                 for i, s in enumerate(c["samples"]):
                     out.writerow([w["title"], c["name"], i + 1] + [s[k] for k in
-                                 ("n", "wall", "cpu", "sleeps", "preemptions", "peak_kb")])
+                                 ("n", "wall", "cpu", "sleeps", "preemptions", "peak_kb", "turn")])
 
 
 def told(*command):
@@ -528,6 +542,8 @@ def options():
     p.add_argument("--busy", nargs="?", type=int, const=4, default=0, metavar="N",
                    help="beside N processes that never rest (4): the works that are not busy or for one CPU anyway")
     p.add_argument("--pin", action="store_true", help="thread i on CPU i, in the works where that can be said")
+    p.add_argument("--seed", type=int, default=random.randrange(1000000), metavar="N",
+                   help="of the order in which they take turns: the same as in the run that said N")
     p.add_argument("--json", metavar="FILE", help="all rounds of all contestants")
     p.add_argument("--csv", metavar="FILE", help="the same as a table")
     p.add_argument("--save", action="store_true", help="--json to bench/results/, named by commit, CPU and date")
@@ -571,10 +587,10 @@ def main():
         cpu = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|processor|@", "", m["cpu"].lower())).strip("-")
         o.json = f"bench/results/{m['commit']}-{cpu}-{m['cpus']}cpu-{m['date']}.json"
     print(f"{m['cpu']}, {m['cpus']} CPUs, Linux {m['kernel']}, {m['compiler']}; {o.rounds} rounds of {o.ms:g} ms"
-          + (", pinned" if o.pin else ""))
+          + (", pinned" if o.pin else "") + f"; seed {o.seed}")
     width = max(22, *(len(c.title) + 1 for c in contestants))
     print(f"\n{'ns per operation':{width}}{'wall':>11}{'cpu':>9}{'least ..    most':>19}{'sleeps/k':>10}{'/ leat':>10}")
-    results = {"machine": m, "versions": versions() if o.json else {}, "rounds": o.rounds, "ms": o.ms, "pinned": o.pin,
+    results = {"machine": m, "versions": versions() if o.json else {}, "rounds": o.rounds, "ms": o.ms, "pinned": o.pin, "seed": o.seed,
                "spin_ns": spin_ns, "works": []}
     bad, verdicts = False, []
     for w in chosen:

@@ -94,6 +94,14 @@ killed() { # within a busy round
     pid=$!
     come_to 3 $pid && kill -9 $pid && come_to 0 $pid
 }
+turns() { # of two contestants, by their seed, to a file
+    run --with bare,posix --only "semaphore uncontended" -r 7 --seed "$1" --csv "$tmp/csv" && cut -d, -f2,3,10 "$tmp/csv" >"$2"
+}
+check "a seed draws an order" turns 1 "$tmp/first"
+check "and draws it again" turns 1 "$tmp/again"
+check "which is the same" cmp "$tmp/first" "$tmp/again"
+check "another one draws another" turns 2 "$tmp/other"
+refuse "which is not the same" cmp "$tmp/first" "$tmp/other"
 check "busy loops are told" says "uncontended, beside 3 busy loops  .cpu time.$" of --busy 3
 check "they end with the benchmark, even if that is killed" killed
 finish
