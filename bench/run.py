@@ -342,7 +342,7 @@ class Entry:
         return [s[key] / s["n"] for s in self.samples]
 
     def median(self, key):
-        return statistics.median(self.per_op(key))
+        return statistics.median(self.per_op(key)) if self.samples else None  # who hung each time
 
 
 def busy_ns():
@@ -468,7 +468,7 @@ def as_json(work, entries, disturbed, gave_up, verdicts):
             "one_cpu": work.one_cpu, "busy": work.busy, "repeated": disturbed, "disturbed": gave_up,
             "targets": [{"what": a, "value": round(b, 4), "limit": round(c, 4), "met": d} for a, b, c, d in verdicts],
             "contestants": [{"name": e.c.name, "title": e.c.title, "hung": e.hung, "wrong": e.wrong,
-                             "samples": e.samples} for e in entries]}
+                             "wall_per_op": e.median("wall"), "cpu_per_op": e.median("cpu"), "samples": e.samples} for e in entries]}
 
 
 def write_json(path, results):
@@ -481,12 +481,27 @@ def write_json(path, results):
 def write_csv(path, results):
     with open(path, "w", newline="") as f:
         out = csv.writer(f)
-        out.writerow(["work", "contestant", "round", "n", "wall_ns", "cpu_ns", "sleeps", "preemptions", "peak_kb", "turn"])
+        out.writerow(["work", "contestant", "round", "n", "wall_ns", "cpu_ns", "sleeps", "preemptions", "peak_kb", "turn",
+                      "wall_per_op", "cpu_per_op"])
         for w in results["works"]:
             for c in w["contestants"]:
                 for i, s in enumerate(c["samples"]):
                     out.writerow([w["title"], c["name"], i + 1] + [s[k] for k in
-                                 ("n", "wall", "cpu", "sleeps", "preemptions", "peak_kb", "turn")])
+                                 ("n", "wall", "cpu", "sleeps", "preemptions", "peak_kb", "turn")] +
+                                 [round(s[k] / s["n"], 3) for k in ("wall", "cpu")])
+
+
+def write_table(path, results):
+    """For a document: a row for each work, a column for each contestant."""
+    titles = dict.fromkeys(c["title"] for w in results["works"] for c in w["contestants"])
+    m = results["machine"]
+    with open(path, "w") as f:
+        f.write(f"Wall/CPU time, ns per operation, medians of {results['rounds']} rounds of {results['ms']:g} ms; {m['commit']}, "
+                f"{m['cpu']}, {m['cpus']} CPUs, {m['date']}.\n\n| | {' | '.join(titles)} |\n|---|{'--:|' * len(titles)}\n")
+        for w in results["works"]:
+            cells = {c["title"]: (f"{number(c['wall_per_op'])}/{number(c['cpu_per_op'])}" if c["samples"] else "")
+                     + " HUNG" * bool(c["hung"]) + " WRONG" * bool(c["wrong"]) for c in w["contestants"]}
+            f.write(f"| {w['title']}{' DISTURBED' * w['disturbed']} | {' | '.join(cells.get(t, '') for t in titles)} |\n")
 
 
 def told(*command):
@@ -546,6 +561,7 @@ def options():
                    help="of the order in which they take turns: the same as in the run that said N")
     p.add_argument("--json", metavar="FILE", help="all rounds of all contestants")
     p.add_argument("--csv", metavar="FILE", help="the same as a table")
+    p.add_argument("--table", metavar="FILE", help="the medians as Markdown: wall/CPU time, a row for each work")
     p.add_argument("--save", action="store_true", help="--json to bench/results/, named by commit, CPU and date")
     p.add_argument("--list", action="store_true", help="the works")
     return p.parse_args()
@@ -604,11 +620,10 @@ def main():
         verdicts += v
         bad |= any(e.c.name == "leat" and (e.hung or e.wrong) for e in entries)
         results["works"].append(as_json(w, entries, *said, v))
-        if o.json:
-            write_json(o.json, results)
+        for path, write in (o.json, write_json), (o.csv, write_csv), (o.table, write_table):
+            if path:
+                write(path, results)
     print(f"\n{sum(v[3] for v in verdicts)} of {len(verdicts)} targets met")
-    if o.csv:
-        write_csv(o.csv, results)
     return 1 if bad else 0
 
 

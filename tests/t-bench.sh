@@ -17,8 +17,21 @@ check "nor with other sizes" run --with leat,mutex --only "*of 32 bytes"
 check "nor by batches, a select, a ping-pong" run --only "*batches of 8" --only "select of 8*" --only "ping-pong*"
 check "nor by a pool, a group, a semaphore" run --only "pool of 2*" --only "group*" --only "semaphore*"
 check "nor by a topic" run --only "publish*" --only "the latest*"
-check "all of it can be written down" run --only "uncontended*" --json "$tmp/json" --csv "$tmp/csv"
+check "all of it can be written down" run --only "uncontended*" --only "fill*" --json "$tmp/json" --csv "$tmp/csv" \
+    --table "$tmp/table"
 check "as JSON" python3 -c "import json, sys; json.load(open(sys.argv[1]))['works'][0]['contestants'][0]['samples'][0]" "$tmp/json"
+check "with both times of an operation" python3 - "$tmp/json" "$tmp/csv" <<'EOF'
+import csv, json, sys
+for w in json.load(open(sys.argv[1]))["works"]:
+    for c in w["contestants"]:
+        assert c["wall_per_op"] > 0 and c["cpu_per_op"] > 0
+        s = c["samples"][0]
+        assert c["cpu_per_op"] == s["cpu"] / s["n"]
+for row in csv.DictReader(open(sys.argv[2])):
+    assert float(row["wall_per_op"]) > 0 and float(row["cpu_per_op"]) > 0
+EOF
+check "as Markdown, wall/CPU" grep -q "^| uncontended send and receive[A-Z ]* | [0-9.]*/[0-9.]* | [0-9.]*/" "$tmp/table"
+check "where there is nothing in the cell of who takes no part" grep -q "^| fill.* |  |" "$tmp/table"
 check "as CSV" grep -q "^uncontended.*,leat,1," "$tmp/csv"
 check "who loses a message is told" says "broken.*WRONG: [0-9]* of [0-9]* arrived" run --with leat,broken --only "blocking 2x2"
 check "who hangs is told" says "broken.*HUNG" run --with leat,broken --only "capacity 7" --hang 0.2
