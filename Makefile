@@ -103,7 +103,7 @@ single: build/leat.h ## write build/leat.h: queue.h, semaphore.h and pool.h in o
 explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS schedules, an hour; small ones under all (BOUND)
 	@sh tools/explore.sh $< --runs $(or $(RUNS),1000000) --seed $(or $(SEED),1)
 	@sh tools/explore.sh $< --bound $(or $(BOUND),2)
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/rests DEFS="-DLEAT_RESTS_=1 -DLEAT_SLOW_=0u" $(BUILD)/rests/explore/explore
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/rests DEFS="-DLEAT_RESTS_=1 -DLEAT_REST_=1000000 -DLEAT_PACE_=64000" $(BUILD)/rests/explore/explore
 	@sh tools/explore.sh $(BUILD)/rests/explore/explore --runs $$(($(or $(RUNS),1000000) / 10)) --seed $(or $(SEED),1) # every sender rests
 
 models: ## models of the protocol, every interleaving, by spin; MODELS=--long: bigger ones

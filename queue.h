@@ -33,8 +33,8 @@
  * that waits is linked into lists by what lies on its stack. Nor may a task or a hook leave by longjmp what called it.
  *
  * HOW TO READ IT. Top to bottom; each part uses only the parts above it:
- *     1 the operating system   2 waiting   3 contexts   4 the ring   5 select, how everything waits
- *     6 channels               7 typed macros: the names to call; their comments are the manual
+ *     1 the operating system   2 spinning   3 parking   4 contexts   5 the ring   6 select, how everything waits
+ *     7 channels               8 typed macros: the names to call; their comments are the manual
  * Names that end in an underscore are private.
  *
  * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
@@ -66,7 +66,7 @@
  *     [E1]    close                  -> [E2]    what the closer did before
  *     [E2]    a call sees it         <- [E1]
  *     [X1]    a guess at head or tail           nothing: the claim decides
- *     [X2]    the WAITERS bit                   nothing: one word's own order is enough (part 4)
+ *     [X2]    the WAITERS bit                   nothing: one word's own order is enough (part 5)
  *     [X3]    a waiter's state, looked at       nothing: [D1] decides
  *     [X4]    close begins                      nothing: [E1] follows
  *     [X5]    counters and hints                nothing
@@ -694,7 +694,224 @@ LEAT_HOT_ int64_t leat_after(int64_t duration)
     return duration > LEAT_FOREVER - now ? LEAT_FOREVER : now + duration;
 }
 
-/* ==== 2. Waiting ==============================================================================
+/* ==== 2. Spinning =============================================================================
+ *
+ * How long a thread that waits stays awake, and what it does meanwhile: nothing else in the toolkit pauses or yields.
+ *
+ *      leat_spin_ spin = LEAT_SPIN_;                            a wait begins
+ *      while (!ready && leat_spin_again_(&spin, NULL, 0));      some pauses, and look again; false: it is time to park
+ *      leat_spin_end_(&spin);                                   what it waited for came meanwhile
+ *
+ * First a thread glances: 1, 2, 4 .. 64 pauses between its looks, a few microseconds in all. Then it may spin on, for twice
+ * as long as it takes to be woken. To spin for what a sleep would cost is never much worse than the best choice (Karlin,
+ * Manasse, McGeoch and Owicki, 1991); and of two threads that answer each other both stay awake then, even where one has
+ * just been asleep: the other's answer takes a wake and a little more.
+ * Whether that is worth it, each thread learns. One that has spun on in vain doubts, 1, 3, 7 .. 255, and spins on with a
+ * chance of 1 in doubt + 1; one whose wait ended while it did has no doubt any more, one whose wait ended with a glance
+ * has less. So where the other side only gets a CPU when this thread sleeps, as the machine is busy or has fewer CPUs than
+ * there are threads, next to no time is spun away; and where both sleep in turn, one lucky spin leads out. What counts is
+ * whether spinning has ended the wait, not how long the wait took: that would contain one's own spinning, and so learn
+ * from itself. docs/performance.md has what each of these numbers is worth. */
+
+enum {
+    LEAT_GLANCES_ = 7, /* rounds of pauses, each twice as long as the one before */
+    LEAT_AWAY_ = 32,   /* pauses, some microsecond: between the looks of a thread that spins on; it lingers as long */
+    LEAT_DOUBT_ = 255, /* at most */
+};
+#ifndef LEAT_WAKE_ /* tests want it shorter */
+#define LEAT_WAKE_ LEAT_US(50) /* how long it takes to be woken, before that has been measured, and at most */
+#endif
+
+/* Whether spinning pays: on one usable CPU nobody can answer meanwhile. As CPUs come and go, a thread that has glanced
+ * looks again after 100 ms, and so does one that must not spin before it sleeps. */
+LEAT_ONE_ _Atomic int64_t leat_spins_; /* when somebody looked; the lowest bit: it pays; 0: nobody has */
+
+LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
+{
+    int64_t seen = atomic_load_explicit(&leat_spins_, memory_order_relaxed); /* [X5] */
+    if (!seen || now - (seen & ~INT64_C(1)) >= LEAT_MS(100)) {
+        seen = (now & ~INT64_C(1)) + !leat_os_one_cpu_();
+        atomic_store_explicit(&leat_spins_, seen, memory_order_relaxed); /* [X5] */
+    }
+    return seen & 1;
+}
+
+static inline bool leat_spin_pays_(void)
+{
+    return LEAT_USUALLY_(atomic_load_explicit(&leat_spins_, memory_order_relaxed) & 1) || /* [X5] */
+           leat_look_at_cpus_(leat_os_coarse_now_());
+}
+
+/* How long it takes to be woken: the least of late, as whatever took longer had to wait for a CPU; but not next to
+ * nothing, as where a thread had said that it sleeps, and did not yet. */
+LEAT_ONE_ _Atomic uint32_t leat_wake_takes_; /* nanoseconds less than LEAT_WAKE_ */
+
+static inline int64_t leat_wake_cost_(void)
+{
+    return LEAT_WAKE_ - (int64_t)atomic_load_explicit(&leat_wake_takes_, memory_order_relaxed); /* [X5] */
+}
+
+LEAT_COLD_ void leat_wake_took_(int64_t ns)
+{
+    int64_t cost = leat_wake_cost_(), more = cost + cost / 64 + 1;
+    cost = ns < cost ? ns : more < LEAT_WAKE_ ? more : LEAT_WAKE_;
+    if (cost < LEAT_WAKE_ / 16) cost = LEAT_WAKE_ / 16;
+    atomic_store_explicit(&leat_wake_takes_, (uint32_t)(LEAT_WAKE_ - cost), memory_order_relaxed); /* [X5] */
+}
+
+/* A random number below n (Marsaglia's xorshift; Lemire's reduction). */
+LEAT_WRAPS_ static inline uint32_t leat_random_(uint32_t n)
+{
+    static _Thread_local uint32_t x;
+    if (!x) x = (uint32_t)(((uint64_t)leat_now() ^ (uintptr_t)&x) * UINT64_C(0x9E3779B97F4A7C15) >> 32) | 1;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return (uint32_t)((uint64_t)x * n >> 32);
+}
+
+LEAT_ONE_ _Thread_local uint32_t leat_doubt_;
+
+typedef struct leat_spin_ {
+    unsigned round_;
+    unsigned pauses_; /* between two looks when it spins on; 0: it yields */
+    int64_t until_;   /* it spins on; 0: it does not yet */
+} leat_spin_;
+
+/* How a wait begins; and how it goes on if the thread was woken in vain, as others had been faster: it has nothing to lose
+ * by a yield, and perhaps it keeps one of them from running. */
+#define LEAT_SPIN_ { .pauses_ = LEAT_AWAY_ }
+#define LEAT_SPIN_WOKEN_ { .round_ = LEAT_GLANCES_ }
+
+/* So many pauses, or until a word (or NULL) is no longer `seen`: true. */
+LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic uint64_t *word, uint64_t seen)
+{
+    while (pauses--) {
+        leat_os_pause_();
+        if (word && atomic_load_explicit(word, memory_order_relaxed) != seen) return true; /* [X5] */
+    }
+    return false;
+}
+
+static inline void leat_spin_was_in_vain_(void)
+{
+    leat_doubt_ = leat_doubt_ < LEAT_DOUBT_ ? 2 * leat_doubt_ + 1 : LEAT_DOUBT_;
+}
+
+/* Whether to spin on after the glances. */
+LEAT_COLD_ bool leat_spin_on_(leat_spin_ *s)
+{
+    int64_t now = leat_os_now_();
+#ifdef LEAT_WITHOUT_DOUBT /* the benchmark leaves it out, to see what it is worth */
+    return false;
+#endif
+    if (!leat_look_at_cpus_(now) || (leat_doubt_ && leat_random_(leat_doubt_ + 1))) return false;
+    s->until_ = now + 2 * leat_wake_cost_();
+    return true;
+}
+
+/* Pauses until it is worth looking again, or until a word (or NULL) is no longer `seen`; false: it is time to park. */
+LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t seen)
+{
+    if (!leat_spin_pays_()) return false;
+    unsigned round = s->round_++;
+    if (round < LEAT_GLANCES_) {
+        leat_pause_(1u << round, word, seen);
+        return true;
+    }
+    if (!s->until_) {
+        if (!leat_spin_on_(s)) return false;
+    } else if (leat_os_now_() >= s->until_ || round > LEAT_WAKE_ / 10) { /* the clock may stand still */
+        leat_spin_was_in_vain_();
+        return false;
+    }
+#ifdef LEAT_WITHOUT_YIELD
+    leat_pause_(LEAT_AWAY_, word, seen);
+#else
+    if (s->pauses_) leat_pause_(s->pauses_, word, seen);
+    else leat_os_yield_();
+#endif
+    return true;
+}
+
+/* The wait is over before it came to sleeping. If a spin ended later than it would have by itself, the thread had lost its
+ * CPU, and sleeping would have been as quick. */
+LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
+{
+    if (s->until_ && leat_os_now_() >= s->until_) leat_spin_was_in_vain_();
+    else if (s->until_) leat_doubt_ = 0;
+    else if (s->round_ && s->round_ < LEAT_GLANCES_) leat_doubt_ -= (leat_doubt_ + 3) / 4;
+}
+
+/* Pacing. A thread that is back for each slot fights with the other side for the slot's cache line at every message, or
+ * keeps a CPU from receivers that have work to do. So in a ring of some size it waits for several slots, by the clock, and
+ * each side learns one number, its pace: how many nanoseconds the other side takes for a slot.
+ *   Lingering, in a ring of 32 or more: it looks away for a microsecond. A sender has nothing to lose by that; a receiver
+ * does it while it then finds four messages, else one time in 256, as one that waits for an answer gains nothing.
+ *   Resting, a sender into a ring of 256 or more whose receivers are slower than that: it sleeps until an eighth of the ring
+ * should have been received, if that takes longer than to be woken twice, and for a millisecond at most.
+ * A pace falls at once, and doubles at most: what took far longer than usual says who had the CPU. */
+#ifndef LEAT_RESTS_ /* tests want to see it sooner */
+#define LEAT_RESTS_ (8 * LEAT_AWAY_) /* slots, at least */
+#define LEAT_REST_ LEAT_MS(1)        /* at most */
+#define LEAT_PACE_ 0                 /* to be added to what a sender has learned */
+#endif
+#define LEAT_QUICK_ 250 /* nanoseconds for a slot: four in a microsecond */
+
+/* Learns from a wait that took so long, until so many slots were there. */
+static inline void leat_pace_learn_(_Atomic uint32_t *pace, int64_t took, uint64_t slots)
+{
+    int64_t usual = atomic_load_explicit(pace, memory_order_relaxed); /* [X5] */
+    int64_t now = slots > 1 ? took / (int64_t)slots : took, most = 2 * usual + 16;
+    if (most > INT32_MAX) most = INT32_MAX;
+    if (now > most) now = most;
+    if (now / 4 != usual / 4) atomic_store_explicit(pace, (uint32_t)now, memory_order_relaxed); /* [X5] */
+}
+
+/* Whether a receiver does well to look away. */
+static inline bool leat_pace_lingers_(_Atomic uint32_t *pace)
+{
+    return atomic_load_explicit(pace, memory_order_relaxed) < LEAT_QUICK_ || !leat_random_(LEAT_DOUBT_ + 1); /* [X5] */
+}
+
+/* How many nanoseconds a sender rests for so many slots; 0: it does not. */
+static inline int64_t leat_pace_rest_(_Atomic uint32_t *pace, uint64_t slots)
+{
+#ifdef LEAT_WITHOUT_REST
+    return 0;
+#endif
+    int64_t one = LEAT_PACE_ + (int64_t)atomic_load_explicit(pace, memory_order_relaxed); /* [X5] */
+    if (one < LEAT_QUICK_) return 0;
+    int64_t rest = slots <= (uint64_t)(LEAT_REST_ / one) ? (int64_t)slots * one : LEAT_REST_;
+    return rest < 2 * leat_wake_cost_() ? 0 : rest;
+}
+
+/* For what another thread is about to finish: pauses that double, some yields unless they are slow, then
+ * naps that grow to a millisecond. A core is never burned, whoever was preempted. */
+enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ };
+
+LEAT_COLD_ void leat_backoff_(unsigned *round)
+{
+    unsigned r = *round;
+    if (r < LEAT_PAUSES_) {
+        for (unsigned i = 0; i < 1u << r; i++) leat_os_pause_();
+    } else if (r < LEAT_ROUNDS_) {
+        int64_t since = leat_os_now_();
+        leat_os_yield_();
+        if (leat_os_now_() - since < LEAT_US(50)) ++*round;
+        else *round = LEAT_ROUNDS_;
+        return;
+    } else {
+        unsigned nth = r - LEAT_ROUNDS_ + 1;
+        leat_os_event_ nap;
+        leat_os_init_(&nap);
+        leat_os_wait_(&nap, 0, leat_after(nth < 20 ? LEAT_US(50) * nth : LEAT_MS(1)));
+        leat_os_done_(&nap);
+    }
+    ++*round;
+}
+
+/* ==== 3. Parking ==============================================================================
  *
  * A thread that must sleep makes a waiter on its stack and links it on every list that could end the
  * wait: a channel's, its context's and that context's ancestors', or those of all cases of a select.
@@ -717,6 +934,7 @@ typedef _Atomic uint32_t leat_lock_;
 typedef struct leat_waiter_ {
     leat_os_event_ state_;
     struct leat_link_ *won_; /* the link that was claimed; read it once FIRED */
+    int64_t claimed_at_;      /* if it was asleep then; or 0 */
 } leat_waiter_;
 
 typedef struct leat_link_ {
@@ -730,75 +948,6 @@ typedef struct leat_link_ {
 typedef struct leat_list_ {
     leat_link_ *first_, *last_;
 } leat_list_;
-
-enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ }; /* of spinning */
-
-/* Whether spinning pays: on one usable CPU nobody can answer meanwhile. As CPUs come and go, a thread that spins looks
- * again after 100 ms, by the clock that it reads for a yield, and one that must not spin before it sleeps. */
-LEAT_ONE_ _Atomic int64_t leat_spins_; /* when somebody looked; the lowest bit: it pays; 0: nobody has */
-
-LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
-{
-    int64_t seen = atomic_load_explicit(&leat_spins_, memory_order_relaxed); /* [X5] */
-    if (!seen || now - (seen & ~INT64_C(1)) >= LEAT_MS(100)) {
-        seen = (now & ~INT64_C(1)) + !leat_os_one_cpu_();
-        atomic_store_explicit(&leat_spins_, seen, memory_order_relaxed); /* [X5] */
-    }
-    return seen & 1;
-}
-
-static inline bool leat_spin_pays_(void)
-{
-    return LEAT_USUALLY_(atomic_load_explicit(&leat_spins_, memory_order_relaxed) & 1) || /* [X5] */
-           leat_look_at_cpus_(leat_os_coarse_now_());
-}
-
-/* Yields once. If another thread ran meanwhile, that counts for as many rounds as it took: a round is two
- * microseconds at most. Where the CPUs have more to do than they can, a yield takes a time slice, and who
- * sleeps is back sooner than who stands at the end of the line: so a thread that has lost more than half of its
- * time like that does not yield for 100 ms (false). Unless it is `idle`, woken to find that others had been
- * faster: it has nothing to lose. */
-static inline bool leat_yield_(unsigned *round, bool idle)
-{
-    static _Thread_local int64_t not_before, last_slow;
-    int64_t since = leat_os_now_();
-    leat_look_at_cpus_(since);
-    if (!idle && since < not_before && since >= not_before - LEAT_MS(100)) {
-        *round = LEAT_ROUNDS_;
-        return false;
-    }
-    leat_os_yield_();
-    int64_t took = leat_os_now_() - since;
-    bool slow = took >= LEAT_US(100);
-    *round += slow ? LEAT_ROUNDS_ : 1 + (unsigned)(took / LEAT_US(2));
-    if (*round > LEAT_ROUNDS_) *round = LEAT_ROUNDS_;
-    if (idle) return true;
-    if (slow) {
-        if (since - last_slow < took) not_before = leat_after(LEAT_MS(100));
-        last_slow = since + took;
-    }
-    return true;
-}
-
-/* Pauses that double up to 64, some yields unless they are slow, then naps that grow to a millisecond: for
- * what another thread is about to finish. A core is never burned, whoever was preempted. */
-LEAT_COLD_ void leat_backoff_(unsigned *round)
-{
-    unsigned r = *round;
-    if (r < LEAT_PAUSES_) {
-        for (unsigned i = 0; i < 1u << r; i++) leat_os_pause_();
-    } else if (r < LEAT_ROUNDS_) {
-        leat_yield_(round, false);
-        return;
-    } else {
-        unsigned nth = r - LEAT_ROUNDS_ + 1;
-        leat_os_event_ nap;
-        leat_os_init_(&nap);
-        leat_os_wait_(&nap, 0, leat_after(nth < 20 ? LEAT_US(50) * nth : LEAT_MS(1)));
-        leat_os_done_(&nap);
-    }
-    ++*round;
-}
 
 static inline void leat_lock_take_(leat_lock_ *lock)
 {
@@ -842,6 +991,17 @@ static inline bool leat_waits_(leat_waiter_ *w)
     return (s & ~LEAT_ASLEEP_) == LEAT_WAITING_;
 }
 
+static inline bool leat_is_fired_(leat_waiter_ *w)
+{
+    uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X5] looked at again by leat_park_ */
+    return (s & ~LEAT_ASLEEP_) == LEAT_FIRED_;
+}
+
+static inline bool leat_is_asleep_(leat_waiter_ *w)
+{
+    return atomic_load_explicit(&w->state_.word_, memory_order_relaxed) & LEAT_ASLEEP_; /* [X3] */
+}
+
 /* Moves a waiter out of WAITING, for good. Whoever succeeds, decides how its wait ends. */
 static inline bool leat_decide_(leat_waiter_ *w, uint32_t state)
 {
@@ -861,6 +1021,7 @@ static inline bool leat_claim_link_(leat_list_ *list, leat_link_ *l, int err)
     leat_unlink_(list, l);
     l->err_ = err;
     l->waiter_->won_ = l;
+    if (leat_is_asleep_(l->waiter_)) l->waiter_->claimed_at_ = leat_os_now_();
     return true;
 }
 
@@ -885,38 +1046,9 @@ LEAT_COLD_ leat_link_ **leat_claim_all_(leat_list_ *list, int err, leat_link_ **
     return end;
 }
 
-/* Who has woken a sleeper, and then waits, most likely waits for its answer; which cannot come before that one
- * runs, often 50 us from now. To sleep meanwhile would make it wake us in turn, and so on for ever. So it holds out
- * for 200 yields, some 100 us; and when that was in vain, next only after more wakes: 1, 3, 7.. 255. */
-enum { LEAT_HOLDS_OUT_ = 200 };
-
-static _Thread_local struct leat_wakes_ {
-    uint32_t rounds_;      /* to hold out; 0: woke nobody since that was in vain */
-    uint32_t skip_, left_; /* wakes to pass over; of those, still to come */
-} leat_wakes_;
-
 static inline void leat_fire_(leat_link_ *l)
 {
-    struct leat_wakes_ *my = &leat_wakes_;
-    if (!leat_os_set_(&l->waiter_->state_, LEAT_FIRED_)) return;
-    if (my->rounds_ && my->rounds_ < LEAT_HOLDS_OUT_) my->skip_ = 0; /* not in vain */
-    if (my->left_) my->left_--;
-    else my->rounds_ = LEAT_HOLDS_OUT_;
-}
-
-/* Yields once more, if the thread has reason to hold out, and not for long. */
-LEAT_COLD_ bool leat_hold_out_(void)
-{
-    struct leat_wakes_ *my = &leat_wakes_;
-    unsigned round = 0;
-    if (!my->rounds_) return false;
-    if (leat_yield_(&round, false) && round < LEAT_ROUNDS_ && round < my->rounds_) {
-        my->rounds_ -= round;
-        return true;
-    }
-    my->rounds_ = 0;
-    my->left_ = my->skip_ = my->skip_ < 255 ? 2 * my->skip_ + 1 : 255;
-    return false;
+    leat_os_set_(&l->waiter_->state_, LEAT_FIRED_);
 }
 
 static inline void leat_fire_all_(leat_link_ *chain)
@@ -927,23 +1059,15 @@ static inline void leat_fire_all_(leat_link_ *chain)
     }
 }
 
-/* One round of spinning: true if it is worth coming again, false if it is time to sleep. A round beyond the
- * last one stands for no spinning, nor holding out. */
-static inline bool leat_spin_(unsigned *round)
-{
-    if (!leat_spin_pays_()) return false;
-    if (*round >= LEAT_ROUNDS_) return *round == LEAT_ROUNDS_ && leat_hold_out_();
-    leat_backoff_(round);
-    return true;
-}
-
 /* Sleeps until the waiter is fired (0), or the deadline passes and nobody has claimed it (-ETIMEDOUT). */
-LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline, unsigned round)
+LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 {
     for (;;) {
         uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_acquire); /* [S2] <- [S1] */
-        if ((s & ~LEAT_ASLEEP_) == LEAT_FIRED_) return 0;
-        if (leat_spin_(&round)) continue;
+        if ((s & ~LEAT_ASLEEP_) == LEAT_FIRED_) {
+            if (w->claimed_at_) leat_wake_took_(leat_os_now_() - w->claimed_at_);
+            return 0;
+        }
         if (!(s & LEAT_ASLEEP_))
             atomic_fetch_or_explicit(&w->state_.word_, LEAT_ASLEEP_, memory_order_relaxed); /* [X3] */
         else if (leat_os_wait_(&w->state_, s, leat_waits_(w) ? deadline : LEAT_FOREVER) &&
@@ -952,7 +1076,7 @@ LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline, unsigned round)
     }
 }
 
-/* ==== 3. Contexts =============================================================================
+/* ==== 4. Contexts =============================================================================
  *
  * A context lives on a stack, needs no destructor, and all-zero is valid: never done. A call under a
  * context looks at it and at all its ancestors; to sleep it links itself on each, so a cancel wakes
@@ -1089,8 +1213,7 @@ typedef bool leat_arms_(void *what, leat_waiter_ *w);
  * One stack frame per ancestor holds the link on it. When it is linked on all of them it is armed, and not before:
  * so a cancel that came before the message finds it (I8). Afterwards the waiter is FIRED or GONE. Whether and by
  * what it was fired is in won_ (NULL if it gave up itself, by a context, or was not armed). */
-LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, unsigned round,
-                            leat_arms_ *arm, void *what)
+LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, leat_arms_ *arm, void *what)
 {
     leat_link_ link = { .waiter_ = w };
     leat_ctx *next = NULL;
@@ -1109,11 +1232,11 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
         if (!ctx->parent_) also = NULL;
     }
     if (next && live) {
-        leat_block_(w, next, also, deadline, round, arm, what);
+        leat_block_(w, next, also, deadline, arm, what);
     } else { /* not armed, it has only to wait for a context that has claimed it meanwhile, and will fire it */
         bool armed = live && arm(what, w);
         if (!armed && leat_decide_(w, LEAT_GONE_)) w->won_ = NULL;
-        else if (leat_park_(w, armed ? deadline : LEAT_FOREVER, round)) w->won_ = NULL;
+        else if (leat_park_(w, armed ? deadline : LEAT_FOREVER)) w->won_ = NULL;
     }
     if (!ctx || !live) return;
     if (w->won_ == &link) {
@@ -1129,6 +1252,7 @@ static inline void leat_waiter_init_(leat_waiter_ *w)
 {
     leat_os_init_(&w->state_);
     w->won_ = NULL;
+    w->claimed_at_ = 0;
 }
 
 static inline bool leat_arms_nothing_(void *what, leat_waiter_ *w)
@@ -1142,14 +1266,14 @@ static inline bool leat_arms_nothing_(void *what, leat_waiter_ *w)
 LEAT_COLD_ int leat_sleep_ctx(leat_ctx *ctx, int64_t duration)
 {
     int64_t deadline = leat_after(duration);
-    for (unsigned round = LEAT_ROUNDS_;;) {
+    for (;;) {
         int64_t now = leat_now();
         int err = leat_ctx_err_at_(ctx, now);
         if (err) return err;
         if (now >= deadline) return 0;
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        leat_block_(&w, ctx, NULL, deadline, round, leat_arms_nothing_, NULL);
+        leat_block_(&w, ctx, NULL, deadline, leat_arms_nothing_, NULL);
         leat_os_done_(&w.state_);
     }
 }
@@ -1159,7 +1283,7 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
     return leat_sleep_ctx(NULL, duration);
 }
 
-/* ==== 4. The ring =============================================================================
+/* ==== 5. The ring =============================================================================
  *
  * A bounded queue after D. Vyukov (2010), with stamps relative to the slot, so that capacities are
  * exact, 1 works, and zeroed memory is an empty ring.
@@ -1189,12 +1313,6 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
 #define LEAT_FULL_ UINT64_C(2)
 #define LEAT_LINE_ 64
 
-/* What one side has learned about waiting (part 5 and 6); beside the word that it claims on anyway. */
-typedef struct leat_habit_ {
-    _Atomic uint32_t shy_;  /* yields not to spend before sleeping */
-    _Atomic uint32_t mood_; /* 0: linger at the next wait; else waits since that did not pay */
-} leat_habit_;
-
 typedef struct leat_chan {
     unsigned char *slots_; /* NULL: unbuffered */
     uint64_t cap_;         /* in slots */
@@ -1204,11 +1322,10 @@ typedef struct leat_chan {
 #endif
     char pad0_[LEAT_LINE_];
     _Atomic uint64_t tail_;
-    leat_habit_ senders_habit_;
-    _Atomic uint32_t slow_, patience_, rest_; /* whether and how long senders rest (part 5) */
+    _Atomic uint32_t senders_pace_; /* ns that the receivers take for a slot (part 2) */
     char pad1_[LEAT_LINE_];
     _Atomic uint64_t head_;
-    leat_habit_ receivers_habit_;
+    _Atomic uint32_t receivers_pace_; /* the same of the senders */
     char pad2_[LEAT_LINE_];
     leat_lock_ lock_; /* guards the lists */
     leat_list_ receivers_, senders_;
@@ -1296,7 +1413,7 @@ LEAT_WRAPS_ static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail,
 }
 
 /* The harder half of a claim that saw WAITERS: claims one sleeper, to be fired after publishing. The
- * bit goes: a wake is in flight, and the woken one sets it again if others wait (part 5). */
+ * bit goes: a wake is in flight, and the woken one sets it again if others wait (part 6). */
 LEAT_COLD_ leat_link_ *leat_summon_(leat_chan *ch, _Atomic uint64_t *word, leat_list_ *list)
 {
     leat_lock_take_(&ch->lock_);
@@ -1383,7 +1500,7 @@ LEAT_HOT_ int leat_take_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, void *msg
     return 0;
 }
 
-/* ==== 5. Select, how everything waits =========================================================
+/* ==== 6. Select, how everything waits =========================================================
  *
  * A case is one send or receive that a call would do. A blocking send is a select of one case.
  *
@@ -1414,6 +1531,7 @@ typedef struct leat_case {
     uint32_t size_, align_;
     leat_link_ link_;
     uint32_t lot_;
+    uint32_t since_;          /* when a wait began that is to tell the pace, modulo 2^32 ns; 0: none does */
     struct leat_case *order_; /* next in the order of channel addresses */
     uint64_t tail_, head_;    /* what a look saw */
 } leat_case;
@@ -1447,9 +1565,9 @@ static inline _Atomic uint64_t *leat_peers_word_of_(leat_case *c)
     return leat_sends_(c) ? &c->chan_->tail_ : &c->chan_->head_;
 }
 
-static inline leat_habit_ *leat_habit_of_(leat_case *c)
+static inline _Atomic uint32_t *leat_pace_of_(leat_case *c)
 {
-    return leat_sends_(c) ? &c->chan_->senders_habit_ : &c->chan_->receivers_habit_;
+    return leat_sends_(c) ? &c->chan_->senders_pace_ : &c->chan_->receivers_pace_;
 }
 
 /* Whether somebody waits for a rendezvous with this case. The channel's lock is held. */
@@ -1531,17 +1649,6 @@ LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     int seen = leat_look_(c);
     if (seen == -EPIPE && (err = leat_ctx_err_of_(ctx, also, 0)) != 0) return err;
     return seen ? seen : LEAT_BUSY_;
-}
-
-/* A random number below n (Marsaglia's xorshift; Lemire's reduction). */
-LEAT_WRAPS_ static inline uint32_t leat_random_(uint32_t n)
-{
-    static _Thread_local uint32_t x;
-    if (!x) x = (uint32_t)(((uint64_t)leat_now() ^ (uintptr_t)&x) * UINT64_C(0x9E3779B97F4A7C15) >> 32) | 1;
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    return (uint32_t)((uint64_t)x * n >> 32);
 }
 
 /* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_BUSY_, or the error
@@ -1643,6 +1750,7 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
 typedef struct leat_arming_ {
     leat_case *first_, *to_front_; /* in order; the one that goes to the front of its list */
     uint64_t bit_;                 /* the bit that calls for a wake, or 0 */
+    leat_spin_ *spin_;             /* or NULL: it has spun already */
     bool armed_;
 } leat_arming_;
 
@@ -1659,7 +1767,10 @@ LEAT_COLD_ bool leat_arm_(void *what, leat_waiter_ *w)
         (c == a->to_front_ ? leat_link_front_ : leat_link_back_)(leat_list_of_(c), &c->link_);
     }
     leat_unlock_all_(a->first_);
-    return a->armed_;
+    if (!a->armed_ || !a->spin_) return a->armed_;
+    while (!leat_is_fired_(w) && leat_spin_again_(a->spin_, NULL, 0)) continue; /* also while it is claimed */
+    if (leat_is_fired_(w)) leat_spin_end_(a->spin_);
+    return true;
 }
 
 /* Unlinks what is still linked; the case that was fired, or NULL. Of that one nothing is touched: with
@@ -1694,7 +1805,9 @@ LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
         uint64_t other = atomic_load_explicit(leat_peers_word_of_(c), memory_order_relaxed); /* [X2] */
         uint64_t there = leat_sends_(c) ? ch->cap_ - leat_count_(ch, other, mine) : leat_count_(ch, mine, other);
         if (there >= least) next = leat_claim_(list, 0);
+#ifndef LEAT_WITHOUT_TWO
         if (next && there >= 2 * least) second = leat_claim_(list, 0);
+#endif
         if (next) atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
     }
     leat_lock_drop_(&ch->lock_);
@@ -1702,65 +1815,53 @@ LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
     if (second) leat_fire_(second);
 }
 
-/* Waits, for so many pauses at most, until the slot that a case needs next has changed: how many were left, and
- * one; 0, it has not. It looks at nothing else: to read the other side's index would take it away from who is
- * about to move it. */
-LEAT_COLD_ unsigned leat_watch_(leat_case *c, unsigned pauses)
+/* The stamp of the slot that a case needs next. A thread that spins looks at nothing else: to read the other side's index
+ * would take it away from who is about to move it. */
+static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *at)
+{
+    *at = atomic_load_explicit(leat_sends_(c) ? &c->chan_->tail_ : &c->chan_->head_, memory_order_relaxed); /* [X1] */
+    return leat_stamp_of_(leat_slot_(c->chan_, *at, c->size_, c->align_));
+}
+
+/* Begins a wait that is to tell the pace. */
+static inline void leat_case_waits_(leat_case *c)
+{
+    c->since_ = (uint32_t)leat_os_now_() | 1;
+}
+
+/* Tells the pace, if the wait is to: how long it took, for the slots that are there. */
+LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
-    uint64_t at = atomic_load_explicit(leat_sends_(c) ? &ch->tail_ : &ch->head_, memory_order_relaxed); /* [X1] */
-    leat_stamp_ *stamp = leat_stamp_of_(leat_slot_(ch, at, c->size_, c->align_));
+    if (!c->since_) return;
+    uint64_t head = atomic_load_explicit(&ch->head_, memory_order_relaxed); /* [X1] */
+    uint64_t tail = atomic_load_explicit(&ch->tail_, memory_order_relaxed); /* [X1] */
+    uint64_t there = leat_count_(ch, tail, head);
+    uint32_t took = (uint32_t)leat_os_now_() - c->since_;
+    leat_pace_learn_(leat_pace_of_(c), took, leat_sends_(c) ? ch->cap_ - there : there);
+    c->since_ = 0;
+}
+
+/* Spins for that slot; false: it is time to park. */
+LEAT_COLD_ bool leat_case_spins_(leat_case *c, leat_spin_ *spin)
+{
+    uint64_t at;
+    leat_stamp_ *stamp = leat_awaited_(c, &at);
     uint64_t seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
-    unsigned left = pauses + 1;
-    if (leat_ready_at_(c, at)) return left;
-    while (--left) {
-        leat_os_pause_();
-        if (atomic_load_explicit(stamp, memory_order_relaxed) != seen) break; /* [X5] */
-    }
-    return left;
+    bool ready = leat_ready_at_(c, at);
+    if (!ready && !leat_spin_again_(spin, stamp, seen)) return false;
+    if (ready || leat_ready_at_(c, at)) leat_case_waited_(c);
+    return true;
 }
 
-/* Spinning for a single buffered case learns: who had to sleep all the same makes those after it give up
- * two yields sooner, down to four, who sees its slot change while yielding lets them try four longer. */
-LEAT_COLD_ bool leat_spin_on_(leat_case *c, unsigned *round, bool idle)
+/* For how many ns it is to rest; 0: it is not. Linked like one that sleeps, but without the bit that calls for a wake:
+ * nothing that it could have sent would have been received before it is back. What I1 and I6 say of the bit is not for it:
+ * it has a time to wake by itself. But I5 is, as it may be given the wake of one that sleeps: so none rests that has
+ * already been given one (`slept`). */
+static inline int64_t leat_case_rests_(leat_case *c)
 {
-    if (!leat_spin_pays_()) return false;
-    if (*round < LEAT_PAUSES_) {
-        leat_watch_(c, 1u << (*round)++);
-        return true;
-    }
-    _Atomic uint32_t *shy = &leat_habit_of_(c)->shy_;
-    uint32_t n = atomic_load_explicit(shy, memory_order_relaxed); /* [X5] */
-    if (*round + n < LEAT_ROUNDS_) {
-        if (!leat_yield_(round, idle)) return false;
-        if (n && leat_watch_(c, 0)) atomic_store_explicit(shy, n - (n < 4 ? n : 4), memory_order_relaxed); /* [X5] */
-        return true;
-    }
-    if (leat_hold_out_()) return true;
-    if (n < LEAT_YIELDS_ - 4) atomic_store_explicit(shy, n + 2, memory_order_relaxed); /* [X5] */
-    return false;
-}
-
-/* Resting. A sender into a full ring that is back for each slot, or is woken for each, keeps a CPU from receivers that
- * have work to do. So where one wait after another took more than 8 pauses for one slot, it waits for 64 us, or
- * twice that, up to a millisecond, while not an eighth of the ring was received meanwhile: linked like one that
- * sleeps, but without the bit that calls for a wake. Nothing that it could have sent would have been received
- * before it is back. If it is back too late, with less than half of the ring left, it must see eight times as
- * many slow waits before the next time. What I1 and I6 say of the bit is not for it: it has a time to wake by itself.
- * But I5 is, as it may be given the wake of one that sleeps: so none rests that has already been given one (`slept`). */
-#ifndef LEAT_RESTS_ /* tests want to see it sooner */
-#define LEAT_RESTS_ 256 /* slots, at least */
-#define LEAT_SLOW_ 512u
-#endif
-enum { LEAT_WATCH_ = 32 /* pauses */, LEAT_QUICK_ = 8 };
-
-/* For how many us a sender is to rest; 0: it is not. */
-static inline uint32_t leat_rest_due_(leat_chan *ch)
-{
-    uint32_t slow = atomic_load_explicit(&ch->slow_, memory_order_relaxed);         /* [X5] */
-    uint32_t patience = atomic_load_explicit(&ch->patience_, memory_order_relaxed); /* [X5] */
-    uint32_t rest = atomic_load_explicit(&ch->rest_, memory_order_relaxed);         /* [X5] */
-    return slow < LEAT_SLOW_ + patience ? 0 : rest ? rest : 64;
+    if (!leat_sends_(c) || c->chan_->cap_ < LEAT_RESTS_) return 0;
+    return leat_pace_rest_(&c->chan_->senders_pace_, (c->chan_->cap_ + 7) / 8);
 }
 
 static inline bool leat_ctx_ends_by_(leat_ctx *ctx, int64_t time)
@@ -1773,31 +1874,10 @@ static inline bool leat_ctx_ends_by_(leat_ctx *ctx, int64_t time)
  * missed for that, does not. */
 LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
 {
-    int64_t rest = leat_sends_(c) ? LEAT_US(leat_rest_due_(c->chan_)) : 0;
+    int64_t rest = leat_case_rests_(c);
     if (!rest) return LEAT_FOREVER;
     int64_t until = leat_after(rest), by = leat_after(2 * rest);
     return leat_ctx_ends_by_(ctx, by) || leat_ctx_ends_by_(also, by) ? LEAT_FOREVER : until;
-}
-
-/* Learns from a rest that ended `late` nanoseconds after it was to: if that is much, others had the CPU, and it
- * says nothing of the receivers. */
-LEAT_COLD_ void leat_rested_(leat_chan *ch, int64_t late)
-{
-    uint32_t patience = atomic_load_explicit(&ch->patience_, memory_order_relaxed); /* [X5] */
-    uint32_t rest = leat_rest_due_(ch);
-    uint64_t head = atomic_load_explicit(&ch->head_, memory_order_relaxed); /* [X1] */
-    uint64_t left = leat_count_(ch, atomic_load_explicit(&ch->tail_, memory_order_relaxed), head); /* [X1] */
-    if (left >= ch->cap_ / 2) {
-        patience = 0;
-        if (left > ch->cap_ - ch->cap_ / 8 && rest < 1024) rest *= 2;
-    } else {
-        atomic_store_explicit(&ch->slow_, 0, memory_order_relaxed); /* [X5] */
-        if (late >= LEAT_US(200)) return;
-        rest = 0;
-        if (patience < 1u << 24) patience = 8 * (LEAT_SLOW_ + patience) - LEAT_SLOW_;
-    }
-    atomic_store_explicit(&ch->patience_, patience, memory_order_relaxed); /* [X5] */
-    atomic_store_explicit(&ch->rest_, rest, memory_order_relaxed);         /* [X5] */
 }
 
 /* Waits until one of the cases could be done (its index), or a context is done. */
@@ -1807,7 +1887,8 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
     bool buffered = true; /* a rendezvous needs one side linked, so it spins after that, not before */
     bool slept = false;
     int r, err;
-    for (unsigned round = 0, busy = 0;;) {
+    leat_spin_ spin = LEAT_SPIN_;
+    for (unsigned busy = 0;;) {
         r = leat_poll_(ctx, also, cases, n);
         if (r != -EAGAIN && r != LEAT_BUSY_) break;
         if ((err = leat_ctx_err_of_(ctx, also, 0)) != 0) {
@@ -1825,11 +1906,12 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         }
         int64_t until = only && !slept ? leat_rest_until_(only, ctx, also) : LEAT_FOREVER;
         bool rests = until < LEAT_FOREVER;
-        if (!rests && (only ? leat_spin_on_(only, &round, fired != NULL) : buffered && leat_spin_(&round))) continue;
-        leat_arming_ a = { first, fired, rests ? 0 : LEAT_WAITERS_, false };
+        if (!rests && buffered && (only ? leat_case_spins_(only, &spin) : leat_spin_again_(&spin, NULL, 0))) continue;
+        leat_arming_ a = { first, fired, rests ? 0 : LEAT_WAITERS_, buffered ? NULL : &spin, false };
+        if (rests) leat_case_waits_(only);
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        leat_block_(&w, ctx, also, until, rests ? LEAT_ROUNDS_ + 1 : buffered ? LEAT_ROUNDS_ : 0, leat_arm_, &a);
+        leat_block_(&w, ctx, also, until, leat_arm_, &a);
         if (a.armed_) {
             fired = leat_disarm_(first, &w);
             if (fired && fired->link_.err_ == LEAT_MET_) {
@@ -1837,16 +1919,19 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
                 fired->err = 0;
                 return (int)(fired - cases);
             }
+            if (fired && only) leat_case_waited_(only);
             if (fired) leat_pass_on_(fired, 2);
             slept = true;
-            round = busy = 0;
+            busy = 0;
+            spin = fired ? (leat_spin_)LEAT_SPIN_WOKEN_ : (leat_spin_)LEAT_SPIN_;
         }
         leat_os_done_(&w.state_);
         if (!a.armed_ || fired) continue;
         int64_t now = leat_now(); /* a context woke us, perhaps: its deadline is to be looked at exactly */
-        if (only && now >= until) leat_rested_(only->chan_, now - until);
+        if (rests && now >= until) leat_case_waited_(only);
         if ((r = leat_ctx_err_of_(ctx, also, now)) != 0) break;
     }
+    if (r >= 0) leat_spin_end_(&spin);
     if (fired && (r < 0 || cases[r].chan_ != fired->chan_ || cases[r].does_ != fired->does_)) leat_pass_on_(fired, 1);
     return r;
 }
@@ -1871,7 +1956,7 @@ LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
     }
 }
 
-/* ==== 6. Channels ============================================================================= */
+/* ==== 7. Channels ============================================================================= */
 
 LEAT_HOT_ leat_case leat_case_(leat_chan *ch, int does, void *msg, size_t size, size_t align)
 {
@@ -1890,46 +1975,31 @@ LEAT_HOT_ leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t size,
     return leat_case_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
-/* A receiver that takes each message as it comes, and a sender that fills each slot as it is freed, fight
- * with the other side for the slot's cache line at every message. To look away for a while, and then do
- * several at once, is twice as fast (docs/performance.md); but who has sent a request and waits for the
- * answer gains nothing. So one wait in 256 tries it, and as long as it finds four slots ready, the next. */
-enum { LEAT_LINGER_ = 32 /* pauses */, LEAT_MOOD_ = 256 };
-
-LEAT_COLD_ void leat_linger_(leat_case *c)
+/* Looks away for a while, in a large ring (part 2). */
+LEAT_COLD_ void leat_case_lingers_(leat_case *c)
 {
-    leat_chan *ch = c->chan_;
-    _Atomic uint32_t *mood = &leat_habit_of_(c)->mood_;
-    uint32_t m = atomic_load_explicit(mood, memory_order_relaxed); /* [X5] */
-    if (m % LEAT_MOOD_) {
-        atomic_store_explicit(mood, m + 1, memory_order_relaxed); /* [X5] */
-        return;
-    }
-    for (int i = 0; i < LEAT_LINGER_; i++) leat_os_pause_();
-    uint64_t at = atomic_load_explicit(leat_sends_(c) ? &ch->tail_ : &ch->head_, memory_order_relaxed); /* [X1] */
-    unsigned ready = 0;
-    while (ready < 4 && ready < ch->cap_ && leat_ready_at_(c, at)) {
-        at = leat_advance_(ch, at, 1);
-        ready++;
-    }
-    atomic_store_explicit(mood, ready < 4, memory_order_relaxed); /* [X5] */
+#ifdef LEAT_WITHOUT_LINGER
+    return;
+#endif
+    if (c->chan_->cap_ < LEAT_AWAY_ || !(leat_sends_(c) || leat_pace_lingers_(leat_pace_of_(c)))) return;
+    uint64_t at;
+    leat_case_waits_(c);
+    leat_pause_(LEAT_AWAY_, NULL, 0);
+    leat_awaited_(c, &at);
+    if (!leat_sends_(c) || leat_ready_at_(c, at)) leat_case_waited_(c); /* else it is measured to its end */
 }
 
-/* How a wait for one case begins, without sleep; answers like leat_put_. Notes how much longer than quickly the
- * receivers took for a slot. */
+/* How a wait for one case begins, without sleep; answers like leat_put_. */
 LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
-    leat_chan *ch = c->chan_;
-    bool rests = leat_sends_(c) && ch->cap_ >= LEAT_RESTS_;
-    if (!ch->slots_ || !leat_spin_pays_() || (rests && leat_rest_due_(ch))) return -EAGAIN;
-    leat_linger_(c);
-    unsigned left = leat_watch_(c, LEAT_WATCH_);
-    if (rests) {
-        uint32_t slow = atomic_load_explicit(&ch->slow_, memory_order_relaxed) + LEAT_WATCH_ + 1 - left; /* [X5] */
-        slow = slow < LEAT_QUICK_ ? 0 : slow - LEAT_QUICK_;
-        atomic_store_explicit(&ch->slow_, slow, memory_order_relaxed); /* [X5] */
-    }
-    return left ? leat_easy_(ctx, also, c) : -EAGAIN;
+    if (!c->chan_->slots_ || !leat_spin_pays_() || leat_case_rests_(c)) return -EAGAIN;
+    leat_case_lingers_(c);
+    uint64_t at;
+    leat_stamp_ *stamp = leat_awaited_(c, &at);
+    uint64_t seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
+    if (!leat_ready_at_(c, at) && !leat_pause_(LEAT_AWAY_, stamp, seen)) return -EAGAIN;
+    leat_case_waited_(c);
+    return leat_easy_(ctx, also, c);
 }
 
 LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int does, void *msg, size_t size, size_t align)
@@ -2244,7 +2314,7 @@ LEAT_HOT_ bool leat_is_closed_(leat_chan *ch)
     return ch && atomic_load_explicit(&ch->tail_, memory_order_acquire) & LEAT_CLOSED_; /* [E2] <- [E1] */
 }
 
-/* ==== 7. The names to call ====================================================================
+/* ==== 8. The names to call ====================================================================
  *
  * `c` is a pointer to a LEAT_CHAN(T), `m` and `a` are T * (for sending also const T *): anything else
  * does not compile. All may be called from any thread, except make and free: nobody else may use the
@@ -2335,7 +2405,7 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 #define leat_free(c) leat_free_((1 ? LEAT_OLD_(c) : &(c)->chan), _Alignof(LEAT_T_(c)))
 
 /* int leat_send(c, m): copies *m in; waits while the channel is full (unbuffered: until it was received).
- * Into a ring of 256 or more whose receivers are slow, it may wait up to a millisecond after there is room (part 5).
+ * Into a ring of 256 or more whose receivers are slow, it may wait up to a millisecond after there is room (part 2).
  * 0: sent, and it will be received if anybody receives until -EPIPE. -EPIPE: closed, not sent.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, not sent.
  * (m is variadic so that a compound literal may have commas.) */

@@ -256,18 +256,21 @@ static inline bool leat_sem_arm_(void *what, leat_waiter_ *w)
 LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
 {
     int err;
-    for (unsigned round = 0;;) {
+    for (leat_spin_ spin = LEAT_SPIN_;;) {
         int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] no guess: it takes the line */
-        if (leat_permits_(word) >= n && (err = leat_sem_get_ctx_(ctx, also, s, n)) != -EAGAIN) return err;
+        if (leat_permits_(word) >= n && (err = leat_sem_get_ctx_(ctx, also, s, n)) != -EAGAIN) {
+            leat_spin_end_(&spin);
+            return err;
+        }
         if ((err = leat_ctx_err_of_(ctx, also, 0)) != 0) return err;
-        if (!leat_spin_(&round)) break;
+        if (!leat_spin_again_(&spin, NULL, 0)) break;
     }
     leat_place_ place = { .need_ = n, .since_ = leat_now(), .ctx_ = ctx, .also_ = also, .sem_ = s };
     for (;;) {
         leat_waiter_ w;
         leat_waiter_init_(&w);
         place.err_ = -ECANCELED;
-        leat_block_(&w, ctx, also, LEAT_FOREVER, LEAT_ROUNDS_, leat_sem_arm_, &place);
+        leat_block_(&w, ctx, also, LEAT_FOREVER, leat_sem_arm_, &place);
         leat_os_done_(&w.state_);
         if (place.err_ == -EAGAIN) { /* it stood in line */
             place.fired_ = w.won_ != NULL;
@@ -428,16 +431,19 @@ static inline bool leat_wg_arm_(void *what, leat_waiter_ *waiter)
 LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
 {
     if (!w) return -EINVAL;
-    for (unsigned round = 0;;) {
+    for (leat_spin_ spin = LEAT_SPIN_;;) {
         bool zero = atomic_load_explicit(&w->word_, memory_order_acquire) < 2; /* [W2] <- [W1] */
         int err = leat_ctx_err(ctx);
         if (err) return err;
-        if (zero) return 0;
-        if (leat_spin_(&round)) continue;
+        if (zero) {
+            leat_spin_end_(&spin);
+            return 0;
+        }
+        if (leat_spin_again_(&spin, NULL, 0)) continue;
         leat_waiter_ waiter;
         leat_waiter_init_(&waiter);
         leat_wg_place_ place = { .wg_ = w };
-        leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, round, leat_wg_arm_, &place);
+        leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, leat_wg_arm_, &place);
         leat_os_done_(&waiter.state_);
         if (waiter.won_ && !place.link_.err_) return 0;
         if (waiter.won_ || !place.armed_) continue;

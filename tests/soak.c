@@ -142,7 +142,8 @@ long counted_syscall(long number, ...)
 #endif
 
 #define LEAT_RESTS_ 2 /* senders rest soon */
-#define LEAT_SLOW_ 16u
+#define LEAT_REST_ LEAT_MS(1)
+#define LEAT_PACE_ 20000
 #include "pool.h"
 #define LEAT_VERSIONS_ 4 /* so that they are scarce */
 #define LEAT_LATER_ 3

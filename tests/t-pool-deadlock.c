@@ -1,6 +1,14 @@
 /* t-pool-deadlock.c - jobs may submit jobs. The one whose waiting for room would stop the pool for ever is
  * told -EDEADLK; nobody else is, whatever the load. And what ends a wait for room.
  * SPDX-License-Identifier: MIT */
+#include <stdint.h>
+
+/* How long a sender rests that must wait for room; 0: as ever. */
+static _Atomic int64_t rests_for;
+#define LEAT_RESTS_ 1
+#define LEAT_REST_ (rests_for ? rests_for : LEAT_MS(1))
+#define LEAT_PACE_ rests_for
+
 #include "peek.h"
 
 /* A job that has just got room, but does not know it yet: it stands here, if it is asked to. */
@@ -296,18 +304,12 @@ TEST(after_shrinking_a_job_that_waits_for_room_is_not_left_alone)
     }
 }
 
-/* Whoever waits for room rests, for a thousand seconds if nothing ends that. */
-static void rests_from_now_on(leat_pool *p)
-{
-    p->queue_.chan.rest_ = p->queue_.chan.slow_ = 1u << 30;
-}
-
 TEST(the_last_one_is_told_at_once_where_it_would_rest)
 {
     leat_pool p;
     struct nested n = { .p = &p, .stop_at = 1000 };
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1, .queue = 4 }), 0);
-    rests_from_now_on(&p);
+    rests_for = LEAT_S(1000); /* if nothing ends that */
     CHECK_EQ(leat_submit(&p, fills_behind_a_door, &n), 0);
     door_until(&n.d, 1);
     CHECK_EQ(n.accepted, 4);
@@ -315,6 +317,7 @@ TEST(the_last_one_is_told_at_once_where_it_would_rest)
     door_open(&n.d);
     CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(n.ran, 4);
+    rests_for = 0;
 }
 
 static int submits_one(void *arg)
@@ -337,7 +340,7 @@ TEST(who_rests_for_room_is_woken_when_the_pool_ends)
         door d = { 0 };
         side s, stop;
         REQUIRE_EQ(leat_pool_start(&p, &above, &(leat_pool_opts){ .workers = 1, .queue = 1 }), 0);
-        rests_from_now_on(&p);
+        rests_for = LEAT_S(1000); /* if nothing ends that */
         REQUIRE_EQ(leat_submit(&p, ends, &d), 0);
         door_until(&d, 1);
         REQUIRE_EQ(leat_submit(&p, counts, &n.ran), 0);
@@ -349,5 +352,6 @@ TEST(who_rests_for_room_is_woken_when_the_pool_ends)
         door_open(&d);
         CHECK_EQ(stopped ? side_join(&stop) : leat_pool_abort(&p, NULL, NULL), 0);
         CHECK_EQ(n.ran, stopped);
+        rests_for = 0;
     }
 }

@@ -20,6 +20,7 @@ TEST(every_instruction_is_a_preemption_point)
 #else
 
 #define LEAT_CUSTOM_OS "step.h"
+#define LEAT_WAKE_ 100 /* each pause of a spin is a place to stop */
 #include "pool.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
