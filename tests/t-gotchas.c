@@ -6,6 +6,8 @@
 #include "peek.h"
 #include "pool.h"
 
+#include <limits.h>
+
 struct result {
     int id, square;
 };
@@ -184,7 +186,7 @@ static void sends_or_closes(int i, void *arg)
 {
     struct crowd *c = arg;
     if (i < 3) {
-        int n = feed(&c->a, NULL, 1000000);
+        int n = feed(&c->a, NULL, INT_MAX); /* until it is closed */
         atomic_fetch_add_explicit(&c->sent, n, memory_order_relaxed);
         CHECK_EQ(leat_send(&c->a.jobs, &(int){ 1 }), -EPIPE);
         CHECK_EQ(leat_try_send(&c->a.jobs, &(int){ 1 }), -EPIPE);
@@ -193,7 +195,7 @@ static void sends_or_closes(int i, void *arg)
         for (int id; leat_recv(&c->a.jobs, &id) == 0;) n++;
         atomic_fetch_add_explicit(&c->received, n, memory_order_relaxed);
     } else {
-        for (int k = 0; k < 20; k++) leat_os_yield_();
+        for (int k = 0; k < 5; k++) leat_os_yield_();
         int err = leat_close(&c->a.jobs);
         atomic_fetch_add_explicit(err ? &c->again : &c->closed, 1, memory_order_relaxed);
     }
