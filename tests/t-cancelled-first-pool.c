@@ -1,7 +1,20 @@
 /* t-cancelled-first-pool.c - X cancels a context, and then makes way: a call of a pool or group that waits under that
  * context, or an ancestor of it, says -ECANCELED, always.
  * SPDX-License-Identifier: MIT */
+#include "semaphore.h"
+
+static _Thread_local void (*meanwhile)(leat_sem *); /* what comes before the next look for a thread that is idle */
+
+static int looks_late(leat_sem *s, int64_t n)
+{
+    if (meanwhile) meanwhile(s);
+    meanwhile = NULL;
+    return leat_try_acquire(s, n);
+}
+
+#define leat_try_acquire looks_late
 #include "jobs.h"
+#undef leat_try_acquire
 
 /* What is waited for; its number is the test's. */
 struct race {
@@ -126,6 +139,26 @@ TEST(a_go_that_was_cancelled_before_a_task_returned_starts_nothing)
         REQUIRE_EQ(leat_wait(&r.g), 0);
         REQUIRE_EQ(r.err, -ECANCELED);
         REQUIRE_EQ(r.ran, 0);
+    }
+}
+
+static void cancels_and_lets_go(leat_sem *idle)
+{
+    leat_cancel(&r.up, 1);
+    door_open(&r.d);
+    UNTIL(leat_sem_available(idle) > 0);
+}
+
+TEST(a_go_that_finds_a_thread_idle_since_the_cancel_starts_nothing)
+{
+    for (int below = 0; below <= 1; below++) {
+        new_race(&r);
+        full_group(below ? &r.ctx : NULL);
+        door_until(&r.d, 1);
+        meanwhile = cancels_and_lets_go;
+        CHECK_EQ((below ? goes_below : goes)(&r), -ECANCELED);
+        CHECK_EQ(leat_wait(&r.g), 0);
+        CHECK_EQ(r.ran, 0);
     }
 }
 
