@@ -1015,7 +1015,7 @@ LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
     if (err) return err;
     if (!atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_relaxed, /* [X7] */
                                                  memory_order_relaxed))
-        return -EAGAIN; /* somebody is at it: who comes again sees that it is over, in order */
+        return -EAGAIN; /* somebody is at it: a call that comes again sees that it is over, in order */
     leat_lock_take_(&p->crew_.lock_);
     leat_quiet_free_(p->queue_.chan.slots_);
     p->queue_.chan.slots_ = NULL;

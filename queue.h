@@ -154,8 +154,8 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #endif
 
 /* A variable of which a program has one, however many files (and shared objects, as far as the linker lets them see
- * each other) include this one. No header has a mutable static that is not declared so, but for what a thread has
- * learned about waiting: that is each thread's, and each file's. */
+ * each other) include this one; or each of its threads. No header has a mutable static that is not declared so, but for the
+ * state of a random number, which is each file's. */
 #if defined _WIN32 && defined __GNUC__
 #define LEAT_ONE_ __attribute__((selectany))
 #elif defined __GNUC__
@@ -711,7 +711,7 @@ LEAT_HOT_ int64_t leat_after(int64_t duration)
  * has less. So where the other side only gets a CPU when this thread sleeps, as the machine is busy or has fewer CPUs than
  * there are threads, next to no time is spun away; and where both sleep in turn, one lucky spin leads out. What counts is
  * whether spinning has ended the wait, not how long the wait took: that would contain one's own spinning, and so learn
- * from itself. docs/performance.md has what each of these numbers is worth. */
+ * from itself. docs/waiting.md has what each part of this is worth. */
 
 enum {
     LEAT_GLANCES_ = 7, /* rounds of pauses, each twice as long as the one before */
@@ -781,7 +781,11 @@ typedef struct leat_spin_ {
 /* How a wait begins; and how it goes on if the thread was woken in vain, as others had been faster: it has nothing to lose
  * by a yield, and perhaps it keeps one of them from running. */
 #define LEAT_SPIN_ { .pauses_ = LEAT_AWAY_ }
+#ifdef LEAT_WITHOUT_YIELD
+#define LEAT_SPIN_WOKEN_ { .round_ = LEAT_GLANCES_, .pauses_ = LEAT_AWAY_ }
+#else
 #define LEAT_SPIN_WOKEN_ { .round_ = LEAT_GLANCES_ }
+#endif
 
 /* So many pauses, or until a word (or NULL) is no longer `seen`: true. */
 LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic uint64_t *word, uint64_t seen)
@@ -825,12 +829,8 @@ LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t
         leat_spin_was_in_vain_();
         return false;
     }
-#ifdef LEAT_WITHOUT_YIELD
-    leat_pause_(LEAT_AWAY_, word, seen);
-#else
     if (s->pauses_) leat_pause_(s->pauses_, word, seen);
     else leat_os_yield_();
-#endif
     return true;
 }
 
@@ -887,7 +887,7 @@ static inline int64_t leat_pace_rest_(_Atomic uint32_t *pace, uint64_t slots)
 }
 
 /* For what another thread is about to finish: pauses that double, some yields unless they are slow, then
- * naps that grow to a millisecond. A core is never burned, whoever was preempted. */
+ * short sleeps that grow to a millisecond. A core is never burned, whoever was preempted. */
 enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ };
 
 LEAT_COLD_ void leat_backoff_(unsigned *round)
@@ -903,10 +903,10 @@ LEAT_COLD_ void leat_backoff_(unsigned *round)
         return;
     } else {
         unsigned nth = r - LEAT_ROUNDS_ + 1;
-        leat_os_event_ nap;
-        leat_os_init_(&nap);
-        leat_os_wait_(&nap, 0, leat_after(nth < 20 ? LEAT_US(50) * nth : LEAT_MS(1)));
-        leat_os_done_(&nap);
+        leat_os_event_ never;
+        leat_os_init_(&never);
+        leat_os_wait_(&never, 0, leat_after(nth < 20 ? LEAT_US(50) * nth : LEAT_MS(1)));
+        leat_os_done_(&never);
     }
     ++*round;
 }
@@ -925,7 +925,7 @@ LEAT_COLD_ void leat_backoff_(unsigned *round)
  *     condition was looked at under that lock, after the bit that calls for a wake was set.
  * I2  A claim is final: it unlinks, and it is always followed by a fire. Between the two the waiter
  *     and its message buffer belong to the claimer, who may already have let go of the lock.
- * I3  Who fires a waiter touches nothing of it afterwards. */
+ * I3  A thread that has fired a waiter touches nothing of it afterwards. */
 
 enum { LEAT_WAITING_ = 0, LEAT_CLAIMED_ = 1, LEAT_FIRED_ = 2, LEAT_GONE_ = 3 };
 
@@ -1815,12 +1815,14 @@ LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
     if (second) leat_fire_(second);
 }
 
-/* The stamp of the slot that a case needs next. A thread that spins looks at nothing else: to read the other side's index
- * would take it away from who is about to move it. */
-static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *at)
+/* Whether the slot that a case needs next is ready; and what to watch until it is: its stamp, and what that was. A thread
+ * that spins looks at nothing else: to read the other side's index would take it away from one that is about to move it. */
+static inline bool leat_case_ready_(leat_case *c, leat_stamp_ **stamp, uint64_t *seen)
 {
-    *at = atomic_load_explicit(leat_sends_(c) ? &c->chan_->tail_ : &c->chan_->head_, memory_order_relaxed); /* [X1] */
-    return leat_stamp_of_(leat_slot_(c->chan_, *at, c->size_, c->align_));
+    uint64_t at = atomic_load_explicit(leat_sends_(c) ? &c->chan_->tail_ : &c->chan_->head_, memory_order_relaxed); /* [X1] */
+    *stamp = leat_stamp_of_(leat_slot_(c->chan_, at, c->size_, c->align_));
+    *seen = atomic_load_explicit(*stamp, memory_order_relaxed); /* [X5] */
+    return leat_ready_at_(c, at);
 }
 
 /* Begins a wait that is to tell the pace. */
@@ -1845,12 +1847,13 @@ LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
 /* Spins for that slot; false: it is time to park. */
 LEAT_COLD_ bool leat_case_spins_(leat_case *c, leat_spin_ *spin)
 {
-    uint64_t at;
-    leat_stamp_ *stamp = leat_awaited_(c, &at);
-    uint64_t seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
-    bool ready = leat_ready_at_(c, at);
-    if (!ready && !leat_spin_again_(spin, stamp, seen)) return false;
-    if (ready || leat_ready_at_(c, at)) leat_case_waited_(c);
+    leat_stamp_ *stamp;
+    uint64_t seen;
+    if (!leat_case_ready_(c, &stamp, &seen)) {
+        if (!leat_spin_again_(spin, stamp, seen)) return false;
+        if (!leat_case_ready_(c, &stamp, &seen)) return true;
+    }
+    leat_case_waited_(c);
     return true;
 }
 
@@ -1982,11 +1985,11 @@ LEAT_COLD_ void leat_case_lingers_(leat_case *c)
     return;
 #endif
     if (c->chan_->cap_ < LEAT_AWAY_ || !(leat_sends_(c) || leat_pace_lingers_(leat_pace_of_(c)))) return;
-    uint64_t at;
+    leat_stamp_ *stamp;
+    uint64_t seen;
     leat_case_waits_(c);
     leat_pause_(LEAT_AWAY_, NULL, 0);
-    leat_awaited_(c, &at);
-    if (!leat_sends_(c) || leat_ready_at_(c, at)) leat_case_waited_(c); /* else it is measured to its end */
+    if (!leat_sends_(c) || leat_case_ready_(c, &stamp, &seen)) leat_case_waited_(c); /* else it is measured to its end */
 }
 
 /* How a wait for one case begins, without sleep; answers like leat_put_. */
@@ -1994,10 +1997,9 @@ LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     if (!c->chan_->slots_ || !leat_spin_pays_() || leat_case_rests_(c)) return -EAGAIN;
     leat_case_lingers_(c);
-    uint64_t at;
-    leat_stamp_ *stamp = leat_awaited_(c, &at);
-    uint64_t seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
-    if (!leat_ready_at_(c, at) && !leat_pause_(LEAT_AWAY_, stamp, seen)) return -EAGAIN;
+    leat_stamp_ *stamp;
+    uint64_t seen;
+    if (!leat_case_ready_(c, &stamp, &seen) && !leat_pause_(LEAT_AWAY_, stamp, seen)) return -EAGAIN;
     leat_case_waited_(c);
     return leat_easy_(ctx, also, c);
 }
