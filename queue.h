@@ -1815,14 +1815,15 @@ LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
     if (second) leat_fire_(second);
 }
 
-/* Whether the slot that a case needs next is ready; and what to watch until it is: its stamp, and what that was. A thread
- * that spins looks at nothing else: to read the other side's index would take it away from one that is about to move it. */
-static inline bool leat_case_ready_(leat_case *c, leat_stamp_ **stamp, uint64_t *seen)
+/* What a case watches until the slot that it needs next is ready: its stamp, which is `seen` now; NULL: the slot is ready.
+ * A thread that spins looks at nothing else: to read the other side's index would take it away from one that is about to
+ * move it. */
+static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *seen)
 {
     uint64_t at = atomic_load_explicit(leat_sends_(c) ? &c->chan_->tail_ : &c->chan_->head_, memory_order_relaxed); /* [X1] */
-    *stamp = leat_stamp_of_(leat_slot_(c->chan_, at, c->size_, c->align_));
-    *seen = atomic_load_explicit(*stamp, memory_order_relaxed); /* [X5] */
-    return leat_ready_at_(c, at);
+    leat_stamp_ *stamp = leat_stamp_of_(leat_slot_(c->chan_, at, c->size_, c->align_));
+    *seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
+    return leat_ready_at_(c, at) ? NULL : stamp;
 }
 
 /* Begins a wait that is to tell the pace. */
@@ -1847,13 +1848,10 @@ LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
 /* Spins for that slot; false: it is time to park. */
 LEAT_COLD_ bool leat_case_spins_(leat_case *c, leat_spin_ *spin)
 {
-    leat_stamp_ *stamp;
     uint64_t seen;
-    if (!leat_case_ready_(c, &stamp, &seen)) {
-        if (!leat_spin_again_(spin, stamp, seen)) return false;
-        if (!leat_case_ready_(c, &stamp, &seen)) return true;
-    }
-    leat_case_waited_(c);
+    leat_stamp_ *stamp = leat_awaited_(c, &seen);
+    if (stamp && !leat_spin_again_(spin, stamp, seen)) return false;
+    if (!stamp || !leat_awaited_(c, &seen)) leat_case_waited_(c);
     return true;
 }
 
@@ -1985,11 +1983,10 @@ LEAT_COLD_ void leat_case_lingers_(leat_case *c)
     return;
 #endif
     if (c->chan_->cap_ < LEAT_AWAY_ || !(leat_sends_(c) || leat_pace_lingers_(leat_pace_of_(c)))) return;
-    leat_stamp_ *stamp;
     uint64_t seen;
     leat_case_waits_(c);
     leat_pause_(LEAT_AWAY_, NULL, 0);
-    if (!leat_sends_(c) || leat_case_ready_(c, &stamp, &seen)) leat_case_waited_(c); /* else it is measured to its end */
+    if (!leat_sends_(c) || !leat_awaited_(c, &seen)) leat_case_waited_(c); /* else it is measured to its end */
 }
 
 /* How a wait for one case begins, without sleep; answers like leat_put_. */
@@ -1997,9 +1994,9 @@ LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     if (!c->chan_->slots_ || !leat_spin_pays_() || leat_case_rests_(c)) return -EAGAIN;
     leat_case_lingers_(c);
-    leat_stamp_ *stamp;
     uint64_t seen;
-    if (!leat_case_ready_(c, &stamp, &seen) && !leat_pause_(LEAT_AWAY_, stamp, seen)) return -EAGAIN;
+    leat_stamp_ *stamp = leat_awaited_(c, &seen);
+    if (stamp && !leat_pause_(LEAT_AWAY_, stamp, seen)) return -EAGAIN;
     leat_case_waited_(c);
     return leat_easy_(ctx, also, c);
 }
