@@ -709,7 +709,8 @@ LEAT_HOT_ int64_t leat_after(int64_t duration)
  * Whether that is worth it, each thread learns. One that has spun on in vain doubts, 1, 3, 7 .. 255, and spins on with a
  * chance of 1 in doubt + 1; one whose wait ended while it did has no doubt any more, one whose wait ended with a glance
  * has less. So where the other side only gets a CPU when this thread sleeps, as the machine is busy or has fewer CPUs than
- * there are threads, next to no time is spun away; and where both sleep in turn, one lucky spin leads out. What counts is
+ * there are threads, next to no time is spun away; even its glances are few once its doubt is full. And where both sleep in
+ * turn, one lucky spin leads out. What counts is
  * whether spinning has ended the wait, not how long the wait took: that would contain one's own spinning, and so learn
  * from itself. docs/waiting.md has what each part of this is worth. */
 
@@ -738,6 +739,9 @@ LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 
 static inline bool leat_spin_pays_(void)
 {
+#ifdef LEAT_WITHOUT_SPIN /* the benchmark leaves parts of it out, to see what they are worth */
+    return false;
+#endif
     return LEAT_USUALLY_(atomic_load_explicit(&leat_spins_, memory_order_relaxed) & 1) || /* [X5] */
            leat_look_at_cpus_(leat_os_coarse_now_());
 }
@@ -806,7 +810,7 @@ static inline void leat_spin_was_in_vain_(void)
 LEAT_COLD_ bool leat_spin_on_(leat_spin_ *s)
 {
     int64_t now = leat_os_now_();
-#ifdef LEAT_WITHOUT_DOUBT /* the benchmark leaves it out, to see what it is worth */
+#ifdef LEAT_WITHOUT_DOUBT
     return false;
 #endif
     if (!leat_look_at_cpus_(now) || (leat_doubt_ && leat_random_(leat_doubt_ + 1))) return false;
@@ -819,7 +823,12 @@ LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t
 {
     if (!leat_spin_pays_()) return false;
     unsigned round = s->round_++;
-    if (round < LEAT_GLANCES_) {
+#ifdef LEAT_WITHOUT_HASTE
+    unsigned glances = LEAT_GLANCES_;
+#else
+    unsigned glances = leat_doubt_ < LEAT_DOUBT_ ? LEAT_GLANCES_ : LEAT_GLANCES_ / 2;
+#endif
+    if (round < glances) {
         leat_pause_(1u << round, word, seen);
         return true;
     }

@@ -562,7 +562,8 @@ def options():
     p.add_argument("--json", metavar="FILE", help="all rounds of all contestants")
     p.add_argument("--csv", metavar="FILE", help="the same as a table")
     p.add_argument("--table", metavar="FILE", help="the medians as Markdown: wall/CPU time, a row for each work")
-    p.add_argument("--save", action="store_true", help="--json to bench/results/, named by commit, CPU and date")
+    p.add_argument("--save", action="store_true", help="--json to bench/results/, named by commit, CPU and date; in variants/ if "
+                        "there are variants of leat")
     p.add_argument("--list", action="store_true", help="the works")
     return p.parse_args()
 
@@ -601,7 +602,9 @@ def main():
     m = machine()
     if o.save:
         cpu = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|processor|@", "", m["cpu"].lower())).strip("-")
-        o.json = f"bench/results/{m['commit']}-{cpu}-{m['cpus']}cpu-{m['date']}.json"
+        o.json = (f"bench/results/{'variants/' if VARIANTS else ''}{m['commit']}-{cpu}-{m['cpus']}cpu-{m['date']}"
+                  f"{'-busy' if o.busy else ''}.json")
+        os.makedirs(os.path.dirname(o.json), exist_ok=True)
     print(f"{m['cpu']}, {m['cpus']} CPUs, Linux {m['kernel']}, {m['compiler']}; {o.rounds} rounds of {o.ms:g} ms"
           + (", pinned" if o.pin else "") + f"; seed {o.seed}")
     width = max(22, *(len(c.title) + 1 for c in contestants))
