@@ -624,7 +624,7 @@ LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
     while (err == -EAGAIN)
         if ((err = leat_wg_wait_ctx(ctx, &g->running_)) == 0) err = leat_group_over_(ctx, g);
     if (!err) return leat_group_end_(g);
-    if (err == -EALREADY && (err = leat_recv_ctx_(ctx, &g->joined_, &(char){ 0 }, 1, 1)) == -EPIPE)
+    if (err == -EALREADY && (err = leat_recv_(ctx, &g->joined_, &(char){ 0 }, 1, 1)) == -EPIPE)
         err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
     return err;
 }
@@ -1191,7 +1191,7 @@ LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *
     if (LEAT_RARELY_(!fn)) return -EINVAL;
     int err = leat_pool_enter_(p);
     if (LEAT_RARELY_(err)) return leat_unless_done_(ctx, NULL, err);
-    err = leat_put_(ctx, &p->ctx_, &p->queue_.chan, &job, sizeof job, _Alignof(leat_job_));
+    err = leat_move_(ctx, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_job_));
     if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_wait_(ctx, p, &job);
     return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
 }
@@ -1207,7 +1207,7 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
     if (LEAT_RARELY_(!fn)) return -EINVAL;
     int err = leat_pool_enter_(p);
     if (LEAT_RARELY_(err)) return err;
-    err = leat_put_(NULL, &p->ctx_, &p->queue_.chan, &job, sizeof job, _Alignof(leat_job_));
+    err = leat_move_(NULL, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_job_));
     if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_try_again_(p, &job);
     return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
 }

@@ -57,10 +57,8 @@
  *     [J2]    a sleeper looks        <- [J1]
  *     [K1]    a context is done      -> [K2]    what its canceller did before
  *     [K2]    a call checks it       <- [K1]
- *     [P1]    send publishes a slot  -> [P2]    the message
- *     [P2]    recv finds it full     <- [P1]
- *     [F1]    recv frees a slot      -> [F2]    that its message was copied out
- *     [F2]    send finds it free     <- [F1]
+ *     [P1]    a slot is published    -> [P2]    the message; or that it was copied out, and the slot is free
+ *     [P2]    the other side sees it <- [P1]
  *     [C1]    a claim                -> [C2]    everything that came before it
  *     [C2]    an exact look          <- [C1]    (else a try over two channels could miss both)
  *     [E1]    close                  -> [E2]    what the closer did before
@@ -1322,6 +1320,17 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
 #define LEAT_FULL_ UINT64_C(2)
 #define LEAT_LINE_ 64
 
+/* The two sides of a channel, and what a call does there. */
+enum { LEAT_SENDS_, LEAT_RECEIVES_ };
+
+/* What belongs to one side. Whoever claims at an end may have to wake a thread of the other side, so those are listed here. */
+typedef struct leat_end_ {
+    _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position that is claimed next, and the bits */
+    _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
+    leat_list_ peers_;      /* threads of the other side that wait; WAITERS in at_ says that there are some */
+    char pad_[LEAT_LINE_];
+} leat_end_;
+
 typedef struct leat_chan {
     unsigned char *slots_; /* NULL: unbuffered */
     uint64_t cap_;         /* in slots */
@@ -1329,16 +1338,10 @@ typedef struct leat_chan {
 #ifdef LEAT_DEBUG
     uintptr_t seal_; /* of slots_ and address: this is no memory that was a channel once, half overwritten */
 #endif
-    char pad0_[LEAT_LINE_];
-    _Atomic uint64_t tail_;
-    _Atomic uint32_t senders_pace_; /* ns that the receivers take for a slot (part 2) */
-    char pad1_[LEAT_LINE_];
-    _Atomic uint64_t head_;
-    _Atomic uint32_t receivers_pace_; /* the same of the senders */
+    char pad_[LEAT_LINE_];
+    leat_end_ ends_[2]; /* of the senders, of the receivers */
+    leat_lock_ lock_;   /* guards the lists */
     char pad2_[LEAT_LINE_];
-    leat_lock_ lock_; /* guards the lists */
-    leat_list_ receivers_, senders_;
-    char pad3_[LEAT_LINE_];
 #ifdef LEAT_DEBUG
     _Atomic uintptr_t self_; /* its address, once it was made or used; FREED */
 #endif
@@ -1391,21 +1394,16 @@ static inline leat_stamp_ *leat_stamp_of_(unsigned char *slot)
     return (leat_stamp_ *)(void *)slot;
 }
 
-/* The stamp that a send (recv) at this position waits for. A closing tail's matches none. */
-static inline uint64_t leat_free_stamp_(const leat_chan *ch, uint64_t tail)
+/* The stamp that says that the slot at this position is ready for that side. A closing tail's matches none. */
+static inline uint64_t leat_ready_stamp_(const leat_chan *ch, int side, uint64_t at)
 {
-    return tail & (~(ch->lap_ - 1) | LEAT_CLOSING_);
+    return side == LEAT_SENDS_ ? at & (~(ch->lap_ - 1) | LEAT_CLOSING_) : leat_lap_of_(ch, at) | LEAT_FULL_;
 }
 
-static inline uint64_t leat_full_stamp_(const leat_chan *ch, uint64_t head)
+/* The stamp that it leaves there, for the other side: full; or free, in the next lap. */
+LEAT_WRAPS_ static inline uint64_t leat_next_stamp_(const leat_chan *ch, int side, uint64_t ready)
 {
-    return leat_lap_of_(ch, head) | LEAT_FULL_;
-}
-
-/* The stamp that a recv at this position leaves: free, in the next lap. */
-LEAT_WRAPS_ static inline uint64_t leat_freed_stamp_(const leat_chan *ch, uint64_t head)
-{
-    return leat_lap_of_(ch, head) + ch->lap_;
+    return side == LEAT_SENDS_ ? ready | LEAT_FULL_ : ready - LEAT_FULL_ + ch->lap_;
 }
 
 /* Tickets between head and tail, claimed or published. */
@@ -1423,11 +1421,11 @@ LEAT_WRAPS_ static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail,
 
 /* The harder half of a claim that saw WAITERS: claims one sleeper, to be fired after publishing. The
  * bit goes: a wake is in flight, and the woken one sets it again if others wait (part 6). */
-LEAT_COLD_ leat_link_ *leat_summon_(leat_chan *ch, _Atomic uint64_t *word, leat_list_ *list)
+LEAT_COLD_ leat_link_ *leat_summon_(leat_chan *ch, leat_end_ *end)
 {
     leat_lock_take_(&ch->lock_);
-    leat_link_ *l = leat_claim_(list, 0);
-    atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+    leat_link_ *l = leat_claim_(&end->peers_, 0);
+    atomic_fetch_and_explicit(&end->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
     leat_lock_drop_(&ch->lock_);
     return l;
 }
@@ -1438,80 +1436,108 @@ static inline void leat_copy_(void *to, const void *from, size_t size)
     else memcpy(to, from, size);
 }
 
-LEAT_COLD_ void leat_put_and_wake_(leat_chan *ch, unsigned char *slot, const void *msg, size_t size,
-                                   size_t align, uint64_t full)
+/* A message to be sent, which will only be read. */
+static inline void *leat_to_read_(const void *msg)
 {
-    leat_link_ *l = leat_summon_(ch, &ch->tail_, &ch->receivers_);
-    leat_copy_(slot + leat_msg_at_(align), msg, size);
-    atomic_store_explicit(leat_stamp_of_(slot), full, memory_order_release); /* [P1] -> [P2] */
+    return (void *)(uintptr_t)msg;
+}
+
+/* From msg into a slot, or out of the slot into msg; NULL: the message is dropped. */
+LEAT_HOT_ void leat_copy_over_(int side, void *in_slot, void *msg, size_t size)
+{
+    if (side == LEAT_SENDS_) leat_copy_(in_slot, msg, size);
+    else if (msg) leat_copy_(msg, in_slot, size);
+}
+
+LEAT_COLD_ void leat_move_and_wake_(leat_chan *ch, int side, unsigned char *slot, void *msg, size_t size, size_t align,
+                                    uint64_t ready)
+{
+    leat_link_ *l = leat_summon_(ch, &ch->ends_[side]);
+    leat_copy_over_(side, slot + leat_msg_at_(align), msg, size);
+    atomic_store_explicit(leat_stamp_of_(slot), leat_next_stamp_(ch, side, ready), memory_order_release); /* [P1] -> [P2] */
     if (l) leat_fire_(l);
 }
 
-LEAT_COLD_ void leat_take_and_wake_(leat_chan *ch, unsigned char *slot, void *msg, size_t size,
-                                    size_t align, uint64_t free)
+/* The easy case of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: it is not that easy. Or the
+ * error of a context that is done: they are asked between the look and the claim (I8). */
+LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
-    leat_link_ *l = leat_summon_(ch, &ch->head_, &ch->senders_);
-    if (msg) leat_copy_(msg, slot + leat_msg_at_(align), size);
-    atomic_store_explicit(leat_stamp_of_(slot), free, memory_order_release); /* [F1] -> [F2] */
+    if (LEAT_RARELY_(!ch->slots_)) return -EAGAIN;
+    leat_end_ *end = &ch->ends_[side];
+    uint64_t at = atomic_load_explicit(&end->at_, memory_order_relaxed), ready; /* [X1] */
+    unsigned char *slot;
+    do {
+        slot = leat_slot_(ch, at, size, align);
+        ready = leat_ready_stamp_(ch, side, at);
+        if (atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire) != ready) return -EAGAIN; /* [P2] <- [P1] */
+        int err = leat_ctx_err_of_(ctx, also, 0);
+        if (LEAT_RARELY_(err)) return err;
+    } while (!atomic_compare_exchange_weak_explicit(&end->at_, &at, leat_advance_(ch, at, 1),
+                                                    memory_order_release, /* [C1] -> [C2] */
+                                                    memory_order_relaxed));
+    if (LEAT_RARELY_(at & LEAT_WAITERS_)) {
+        leat_move_and_wake_(ch, side, slot, msg, size, align, ready);
+        return 0;
+    }
+    leat_copy_over_(side, slot + leat_msg_at_(align), msg, size);
+    atomic_store_explicit(leat_stamp_of_(slot), leat_next_stamp_(ch, side, ready), memory_order_release); /* [P1] -> [P2] */
+    return 0;
+}
+
+/* A walk over the slots from a position on: kept in steps, as a batch is long. */
+typedef struct leat_walk_ {
+    unsigned char *slot_;
+    uint64_t to_wrap_; /* slots up to the end of the ring */
+    uint64_t ready_;   /* the stamp that says that this slot is ready */
+} leat_walk_;
+
+LEAT_HOT_ leat_walk_ leat_walk_from_(const leat_chan *ch, int side, uint64_t at, size_t size, size_t align)
+{
+    return (leat_walk_){ leat_slot_(ch, at, size, align), ch->cap_ - leat_index_(ch, at), leat_ready_stamp_(ch, side, at) };
+}
+
+LEAT_HOT_ void leat_step_(const leat_chan *ch, leat_walk_ *w, size_t size, size_t align)
+{
+    w->slot_ += leat_stride_(size, align);
+    if (LEAT_RARELY_(!--w->to_wrap_)) *w = (leat_walk_){ ch->slots_, ch->cap_, w->ready_ + ch->lap_ };
+}
+
+/* Claims the longest prefix of n slots that is ready with one CAS, and fills or empties them: how many, or the error of a
+ * context. */
+LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsigned char *msgs, size_t n, size_t size,
+                                    size_t align)
+{
+    if (LEAT_RARELY_(!ch->slots_)) return 0;
+    if (n > ch->cap_) n = (size_t)ch->cap_;
+    leat_end_ *end = &ch->ends_[side];
+    uint64_t at = atomic_load_explicit(&end->at_, memory_order_relaxed); /* [X1] */
+    leat_walk_ w;
+    size_t k;
+    do {
+        w = leat_walk_from_(ch, side, at, size, align);
+        for (k = 0; k < n; k++, leat_step_(ch, &w, size, align))
+            if (atomic_load_explicit(leat_stamp_of_(w.slot_), memory_order_acquire) != w.ready_) /* [P2] <- [P1] */
+                break;
+        if (!k) return 0;
+        int err = leat_ctx_err_of_(ctx, NULL, 0);
+        if (LEAT_RARELY_(err)) return err;
+    } while (!atomic_compare_exchange_weak_explicit(&end->at_, &at, leat_advance_(ch, at, k),
+                                                    memory_order_release, /* [C1] -> [C2] */
+                                                    memory_order_relaxed));
+    leat_link_ *l = LEAT_RARELY_(at & LEAT_WAITERS_) ? leat_summon_(ch, end) : NULL;
+    w = leat_walk_from_(ch, side, at, size, align);
+    for (size_t i = 0; i < k; i++) {
+        leat_stamp_ *stamp = leat_stamp_of_(w.slot_);
+        uint64_t next = leat_next_stamp_(ch, side, w.ready_);
+        leat_copy_over_(side, w.slot_ + leat_msg_at_(align), msgs + i * size, size);
+        leat_step_(ch, &w, size, align); /* before the last store, with which the channel may be gone (I4) */
+        atomic_store_explicit(stamp, next, memory_order_release); /* [P1] -> [P2] */
+    }
     if (l) leat_fire_(l);
+    return (ptrdiff_t)k;
 }
 
-/* The easy case of a send: one claim, one copy, one publish. 0: done. -EAGAIN: it is not that easy. Or the error of
- * a context that is done: they are asked between the look and the claim (I8). */
-LEAT_HOT_ int leat_put_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, const void *msg, size_t size, size_t align)
-{
-    if (LEAT_RARELY_(!ch->slots_)) return -EAGAIN;
-    uint64_t t = atomic_load_explicit(&ch->tail_, memory_order_relaxed); /* [X1] */
-    unsigned char *slot;
-    uint64_t free;
-    do {
-        slot = leat_slot_(ch, t, size, align);
-        free = leat_free_stamp_(ch, t);
-        if (atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire) != free) /* [F2] <- [F1] */
-            return -EAGAIN;
-        int err = leat_ctx_err_of_(ctx, also, 0);
-        if (LEAT_RARELY_(err)) return err;
-    } while (!atomic_compare_exchange_weak_explicit(&ch->tail_, &t, leat_advance_(ch, t, 1),
-                                                    memory_order_release, /* [C1] -> [C2] */
-                                                    memory_order_relaxed));
-    if (LEAT_RARELY_(t & LEAT_WAITERS_)) {
-        leat_put_and_wake_(ch, slot, msg, size, align, free | LEAT_FULL_);
-        return 0;
-    }
-    memcpy(slot + leat_msg_at_(align), msg, size);
-    atomic_store_explicit(leat_stamp_of_(slot), free | LEAT_FULL_, memory_order_release); /* [P1] -> [P2] */
-    return 0;
-}
-
-/* Its mirror image. msg may be NULL: the message is dropped. */
-LEAT_HOT_ int leat_take_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, void *msg, size_t size, size_t align)
-{
-    if (LEAT_RARELY_(!ch->slots_)) return -EAGAIN;
-    uint64_t h = atomic_load_explicit(&ch->head_, memory_order_relaxed); /* [X1] */
-    unsigned char *slot;
-    do {
-        slot = leat_slot_(ch, h, size, align);
-        if (atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire) != /* [P2] <- [P1] */
-            leat_full_stamp_(ch, h))
-            return -EAGAIN;
-        int err = leat_ctx_err_of_(ctx, also, 0);
-        if (LEAT_RARELY_(err)) return err;
-    } while (!atomic_compare_exchange_weak_explicit(&ch->head_, &h, leat_advance_(ch, h, 1),
-                                                    memory_order_release, /* [C1] -> [C2] */
-                                                    memory_order_relaxed));
-    uint64_t free = leat_freed_stamp_(ch, h);
-    if (LEAT_RARELY_(h & LEAT_WAITERS_)) {
-        leat_take_and_wake_(ch, slot, msg, size, align, free);
-        return 0;
-    }
-    if (msg) memcpy(msg, slot + leat_msg_at_(align), size);
-    atomic_store_explicit(leat_stamp_of_(slot), free, memory_order_release); /* [F1] -> [F2] */
-    return 0;
-}
-
-/* ==== 6. Select, how everything waits =========================================================
- *
- * A case is one send or receive that a call would do. A blocking send is a select of one case.
+/* ---- One end, and waiting there ----
  *
  * I5  Pass it on. A waiter that was fired by a buffered channel may have taken the only wake in flight.
  *     Before it tries again it looks at the list: if others wait, it sets WAITERS again, and if there is
@@ -1520,29 +1546,21 @@ LEAT_HOT_ int leat_take_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, void *msg
  *     Without this P0 claims slot k and is preempted, P1 publishes k+1 and wakes C0, P0 publishes k and
  *     wakes nobody, C0 takes k, and k+1 stays with C1 asleep.
  * I6  Sleep only if the position that setting WAITERS returned, with the other index, says empty (or
- *     full), not closing, and no claim in flight. A woken waiter that lost goes back to the front.
- * I7  Links on all channels of a select are made with all their locks held, in the order of their
- *     addresses: two selects that could serve each other cannot both overlook it.
- * I8  A context that is done wins. Whatever a call under a context may take, it looks at that first (acquire), then
- *     asks the context, then claims; and it is linked on its contexts before it is linked where it waits. So if X
- *     cancels, and then sends, a receiver that sees the message sees the cancel, too; and one that is parked was
- *     claimed by the cancel before the send could find it. */
+ *     full), not closing, and no claim in flight. A woken waiter that lost goes back to the front. */
 
-enum { LEAT_SENDS_ = 1, LEAT_RECEIVES_ = 2 };
-
-/* One case of a select; made by LEAT_SEND and LEAT_RECV. Only `err` is for the caller: after leat_select
+/* One end, as a call needs it, and what it would do there: a case of a select, made by LEAT_SEND and LEAT_RECV. Only `err` is for the caller: after leat_select
  * returned this case's index it is 0, or -EPIPE if the channel is closed (send: nothing was sent; recv:
  * closed and drained). */
 typedef struct leat_case {
     leat_chan *chan_; /* NULL: never ready */
-    int does_;
+    int side_;
     int err;
     uint32_t size_, align_;
     leat_link_ link_;
     uint32_t lot_;
     uint32_t since_;          /* when a wait began that is to tell the pace, modulo 2^32 ns; 0: none does */
     struct leat_case *order_; /* next in the order of channel addresses */
-    uint64_t tail_, head_;    /* what a look saw */
+    uint64_t seen_[2];        /* both ends, as a look saw them */
 } leat_case;
 
 #define LEAT_BUSY_ INT_MIN /* somebody is half-way through the slot: come again, do not sleep */
@@ -1550,50 +1568,40 @@ typedef struct leat_case {
 
 static inline bool leat_sends_(const leat_case *c)
 {
-    return c->does_ == LEAT_SENDS_;
+    return c->side_ == LEAT_SENDS_;
 }
 
-/* The list that a case sleeps on, the word whose WAITERS says so, and the same for its peers. */
-static inline leat_list_ *leat_list_of_(leat_case *c)
+/* The end at which a case claims, and the other one: where it is listed when it waits, with WAITERS. */
+static inline leat_end_ *leat_own_end_(leat_case *c)
 {
-    return leat_sends_(c) ? &c->chan_->senders_ : &c->chan_->receivers_;
+    return &c->chan_->ends_[c->side_];
 }
 
-static inline _Atomic uint64_t *leat_word_of_(leat_case *c)
+static inline leat_end_ *leat_far_end_(leat_case *c)
 {
-    return leat_sends_(c) ? &c->chan_->head_ : &c->chan_->tail_;
-}
-
-static inline leat_list_ *leat_peers_of_(leat_case *c)
-{
-    return leat_sends_(c) ? &c->chan_->receivers_ : &c->chan_->senders_;
-}
-
-static inline _Atomic uint64_t *leat_peers_word_of_(leat_case *c)
-{
-    return leat_sends_(c) ? &c->chan_->tail_ : &c->chan_->head_;
-}
-
-static inline _Atomic uint32_t *leat_pace_of_(leat_case *c)
-{
-    return leat_sends_(c) ? &c->chan_->senders_pace_ : &c->chan_->receivers_pace_;
+    return &c->chan_->ends_[!c->side_];
 }
 
 /* Whether somebody waits for a rendezvous with this case. The channel's lock is held. */
 static inline bool leat_peer_waits_(leat_case *c)
 {
-    for (leat_link_ *l = leat_peers_of_(c)->first_; l; l = l->next_)
+    for (leat_link_ *l = leat_own_end_(c)->peers_.first_; l; l = l->next_)
         if (leat_waits_(l->waiter_)) return true;
     return false;
 }
 
-/* Whether the slot at this position is what the case needs. Only the claim's own look, [P2] or [F2], counts. */
+/* Whether the slot at this position is what the case needs. Only the claim's own look, [P2], counts. */
 static inline bool leat_ready_at_(leat_case *c, uint64_t at)
 {
     leat_chan *ch = c->chan_;
     uint64_t stamp = atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, at, c->size_, c->align_)),
                                           memory_order_relaxed); /* [X5] */
-    return stamp == (leat_sends_(c) ? leat_free_stamp_(ch, at) : leat_full_stamp_(ch, at));
+    return stamp == leat_ready_stamp_(ch, c->side_, at);
+}
+
+static inline uint64_t leat_look_at_(leat_case *c, int side)
+{
+    return c->seen_[side] = atomic_load_explicit(&c->chan_->ends_[side].at_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
 }
 
 /* Looks without touching: 0 ready, -EPIPE closed, -EAGAIN it would have to wait, LEAT_BUSY_. What it
@@ -1601,53 +1609,50 @@ static inline bool leat_ready_at_(leat_case *c, uint64_t at)
 LEAT_COLD_ int leat_look_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
-    if (!ch->slots_ || leat_sends_(c)) {
-        c->tail_ = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
-        if (c->tail_ & LEAT_CLOSING_) return c->tail_ & LEAT_CLOSED_ ? -EPIPE : LEAT_BUSY_;
-        if (ch->slots_ && leat_ready_at_(c, c->tail_)) return 0;
-        c->head_ = atomic_load_explicit(&ch->head_, memory_order_acquire); /* [C2] <- [C1] */
-        /* tail was here before head was there, and can be no further: full when head was read */
-        if (ch->slots_) return leat_is_full_(ch, c->tail_, c->head_) ? -EAGAIN : LEAT_BUSY_;
-        if (!((leat_sends_(c) ? c->tail_ : c->head_) & LEAT_WAITERS_)) return -EAGAIN;
+    if (!ch->slots_) {
+        if (leat_look_at_(c, LEAT_SENDS_) & LEAT_CLOSING_) return c->seen_[LEAT_SENDS_] & LEAT_CLOSED_ ? -EPIPE : LEAT_BUSY_;
+        leat_look_at_(c, LEAT_RECEIVES_);
+        if (!(c->seen_[c->side_] & LEAT_WAITERS_)) return -EAGAIN;
         leat_lock_take_(&ch->lock_);
         bool waits = leat_peer_waits_(c);
         leat_lock_drop_(&ch->lock_);
         return waits ? 0 : -EAGAIN;
     }
-    c->head_ = atomic_load_explicit(&ch->head_, memory_order_acquire); /* [C2] <- [C1] */
-    if (leat_ready_at_(c, c->head_)) return 0;
-    c->tail_ = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
-    if (leat_position_(c->tail_) != leat_position_(c->head_)) return LEAT_BUSY_;
-    return c->tail_ & LEAT_CLOSED_ ? -EPIPE : c->tail_ & LEAT_CLOSING_ ? LEAT_BUSY_ : -EAGAIN;
+    uint64_t own = leat_look_at_(c, c->side_);
+    if (leat_sends_(c) && own & LEAT_CLOSING_) return own & LEAT_CLOSED_ ? -EPIPE : LEAT_BUSY_;
+    if (leat_ready_at_(c, own)) return 0;
+    uint64_t far = leat_look_at_(c, !c->side_);
+    /* a tail was here before the head was there, and can be no further: it was full when head was read */
+    if (leat_sends_(c)) return leat_is_full_(ch, own, far) ? -EAGAIN : LEAT_BUSY_;
+    if (leat_position_(far) != leat_position_(own)) return LEAT_BUSY_;
+    return far & LEAT_CLOSED_ ? -EPIPE : far & LEAT_CLOSING_ ? LEAT_BUSY_ : -EAGAIN;
 }
 
 /* A rendezvous: the second to arrive copies between the two callers' buffers and fires the first. Answers like
- * leat_put_. */
+ * leat_move_. */
 LEAT_COLD_ int leat_meet_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     leat_chan *ch = c->chan_;
-    _Atomic uint64_t *word = leat_peers_word_of_(c);
-    if (!(atomic_load_explicit(word, memory_order_relaxed) & LEAT_WAITERS_)) return -EAGAIN; /* [X1] */
+    leat_end_ *end = leat_own_end_(c);
+    if (!(atomic_load_explicit(&end->at_, memory_order_relaxed) & LEAT_WAITERS_)) return -EAGAIN; /* [X1] */
     int err = leat_ctx_err_of_(ctx, also, 0);
     if (err) return err;
     leat_lock_take_(&ch->lock_);
     bool ends = leat_ctx_ends_(ctx) || leat_ctx_ends_(also); /* asked again: the lock may show a peer that came later */
-    leat_link_ *peer = ends ? NULL : leat_claim_(leat_peers_of_(c), LEAT_MET_);
-    if (!leat_peers_of_(c)->first_)
-        atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] we claimed the last */
+    leat_link_ *peer = ends ? NULL : leat_claim_(&end->peers_, LEAT_MET_);
+    if (!end->peers_.first_)
+        atomic_fetch_and_explicit(&end->at_, ~LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] we claimed the last */
     leat_lock_drop_(&ch->lock_);
     if (ends) return leat_ctx_err_of_(ctx, also, 0);
     if (!peer) return -EAGAIN;
-    if (leat_sends_(c)) leat_copy_(peer->msg_, c->link_.msg_, c->size_);
-    else leat_copy_(c->link_.msg_, peer->msg_, c->size_);
+    leat_copy_over_(c->side_, peer->msg_, c->link_.msg_, c->size_);
     leat_fire_(peer);
     return 0;
 }
 
 static inline int leat_easy_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
-    return leat_sends_(c) ? leat_put_(ctx, also, c->chan_, c->link_.msg_, c->size_, c->align_)
-                          : leat_take_(ctx, also, c->chan_, c->link_.msg_, c->size_, c->align_);
+    return leat_move_(ctx, also, c->chan_, c->side_, c->link_.msg_, c->size_, c->align_);
 }
 
 /* Tries one case: 0 done, or what leat_look_ says, or the error of a context. */
@@ -1659,6 +1664,136 @@ LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     if (seen == -EPIPE && (err = leat_ctx_err_of_(ctx, also, 0)) != 0) return err;
     return seen ? seen : LEAT_BUSY_;
 }
+
+/* Sets the bit that calls for a wake, WAITERS (or 0: none), and looks once more (I6): whether this case may sleep.
+ * Its channel's lock is held. */
+LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
+{
+    leat_chan *ch = c->chan_;
+    leat_end_ *own = leat_own_end_(c), *far = leat_far_end_(c);
+    if (!ch->slots_) {
+        if (atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed) & LEAT_CLOSING_ || /* [X4] the lock orders it */
+            leat_peer_waits_(c))
+            return false;
+        atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed);       /* [X2] */
+        atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] says that we came */
+        return true;
+    }
+    uint64_t there = atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed); /* [X2] */
+    uint64_t here = atomic_load_explicit(&own->at_, memory_order_relaxed); /* [X2] */
+    if (leat_sends_(c)) return leat_is_full_(ch, here, there) && !(here & LEAT_CLOSING_);
+    return leat_position_(there) == leat_position_(here) && !(there & LEAT_CLOSING_);
+}
+
+/* Keeps a wake going (I5): if others wait beside this case, and its channel has `least` messages (or slots),
+ * fires the next; with twice as many the next two, so that of many that sleep the last soon runs. */
+LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
+{
+    leat_chan *ch = c->chan_;
+    leat_end_ *far = leat_far_end_(c);
+    leat_link_ *next = NULL, *second = NULL;
+    if (!ch->slots_) return; /* where only a close wakes without having served, and that wakes all */
+    leat_lock_take_(&ch->lock_);
+    if (far->peers_.first_) {
+        uint64_t there = atomic_fetch_or_explicit(&far->at_, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+        uint64_t here = atomic_load_explicit(&leat_own_end_(c)->at_, memory_order_relaxed); /* [X2] */
+        uint64_t n = leat_sends_(c) ? ch->cap_ - leat_count_(ch, here, there) : leat_count_(ch, there, here);
+        if (n >= least) next = leat_claim_(&far->peers_, 0);
+#ifndef LEAT_WITHOUT_TWO
+        if (next && n >= 2 * least) second = leat_claim_(&far->peers_, 0);
+#endif
+        if (next) atomic_fetch_and_explicit(&far->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+    }
+    leat_lock_drop_(&ch->lock_);
+    if (next) leat_fire_(next);
+    if (second) leat_fire_(second);
+}
+
+/* What a case watches until the slot that it needs next is ready: its stamp, which is `seen` now; NULL: the slot is ready.
+ * A thread that spins looks at nothing else: to read the other side's index would take it away from one that is about to
+ * move it. */
+static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *seen)
+{
+    uint64_t at = atomic_load_explicit(&leat_own_end_(c)->at_, memory_order_relaxed); /* [X1] */
+    leat_stamp_ *stamp = leat_stamp_of_(leat_slot_(c->chan_, at, c->size_, c->align_));
+    *seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
+    return leat_ready_at_(c, at) ? NULL : stamp;
+}
+
+/* Begins a wait that is to tell the pace. */
+static inline void leat_case_waits_(leat_case *c)
+{
+    c->since_ = (uint32_t)leat_os_now_() | 1;
+}
+
+/* Tells the pace, if the wait is to: how long it took, for the slots that are there. */
+LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
+{
+    leat_chan *ch = c->chan_;
+    if (!c->since_) return;
+    uint64_t head = atomic_load_explicit(&ch->ends_[LEAT_RECEIVES_].at_, memory_order_relaxed); /* [X1] */
+    uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X1] */
+    uint64_t there = leat_count_(ch, tail, head);
+    uint32_t took = (uint32_t)leat_os_now_() - c->since_;
+    leat_pace_learn_(&leat_own_end_(c)->pace_, took, leat_sends_(c) ? ch->cap_ - there : there);
+    c->since_ = 0;
+}
+
+/* Spins for that slot; false: it is time to park. */
+LEAT_COLD_ bool leat_case_spins_(leat_case *c, leat_spin_ *spin)
+{
+    uint64_t seen;
+    leat_stamp_ *stamp = leat_awaited_(c, &seen);
+    if (stamp && !leat_spin_again_(spin, stamp, seen)) return false;
+    if (!stamp || !leat_awaited_(c, &seen)) leat_case_waited_(c);
+    return true;
+}
+
+/* For how many ns it is to rest; 0: it is not. Linked like one that sleeps, but without the bit that calls for a wake:
+ * nothing that it could have sent would have been received before it is back. What I1 and I6 say of the bit is not for it:
+ * it has a time to wake by itself. But I5 is, as it may be given the wake of one that sleeps: so none rests that has
+ * already been given one (`slept`). */
+static inline int64_t leat_case_rests_(leat_case *c)
+{
+    if (!leat_sends_(c) || c->chan_->cap_ < LEAT_RESTS_) return 0;
+    return leat_pace_rest_(&leat_own_end_(c)->pace_, (c->chan_->cap_ + 7) / 8);
+}
+
+/* Looks away for a while, in a large ring (part 2). */
+LEAT_COLD_ void leat_case_lingers_(leat_case *c)
+{
+#ifdef LEAT_WITHOUT_LINGER
+    return;
+#endif
+    if (c->chan_->cap_ < LEAT_AWAY_ || !(leat_sends_(c) || leat_pace_lingers_(&leat_own_end_(c)->pace_))) return;
+    uint64_t seen;
+    leat_case_waits_(c);
+    leat_pause_(LEAT_AWAY_, NULL, 0);
+    if (!leat_sends_(c) || !leat_awaited_(c, &seen)) leat_case_waited_(c); /* else it is measured to its end */
+}
+
+/* How a wait for one case begins, without sleep; answers like leat_move_. */
+LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
+{
+    if (!c->chan_->slots_ || !leat_spin_pays_() || leat_case_rests_(c)) return -EAGAIN;
+    leat_case_lingers_(c);
+    uint64_t seen;
+    leat_stamp_ *stamp = leat_awaited_(c, &seen);
+    if (stamp && !leat_pause_(LEAT_AWAY_, stamp, seen)) return -EAGAIN;
+    leat_case_waited_(c);
+    return leat_easy_(ctx, also, c);
+}
+
+/* ==== 6. Select, how everything waits =========================================================
+ *
+ * A case is one send or receive that a call would do. A blocking send is a select of one case.
+ *
+ * I7  Links on all channels of a select are made with all their locks held, in the order of their
+ *     addresses: two selects that could serve each other cannot both overlook it.
+ * I8  A context that is done wins. Whatever a call under a context may take, it looks at that first (acquire), then
+ *     asks the context, then claims; and it is linked on its contexts before it is linked where it waits. So if X
+ *     cancels, and then sends, a receiver that sees the message sees the cancel, too; and one that is parked was
+ *     claimed by the cancel before the send could find it. */
 
 /* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_BUSY_, or the error
  * of a context. Guesses before it looks at all of them: where most are ready the guess is mostly right, and no less
@@ -1736,26 +1871,6 @@ static inline void leat_unlock_all_(leat_case *first)
         if (!last || last->chan_ != c->chan_) leat_lock_drop_(&c->chan_->lock_);
 }
 
-/* Sets the bit that calls for a wake, WAITERS (or 0: none), and looks once more (I6): whether this case may sleep.
- * Its channel's lock is held. */
-LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
-{
-    leat_chan *ch = c->chan_;
-    _Atomic uint64_t *word = leat_word_of_(c);
-    if (!ch->slots_) {
-        if (atomic_load_explicit(&ch->tail_, memory_order_relaxed) & LEAT_CLOSING_ || /* [X4] the lock orders it */
-            leat_peer_waits_(c))
-            return false;
-        atomic_fetch_or_explicit(word, bit, memory_order_relaxed);       /* [X2] */
-        atomic_fetch_add_explicit(word, LEAT_POS_, memory_order_relaxed); /* [X2] says that we came */
-        return true;
-    }
-    uint64_t mine = atomic_fetch_or_explicit(word, bit, memory_order_relaxed); /* [X2] */
-    uint64_t other = atomic_load_explicit(leat_peers_word_of_(c), memory_order_relaxed); /* [X2] */
-    if (leat_sends_(c)) return leat_is_full_(ch, other, mine) && !(other & LEAT_CLOSING_);
-    return leat_position_(mine) == leat_position_(other) && !(mine & LEAT_CLOSING_);
-}
-
 typedef struct leat_arming_ {
     leat_case *first_, *to_front_; /* in order; the one that goes to the front of its list */
     uint64_t bit_;                 /* the bit that calls for a wake, or 0 */
@@ -1773,7 +1888,7 @@ LEAT_COLD_ bool leat_arm_(void *what, leat_waiter_ *w)
     a->armed_ = !c; /* all looked at before the first is linked: two of them may be each other's peers */
     for (c = a->armed_ ? a->first_ : NULL; c; c = c->order_) {
         c->link_.waiter_ = w;
-        (c == a->to_front_ ? leat_link_front_ : leat_link_back_)(leat_list_of_(c), &c->link_);
+        (c == a->to_front_ ? leat_link_front_ : leat_link_back_)(&leat_far_end_(c)->peers_, &c->link_);
     }
     leat_unlock_all_(a->first_);
     if (!a->armed_ || !a->spin_) return a->armed_;
@@ -1793,85 +1908,10 @@ LEAT_COLD_ leat_case *leat_disarm_(leat_case *first, leat_waiter_ *w)
             continue;
         }
         leat_lock_take_(&c->chan_->lock_);
-        leat_unlink_(leat_list_of_(c), &c->link_);
+        leat_unlink_(&leat_far_end_(c)->peers_, &c->link_);
         leat_lock_drop_(&c->chan_->lock_);
     }
     return won;
-}
-
-/* Keeps a wake going (I5): if others wait beside this case, and its channel has `least` messages (or slots),
- * fires the next; with twice as many the next two, so that of many that sleep the last soon runs. */
-LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
-{
-    leat_chan *ch = c->chan_;
-    leat_list_ *list = leat_list_of_(c);
-    leat_link_ *next = NULL, *second = NULL;
-    if (!ch->slots_) return; /* where only a close wakes without having served, and that wakes all */
-    leat_lock_take_(&ch->lock_);
-    if (list->first_) {
-        _Atomic uint64_t *word = leat_word_of_(c);
-        uint64_t mine = atomic_fetch_or_explicit(word, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
-        uint64_t other = atomic_load_explicit(leat_peers_word_of_(c), memory_order_relaxed); /* [X2] */
-        uint64_t there = leat_sends_(c) ? ch->cap_ - leat_count_(ch, other, mine) : leat_count_(ch, mine, other);
-        if (there >= least) next = leat_claim_(list, 0);
-#ifndef LEAT_WITHOUT_TWO
-        if (next && there >= 2 * least) second = leat_claim_(list, 0);
-#endif
-        if (next) atomic_fetch_and_explicit(word, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
-    }
-    leat_lock_drop_(&ch->lock_);
-    if (next) leat_fire_(next);
-    if (second) leat_fire_(second);
-}
-
-/* What a case watches until the slot that it needs next is ready: its stamp, which is `seen` now; NULL: the slot is ready.
- * A thread that spins looks at nothing else: to read the other side's index would take it away from one that is about to
- * move it. */
-static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *seen)
-{
-    uint64_t at = atomic_load_explicit(leat_sends_(c) ? &c->chan_->tail_ : &c->chan_->head_, memory_order_relaxed); /* [X1] */
-    leat_stamp_ *stamp = leat_stamp_of_(leat_slot_(c->chan_, at, c->size_, c->align_));
-    *seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
-    return leat_ready_at_(c, at) ? NULL : stamp;
-}
-
-/* Begins a wait that is to tell the pace. */
-static inline void leat_case_waits_(leat_case *c)
-{
-    c->since_ = (uint32_t)leat_os_now_() | 1;
-}
-
-/* Tells the pace, if the wait is to: how long it took, for the slots that are there. */
-LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
-{
-    leat_chan *ch = c->chan_;
-    if (!c->since_) return;
-    uint64_t head = atomic_load_explicit(&ch->head_, memory_order_relaxed); /* [X1] */
-    uint64_t tail = atomic_load_explicit(&ch->tail_, memory_order_relaxed); /* [X1] */
-    uint64_t there = leat_count_(ch, tail, head);
-    uint32_t took = (uint32_t)leat_os_now_() - c->since_;
-    leat_pace_learn_(leat_pace_of_(c), took, leat_sends_(c) ? ch->cap_ - there : there);
-    c->since_ = 0;
-}
-
-/* Spins for that slot; false: it is time to park. */
-LEAT_COLD_ bool leat_case_spins_(leat_case *c, leat_spin_ *spin)
-{
-    uint64_t seen;
-    leat_stamp_ *stamp = leat_awaited_(c, &seen);
-    if (stamp && !leat_spin_again_(spin, stamp, seen)) return false;
-    if (!stamp || !leat_awaited_(c, &seen)) leat_case_waited_(c);
-    return true;
-}
-
-/* For how many ns it is to rest; 0: it is not. Linked like one that sleeps, but without the bit that calls for a wake:
- * nothing that it could have sent would have been received before it is back. What I1 and I6 say of the bit is not for it:
- * it has a time to wake by itself. But I5 is, as it may be given the wake of one that sleeps: so none rests that has
- * already been given one (`slept`). */
-static inline int64_t leat_case_rests_(leat_case *c)
-{
-    if (!leat_sends_(c) || c->chan_->cap_ < LEAT_RESTS_) return 0;
-    return leat_pace_rest_(&c->chan_->senders_pace_, (c->chan_->cap_ + 7) / 8);
 }
 
 static inline bool leat_ctx_ends_by_(leat_ctx *ctx, int64_t time)
@@ -1942,7 +1982,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         if ((r = leat_ctx_err_of_(ctx, also, now)) != 0) break;
     }
     if (r >= 0) leat_spin_end_(&spin);
-    if (fired && (r < 0 || cases[r].chan_ != fired->chan_ || cases[r].does_ != fired->does_)) leat_pass_on_(fired, 1);
+    if (fired && (r < 0 || cases[r].chan_ != fired->chan_ || cases[r].side_ != fired->side_)) leat_pass_on_(fired, 1);
     return r;
 }
 
@@ -1958,9 +1998,9 @@ LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
         for (size_t i = 0; same && n > 1 && i < n; i++) {
             leat_case *c = &cases[i];
             if (!c->chan_) continue;
-            uint64_t tail = atomic_load_explicit(&c->chan_->tail_, memory_order_relaxed); /* [X1] */
-            uint64_t head = atomic_load_explicit(&c->chan_->head_, memory_order_relaxed); /* [X1] */
-            same = !(((tail ^ c->tail_) | (head ^ c->head_)) & ~LEAT_WAITERS_);
+            for (int side = 0; side < 2; side++)
+                same &= !((atomic_load_explicit(&c->chan_->ends_[side].at_, memory_order_relaxed) ^ c->seen_[side]) & /* [X1] */
+                          ~LEAT_WAITERS_);
         }
         if (same) return -EAGAIN;
     }
@@ -1968,16 +2008,10 @@ LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
 
 /* ==== 7. Channels ============================================================================= */
 
-LEAT_HOT_ leat_case leat_case_(leat_chan *ch, int does, void *msg, size_t size, size_t align)
+LEAT_HOT_ leat_case leat_case_(leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
-    return (leat_case){ .chan_ = ch, .does_ = does, .size_ = (uint32_t)size, .align_ = (uint32_t)align,
+    return (leat_case){ .chan_ = ch, .side_ = side, .size_ = (uint32_t)size, .align_ = (uint32_t)align,
                         .link_ = { .msg_ = msg } };
-}
-
-/* A message to be sent, which a case will only read. */
-static inline void *leat_to_read_(const void *msg)
-{
-    return (void *)(uintptr_t)msg;
 }
 
 LEAT_HOT_ leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t size, size_t align)
@@ -1985,42 +2019,17 @@ LEAT_HOT_ leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t size,
     return leat_case_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
-/* Looks away for a while, in a large ring (part 2). */
-LEAT_COLD_ void leat_case_lingers_(leat_case *c)
+LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
-#ifdef LEAT_WITHOUT_LINGER
-    return;
-#endif
-    if (c->chan_->cap_ < LEAT_AWAY_ || !(leat_sends_(c) || leat_pace_lingers_(leat_pace_of_(c)))) return;
-    uint64_t seen;
-    leat_case_waits_(c);
-    leat_pause_(LEAT_AWAY_, NULL, 0);
-    if (!leat_sends_(c) || !leat_awaited_(c, &seen)) leat_case_waited_(c); /* else it is measured to its end */
-}
-
-/* How a wait for one case begins, without sleep; answers like leat_put_. */
-LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
-{
-    if (!c->chan_->slots_ || !leat_spin_pays_() || leat_case_rests_(c)) return -EAGAIN;
-    leat_case_lingers_(c);
-    uint64_t seen;
-    leat_stamp_ *stamp = leat_awaited_(c, &seen);
-    if (stamp && !leat_pause_(LEAT_AWAY_, stamp, seen)) return -EAGAIN;
-    leat_case_waited_(c);
-    return leat_easy_(ctx, also, c);
-}
-
-LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int does, void *msg, size_t size, size_t align)
-{
-    leat_case c = leat_case_(ch, does, msg, size, align);
+    leat_case c = leat_case_(ch, side, msg, size, align);
     int r = leat_wait_first_(ctx, NULL, &c);
     if (r == -EAGAIN) r = leat_select_(ctx, NULL, &c, 1);
     return r < 0 ? r : c.err;
 }
 
-LEAT_COLD_ int leat_try_case_again_(leat_chan *ch, int does, void *msg, size_t size, size_t align)
+LEAT_COLD_ int leat_try_case_again_(leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
-    leat_case c = leat_case_(ch, does, msg, size, align);
+    leat_case c = leat_case_(ch, side, msg, size, align);
     int r = leat_try_select_(NULL, &c, 1);
     return r < 0 ? r : c.err;
 }
@@ -2083,212 +2092,91 @@ LEAT_COLD_ void leat_free_(leat_chan *ch, size_t align)
 {
     if (!ch) return;
     leat_zeroed_free_(ch->slots_, align);
-    *ch = (leat_chan){ .tail_ = LEAT_CLOSING_ | LEAT_CLOSED_ };
+    *ch = (leat_chan){ .ends_[LEAT_SENDS_].at_ = LEAT_CLOSING_ | LEAT_CLOSED_ };
 #ifdef LEAT_DEBUG
     atomic_store_explicit(&ch->self_, LEAT_FREED_, memory_order_relaxed); /* [X5] */
 #endif
 }
 
-LEAT_HOT_ int leat_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
+/* A send or a receive, and the form of it that does not wait. */
+LEAT_HOT_ int leat_do_(leat_ctx *ctx, leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    int err = leat_put_(NULL, NULL, ch, msg, size, align);
+    int err = leat_move_(ctx, NULL, ch, side, msg, size, align);
     if (LEAT_USUALLY_(err != -EAGAIN)) return err;
-    return leat_wait_case_(NULL, ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
+    return leat_wait_case_(ctx, ch, side, msg, size, align);
 }
 
-LEAT_HOT_ int leat_recv_(leat_chan *ch, void *msg, size_t size, size_t align)
+LEAT_HOT_ int leat_try_(leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    int err = leat_take_(NULL, NULL, ch, msg, size, align);
+    int err = leat_move_(NULL, NULL, ch, side, msg, size, align);
     if (LEAT_USUALLY_(err != -EAGAIN)) return err;
-    return leat_wait_case_(NULL, ch, LEAT_RECEIVES_, msg, size, align);
+    return leat_try_case_again_(ch, side, msg, size, align);
 }
 
-LEAT_HOT_ int leat_send_ctx_(leat_ctx *ctx, leat_chan *ch, const void *msg, size_t size, size_t align)
+LEAT_HOT_ int leat_send_(leat_ctx *ctx, leat_chan *ch, const void *msg, size_t size, size_t align)
 {
-    if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    int err = leat_put_(ctx, NULL, ch, msg, size, align);
-    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
-    return leat_wait_case_(ctx, ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
+    return leat_do_(ctx, ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
-LEAT_HOT_ int leat_recv_ctx_(leat_ctx *ctx, leat_chan *ch, void *msg, size_t size, size_t align)
+LEAT_HOT_ int leat_recv_(leat_ctx *ctx, leat_chan *ch, void *msg, size_t size, size_t align)
 {
-    if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    int err = leat_take_(ctx, NULL, ch, msg, size, align);
-    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
-    return leat_wait_case_(ctx, ch, LEAT_RECEIVES_, msg, size, align);
+    return leat_do_(ctx, ch, LEAT_RECEIVES_, msg, size, align);
 }
 
 LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
 {
-    if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    int err = leat_put_(NULL, NULL, ch, msg, size, align);
-    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
-    return leat_try_case_again_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
+    return leat_try_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
 LEAT_HOT_ int leat_try_recv_(leat_chan *ch, void *msg, size_t size, size_t align)
 {
-    if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    int err = leat_take_(NULL, NULL, ch, msg, size, align);
-    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
-    return leat_try_case_again_(ch, LEAT_RECEIVES_, msg, size, align);
+    return leat_try_(ch, LEAT_RECEIVES_, msg, size, align);
 }
 
-/* A walk over the slots from a position on: kept in steps, as a batch is long. */
-typedef struct leat_walk_ {
-    unsigned char *slot_;
-    uint64_t to_wrap_; /* slots up to the end of the ring */
-    uint64_t lap_;     /* the lap of this slot */
-} leat_walk_;
-
-LEAT_HOT_ leat_walk_ leat_walk_from_(const leat_chan *ch, uint64_t word, size_t size, size_t align)
-{
-    return (leat_walk_){ leat_slot_(ch, word, size, align), ch->cap_ - leat_index_(ch, word), leat_free_stamp_(ch, word) };
-}
-
-LEAT_HOT_ void leat_step_(const leat_chan *ch, leat_walk_ *w, size_t size, size_t align)
-{
-    w->slot_ += leat_stride_(size, align);
-    if (LEAT_RARELY_(!--w->to_wrap_)) *w = (leat_walk_){ ch->slots_, ch->cap_, w->lap_ + ch->lap_ };
-}
-
-/* Claims the longest free prefix of n slots with one CAS, and fills them: how many, or the error of a context. */
-LEAT_HOT_ ptrdiff_t leat_put_some_(leat_ctx *ctx, leat_chan *ch, const unsigned char *msgs, size_t n, size_t size,
-                                   size_t align)
-{
-    if (LEAT_RARELY_(!ch->slots_)) return 0;
-    if (n > ch->cap_) n = (size_t)ch->cap_;
-    uint64_t t = atomic_load_explicit(&ch->tail_, memory_order_relaxed); /* [X1] */
-    leat_walk_ w;
-    size_t k;
-    do {
-        w = leat_walk_from_(ch, t, size, align);
-        for (k = 0; k < n; k++, leat_step_(ch, &w, size, align))
-            if (atomic_load_explicit(leat_stamp_of_(w.slot_), memory_order_acquire) != w.lap_) /* [F2] <- [F1] */
-                break;
-        if (!k) return 0;
-        int err = leat_ctx_err_of_(ctx, NULL, 0);
-        if (LEAT_RARELY_(err)) return err;
-    } while (!atomic_compare_exchange_weak_explicit(&ch->tail_, &t, leat_advance_(ch, t, k),
-                                                    memory_order_release, /* [C1] -> [C2] */
-                                                    memory_order_relaxed));
-    leat_link_ *l = LEAT_RARELY_(t & LEAT_WAITERS_) ? leat_summon_(ch, &ch->tail_, &ch->receivers_) : NULL;
-    w = leat_walk_from_(ch, t, size, align);
-    for (size_t i = 0; i < k; i++) {
-        leat_stamp_ *stamp = leat_stamp_of_(w.slot_);
-        uint64_t full = w.lap_ | LEAT_FULL_;
-        memcpy(w.slot_ + leat_msg_at_(align), msgs + i * size, size);
-        leat_step_(ch, &w, size, align);
-        atomic_store_explicit(stamp, full, memory_order_release); /* [P1] -> [P2] */
-    }
-    if (l) leat_fire_(l);
-    return (ptrdiff_t)k;
-}
-
-LEAT_HOT_ ptrdiff_t leat_take_some_(leat_ctx *ctx, leat_chan *ch, unsigned char *msgs, size_t n, size_t size,
-                                    size_t align)
-{
-    if (LEAT_RARELY_(!ch->slots_)) return 0;
-    if (n > ch->cap_) n = (size_t)ch->cap_;
-    uint64_t h = atomic_load_explicit(&ch->head_, memory_order_relaxed), lap = ch->lap_; /* [X1] */
-    leat_walk_ w;
-    size_t k;
-    do {
-        w = leat_walk_from_(ch, h, size, align);
-        for (k = 0; k < n; k++, leat_step_(ch, &w, size, align))
-            if (atomic_load_explicit(leat_stamp_of_(w.slot_), memory_order_acquire) != /* [P2] <- [P1] */
-                (w.lap_ | LEAT_FULL_))
-                break;
-        if (!k) return 0;
-        int err = leat_ctx_err_of_(ctx, NULL, 0);
-        if (LEAT_RARELY_(err)) return err;
-    } while (!atomic_compare_exchange_weak_explicit(&ch->head_, &h, leat_advance_(ch, h, k),
-                                                    memory_order_release, /* [C1] -> [C2] */
-                                                    memory_order_relaxed));
-    leat_link_ *l = LEAT_RARELY_(h & LEAT_WAITERS_) ? leat_summon_(ch, &ch->head_, &ch->senders_) : NULL;
-    w = leat_walk_from_(ch, h, size, align);
-    for (size_t i = 0; i < k; i++) {
-        leat_stamp_ *stamp = leat_stamp_of_(w.slot_);
-        uint64_t free = w.lap_ + lap;
-        memcpy(msgs + i * size, w.slot_ + leat_msg_at_(align), size);
-        leat_step_(ch, &w, size, align);
-        atomic_store_explicit(stamp, free, memory_order_release); /* [F1] -> [F2] */
-    }
-    if (l) leat_fire_(l);
-    return (ptrdiff_t)k;
-}
-
-/* How many, when one was moved before `more` were, or before a context was done. */
-static inline ptrdiff_t leat_and_one_(ptrdiff_t more)
-{
-    return more < 0 ? 1 : 1 + more;
-}
-
-LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_send_many_(leat_ctx *ctx, leat_chan *ch, const void *msgs, size_t n, size_t size,
-                                                     size_t align)
+/* A batch: as many as can be moved at once, but at least one, for which it waits if it `waits`. */
+LEAT_HOT_ ptrdiff_t leat_many_(leat_ctx *ctx, leat_chan *ch, int side, bool waits, void *msgs, size_t n, size_t size,
+                               size_t align)
 {
     if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
     if (LEAT_RARELY_(!n)) return leat_ctx_err(ctx);
-    ptrdiff_t k = leat_put_some_(ctx, ch, msgs, n, size, align);
+    ptrdiff_t k = leat_move_some_(ctx, ch, side, msgs, n, size, align);
     if (LEAT_USUALLY_(k)) return k;
     if (!ch->slots_) n = 1;
-    if ((k = leat_wait_case_(ctx, ch, LEAT_SENDS_, leat_to_read_(msgs), size, align)) != 0) return k;
-    return n == 1 ? 1 : leat_and_one_(leat_put_some_(ctx, ch, (const unsigned char *)msgs + size, n - 1, size, align));
+    k = waits ? leat_wait_case_(ctx, ch, side, msgs, size, align) : leat_try_case_again_(ch, side, msgs, size, align);
+    if (k) return k;
+    if (n > 1) k = leat_move_some_(ctx, ch, side, (unsigned char *)msgs + size, n - 1, size, align);
+    return k < 0 ? 1 : 1 + k; /* one was moved, before a context was done */
 }
 
-LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *ch, void *msgs, size_t n, size_t size,
-                                                     size_t align)
+LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_send_many_(leat_ctx *ctx, leat_chan *ch, bool waits, const void *msgs, size_t n,
+                                                     size_t size, size_t align)
 {
-    if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
-    if (LEAT_RARELY_(!n)) return leat_ctx_err(ctx);
-    ptrdiff_t k = leat_take_some_(ctx, ch, msgs, n, size, align);
-    if (LEAT_USUALLY_(k)) return k;
-    if (!ch->slots_) n = 1;
-    if ((k = leat_wait_case_(ctx, ch, LEAT_RECEIVES_, msgs, size, align)) != 0) return k;
-    return n == 1 ? 1 : leat_and_one_(leat_take_some_(ctx, ch, (unsigned char *)msgs + size, n - 1, size, align));
+    return leat_many_(ctx, ch, LEAT_SENDS_, waits, leat_to_read_(msgs), n, size, align);
 }
 
-LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_try_send_many_(leat_chan *ch, const void *msgs, size_t n, size_t size,
-                                                         size_t align)
+LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *ch, bool waits, void *msgs, size_t n,
+                                                     size_t size, size_t align)
 {
-    if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
-    if (LEAT_RARELY_(!n)) return 0;
-    ptrdiff_t k = leat_put_some_(NULL, ch, msgs, n, size, align);
-    if (LEAT_USUALLY_(k)) return k;
-    if (!ch->slots_) n = 1;
-    if ((k = leat_try_case_again_(ch, LEAT_SENDS_, leat_to_read_(msgs), size, align)) != 0) return k;
-    return n == 1 ? 1 : leat_and_one_(leat_put_some_(NULL, ch, (const unsigned char *)msgs + size, n - 1, size, align));
-}
-
-LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_try_recv_many_(leat_chan *ch, void *msgs, size_t n, size_t size,
-                                                         size_t align)
-{
-    if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
-    if (LEAT_RARELY_(!n)) return 0;
-    ptrdiff_t k = leat_take_some_(NULL, ch, msgs, n, size, align);
-    if (LEAT_USUALLY_(k)) return k;
-    if (!ch->slots_) n = 1;
-    if ((k = leat_try_case_again_(ch, LEAT_RECEIVES_, msgs, size, align)) != 0) return k;
-    return n == 1 ? 1 : leat_and_one_(leat_take_some_(NULL, ch, (unsigned char *)msgs + size, n - 1, size, align));
+    return leat_many_(ctx, ch, LEAT_RECEIVES_, waits, msgs, n, size, align);
 }
 
 /* Closes, but wakes nobody yet: claims every sleeper, into the chain that goes on at **end, between the two bits, so
  * that CLOSED can be the last touch (I4). Whoever meets CLOSING alone waits for CLOSED. */
 LEAT_COLD_ int leat_close_quietly_(leat_chan *ch, leat_link_ ***end)
 {
-    uint64_t t = atomic_fetch_or_explicit(&ch->tail_, LEAT_CLOSING_, memory_order_acquire); /* [E2] <- [E1] */
+    leat_end_ *tail = &ch->ends_[LEAT_SENDS_], *head = &ch->ends_[LEAT_RECEIVES_];
+    uint64_t t = atomic_fetch_or_explicit(&tail->at_, LEAT_CLOSING_, memory_order_acquire); /* [E2] <- [E1] */
     if (t & LEAT_CLOSING_) {
         for (unsigned round = 0; !(t & LEAT_CLOSED_); leat_backoff_(&round))
-            t = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [E2] <- [E1] */
+            t = atomic_load_explicit(&tail->at_, memory_order_acquire); /* [E2] <- [E1] */
         return -EALREADY;
     }
     leat_lock_take_(&ch->lock_);
-    *end = leat_claim_all_(&ch->senders_, -EPIPE, leat_claim_all_(&ch->receivers_, -EPIPE, *end));
+    *end = leat_claim_all_(&head->peers_, -EPIPE, leat_claim_all_(&tail->peers_, -EPIPE, *end));
     leat_lock_drop_(&ch->lock_);
-    atomic_fetch_or_explicit(&ch->tail_, LEAT_CLOSED_, memory_order_release); /* [E1] -> [E2] */
+    atomic_fetch_or_explicit(&tail->at_, LEAT_CLOSED_, memory_order_release); /* [E1] -> [E2] */
     return 0;
 }
 
@@ -2304,10 +2192,11 @@ LEAT_COLD_ int leat_close_(leat_chan *ch)
 LEAT_HOT_ size_t leat_len_(leat_chan *ch)
 {
     if (!ch || !ch->slots_) return 0;
+    _Atomic uint64_t *head = &ch->ends_[LEAT_RECEIVES_].at_, *tail = &ch->ends_[LEAT_SENDS_].at_;
     for (;;) {
-        uint64_t h = atomic_load_explicit(&ch->head_, memory_order_acquire); /* [C2] <- [C1] */
-        uint64_t t = atomic_load_explicit(&ch->tail_, memory_order_acquire); /* [C2] <- [C1] */
-        if (leat_position_(h) == leat_position_(atomic_load_explicit(&ch->head_, memory_order_relaxed))) /* [X5] */
+        uint64_t h = atomic_load_explicit(head, memory_order_acquire); /* [C2] <- [C1] */
+        uint64_t t = atomic_load_explicit(tail, memory_order_acquire); /* [C2] <- [C1] */
+        if (leat_position_(h) == leat_position_(atomic_load_explicit(head, memory_order_relaxed))) /* [X5] */
             return (size_t)leat_count_(ch, t, h);
     }
 }
@@ -2319,7 +2208,7 @@ LEAT_HOT_ size_t leat_cap_(const leat_chan *ch)
 
 LEAT_HOT_ bool leat_is_closed_(leat_chan *ch)
 {
-    return ch && atomic_load_explicit(&ch->tail_, memory_order_acquire) & LEAT_CLOSED_; /* [E2] <- [E1] */
+    return ch && atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_acquire) & LEAT_CLOSED_; /* [E2] <- [E1] */
 }
 
 /* ==== 8. The names to call ====================================================================
@@ -2367,7 +2256,8 @@ LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
     leat_chan *ch = c;
     if (!ch || atomic_load_explicit(&ch->self_, memory_order_relaxed) == LEAT_FREED_) return ch; /* [X5] */
     leat_chan_at_(ch, file, line);
-    if (ch->receivers_.first_ || ch->senders_.first_) LEAT_BLAME_("this channel is freed while threads wait on it", file, line);
+    if (ch->ends_[0].peers_.first_ || ch->ends_[1].peers_.first_)
+        LEAT_BLAME_("this channel is freed while threads wait on it", file, line);
     return ch;
 }
 
@@ -2417,33 +2307,33 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
  * 0: sent, and it will be received if anybody receives until -EPIPE. -EPIPE: closed, not sent.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, not sent.
  * (m is variadic so that a compound literal may have commas.) */
-#define leat_send(c, ...) leat_send_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
+#define leat_send(c, ...) leat_send_(NULL, LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
 #define leat_try_send(c, ...) leat_try_send_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
-#define leat_send_ctx(ctx, c, ...) leat_send_ctx_(ctx, LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
+#define leat_send_ctx(ctx, c, ...) leat_send_(ctx, LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
 
 /* int leat_recv(c, m): takes the oldest message into *m; waits while there is none.
  * 0: received. -EPIPE: closed and drained; *m is untouched, as after every error.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, nothing taken. */
-#define leat_recv(c, m) leat_recv_(LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
+#define leat_recv(c, m) leat_recv_(NULL, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
 #define leat_try_recv(c, m) leat_try_recv_(LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
-#define leat_recv_ctx(ctx, c, m) leat_recv_ctx_(ctx, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
+#define leat_recv_ctx(ctx, c, m) leat_recv_(ctx, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
 
 /* ptrdiff_t leat_send_many(c, a, size_t n): sends a[0], a[1].. in order, as many as go in without
  * waiting, but at least one, for which it waits. How many were sent (n = 0: 0); or, none sent, the
  * errors of leat_send, and of its other two forms. One claim moves the whole batch. (a and n are variadic so that
  * a compound literal may have commas: leat_send_many(&c, (int[]){ 1, 2, 3 }, 3).) */
 #define leat_send_many(c, ...) \
-    leat_send_many_(NULL, LEAT_C_(c), LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
+    leat_send_many_(NULL, LEAT_C_(c), true, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
 #define leat_try_send_many(c, ...) \
-    leat_try_send_many_(LEAT_C_(c), LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
+    leat_send_many_(NULL, LEAT_C_(c), false, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
 #define leat_send_many_ctx(ctx, c, ...) \
-    leat_send_many_(ctx, LEAT_C_(c), LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
+    leat_send_many_(ctx, LEAT_C_(c), true, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
 
 /* ptrdiff_t leat_recv_many(c, a, size_t n): receives up to n messages into a[0].., at least one,
  * for which it waits. How many (n = 0: 0); or, none taken, the errors of leat_recv, and of its other two forms. */
-#define leat_recv_many(c, a, n) leat_recv_many_(NULL, LEAT_C_(c), LEAT_OUT_(c, a), n, LEAT_OF_(c))
-#define leat_try_recv_many(c, a, n) leat_try_recv_many_(LEAT_C_(c), LEAT_OUT_(c, a), n, LEAT_OF_(c))
-#define leat_recv_many_ctx(ctx, c, a, n) leat_recv_many_(ctx, LEAT_C_(c), LEAT_OUT_(c, a), n, LEAT_OF_(c))
+#define leat_recv_many(c, a, n) leat_recv_many_(NULL, LEAT_C_(c), true, LEAT_OUT_(c, a), n, LEAT_OF_(c))
+#define leat_try_recv_many(c, a, n) leat_recv_many_(NULL, LEAT_C_(c), false, LEAT_OUT_(c, a), n, LEAT_OF_(c))
+#define leat_recv_many_ctx(ctx, c, a, n) leat_recv_many_(ctx, LEAT_C_(c), true, LEAT_OUT_(c, a), n, LEAT_OF_(c))
 
 /* int leat_close(c): no more sends. Those that wait get -EPIPE; receivers drain what was sent, then get
  * -EPIPE. A send that races with it either returned 0, and is received, or -EPIPE.

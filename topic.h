@@ -233,7 +233,7 @@ LEAT_COLD_ int leat_push_(leat_subscriber_ *s, const void *msg, size_t size, siz
     bool evicts = s->policy_ == LEAT_DROPS_OLDEST && s->chan_->slots_;
     int err;
     while ((err = leat_try_case_(NULL, NULL, &c)) == -EAGAIN && evicts) {
-        if (leat_take_(NULL, NULL, s->chan_, NULL, size, align)) return LEAT_BUSY_;
+        if (leat_move_(NULL, NULL, s->chan_, LEAT_RECEIVES_, NULL, size, align)) return LEAT_BUSY_;
         leat_dropped_(s);
     }
     return err;
@@ -370,7 +370,7 @@ LEAT_HOT_ ptrdiff_t leat_walk_on_(leat_topic *t, leat_round_ *r, uint64_t behind
         if (behind && s->nth_ <= behind) continue;
         uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
         if (LEAT_USUALLY_((first == LEAT_NONE_ || (first != LEAT_HELD_ && first != r->number_)) &&
-                          !leat_put_(NULL, NULL, s->chan_, msg, size, align))) {
+                          !leat_move_(NULL, NULL, s->chan_, LEAT_SENDS_, leat_to_read_(msg), size, align))) {
             got++;
         } else {
             int err = leat_offer_(s, r, msg, size, align);

@@ -55,12 +55,12 @@ static inline int in_line_(leat_lock_ *lock, leat_list_ *list)
 
 static inline int receivers(int_chan *c)
 {
-    return in_line_(&c->chan.lock_, &c->chan.receivers_);
+    return in_line_(&c->chan.lock_, &c->chan.ends_[LEAT_SENDS_].peers_);
 }
 
 static inline int senders(int_chan *c)
 {
-    return in_line_(&c->chan.lock_, &c->chan.senders_);
+    return in_line_(&c->chan.lock_, &c->chan.ends_[LEAT_RECEIVES_].peers_);
 }
 
 static inline int sleepers(leat_ctx *ctx)
@@ -166,10 +166,10 @@ static inline struct slow slow_send(int_chan *c)
 {
     leat_chan *ch = &c->chan;
     struct slow s = { .ch = ch };
-    s.at = atomic_load_explicit(&ch->tail_, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&ch->tail_, &s.at, leat_advance_(ch, s.at, 1),
+    s.at = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&ch->ends_[LEAT_SENDS_].at_, &s.at, leat_advance_(ch, s.at, 1),
                                                   memory_order_release, memory_order_relaxed)) {}
-    if (s.at & LEAT_WAITERS_) s.woken = leat_summon_(ch, &ch->tail_, &ch->receivers_);
+    if (s.at & LEAT_WAITERS_) s.woken = leat_summon_(ch, &ch->ends_[LEAT_SENDS_]);
     return s;
 }
 
@@ -185,10 +185,10 @@ static inline struct slow slow_recv(int_chan *c)
 {
     leat_chan *ch = &c->chan;
     struct slow s = { .ch = ch };
-    s.at = atomic_load_explicit(&ch->head_, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&ch->head_, &s.at, leat_advance_(ch, s.at, 1),
+    s.at = atomic_load_explicit(&ch->ends_[LEAT_RECEIVES_].at_, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&ch->ends_[LEAT_RECEIVES_].at_, &s.at, leat_advance_(ch, s.at, 1),
                                                   memory_order_release, memory_order_relaxed)) {}
-    if (s.at & LEAT_WAITERS_) s.woken = leat_summon_(ch, &ch->head_, &ch->senders_);
+    if (s.at & LEAT_WAITERS_) s.woken = leat_summon_(ch, &ch->ends_[LEAT_RECEIVES_]);
     return s;
 }
 

@@ -87,8 +87,8 @@ TEST(order_survives_thousands_of_laps)
 static void wind_to(int_chan *c, uint64_t laps)
 {
     uint64_t at = laps * c->chan.lap_;
-    atomic_store_explicit(&c->chan.head_, at, memory_order_relaxed);
-    atomic_store_explicit(&c->chan.tail_, at, memory_order_relaxed);
+    atomic_store_explicit(&c->chan.ends_[LEAT_RECEIVES_].at_, at, memory_order_relaxed);
+    atomic_store_explicit(&c->chan.ends_[LEAT_SENDS_].at_, at, memory_order_relaxed);
     for (uint64_t i = 0; i < c->chan.cap_; i++)
         atomic_store_explicit(
             leat_stamp_of_(leat_slot_(&c->chan, i * LEAT_POS_, sizeof(int), _Alignof(int))), at,
@@ -359,8 +359,8 @@ TEST(a_channel_of_2_to_the_31_messages_wraps_around)
         c.chan.cap_ = cap;
         c.chan.lap_ = lap;
         uint64_t at = (cap - 10) * LEAT_POS_;
-        atomic_store_explicit(&c.chan.head_, at, memory_order_relaxed);
-        atomic_store_explicit(&c.chan.tail_, at, memory_order_relaxed);
+        atomic_store_explicit(&c.chan.ends_[LEAT_RECEIVES_].at_, at, memory_order_relaxed);
+        atomic_store_explicit(&c.chan.ends_[LEAT_SENDS_].at_, at, memory_order_relaxed);
         for (uint64_t i = 0; i < 10; i++) /* these have been used, and are free in the next lap */
             atomic_store_explicit(leat_stamp_of_(leat_slot_(&c.chan, i * LEAT_POS_, 1, 1)), lap,
                                   memory_order_relaxed);
@@ -370,8 +370,8 @@ TEST(a_channel_of_2_to_the_31_messages_wraps_around)
         CHECK_EQ(leat_len(&c), 0);
         /* and full: all slots between head and tail taken */
         atomic_store_explicit(
-            &c.chan.tail_,
-            leat_position_(atomic_load_explicit(&c.chan.tail_, memory_order_relaxed)) + lap,
+            &c.chan.ends_[LEAT_SENDS_].at_,
+            leat_position_(atomic_load_explicit(&c.chan.ends_[LEAT_SENDS_].at_, memory_order_relaxed)) + lap,
             memory_order_relaxed);
         CHECK_EQ(leat_len(&c), cap);
         CHECK_EQ(leat_try_send(&c, &(char){ 1 }), -EAGAIN);

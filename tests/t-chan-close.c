@@ -260,13 +260,13 @@ TEST(a_channel_that_is_being_closed_takes_nothing_and_is_not_closed_yet)
     int_chan c;
     struct call r;
     REQUIRE_EQ(leat_make(&c, 2), 0);
-    atomic_fetch_or_explicit(&c.chan.tail_, LEAT_CLOSING_, memory_order_relaxed);
+    atomic_fetch_or_explicit(&c.chan.ends_[LEAT_SENDS_].at_, LEAT_CLOSING_, memory_order_relaxed);
     begin_recv(&r, NULL, &c);
     a_while();
     CHECK(!is_over(&r));
     CHECK_EQ(receivers(&c), 0); /* not asleep: the closer has looked at the list */
     CHECK(!leat_is_closed(&c));
-    atomic_fetch_or_explicit(&c.chan.tail_, LEAT_CLOSED_, memory_order_release);
+    atomic_fetch_or_explicit(&c.chan.ends_[LEAT_SENDS_].at_, LEAT_CLOSED_, memory_order_release);
     CHECK_EQ(end(&r), -EPIPE);
     CHECK_EQ(leat_send(&c, &(int){ 1 }), -EPIPE);
     leat_free(&c);

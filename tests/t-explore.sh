@@ -30,6 +30,6 @@ sed -i '/^ok\|^not ok\|^1\.\./d' "$tmp/first" "$tmp/said"
 mv "$tmp/said" "$tmp/second"
 check "by the very same steps" cmp "$tmp/first" "$tmp/second"
 check "the trace names lines, channel and values" \
-    grep -q 'compare-exchange  *release  *c\.tail  *0x[0-9a-f]*, 0x[0-9a-f]*  *queue.h:[0-9]* leat_put_' "$tmp/first"
+    grep -q 'compare-exchange  *release  *c\.tail  *0x[0-9a-f]*, 0x[0-9a-f]*  *queue.h:[0-9]* leat_move_' "$tmp/first"
 check "and says who sleeps where" grep -q '^# everybody is asleep: .*T[0-9]' "$tmp/first"
 finish

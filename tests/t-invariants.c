@@ -152,11 +152,11 @@ TEST(I1_a_close_that_came_first_to_the_lock_is_seen)
             leat_lock_take_(&c.chan.lock_);
             begin_(&k, &rescue, &c, 0, sends ? do_send_ : do_recv_);
             a_while(); /* it has looked: it would have to wait */
-            atomic_fetch_or_explicit(&c.chan.tail_, LEAT_CLOSING_, memory_order_relaxed);
+            atomic_fetch_or_explicit(&c.chan.ends_[LEAT_SENDS_].at_, LEAT_CLOSING_, memory_order_relaxed);
             leat_lock_drop_(&c.chan.lock_);
             a_while();
             CHECK_EQ(receivers(&c) + senders(&c), 0);
-            atomic_fetch_or_explicit(&c.chan.tail_, LEAT_CLOSED_, memory_order_release);
+            atomic_fetch_or_explicit(&c.chan.ends_[LEAT_SENDS_].at_, LEAT_CLOSED_, memory_order_release);
             CHECK_EQ(end(&k), -EPIPE);
             leat_free(&c);
         }
@@ -215,7 +215,7 @@ TEST(I2_a_partner_that_is_being_copied_from_does_not_leave_though_its_context_is
     leat_ctx ctx = LEAT_CTX(NULL);
     send_waits(&k, &ctx, &c, 6);
     leat_lock_take_(&c.chan.lock_);
-    leat_link_ *l = leat_claim_(&c.chan.senders_, LEAT_MET_);
+    leat_link_ *l = leat_claim_(&c.chan.ends_[LEAT_RECEIVES_].peers_, LEAT_MET_);
     leat_lock_drop_(&c.chan.lock_);
     REQUIRE(l);
     leat_cancel(&ctx, 0);
@@ -645,7 +645,7 @@ TEST(I7_a_select_is_in_no_line_before_it_holds_all_locks)
         UNTIL(
             atomic_load_explicit(&c[0].chan.lock_, memory_order_acquire)); /* it holds the first */
         a_while();
-        CHECK(!c[0].chan.receivers_.first_ && !c[1].chan.receivers_.first_);
+        CHECK(!c[0].chan.ends_[LEAT_SENDS_].peers_.first_ && !c[1].chan.ends_[LEAT_SENDS_].peers_.first_);
         leat_lock_drop_(&c[1].chan.lock_);
         UNTIL(receivers(&c[0]) == 1 && receivers(&c[1]) == 1);
         CHECK_EQ(leat_send(&c[i], &(int){ 1 }), 0);
@@ -730,11 +730,11 @@ TEST(I4_a_message_is_seen_only_when_its_sender_needs_the_channel_no_more)
         struct call s;
         int m;
         REQUIRE_EQ(leat_make(&c, 2), 0);
-        hold(&c, &c.chan.tail_);
+        hold(&c, &c.chan.ends_[LEAT_SENDS_].at_);
         begin_(&s, NULL, &c, 5, sends[i]);
         UNTIL(leat_len(&c)); /* claimed */
         a_while();
-        CHECK_EQ(leat_take_(NULL, NULL, &c.chan, &m, sizeof m, _Alignof(int)), -EAGAIN); /* else the channel may be gone now */
+        CHECK_EQ(leat_move_(NULL, NULL, &c.chan, LEAT_RECEIVES_, &m, sizeof m, _Alignof(int)), -EAGAIN); /* else the channel may be gone now */
         leat_lock_drop_(&c.chan.lock_);
         CHECK_EQ(end(&s), 0);
         CHECK(leat_recv(&c, &m) == 0 && m == 5);
@@ -751,11 +751,11 @@ TEST(I4_room_is_seen_only_when_its_receiver_needs_the_channel_no_more)
         int m = 6;
         REQUIRE_EQ(leat_make(&c, 2), 0);
         for (int k = 0; k < 2; k++) CHECK_EQ(leat_send(&c, &m), 0);
-        hold(&c, &c.chan.head_);
+        hold(&c, &c.chan.ends_[LEAT_RECEIVES_].at_);
         begin_(&r, NULL, &c, -1, recvs[i]);
         UNTIL(leat_len(&c) < 2);
         a_while();
-        CHECK_EQ(leat_put_(NULL, NULL, &c.chan, &m, sizeof m, _Alignof(int)), -EAGAIN);
+        CHECK_EQ(leat_move_(NULL, NULL, &c.chan, LEAT_SENDS_, &m, sizeof m, _Alignof(int)), -EAGAIN);
         leat_lock_drop_(&c.chan.lock_);
         CHECK_EQ(end(&r), 0);
         CHECK_EQ(r.msg, 6);
@@ -771,7 +771,7 @@ TEST(I4_the_end_is_seen_only_when_the_closer_needs_the_channel_no_more)
         REQUIRE_EQ(leat_make(&c, cap), 0);
         leat_lock_take_(&c.chan.lock_);
         begin_(&k, NULL, &c, 0, do_close);
-        UNTIL(atomic_load_explicit(&c.chan.tail_, memory_order_relaxed) & LEAT_CLOSING_);
+        UNTIL(atomic_load_explicit(&c.chan.ends_[LEAT_SENDS_].at_, memory_order_relaxed) & LEAT_CLOSING_);
         a_while();
         CHECK(!leat_is_closed(&c));
         leat_lock_drop_(&c.chan.lock_);

@@ -263,8 +263,8 @@ static ptrdiff_t hasty_call(struct queue *q, struct call *c)
 {
     leat_chan *ch = &q->chan[c->of[0].at].chan;
     if (c->how != TRY || c->cases == 2 || leat_is_closed_(ch)) return leat_call(q, c);
-    int err = c->of[0].sends ? leat_put_(NULL, NULL, ch, c->value, sizeof(int), _Alignof(int))
-                               : leat_take_(NULL, NULL, ch, c->value, sizeof(int), _Alignof(int));
+    int err = c->of[0].sends ? leat_move_(NULL, NULL, ch, LEAT_SENDS_, c->value, sizeof(int), _Alignof(int))
+                               : leat_move_(NULL, NULL, ch, LEAT_RECEIVES_, c->value, sizeof(int), _Alignof(int));
     return err ? err : 1;
 }
 

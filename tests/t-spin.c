@@ -308,17 +308,17 @@ TEST(sides_linger_in_a_ring_that_is_large_enough)
         REQUIRE_EQ(leat_make(&c, large ? LEAT_AWAY_ : LEAT_AWAY_ - 1), 0);
         begin_at(1);
         CHECK_EQ(readings(&c, false) > 0, large);
-        c.chan.receivers_pace_ = LEAT_QUICK_ - 1;
+        c.chan.ends_[LEAT_RECEIVES_].pace_ = LEAT_QUICK_ - 1;
         CHECK_EQ(readings(&c, false) > 0, large);
         for (int i = 0; i < 25600; i++) {
-            c.chan.receivers_pace_ = LEAT_QUICK_; /* no four messages in a microsecond: it tries now and then */
+            c.chan.ends_[LEAT_RECEIVES_].pace_ = LEAT_QUICK_; /* no four messages in a microsecond: it tries now and then */
             n += readings(&c, false) > 0;
         }
         CHECK(large ? n > 40 && n < 160 : n == 0);
         while (leat_try_send(&c, &n) == 0) continue;
-        c.chan.senders_pace_ = LEAT_QUICK_; /* a sender always does */
+        c.chan.ends_[LEAT_SENDS_].pace_ = LEAT_QUICK_; /* a sender always does */
         CHECK_EQ(readings(&c, true) > 0, large);
-        c.chan.senders_pace_ = 0;
+        c.chan.ends_[LEAT_SENDS_].pace_ = 0;
         CHECK_EQ(readings(&c, true) > 0, large);
         end_of_clock();
         while (leat_try_recv(&c, &m) == 0) continue;
@@ -335,11 +335,11 @@ TEST(a_receiver_that_lingered_learns_from_what_it_finds)
     for (int n = 1; n <= 4; n++) { /* they come while it looks away */
         leat_case k = LEAT_RECV(&c, &m);
         for (int i = 0; i < n; i++) CHECK_EQ(leat_send(&c, &i), 0);
-        c.chan.receivers_pace_ = 200;
+        c.chan.ends_[LEAT_RECEIVES_].pace_ = 200;
         begin_at(800);
         CHECK_EQ(leat_wait_first_(NULL, NULL, &k), 0);
         end_of_clock();
-        CHECK_EQ(c.chan.receivers_pace_, n == 1 ? 416 : 800 / n);
+        CHECK_EQ(c.chan.ends_[LEAT_RECEIVES_].pace_, n == 1 ? 416 : 800 / n);
         while (leat_try_recv(&c, &m) == 0) continue;
     }
     leat_free(&c);
@@ -357,7 +357,7 @@ static struct {
 
 static bool receivers_take(int64_t until)
 {
-    bool rests = !(atomic_load(&full.c.chan.head_) & LEAT_WAITERS_);
+    bool rests = !(atomic_load(&full.c.chan.ends_[LEAT_RECEIVES_].at_) & LEAT_WAITERS_);
     int m, n = rests ? full.at_a_rest : full.at_a_wake;
     if (rests) full.last_rest = until - stands_at;
     full.rests += rests;
@@ -450,7 +450,7 @@ TEST(a_sender_does_not_rest_in_a_small_ring_nor_for_quick_receivers_nor_for_less
     end_full();
     begin_full(LEAT_RESTS_);
     leat_case c = LEAT_SEND(&full.c, &full.next);
-    full.c.chan.senders_pace_ = 1000;
+    full.c.chan.ends_[LEAT_SENDS_].pace_ = 1000;
     leat_wake_took_(16000);
     CHECK_EQ(leat_case_rests_(&c), 32000);
     leat_wake_took_(LEAT_MS(1));
@@ -463,7 +463,7 @@ static void begin_to_rest(void)
 {
     begin_full(LEAT_RESTS_);
     full.at_a_rest = 64;
-    full.c.chan.senders_pace_ = 2000;
+    full.c.chan.ends_[LEAT_SENDS_].pace_ = 2000;
     leat_wake_took_(LEAT_US(5));
     leat_doubt_ = 0;
 }
@@ -492,7 +492,7 @@ TEST(a_close_wakes_a_sender_that_rests_and_none_rests_where_it_is_closed)
     CHECK_EQ(leat_send(&full.c, &full.next), -EPIPE);
     CHECK_EQ(full.rests, 1);
     leat_case c = LEAT_SEND(&full.c, &full.next); /* one that was on the way to rest when it was closed */
-    full.c.chan.senders_pace_ = 2000;
+    full.c.chan.ends_[LEAT_SENDS_].pace_ = 2000;
     CHECK(leat_case_rests_(&c) > 0);
     leat_waiter_ w;
     leat_waiter_init_(&w);
@@ -522,7 +522,7 @@ TEST(a_sender_with_a_near_deadline_does_not_rest)
         CHECK_EQ(full.rests, 0);
         CHECK_EQ(full.wakes, 1);
         fill_up();
-        full.c.chan.senders_pace_ = 2000;
+        full.c.chan.ends_[LEAT_SENDS_].pace_ = 2000;
         CHECK_EQ(leat_send_ctx(of_the_parent ? &under_far : &far, &full.c, &full.next), 0);
         full.next++;
         CHECK_EQ(full.rests, 1);

@@ -632,14 +632,14 @@ static uint64_t seen(_Atomic uint64_t *word)
  * wake a sleeper, to meet a peer. */
 static bool channel_is_half_way(leat_chan *ch, int does)
 {
-    uint64_t t = seen(&ch->tail_), h = seen(&ch->head_);
+    uint64_t t = seen(&ch->ends_[LEAT_SENDS_].at_), h = seen(&ch->ends_[LEAT_RECEIVES_].at_);
     bool puts = does == PUTS, ready = false;
     if ((t & LEAT_CLOSING_) && !(t & LEAT_CLOSED_)) return true;
     if (does && ch->slots_) {
         unsigned char *slot = leat_slot_(ch, puts ? t : h, sizeof(msg), _Alignof(msg));
         bool hopeless = puts ? leat_is_full_(ch, t, h) : leat_position_(t) == leat_position_(h);
         ready = seen(leat_stamp_of_(slot)) ==
-                (puts ? leat_free_stamp_(ch, t) : leat_full_stamp_(ch, h));
+                leat_ready_stamp_(ch, puts ? LEAT_SENDS_ : LEAT_RECEIVES_, puts ? t : h);
         if (!ready && !hopeless) return true;
     }
     return is_set(&ch->lock_) && !(ready && !((puts ? t : h) & LEAT_WAITERS_));

@@ -202,8 +202,8 @@ static void run(size_t cap, int senders, int receivers, int messages, int mix)
         bool sent = k % s.each < s.sent[k / s.each];
         right = CHECK_EQ(atomic_load_explicit(&s.got[k], memory_order_relaxed), sent);
     }
-    CHECK_EQ(in_line_(&s.c.chan.lock_, &s.c.chan.senders_) +
-                 in_line_(&s.c.chan.lock_, &s.c.chan.receivers_),
+    CHECK_EQ(in_line_(&s.c.chan.lock_, &s.c.chan.ends_[LEAT_RECEIVES_].peers_) +
+                 in_line_(&s.c.chan.lock_, &s.c.chan.ends_[LEAT_SENDS_].peers_),
              0);
     if (!right)
         tap_note("capacity %d, %d senders, %d receivers, mix %d", (int)cap, senders, receivers,

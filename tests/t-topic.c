@@ -55,10 +55,10 @@ static void stop(int where)
     door_pass(atomic_load_explicit(&stopped.open, memory_order_relaxed) ? &stopped_again : &stopped);
 }
 
-static int stopping_put(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, const void *msg, size_t size, size_t align)
+static int stopping_move(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
-    stop(IN_WALK);
-    return leat_put_(ctx, also, ch, msg, size, align);
+    if (side == LEAT_SENDS_) stop(IN_WALK);
+    return leat_move_(ctx, also, ch, side, msg, size, align);
 }
 
 static int stopping_try(leat_ctx *ctx, leat_ctx *also, leat_case *c)
@@ -117,7 +117,7 @@ static void stopping_memcpy(void *to, const void *from, size_t n)
     memcpy((unsigned char *)to + n / 2, (const unsigned char *)from + n / 2, n - n / 2);
 }
 
-#define leat_put_ stopping_put
+#define leat_move_ stopping_move
 #define leat_try_case_ stopping_try
 #define leat_select_ stopping_select
 #define leat_lock_take_ stopping_lock
@@ -130,7 +130,7 @@ static void stopping_memcpy(void *to, const void *from, size_t n)
 #define atomic_fetch_add_explicit stopping_add
 #include "topic.h"
 #pragma pop_macro("atomic_fetch_add_explicit")
-#undef leat_put_
+#undef leat_move_
 #undef leat_try_case_
 #undef leat_select_
 #undef leat_lock_take_
@@ -813,8 +813,8 @@ TEST(who_drops_and_never_reads_slows_nobody)
 static uint64_t half_a_recv(int_chan *c)
 {
     leat_chan *ch = &c->chan;
-    uint64_t at = atomic_load_explicit(&ch->head_, memory_order_relaxed);
-    REQUIRE(atomic_compare_exchange_strong_explicit(&ch->head_, &at, leat_advance_(ch, at, 1), memory_order_release,
+    uint64_t at = atomic_load_explicit(&ch->ends_[LEAT_RECEIVES_].at_, memory_order_relaxed);
+    REQUIRE(atomic_compare_exchange_strong_explicit(&ch->ends_[LEAT_RECEIVES_].at_, &at, leat_advance_(ch, at, 1), memory_order_release,
                                                     memory_order_relaxed));
     return at;
 }

@@ -217,7 +217,7 @@ TEST(a_partner_meets_one_only)
     recv_waits(&r, NULL, &c);
     leat_lock_take_(&c.chan.lock_);
     leat_link_ *l =
-        leat_claim_(&c.chan.receivers_, LEAT_MET_); /* a sender that is preempted here */
+        leat_claim_(&c.chan.ends_[LEAT_SENDS_].peers_, LEAT_MET_); /* a sender that is preempted here */
     leat_lock_drop_(&c.chan.lock_);
     REQUIRE(l);
     CHECK_EQ(leat_try_send(&c, &(int){ 2 }), -EAGAIN);

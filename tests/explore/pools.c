@@ -304,8 +304,8 @@ static void start(const sim_knobs *k)
     sim_name(&pool, sizeof pool, "pool");
     EXPECT(leat_pool_start(&pool, &ctx, &(leat_pool_opts){ .workers = k->receivers, .queue = k->cap }) == 0);
     sim_name(&pool.gate_, sizeof pool.gate_, "pool.gate");
-    sim_name(&pool.queue_.chan.tail_, 8, "queue.tail");
-    sim_name(&pool.queue_.chan.head_, 8, "queue.head");
+    sim_name(&pool.queue_.chan.ends_[LEAT_SENDS_].at_, 8, "queue.tail");
+    sim_name(&pool.queue_.chan.ends_[LEAT_RECEIVES_].at_, 8, "queue.head");
 }
 
 static void *submits(void *arg)

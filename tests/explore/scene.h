@@ -31,8 +31,8 @@ static inline void name_chan(ints *ch, const char *name)
     PART_(tail, 8);
     PART_(head, 8);
     PART_(lock, 4);
-    PART_(receivers, sizeof ch->chan.receivers_);
-    PART_(senders, sizeof ch->chan.senders_);
+    PART_(receivers, sizeof ch->chan.ends_[LEAT_SENDS_].peers_);
+    PART_(senders, sizeof ch->chan.ends_[LEAT_RECEIVES_].peers_);
 #undef PART_
     for (size_t i = 0; i < leat_cap(ch); i++) {
         snprintf(part, sizeof part, "%s.slot[%zu]", name, i);
@@ -82,7 +82,7 @@ static inline int all_got(int each)
 
 static inline bool nobody_waits(const ints *ch)
 {
-    return !ch->chan.receivers_.first_ && !ch->chan.senders_.first_;
+    return !ch->chan.ends_[LEAT_SENDS_].peers_.first_ && !ch->chan.ends_[LEAT_RECEIVES_].peers_.first_;
 }
 
 /* The channel is not used by anybody any more: frees it, and sees to it that nobody touches it again. */

@@ -325,7 +325,7 @@ static void *offers_on_c(void *arg)
 static bool has_sender(ints *ch)
 {
     leat_lock_take_(&ch->chan.lock_);
-    bool yes = ch->chan.senders_.first_ != NULL;
+    bool yes = ch->chan.ends_[LEAT_RECEIVES_].peers_.first_ != NULL;
     leat_lock_drop_(&ch->chan.lock_);
     return yes;
 }
