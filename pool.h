@@ -785,7 +785,7 @@ LEAT_COLD_ void leat_pool_tell_(leat_pool *p)
         if (!leat_pool_runs_(p, NULL, &unsure)) {
             h = p->crew_.hands_;
             while (h && !(h->waits_ && (h->post_ == LEAT_WORKS_ || h->post_ == LEAT_COMES_))) h = h->next_;
-            unsure |= h && leat_look_(&c) != -EAGAIN;
+            unsure |= h && leat_poll_case_(&c) != -EAGAIN;
             if (h && !unsure) h->told_ = LEAT_TELLING_;
         }
         leat_lock_drop_(&p->queue_.chan.lock_);
@@ -1109,7 +1109,7 @@ LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_hand_ *me, leat_case *c, leat
     leat_lock_take_(&p->crew_.lock_);
     leat_lock_take_(&c->chan_->lock_);
     bool runs = leat_pool_runs_(p, me, &unsure);
-    if (!runs) unsure |= leat_look_(c) != -EAGAIN;
+    if (!runs) unsure |= leat_poll_case_(c) != -EAGAIN;
     leat_lock_drop_(&c->chan_->lock_);
     if (runs) {
         me->waits_ = c;
@@ -1143,7 +1143,7 @@ LEAT_COLD_ int leat_pool_wait_here_(leat_ctx *ctx, leat_pool *p, leat_hand_ *me,
     leat_ctx room = LEAT_CTX(&p->ctx_);
     int r;
     for (unsigned round = 0; (r = leat_pool_stuck_(p, me, c, &room)) == -EAGAIN; leat_backoff_(&round))
-        if ((r = leat_poll_(ctx, &p->ctx_, c, 1)) != -EAGAIN && r != LEAT_BUSY_) return r;
+        if ((r = leat_poll_(ctx, &p->ctx_, c, 1)) != -EAGAIN && r != LEAT_IN_FLIGHT_) return r;
     if (!r) {
         r = leat_select_(ctx, &room, c, 1);
         if (leat_pool_told_(me) && r < 0) r = -EDEADLK;

@@ -391,7 +391,7 @@ static inline long leat_os_futex_(void *word, int op, uint32_t value, const void
 }
 
 /* Where a sandbox refuses the futex, a wait looks every 100 us, as far as it may sleep at all. */
-LEAT_COLD_ void leat_os_nap_(void)
+LEAT_COLD_ void leat_os_short_sleep_(void)
 {
     leat_os_time_ nap = { 0, 100000 };
 #if defined SYS_nanosleep
@@ -408,7 +408,7 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
     if (deadline <= 0) return -ETIMEDOUT;
     /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, which takes an absolute monotonic time */
     long r = leat_os_futex_(&e->word_, 137, old, deadline == LEAT_FOREVER ? NULL : &t);
-    if (r && r != -EAGAIN && r != -EINTR && r != -ETIMEDOUT) leat_os_nap_();
+    if (r && r != -EAGAIN && r != -EINTR && r != -ETIMEDOUT) leat_os_short_sleep_();
     return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0; /* whatever a sandbox says, the clock decides */
 }
 
@@ -934,27 +934,27 @@ LEAT_COLD_ void leat_backoff_(unsigned *round)
  *     and its message buffer belong to the claimer, who may already have let go of the lock.
  * I3  A thread that has fired a waiter touches nothing of it afterwards. */
 
-enum { LEAT_WAITING_ = 0, LEAT_CLAIMED_ = 1, LEAT_FIRED_ = 2, LEAT_GONE_ = 3 };
+enum { LEAT_WAITING_ = 0, LEAT_RESOLVED_ = 1, LEAT_WOKEN_ = 2, LEAT_LEFT_ = 3 };
 
 typedef _Atomic uint32_t leat_lock_;
 
 typedef struct leat_waiter_ {
     leat_os_event_ state_;
-    struct leat_link_ *won_; /* the link that was claimed; read it once FIRED */
-    int64_t claimed_at_;      /* if it was asleep then; or 0 */
+    struct leat_node_ *won_; /* the link that was claimed; read it once FIRED */
+    int64_t resolved_at_;      /* if it was asleep then; or 0 */
 } leat_waiter_;
 
-typedef struct leat_link_ {
-    struct leat_link_ *next_, *prev_;
+typedef struct leat_node_ {
+    struct leat_node_ *next_, *prev_;
     leat_waiter_ *waiter_;
     void *msg_;    /* a rendezvous copies to or from here */
     int err_;      /* what the wait ended with: 0, -EPIPE */
     bool linked_;
-} leat_link_;
+} leat_node_;
 
-typedef struct leat_list_ {
-    leat_link_ *first_, *last_;
-} leat_list_;
+typedef struct leat_waitq_ {
+    leat_node_ *first_, *last_;
+} leat_waitq_;
 
 static inline void leat_lock_take_(leat_lock_ *lock)
 {
@@ -967,7 +967,7 @@ static inline void leat_lock_drop_(leat_lock_ *lock)
     atomic_store_explicit(lock, 0, memory_order_release); /* [L1] -> [L2] */
 }
 
-static inline void leat_link_back_(leat_list_ *list, leat_link_ *l)
+static inline void leat_enqueue_(leat_waitq_ *list, leat_node_ *l)
 {
     l->next_ = NULL;
     l->prev_ = list->last_;
@@ -976,7 +976,7 @@ static inline void leat_link_back_(leat_list_ *list, leat_link_ *l)
     l->linked_ = true;
 }
 
-static inline void leat_link_front_(leat_list_ *list, leat_link_ *l)
+static inline void leat_enqueue_front_(leat_waitq_ *list, leat_node_ *l)
 {
     l->prev_ = NULL;
     l->next_ = list->first_;
@@ -985,23 +985,23 @@ static inline void leat_link_front_(leat_list_ *list, leat_link_ *l)
     l->linked_ = true;
 }
 
-static inline void leat_unlink_(leat_list_ *list, leat_link_ *l)
+static inline void leat_dequeue_(leat_waitq_ *list, leat_node_ *l)
 {
     *(l->prev_ ? &l->prev_->next_ : &list->first_) = l->next_;
     *(l->next_ ? &l->next_->prev_ : &list->last_) = l->prev_;
     l->linked_ = false;
 }
 
-static inline bool leat_waits_(leat_waiter_ *w)
+static inline bool leat_is_waiting_(leat_waiter_ *w)
 {
     uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_acquire); /* [D2] <- [D1] */
     return (s & ~LEAT_ASLEEP_) == LEAT_WAITING_;
 }
 
-static inline bool leat_is_fired_(leat_waiter_ *w)
+static inline bool leat_is_woken_(leat_waiter_ *w)
 {
     uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X5] looked at again by leat_park_ */
-    return (s & ~LEAT_ASLEEP_) == LEAT_FIRED_;
+    return (s & ~LEAT_ASLEEP_) == LEAT_WOKEN_;
 }
 
 static inline bool leat_is_asleep_(leat_waiter_ *w)
@@ -1010,7 +1010,7 @@ static inline bool leat_is_asleep_(leat_waiter_ *w)
 }
 
 /* Moves a waiter out of WAITING, for good. Whoever succeeds, decides how its wait ends. */
-static inline bool leat_decide_(leat_waiter_ *w, uint32_t state)
+static inline bool leat_resolve_(leat_waiter_ *w, uint32_t state)
 {
     uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X3] */
     while ((s & ~LEAT_ASLEEP_) == LEAT_WAITING_)
@@ -1022,30 +1022,30 @@ static inline bool leat_decide_(leat_waiter_ *w, uint32_t state)
 }
 
 /* Claims a waiter: true if its wait now ends with `err`, by the caller's fire. It is unlinked. */
-static inline bool leat_claim_link_(leat_list_ *list, leat_link_ *l, int err)
+static inline bool leat_resolve_node_(leat_waitq_ *list, leat_node_ *l, int err)
 {
-    if (!leat_decide_(l->waiter_, LEAT_CLAIMED_)) return false;
-    leat_unlink_(list, l);
+    if (!leat_resolve_(l->waiter_, LEAT_RESOLVED_)) return false;
+    leat_dequeue_(list, l);
     l->err_ = err;
     l->waiter_->won_ = l;
-    if (leat_is_asleep_(l->waiter_)) l->waiter_->claimed_at_ = leat_os_now_();
+    if (leat_is_asleep_(l->waiter_)) l->waiter_->resolved_at_ = leat_os_now_();
     return true;
 }
 
 /* Claims the first waiter of a list that nobody else has; NULL if there is none. */
-LEAT_COLD_ leat_link_ *leat_claim_(leat_list_ *list, int err)
+LEAT_COLD_ leat_node_ *leat_resolve_first_(leat_waitq_ *list, int err)
 {
-    leat_link_ *l = list->first_;
-    while (l && !leat_claim_link_(list, l, err)) l = l->next_;
+    leat_node_ *l = list->first_;
+    while (l && !leat_resolve_node_(list, l, err)) l = l->next_;
     return l;
 }
 
 /* Claims all that nobody else has, into the chain that goes on at *end; where it goes on behind them. */
-LEAT_COLD_ leat_link_ **leat_claim_all_(leat_list_ *list, int err, leat_link_ **end)
+LEAT_COLD_ leat_node_ **leat_resolve_all_(leat_waitq_ *list, int err, leat_node_ **end)
 {
-    for (leat_link_ *l = list->first_, *next; l; l = next) {
+    for (leat_node_ *l = list->first_, *next; l; l = next) {
         next = l->next_;
-        if (!leat_claim_link_(list, l, err)) continue;
+        if (!leat_resolve_node_(list, l, err)) continue;
         l->next_ = NULL;
         *end = l;
         end = &l->next_;
@@ -1053,16 +1053,16 @@ LEAT_COLD_ leat_link_ **leat_claim_all_(leat_list_ *list, int err, leat_link_ **
     return end;
 }
 
-static inline void leat_fire_(leat_link_ *l)
+static inline void leat_wake_(leat_node_ *l)
 {
-    leat_os_set_(&l->waiter_->state_, LEAT_FIRED_);
+    leat_os_set_(&l->waiter_->state_, LEAT_WOKEN_);
 }
 
-static inline void leat_fire_all_(leat_link_ *chain)
+static inline void leat_wake_all_(leat_node_ *chain)
 {
-    for (leat_link_ *next; chain; chain = next) {
+    for (leat_node_ *next; chain; chain = next) {
         next = chain->next_;
-        leat_fire_(chain);
+        leat_wake_(chain);
     }
 }
 
@@ -1071,14 +1071,14 @@ LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 {
     for (;;) {
         uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_acquire); /* [S2] <- [S1] */
-        if ((s & ~LEAT_ASLEEP_) == LEAT_FIRED_) {
-            if (w->claimed_at_) leat_wake_took_(leat_os_now_() - w->claimed_at_);
+        if ((s & ~LEAT_ASLEEP_) == LEAT_WOKEN_) {
+            if (w->resolved_at_) leat_wake_took_(leat_os_now_() - w->resolved_at_);
             return 0;
         }
         if (!(s & LEAT_ASLEEP_))
             atomic_fetch_or_explicit(&w->state_.word_, LEAT_ASLEEP_, memory_order_relaxed); /* [X3] */
-        else if (leat_os_wait_(&w->state_, s, leat_waits_(w) ? deadline : LEAT_FOREVER) &&
-                 leat_decide_(w, LEAT_GONE_))
+        else if (leat_os_wait_(&w->state_, s, leat_is_waiting_(w) ? deadline : LEAT_FOREVER) &&
+                 leat_resolve_(w, LEAT_LEFT_))
             return -ETIMEDOUT;
     }
 }
@@ -1094,7 +1094,7 @@ typedef struct leat_ctx {
     int64_t deadline_;      /* absolute; 0: none */
     _Atomic uint64_t word_; /* cause << 32 | the bits below */
     leat_lock_ lock_;       /* guards sleepers_ */
-    leat_list_ sleepers_;
+    leat_waitq_ sleepers_;
 } leat_ctx;
 
 #define LEAT_CANCELLING_ 1u /* nobody goes to sleep any more; those asleep are being claimed */
@@ -1205,12 +1205,12 @@ LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
         return;
     }
     leat_lock_take_(&ctx->lock_);
-    leat_link_ *chain = NULL;
-    leat_claim_all_(&ctx->sleepers_, -ECANCELED, &chain);
+    leat_node_ *chain = NULL;
+    leat_resolve_all_(&ctx->sleepers_, -ECANCELED, &chain);
     leat_lock_drop_(&ctx->lock_);
     uint64_t word = (uint64_t)(uint32_t)(cause ? cause : -ECANCELED) << 32 | LEAT_CANCELLED_;
     atomic_store_explicit(&ctx->word_, word, memory_order_release); /* [K1] -> [K2] our last touch of ctx */
-    leat_fire_all_(chain);
+    leat_wake_all_(chain);
 }
 
 /* The last look before a thread sleeps: links the waiter where it is to be woken, or says that it need not sleep. */
@@ -1222,7 +1222,7 @@ typedef bool leat_arms_(void *what, leat_waiter_ *w);
  * what it was fired is in won_ (NULL if it gave up itself, by a context, or was not armed). */
 LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, leat_arms_ *arm, void *what)
 {
-    leat_link_ link = { .waiter_ = w };
+    leat_node_ link = { .waiter_ = w };
     leat_ctx *next = NULL;
     bool live = true;
     if (!ctx) {
@@ -1232,7 +1232,7 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
     if (ctx) {
         leat_lock_take_(&ctx->lock_);
         live = !atomic_load_explicit(&ctx->word_, memory_order_acquire); /* [J2] <- [J1] */
-        if (live) leat_link_back_(&ctx->sleepers_, &link);
+        if (live) leat_enqueue_(&ctx->sleepers_, &link);
         leat_lock_drop_(&ctx->lock_);
         if (ctx->deadline_ && ctx->deadline_ < deadline) deadline = ctx->deadline_;
         next = ctx->parent_ ? ctx->parent_ : also;
@@ -1242,7 +1242,7 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
         leat_block_(w, next, also, deadline, arm, what);
     } else { /* not armed, it has only to wait for a context that has claimed it meanwhile, and will fire it */
         bool armed = live && arm(what, w);
-        if (!armed && leat_decide_(w, LEAT_GONE_)) w->won_ = NULL;
+        if (!armed && leat_resolve_(w, LEAT_LEFT_)) w->won_ = NULL;
         else if (leat_park_(w, armed ? deadline : LEAT_FOREVER)) w->won_ = NULL;
     }
     if (!ctx || !live) return;
@@ -1251,7 +1251,7 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
         return;
     }
     leat_lock_take_(&ctx->lock_);
-    leat_unlink_(&ctx->sleepers_, &link);
+    leat_dequeue_(&ctx->sleepers_, &link);
     leat_lock_drop_(&ctx->lock_);
 }
 
@@ -1259,7 +1259,7 @@ static inline void leat_waiter_init_(leat_waiter_ *w)
 {
     leat_os_init_(&w->state_);
     w->won_ = NULL;
-    w->claimed_at_ = 0;
+    w->resolved_at_ = 0;
 }
 
 static inline bool leat_arms_nothing_(void *what, leat_waiter_ *w)
@@ -1327,7 +1327,7 @@ enum { LEAT_SENDS_, LEAT_RECEIVES_ };
 typedef struct leat_end_ {
     _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position that is claimed next, and the bits */
     _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
-    leat_list_ peers_;      /* threads of the other side that wait; WAITERS in at_ says that there are some */
+    leat_waitq_ peers_;      /* threads of the other side that wait; WAITERS in at_ says that there are some */
     char pad_[LEAT_LINE_];
 } leat_end_;
 
@@ -1421,10 +1421,10 @@ LEAT_WRAPS_ static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail,
 
 /* The harder half of a claim that saw WAITERS: claims one sleeper, to be fired after publishing. The
  * bit goes: a wake is in flight, and the woken one sets it again if others wait (part 6). */
-LEAT_COLD_ leat_link_ *leat_summon_(leat_chan *ch, leat_end_ *end)
+LEAT_COLD_ leat_node_ *leat_resolve_peer_(leat_chan *ch, leat_end_ *end)
 {
     leat_lock_take_(&ch->lock_);
-    leat_link_ *l = leat_claim_(&end->peers_, 0);
+    leat_node_ *l = leat_resolve_first_(&end->peers_, 0);
     atomic_fetch_and_explicit(&end->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
     leat_lock_drop_(&ch->lock_);
     return l;
@@ -1452,10 +1452,10 @@ LEAT_HOT_ void leat_copy_over_(int side, void *in_slot, void *msg, size_t size)
 LEAT_COLD_ void leat_move_and_wake_(leat_chan *ch, int side, unsigned char *slot, void *msg, size_t size, size_t align,
                                     uint64_t ready)
 {
-    leat_link_ *l = leat_summon_(ch, &ch->ends_[side]);
+    leat_node_ *l = leat_resolve_peer_(ch, &ch->ends_[side]);
     leat_copy_over_(side, slot + leat_msg_at_(align), msg, size);
     atomic_store_explicit(leat_stamp_of_(slot), leat_next_stamp_(ch, side, ready), memory_order_release); /* [P1] -> [P2] */
-    if (l) leat_fire_(l);
+    if (l) leat_wake_(l);
 }
 
 /* The easy case of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: it is not that easy. Or the
@@ -1485,21 +1485,21 @@ LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side,
 }
 
 /* A walk over the slots from a position on: kept in steps, as a batch is long. */
-typedef struct leat_walk_ {
+typedef struct leat_cursor_ {
     unsigned char *slot_;
     uint64_t to_wrap_; /* slots up to the end of the ring */
     uint64_t ready_;   /* the stamp that says that this slot is ready */
-} leat_walk_;
+} leat_cursor_;
 
-LEAT_HOT_ leat_walk_ leat_walk_from_(const leat_chan *ch, int side, uint64_t at, size_t size, size_t align)
+LEAT_HOT_ leat_cursor_ leat_cursor_at_(const leat_chan *ch, int side, uint64_t at, size_t size, size_t align)
 {
-    return (leat_walk_){ leat_slot_(ch, at, size, align), ch->cap_ - leat_index_(ch, at), leat_ready_stamp_(ch, side, at) };
+    return (leat_cursor_){ leat_slot_(ch, at, size, align), ch->cap_ - leat_index_(ch, at), leat_ready_stamp_(ch, side, at) };
 }
 
-LEAT_HOT_ void leat_step_(const leat_chan *ch, leat_walk_ *w, size_t size, size_t align)
+LEAT_HOT_ void leat_cursor_next_(const leat_chan *ch, leat_cursor_ *w, size_t size, size_t align)
 {
     w->slot_ += leat_stride_(size, align);
-    if (LEAT_RARELY_(!--w->to_wrap_)) *w = (leat_walk_){ ch->slots_, ch->cap_, w->ready_ + ch->lap_ };
+    if (LEAT_RARELY_(!--w->to_wrap_)) *w = (leat_cursor_){ ch->slots_, ch->cap_, w->ready_ + ch->lap_ };
 }
 
 /* Claims the longest prefix of n slots that is ready with one CAS, and fills or empties them: how many, or the error of a
@@ -1511,11 +1511,11 @@ LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsi
     if (n > ch->cap_) n = (size_t)ch->cap_;
     leat_end_ *end = &ch->ends_[side];
     uint64_t at = atomic_load_explicit(&end->at_, memory_order_relaxed); /* [X1] */
-    leat_walk_ w;
+    leat_cursor_ w;
     size_t k;
     do {
-        w = leat_walk_from_(ch, side, at, size, align);
-        for (k = 0; k < n; k++, leat_step_(ch, &w, size, align))
+        w = leat_cursor_at_(ch, side, at, size, align);
+        for (k = 0; k < n; k++, leat_cursor_next_(ch, &w, size, align))
             if (atomic_load_explicit(leat_stamp_of_(w.slot_), memory_order_acquire) != w.ready_) /* [P2] <- [P1] */
                 break;
         if (!k) return 0;
@@ -1524,16 +1524,16 @@ LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsi
     } while (!atomic_compare_exchange_weak_explicit(&end->at_, &at, leat_advance_(ch, at, k),
                                                     memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
-    leat_link_ *l = LEAT_RARELY_(at & LEAT_WAITERS_) ? leat_summon_(ch, end) : NULL;
-    w = leat_walk_from_(ch, side, at, size, align);
+    leat_node_ *l = LEAT_RARELY_(at & LEAT_WAITERS_) ? leat_resolve_peer_(ch, end) : NULL;
+    w = leat_cursor_at_(ch, side, at, size, align);
     for (size_t i = 0; i < k; i++) {
         leat_stamp_ *stamp = leat_stamp_of_(w.slot_);
         uint64_t next = leat_next_stamp_(ch, side, w.ready_);
         leat_copy_over_(side, w.slot_ + leat_msg_at_(align), msgs + i * size, size);
-        leat_step_(ch, &w, size, align); /* before the last store, with which the channel may be gone (I4) */
+        leat_cursor_next_(ch, &w, size, align); /* before the last store, with which the channel may be gone (I4) */
         atomic_store_explicit(stamp, next, memory_order_release); /* [P1] -> [P2] */
     }
-    if (l) leat_fire_(l);
+    if (l) leat_wake_(l);
     return (ptrdiff_t)k;
 }
 
@@ -1556,15 +1556,15 @@ typedef struct leat_case {
     int side_;
     int err;
     uint32_t size_, align_;
-    leat_link_ link_;
+    leat_node_ link_;
     uint32_t lot_;
     uint32_t since_;          /* when a wait began that is to tell the pace, modulo 2^32 ns; 0: none does */
     struct leat_case *order_; /* next in the order of channel addresses */
     uint64_t seen_[2];        /* both ends, as a look saw them */
 } leat_case;
 
-#define LEAT_BUSY_ INT_MIN /* somebody is half-way through the slot: come again, do not sleep */
-#define LEAT_MET_ 1        /* fired by a rendezvous: the message has changed hands */
+#define LEAT_IN_FLIGHT_ INT_MIN /* somebody is half-way through the slot: come again, do not sleep */
+#define LEAT_HANDED_OFF_ 1        /* fired by a rendezvous: the message has changed hands */
 
 static inline bool leat_sends_(const leat_case *c)
 {
@@ -1585,8 +1585,8 @@ static inline leat_end_ *leat_far_end_(leat_case *c)
 /* Whether somebody waits for a rendezvous with this case. The channel's lock is held. */
 static inline bool leat_peer_waits_(leat_case *c)
 {
-    for (leat_link_ *l = leat_own_end_(c)->peers_.first_; l; l = l->next_)
-        if (leat_waits_(l->waiter_)) return true;
+    for (leat_node_ *l = leat_own_end_(c)->peers_.first_; l; l = l->next_)
+        if (leat_is_waiting_(l->waiter_)) return true;
     return false;
 }
 
@@ -1604,13 +1604,13 @@ static inline uint64_t leat_look_at_(leat_case *c, int side)
     return c->seen_[side] = atomic_load_explicit(&c->chan_->ends_[side].at_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
 }
 
-/* Looks without touching: 0 ready, -EPIPE closed, -EAGAIN it would have to wait, LEAT_BUSY_. What it
+/* Looks without touching: 0 ready, -EPIPE closed, -EAGAIN it would have to wait, LEAT_IN_FLIGHT_. What it
  * saw stays in the case. */
-LEAT_COLD_ int leat_look_(leat_case *c)
+LEAT_COLD_ int leat_poll_case_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
     if (!ch->slots_) {
-        if (leat_look_at_(c, LEAT_SENDS_) & LEAT_CLOSING_) return c->seen_[LEAT_SENDS_] & LEAT_CLOSED_ ? -EPIPE : LEAT_BUSY_;
+        if (leat_look_at_(c, LEAT_SENDS_) & LEAT_CLOSING_) return c->seen_[LEAT_SENDS_] & LEAT_CLOSED_ ? -EPIPE : LEAT_IN_FLIGHT_;
         leat_look_at_(c, LEAT_RECEIVES_);
         if (!(c->seen_[c->side_] & LEAT_WAITERS_)) return -EAGAIN;
         leat_lock_take_(&ch->lock_);
@@ -1619,18 +1619,18 @@ LEAT_COLD_ int leat_look_(leat_case *c)
         return waits ? 0 : -EAGAIN;
     }
     uint64_t own = leat_look_at_(c, c->side_);
-    if (leat_sends_(c) && own & LEAT_CLOSING_) return own & LEAT_CLOSED_ ? -EPIPE : LEAT_BUSY_;
+    if (leat_sends_(c) && own & LEAT_CLOSING_) return own & LEAT_CLOSED_ ? -EPIPE : LEAT_IN_FLIGHT_;
     if (leat_ready_at_(c, own)) return 0;
     uint64_t far = leat_look_at_(c, !c->side_);
     /* a tail was here before the head was there, and can be no further: it was full when head was read */
-    if (leat_sends_(c)) return leat_is_full_(ch, own, far) ? -EAGAIN : LEAT_BUSY_;
-    if (leat_position_(far) != leat_position_(own)) return LEAT_BUSY_;
-    return far & LEAT_CLOSED_ ? -EPIPE : far & LEAT_CLOSING_ ? LEAT_BUSY_ : -EAGAIN;
+    if (leat_sends_(c)) return leat_is_full_(ch, own, far) ? -EAGAIN : LEAT_IN_FLIGHT_;
+    if (leat_position_(far) != leat_position_(own)) return LEAT_IN_FLIGHT_;
+    return far & LEAT_CLOSED_ ? -EPIPE : far & LEAT_CLOSING_ ? LEAT_IN_FLIGHT_ : -EAGAIN;
 }
 
 /* A rendezvous: the second to arrive copies between the two callers' buffers and fires the first. Answers like
  * leat_move_. */
-LEAT_COLD_ int leat_meet_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
+LEAT_COLD_ int leat_rendezvous_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     leat_chan *ch = c->chan_;
     leat_end_ *end = leat_own_end_(c);
@@ -1639,30 +1639,30 @@ LEAT_COLD_ int leat_meet_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     if (err) return err;
     leat_lock_take_(&ch->lock_);
     bool ends = leat_ctx_ends_(ctx) || leat_ctx_ends_(also); /* asked again: the lock may show a peer that came later */
-    leat_link_ *peer = ends ? NULL : leat_claim_(&end->peers_, LEAT_MET_);
+    leat_node_ *peer = ends ? NULL : leat_resolve_first_(&end->peers_, LEAT_HANDED_OFF_);
     if (!end->peers_.first_)
         atomic_fetch_and_explicit(&end->at_, ~LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] we claimed the last */
     leat_lock_drop_(&ch->lock_);
     if (ends) return leat_ctx_err_of_(ctx, also, 0);
     if (!peer) return -EAGAIN;
     leat_copy_over_(c->side_, peer->msg_, c->link_.msg_, c->size_);
-    leat_fire_(peer);
+    leat_wake_(peer);
     return 0;
 }
 
-static inline int leat_easy_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
+static inline int leat_try_fast_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     return leat_move_(ctx, also, c->chan_, c->side_, c->link_.msg_, c->size_, c->align_);
 }
 
-/* Tries one case: 0 done, or what leat_look_ says, or the error of a context. */
+/* Tries one case: 0 done, or what leat_poll_case_ says, or the error of a context. */
 LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
-    int err = c->chan_->slots_ ? leat_easy_(ctx, also, c) : leat_meet_(ctx, also, c);
+    int err = c->chan_->slots_ ? leat_try_fast_(ctx, also, c) : leat_rendezvous_(ctx, also, c);
     if (err != -EAGAIN) return err;
-    int seen = leat_look_(c);
+    int seen = leat_poll_case_(c);
     if (seen == -EPIPE && (err = leat_ctx_err_of_(ctx, also, 0)) != 0) return err;
-    return seen ? seen : LEAT_BUSY_;
+    return seen ? seen : LEAT_IN_FLIGHT_;
 }
 
 /* Sets the bit that calls for a wake, WAITERS (or 0: none), and looks once more (I6): whether this case may sleep.
@@ -1687,26 +1687,26 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
 
 /* Keeps a wake going (I5): if others wait beside this case, and its channel has `least` messages (or slots),
  * fires the next; with twice as many the next two, so that of many that sleep the last soon runs. */
-LEAT_COLD_ void leat_pass_on_(leat_case *c, uint64_t least)
+LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
 {
     leat_chan *ch = c->chan_;
     leat_end_ *far = leat_far_end_(c);
-    leat_link_ *next = NULL, *second = NULL;
+    leat_node_ *next = NULL, *second = NULL;
     if (!ch->slots_) return; /* where only a close wakes without having served, and that wakes all */
     leat_lock_take_(&ch->lock_);
     if (far->peers_.first_) {
         uint64_t there = atomic_fetch_or_explicit(&far->at_, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
         uint64_t here = atomic_load_explicit(&leat_own_end_(c)->at_, memory_order_relaxed); /* [X2] */
         uint64_t n = leat_sends_(c) ? ch->cap_ - leat_count_(ch, here, there) : leat_count_(ch, there, here);
-        if (n >= least) next = leat_claim_(&far->peers_, 0);
+        if (n >= least) next = leat_resolve_first_(&far->peers_, 0);
 #ifndef LEAT_WITHOUT_TWO
-        if (next && n >= 2 * least) second = leat_claim_(&far->peers_, 0);
+        if (next && n >= 2 * least) second = leat_resolve_first_(&far->peers_, 0);
 #endif
         if (next) atomic_fetch_and_explicit(&far->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
     }
     leat_lock_drop_(&ch->lock_);
-    if (next) leat_fire_(next);
-    if (second) leat_fire_(second);
+    if (next) leat_wake_(next);
+    if (second) leat_wake_(second);
 }
 
 /* What a case watches until the slot that it needs next is ready: its stamp, which is `seen` now; NULL: the slot is ready.
@@ -1781,7 +1781,7 @@ LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     leat_stamp_ *stamp = leat_awaited_(c, &seen);
     if (stamp && !leat_pause_(LEAT_AWAY_, stamp, seen)) return -EAGAIN;
     leat_case_waited_(c);
-    return leat_easy_(ctx, also, c);
+    return leat_try_fast_(ctx, also, c);
 }
 
 /* ==== 6. Select, how everything waits =========================================================
@@ -1795,7 +1795,7 @@ LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
  *     cancels, and then sends, a receiver that sees the message sees the cancel, too; and one that is parked was
  *     claimed by the cancel before the send could find it. */
 
-/* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_BUSY_, or the error
+/* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_IN_FLIGHT_, or the error
  * of a context. Guesses before it looks at all of them: where most are ready the guess is mostly right, and no less
  * fair. */
 LEAT_COLD_ int leat_poll_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
@@ -1807,15 +1807,15 @@ LEAT_COLD_ int leat_poll_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_
             cases[pick].err = err;
             return (int)pick;
         }
-        if (n == 1 || (err != -EAGAIN && err != LEAT_BUSY_)) return err;
+        if (n == 1 || (err != -EAGAIN && err != LEAT_IN_FLIGHT_)) return err;
         uint32_t ready = 0;
         bool busy = false;
         for (size_t i = 0; i < n; i++) {
-            int seen = cases[i].chan_ ? leat_look_(&cases[i]) : -EAGAIN;
-            if (seen == LEAT_BUSY_) busy = true;
+            int seen = cases[i].chan_ ? leat_poll_case_(&cases[i]) : -EAGAIN;
+            if (seen == LEAT_IN_FLIGHT_) busy = true;
             else if (seen != -EAGAIN && leat_random_(++ready) == 0) pick = i;
         }
-        if (!ready) return busy ? LEAT_BUSY_ : -EAGAIN;
+        if (!ready) return busy ? LEAT_IN_FLIGHT_ : -EAGAIN;
     }
 }
 
@@ -1871,35 +1871,35 @@ static inline void leat_unlock_all_(leat_case *first)
         if (!last || last->chan_ != c->chan_) leat_lock_drop_(&c->chan_->lock_);
 }
 
-typedef struct leat_arming_ {
+typedef struct leat_enqueuing_ {
     leat_case *first_, *to_front_; /* in order; the one that goes to the front of its list */
     uint64_t bit_;                 /* the bit that calls for a wake, or 0 */
     leat_spin_ *spin_;             /* or NULL: it has spun already */
     bool armed_;
-} leat_arming_;
+} leat_enqueuing_;
 
 /* Links the waiter on every case's list, or on none if one of them need not sleep (I7). */
-LEAT_COLD_ bool leat_arm_(void *what, leat_waiter_ *w)
+LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
 {
-    leat_arming_ *a = what;
+    leat_enqueuing_ *a = what;
     leat_case *c = a->first_;
     leat_lock_all_(a->first_);
     while (c && leat_may_sleep_(c, a->bit_)) c = c->order_;
     a->armed_ = !c; /* all looked at before the first is linked: two of them may be each other's peers */
     for (c = a->armed_ ? a->first_ : NULL; c; c = c->order_) {
         c->link_.waiter_ = w;
-        (c == a->to_front_ ? leat_link_front_ : leat_link_back_)(&leat_far_end_(c)->peers_, &c->link_);
+        (c == a->to_front_ ? leat_enqueue_front_ : leat_enqueue_)(&leat_far_end_(c)->peers_, &c->link_);
     }
     leat_unlock_all_(a->first_);
     if (!a->armed_ || !a->spin_) return a->armed_;
-    while (!leat_is_fired_(w) && leat_spin_again_(a->spin_, NULL, 0)) continue; /* also while it is claimed */
-    if (leat_is_fired_(w)) leat_spin_end_(a->spin_);
+    while (!leat_is_woken_(w) && leat_spin_again_(a->spin_, NULL, 0)) continue; /* also while it is claimed */
+    if (leat_is_woken_(w)) leat_spin_end_(a->spin_);
     return true;
 }
 
 /* Unlinks what is still linked; the case that was fired, or NULL. Of that one nothing is touched: with
  * its message the channel may be gone. */
-LEAT_COLD_ leat_case *leat_disarm_(leat_case *first, leat_waiter_ *w)
+LEAT_COLD_ leat_case *leat_dequeue_all_(leat_case *first, leat_waiter_ *w)
 {
     leat_case *won = NULL;
     for (leat_case *c = first; c; c = c->order_) {
@@ -1908,7 +1908,7 @@ LEAT_COLD_ leat_case *leat_disarm_(leat_case *first, leat_waiter_ *w)
             continue;
         }
         leat_lock_take_(&c->chan_->lock_);
-        leat_unlink_(&leat_far_end_(c)->peers_, &c->link_);
+        leat_dequeue_(&leat_far_end_(c)->peers_, &c->link_);
         leat_lock_drop_(&c->chan_->lock_);
     }
     return won;
@@ -1940,12 +1940,12 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
     leat_spin_ spin = LEAT_SPIN_;
     for (unsigned busy = 0;;) {
         r = leat_poll_(ctx, also, cases, n);
-        if (r != -EAGAIN && r != LEAT_BUSY_) break;
+        if (r != -EAGAIN && r != LEAT_IN_FLIGHT_) break;
         if ((err = leat_ctx_err_of_(ctx, also, 0)) != 0) {
             r = err;
             break;
         }
-        if (r == LEAT_BUSY_) {
+        if (r == LEAT_IN_FLIGHT_) {
             leat_backoff_(&busy);
             continue;
         }
@@ -1957,20 +1957,20 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         int64_t until = only && !slept ? leat_rest_until_(only, ctx, also) : LEAT_FOREVER;
         bool rests = until < LEAT_FOREVER;
         if (!rests && buffered && (only ? leat_case_spins_(only, &spin) : leat_spin_again_(&spin, NULL, 0))) continue;
-        leat_arming_ a = { first, fired, rests ? 0 : LEAT_WAITERS_, buffered ? NULL : &spin, false };
+        leat_enqueuing_ a = { first, fired, rests ? 0 : LEAT_WAITERS_, buffered ? NULL : &spin, false };
         if (rests) leat_case_waits_(only);
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        leat_block_(&w, ctx, also, until, leat_arm_, &a);
+        leat_block_(&w, ctx, also, until, leat_enqueue_all_, &a);
         if (a.armed_) {
-            fired = leat_disarm_(first, &w);
-            if (fired && fired->link_.err_ == LEAT_MET_) {
+            fired = leat_dequeue_all_(first, &w);
+            if (fired && fired->link_.err_ == LEAT_HANDED_OFF_) {
                 leat_os_done_(&w.state_);
                 fired->err = 0;
                 return (int)(fired - cases);
             }
             if (fired && only) leat_case_waited_(only);
-            if (fired) leat_pass_on_(fired, 2);
+            if (fired) leat_wake_next_(fired, 2);
             slept = true;
             busy = 0;
             spin = fired ? (leat_spin_)LEAT_SPIN_WOKEN_ : (leat_spin_)LEAT_SPIN_;
@@ -1982,7 +1982,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         if ((r = leat_ctx_err_of_(ctx, also, now)) != 0) break;
     }
     if (r >= 0) leat_spin_end_(&spin);
-    if (fired && (r < 0 || cases[r].chan_ != fired->chan_ || cases[r].side_ != fired->side_)) leat_pass_on_(fired, 1);
+    if (fired && (r < 0 || cases[r].chan_ != fired->chan_ || cases[r].side_ != fired->side_)) leat_wake_next_(fired, 1);
     return r;
 }
 
@@ -1993,7 +1993,7 @@ LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
 {
     for (unsigned busy = 0;; leat_backoff_(&busy)) {
         int r = leat_poll_(ctx, NULL, cases, n);
-        if (r != -EAGAIN && r != LEAT_BUSY_) return r;
+        if (r != -EAGAIN && r != LEAT_IN_FLIGHT_) return r;
         bool same = r == -EAGAIN;
         for (size_t i = 0; same && n > 1 && i < n; i++) {
             leat_case *c = &cases[i];
@@ -2164,7 +2164,7 @@ LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *c
 
 /* Closes, but wakes nobody yet: claims every sleeper, into the chain that goes on at **end, between the two bits, so
  * that CLOSED can be the last touch (I4). Whoever meets CLOSING alone waits for CLOSED. */
-LEAT_COLD_ int leat_close_quietly_(leat_chan *ch, leat_link_ ***end)
+LEAT_COLD_ int leat_close_quietly_(leat_chan *ch, leat_node_ ***end)
 {
     leat_end_ *tail = &ch->ends_[LEAT_SENDS_], *head = &ch->ends_[LEAT_RECEIVES_];
     uint64_t t = atomic_fetch_or_explicit(&tail->at_, LEAT_CLOSING_, memory_order_acquire); /* [E2] <- [E1] */
@@ -2174,7 +2174,7 @@ LEAT_COLD_ int leat_close_quietly_(leat_chan *ch, leat_link_ ***end)
         return -EALREADY;
     }
     leat_lock_take_(&ch->lock_);
-    *end = leat_claim_all_(&head->peers_, -EPIPE, leat_claim_all_(&tail->peers_, -EPIPE, *end));
+    *end = leat_resolve_all_(&head->peers_, -EPIPE, leat_resolve_all_(&tail->peers_, -EPIPE, *end));
     leat_lock_drop_(&ch->lock_);
     atomic_fetch_or_explicit(&tail->at_, LEAT_CLOSED_, memory_order_release); /* [E1] -> [E2] */
     return 0;
@@ -2182,10 +2182,10 @@ LEAT_COLD_ int leat_close_quietly_(leat_chan *ch, leat_link_ ***end)
 
 LEAT_COLD_ int leat_close_(leat_chan *ch)
 {
-    leat_link_ *chain = NULL, **end = &chain;
+    leat_node_ *chain = NULL, **end = &chain;
     if (!ch) return -EINVAL;
     int err = leat_close_quietly_(ch, &end);
-    leat_fire_all_(chain);
+    leat_wake_all_(chain);
     return err;
 }
 

@@ -59,11 +59,11 @@ typedef struct leat_sem {
     _Atomic int64_t word_;
     _Atomic int64_t most_;
     leat_lock_ lock_;
-    leat_list_ line_;
+    leat_waitq_ line_;
 } leat_sem;
 
 typedef struct leat_place_ {
-    leat_link_ link_; /* first: a link in the line is a place */
+    leat_node_ link_; /* first: a link in the line is a place */
     int64_t need_, since_;
     leat_ctx *ctx_, *also_;
     leat_sem *sem_;
@@ -114,24 +114,24 @@ static inline bool leat_sem_late_(const leat_sem *s)
 /* Serves the line with the permits in `word` and *extra more: hands them over in FAIR order, else gives
  * the first whom they satisfy a hint. Returns the word that remains, with the right bits (WAITERS was set
  * by leat_sem_lock_); *extra is what is left of it; whom to fire is added to *chain. The lock is held. */
-LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, leat_link_ **chain)
+LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, leat_node_ **chain)
 {
     bool hinted = false;
     while (s->line_.first_ && !hinted) {
-        leat_link_ *l = s->line_.first_;
+        leat_node_ *l = s->line_.first_;
         const void *first_link = l;
         int64_t need = ((const leat_place_ *)first_link)->need_;
         bool enough = leat_permits_(word) + *extra >= need;
         bool never = need > atomic_load_explicit(&s->most_, memory_order_relaxed); /* [X6] after a shrink */
         bool fair = word & LEAT_SEM_FAIR_;
         if (!enough && !never) {
-            if (leat_waits_(l->waiter_)) break;
-            leat_unlink_(&s->line_, l); /* it is leaving: do not let it hold up the line */
-        } else if (never && leat_claim_link_(&s->line_, l, -EDEADLK)) {
+            if (leat_is_waiting_(l->waiter_)) break;
+            leat_dequeue_(&s->line_, l); /* it is leaving: do not let it hold up the line */
+        } else if (never && leat_resolve_node_(&s->line_, l, -EDEADLK)) {
             l->next_ = *chain;
             *chain = l;
-        } else if (!leat_claim_link_(&s->line_, l, fair ? LEAT_MET_ : 0)) {
-            leat_unlink_(&s->line_, l);
+        } else if (!leat_resolve_node_(&s->line_, l, fair ? LEAT_HANDED_OFF_ : 0)) {
+            leat_dequeue_(&s->line_, l);
         } else {
             l->next_ = *chain;
             *chain = l;
@@ -153,10 +153,10 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
 /* Serves the line with what is there, lets go of the word, and fires who was served. */
 LEAT_COLD_ void leat_sem_settle_(leat_sem *s, int64_t word)
 {
-    leat_link_ *chain = NULL;
+    leat_node_ *chain = NULL;
     int64_t none = 0;
     leat_sem_unlock_(s, leat_sem_serve_(s, word, &none, &chain));
-    leat_fire_all_(chain);
+    leat_wake_all_(chain);
 }
 
 /* Both guess that nobody else holds permits, from most_: to read a word that one has just changed by a
@@ -189,7 +189,7 @@ LEAT_HOT_ bool leat_sem_get_(leat_sem *s, int64_t n)
 /* The harder case of a release of n, and of raising the limit by `more` along with it. */
 LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
 {
-    leat_link_ *chain = NULL;
+    leat_node_ *chain = NULL;
     int64_t word = leat_sem_lock_(s);
     int64_t most = atomic_load_explicit(&s->most_, memory_order_relaxed); /* [X6] the lock orders it */
     int err = more > LEAT_SEM_MAX - most ? -EINVAL : leat_permits_(word) > most + more - n ? -EOVERFLOW : 0;
@@ -198,7 +198,7 @@ LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
     word = leat_sem_serve_(s, word, &left, &chain);
     if (left && !(word & LEAT_SEM_BITS_)) word |= LEAT_SEM_WAITERS_; /* S1; the next one clears it */
     leat_sem_unlock_(s, word + left * LEAT_PERMIT_);
-    leat_fire_all_(chain);
+    leat_wake_all_(chain);
     return err;
 }
 
@@ -216,7 +216,7 @@ LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t
     else if (place && n > atomic_load_explicit(&s->most_, memory_order_relaxed)) err = -EDEADLK; /* [X6] */
     if (!err) word -= n * LEAT_PERMIT_;
     if (err == -EAGAIN && place) {
-        (fired ? leat_link_front_ : leat_link_back_)(&s->line_, &place->link_);
+        (fired ? leat_enqueue_front_ : leat_enqueue_)(&s->line_, &place->link_);
         if (leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
         leat_sem_unlock_(s, word);
     } else {
@@ -229,7 +229,7 @@ LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t
 LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_place_ *place)
 {
     int64_t word = leat_sem_lock_(s);
-    if (place->link_.linked_) leat_unlink_(&s->line_, &place->link_);
+    if (place->link_.linked_) leat_dequeue_(&s->line_, &place->link_);
     leat_sem_settle_(s, word);
 }
 
@@ -274,7 +274,7 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_
         leat_os_done_(&w.state_);
         if (place.err_ == -EAGAIN) { /* it stood in line */
             place.fired_ = w.won_ != NULL;
-            if (place.fired_ && place.link_.err_) return place.link_.err_ == LEAT_MET_ ? 0 : place.link_.err_;
+            if (place.fired_ && place.link_.err_) return place.link_.err_ == LEAT_HANDED_OFF_ ? 0 : place.link_.err_;
         } else if (place.err_ != -ECANCELED) {
             return place.err_;
         }
@@ -332,10 +332,10 @@ LEAT_COLD_ int leat_sem_close(leat_sem *s)
     if (!s) return -EINVAL;
     int64_t word = leat_sem_lock_(s);
     bool again = word & LEAT_SEM_CLOSED_;
-    leat_link_ *chain = NULL;
-    leat_claim_all_(&s->line_, -EPIPE, &chain);
+    leat_node_ *chain = NULL;
+    leat_resolve_all_(&s->line_, -EPIPE, &chain);
     leat_sem_unlock_(s, (word & ~LEAT_SEM_BITS_) | LEAT_SEM_CLOSED_);
-    leat_fire_all_(chain);
+    leat_wake_all_(chain);
     return again ? -EALREADY : 0;
 }
 
@@ -369,7 +369,7 @@ LEAT_HOT_ int64_t leat_sem_available(leat_sem *s)
 typedef struct leat_wg {
     _Atomic int64_t word_; /* count * 2 | WAITERS */
     leat_lock_ lock_;
-    leat_list_ waiters_;
+    leat_waitq_ waiters_;
 } leat_wg;
 
 /* Initialiser; all-zero is LEAT_WG(0). */
@@ -381,22 +381,22 @@ typedef struct leat_wg {
 LEAT_COLD_ int leat_wg_add(leat_wg *w, int64_t n)
 {
     if (!w || n > LEAT_SEM_MAX || n < -LEAT_SEM_MAX) return -EINVAL;
-    leat_link_ *chain = NULL, **end = &chain;
+    leat_node_ *chain = NULL, **end = &chain;
     int64_t word = atomic_load_explicit(&w->word_, memory_order_relaxed); /* [X6] */
     for (;;) {
         int64_t count = (word >> 1) + n;
         bool bad = count < 0 || count > LEAT_SEM_MAX;
         if (LEAT_RARELY_(!count && word & 1)) { /* claim who waits first: the CAS is our last touch */
             leat_lock_take_(&w->lock_);
-            end = leat_claim_all_(&w->waiters_, 0, end);
+            end = leat_resolve_all_(&w->waiters_, 0, end);
             word = atomic_fetch_and_explicit(&w->word_, ~INT64_C(1), memory_order_relaxed) & ~INT64_C(1); /* [X6] */
             leat_lock_drop_(&w->lock_);
         } else if (LEAT_RARELY_(bad) ||
                    atomic_compare_exchange_weak_explicit(&w->word_, &word, word + n * 2,
                                                          memory_order_acq_rel, /* [W1] -> [W2], [W2] <- [W1] */
                                                          memory_order_relaxed)) {
-            for (leat_link_ *l = chain; l && (count || bad); l = l->next_) l->err_ = -EAGAIN; /* somebody had added */
-            leat_fire_all_(chain);
+            for (leat_node_ *l = chain; l && (count || bad); l = l->next_) l->err_ = -EAGAIN; /* somebody had added */
+            leat_wake_all_(chain);
             return bad ? -EOVERFLOW : 0;
         }
     }
@@ -408,7 +408,7 @@ LEAT_HOT_ int leat_wg_done(leat_wg *w)
 }
 
 typedef struct leat_wg_place_ {
-    leat_link_ link_;
+    leat_node_ link_;
     leat_wg *wg_;
     bool armed_;
 } leat_wg_place_;
@@ -420,7 +420,7 @@ static inline bool leat_wg_arm_(void *what, leat_waiter_ *waiter)
     place->link_.waiter_ = waiter;
     leat_lock_take_(&w->lock_);
     place->armed_ = atomic_fetch_or_explicit(&w->word_, 1, memory_order_relaxed) >= 2; /* [X6] else we look again */
-    if (place->armed_) leat_link_back_(&w->waiters_, &place->link_);
+    if (place->armed_) leat_enqueue_(&w->waiters_, &place->link_);
     leat_lock_drop_(&w->lock_);
     return place->armed_;
 }
@@ -448,7 +448,7 @@ LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
         if (waiter.won_ && !place.link_.err_) return 0;
         if (waiter.won_ || !place.armed_) continue;
         leat_lock_take_(&w->lock_);
-        leat_unlink_(&w->waiters_, &place.link_);
+        leat_dequeue_(&w->waiters_, &place.link_);
         leat_lock_drop_(&w->lock_);
         if ((err = leat_ctx_err_at_(ctx, leat_now())) != 0) return err;
     }

@@ -225,7 +225,7 @@ static inline void leat_dropped_(leat_subscriber_ *s)
     atomic_fetch_add_explicit(&s->drops_, 1, memory_order_relaxed); /* [X8] */
 }
 
-/* Puts a message into a subscriber's channel without waiting: 0; -EAGAIN, no room; -EPIPE; LEAT_BUSY_, somebody is
+/* Puts a message into a subscriber's channel without waiting: 0; -EAGAIN, no room; -EPIPE; LEAT_IN_FLIGHT_, somebody is
  * half-way through the slot. */
 LEAT_COLD_ int leat_push_(leat_subscriber_ *s, const void *msg, size_t size, size_t align)
 {
@@ -233,7 +233,7 @@ LEAT_COLD_ int leat_push_(leat_subscriber_ *s, const void *msg, size_t size, siz
     bool evicts = s->policy_ == LEAT_DROPS_OLDEST && s->chan_->slots_;
     int err;
     while ((err = leat_try_case_(NULL, NULL, &c)) == -EAGAIN && evicts) {
-        if (leat_move_(NULL, NULL, s->chan_, LEAT_RECEIVES_, NULL, size, align)) return LEAT_BUSY_;
+        if (leat_move_(NULL, NULL, s->chan_, LEAT_RECEIVES_, NULL, size, align)) return LEAT_IN_FLIGHT_;
         leat_dropped_(s);
     }
     return err;
@@ -314,14 +314,14 @@ LEAT_COLD_ ptrdiff_t leat_topic_drops_(leat_topic *t, leat_chan *ch)
 LEAT_COLD_ int leat_topic_close_(leat_topic *t)
 {
     if (!t) return -EINVAL;
-    leat_link_ *chain = NULL, **end = &chain;
+    leat_node_ *chain = NULL, **end = &chain;
     leat_lock_take_(&t->lock_);
     bool again = atomic_load_explicit(&t->closed_, memory_order_relaxed); /* [X8] */
     atomic_store_explicit(&t->closed_, true, memory_order_seq_cst);       /* [T7] -> [T8] */
     leat_subscriber_ *s = again ? NULL : atomic_load_explicit(&t->list_, memory_order_relaxed); /* [X8] */
     for (; s; s = atomic_load_explicit(&s->next_, memory_order_relaxed)) leat_close_quietly_(s->chan_, &end); /* [X8] */
     leat_lock_drop_(&t->lock_);
-    leat_fire_all_(chain);
+    leat_wake_all_(chain);
     leat_settle_(t); /* no call is half-way that saw it open */
     return again ? -EALREADY : 0;
 }
@@ -348,11 +348,11 @@ typedef struct leat_round_ {
 } leat_round_;
 
 /* Offers the message to one subscriber without waiting: 0, it has it; -EPIPE, it does not get it; -EAGAIN, it has no
- * room and is to be waited for; LEAT_BUSY_, that cannot be said yet. */
+ * room and is to be waited for; LEAT_IN_FLIGHT_, that cannot be said yet. */
 LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const leat_round_ *r, const void *msg, size_t size, size_t align)
 {
     uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
-    if (first == LEAT_HELD_) return LEAT_BUSY_;
+    if (first == LEAT_HELD_) return LEAT_IN_FLIGHT_;
     if (first == r->number_) return 0;
     int err = leat_push_(s, msg, size, align);
     if (err != -EAGAIN || (r->waits_ && s->policy_ == LEAT_WAITS)) return err;
@@ -403,8 +403,8 @@ LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_round_ *r, u
     unsigned busy = 0;
     int err;
     if (!s) return -EPIPE;
-    while ((err = leat_offer_(s, r, msg, size, align)) == LEAT_BUSY_ && !leat_ctx_err(ctx)) leat_backoff_(&busy);
-    if (err == LEAT_BUSY_) {
+    while ((err = leat_offer_(s, r, msg, size, align)) == LEAT_IN_FLIGHT_ && !leat_ctx_err(ctx)) leat_backoff_(&busy);
+    if (err == LEAT_IN_FLIGHT_) {
         leat_dropped_(s);
         err = -EPIPE;
     }

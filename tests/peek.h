@@ -44,11 +44,11 @@ static inline int side_join(side *s)
     return s->result;
 }
 
-static inline int peek_list(leat_lock_ *lock, const leat_list_ *list)
+static inline int peek_list(leat_lock_ *lock, const leat_waitq_ *list)
 {
     int n = 0;
     leat_lock_take_(lock);
-    for (const leat_link_ *l = list->first_; l; l = l->next_) n++;
+    for (const leat_node_ *l = list->first_; l; l = l->next_) n++;
     leat_lock_drop_(lock);
     return n;
 }

@@ -44,11 +44,11 @@ static inline void leave(struct actor *a)
 
 /* ==== Who is in line ========================================================================== */
 
-static inline int in_line_(leat_lock_ *lock, leat_list_ *list)
+static inline int in_line_(leat_lock_ *lock, leat_waitq_ *list)
 {
     int n = 0;
     leat_lock_take_(lock);
-    for (leat_link_ *l = list->first_; l; l = l->next_) n += leat_waits_(l->waiter_);
+    for (leat_node_ *l = list->first_; l; l = l->next_) n += leat_is_waiting_(l->waiter_);
     leat_lock_drop_(lock);
     return n;
 }
@@ -158,7 +158,7 @@ static inline int end(struct call *k)
 struct slow {
     leat_chan *ch;
     uint64_t at;
-    leat_link_ *woken; /* who is to be fired */
+    leat_node_ *woken; /* who is to be fired */
 };
 
 /* The first half of a send: a slot is claimed; who sleeps for it too. */
@@ -169,7 +169,7 @@ static inline struct slow slow_send(int_chan *c)
     s.at = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&ch->ends_[LEAT_SENDS_].at_, &s.at, leat_advance_(ch, s.at, 1),
                                                   memory_order_release, memory_order_relaxed)) {}
-    if (s.at & LEAT_WAITERS_) s.woken = leat_summon_(ch, &ch->ends_[LEAT_SENDS_]);
+    if (s.at & LEAT_WAITERS_) s.woken = leat_resolve_peer_(ch, &ch->ends_[LEAT_SENDS_]);
     return s;
 }
 
@@ -188,7 +188,7 @@ static inline struct slow slow_recv(int_chan *c)
     s.at = atomic_load_explicit(&ch->ends_[LEAT_RECEIVES_].at_, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&ch->ends_[LEAT_RECEIVES_].at_, &s.at, leat_advance_(ch, s.at, 1),
                                                   memory_order_release, memory_order_relaxed)) {}
-    if (s.at & LEAT_WAITERS_) s.woken = leat_summon_(ch, &ch->ends_[LEAT_RECEIVES_]);
+    if (s.at & LEAT_WAITERS_) s.woken = leat_resolve_peer_(ch, &ch->ends_[LEAT_RECEIVES_]);
     return s;
 }
 
@@ -206,7 +206,7 @@ static inline int slow_recv_publish(struct slow *s)
 
 static inline void slow_wake(struct slow *s)
 {
-    if (s->woken) leat_fire_(s->woken);
+    if (s->woken) leat_wake_(s->woken);
 }
 
 /* ==== Without spinning ======================================================================== */

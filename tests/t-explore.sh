@@ -18,7 +18,7 @@ check "and the first schedules with two preemptions of the small ones" $explore 
 # A mutant that passes no wake on: found, by a seed that finds it again, in words that a person can read.
 mkdir "$tmp/headers"
 cp ./*.h "$tmp/headers"
-sed -i 's/^LEAT_COLD_ void leat_pass_on_.*/&\n{ (void)c, (void)least; }\nLEAT_COLD_ void unused_(leat_case *c, uint64_t least)/' \
+sed -i 's/^LEAT_COLD_ void leat_wake_next_.*/&\n{ (void)c, (void)least; }\nLEAT_COLD_ void unused_(leat_case *c, uint64_t least)/' \
     "$tmp/headers/queue.h"
 broken=$tmp/broken/explore/explore
 check "a broken copy of queue.h builds" make BUILD="$tmp/broken" H="$tmp/headers" WERROR= "$broken"

@@ -215,14 +215,14 @@ TEST(I2_a_partner_that_is_being_copied_from_does_not_leave_though_its_context_is
     leat_ctx ctx = LEAT_CTX(NULL);
     send_waits(&k, &ctx, &c, 6);
     leat_lock_take_(&c.chan.lock_);
-    leat_link_ *l = leat_claim_(&c.chan.ends_[LEAT_RECEIVES_].peers_, LEAT_MET_);
+    leat_node_ *l = leat_resolve_first_(&c.chan.ends_[LEAT_RECEIVES_].peers_, LEAT_HANDED_OFF_);
     leat_lock_drop_(&c.chan.lock_);
     REQUIRE(l);
     leat_cancel(&ctx, 0);
     a_while();
     CHECK(!is_over(&k));
     CHECK_EQ(*(int *)l->msg_, 6);
-    leat_fire_(l);
+    leat_wake_(l);
     CHECK_EQ(end(&k), 0); /* the message has changed hands: neither lost nor denied */
     leat_free(&c);
 }

@@ -82,15 +82,15 @@ TEST(the_price_of_a_wake_is_the_least_of_late)
     end_of_clock();
 }
 
-static leat_list_ parked;
+static leat_waitq_ parked;
 
 /* It is claimed, and runs seven microseconds later. */
 static bool is_woken(int64_t until)
 {
     (void)until;
-    leat_link_ *l = leat_claim_(&parked, 0);
+    leat_node_ *l = leat_resolve_first_(&parked, 0);
     stands_at += LEAT_US(7);
-    leat_fire_(l);
+    leat_wake_(l);
     return true;
 }
 
@@ -98,10 +98,10 @@ TEST(it_is_measured_from_the_claim_of_one_that_sleeps_until_it_runs)
 {
     for (int asleep = 0; asleep <= 1; asleep++) {
         leat_waiter_ w;
-        leat_link_ link = { .waiter_ = &w };
+        leat_node_ link = { .waiter_ = &w };
         begin_at(0);
         leat_waiter_init_(&w);
-        leat_link_back_(&parked, &link);
+        leat_enqueue_(&parked, &link);
         meanwhile = is_woken;
         if (!asleep) is_woken(0);
         CHECK_EQ(leat_park_(&w, LEAT_FOREVER), 0);
@@ -496,7 +496,7 @@ TEST(a_close_wakes_a_sender_that_rests_and_none_rests_where_it_is_closed)
     CHECK(leat_case_rests_(&c) > 0);
     leat_waiter_ w;
     leat_waiter_init_(&w);
-    CHECK(!leat_arm_(&(leat_arming_){ .first_ = &c }, &w));
+    CHECK(!leat_enqueue_all_(&(leat_enqueuing_){ .first_ = &c }, &w));
     CHECK(!c.link_.linked_);
     leat_os_done_(&w.state_);
     CHECK_EQ(leat_send(&full.c, &full.next), -EPIPE);

@@ -85,7 +85,7 @@ static void stopping_unlock(leat_lock_ *lock)
     stop(AFTER_LOCK);
 }
 
-static int stopping_close(leat_chan *ch, leat_link_ ***end)
+static int stopping_close(leat_chan *ch, leat_node_ ***end)
 {
     int err = leat_close_quietly_(ch, end);
     stop(AFTER_CLOSE);

@@ -216,14 +216,14 @@ TEST(a_partner_meets_one_only)
     REQUIRE_EQ(leat_make(&c, 0), 0);
     recv_waits(&r, NULL, &c);
     leat_lock_take_(&c.chan.lock_);
-    leat_link_ *l =
-        leat_claim_(&c.chan.ends_[LEAT_SENDS_].peers_, LEAT_MET_); /* a sender that is preempted here */
+    leat_node_ *l =
+        leat_resolve_first_(&c.chan.ends_[LEAT_SENDS_].peers_, LEAT_HANDED_OFF_); /* a sender that is preempted here */
     leat_lock_drop_(&c.chan.lock_);
     REQUIRE(l);
     CHECK_EQ(leat_try_send(&c, &(int){ 2 }), -EAGAIN);
     CHECK(!is_over(&r));
     memcpy(l->msg_, &(int){ 1 }, sizeof(int));
-    leat_fire_(l);
+    leat_wake_(l);
     CHECK_EQ(end(&r), 0);
     CHECK_EQ(r.msg, 1);
     leat_free(&c);

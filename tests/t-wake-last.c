@@ -11,17 +11,17 @@ struct hold {
 
 static struct hold hold_; /* for one waker at a time */
 
-static void wake_and_stand(leat_link_ *chain)
+static void wake_and_stand(leat_node_ *chain)
 {
     bool any = chain != NULL;
-    leat_fire_all_(chain);
+    leat_wake_all_(chain);
     if (any && atomic_load_explicit(&hold_.on, memory_order_relaxed))
         for (unsigned round = 0; !atomic_load_explicit(&hold_.gone, memory_order_acquire);) leat_backoff_(&round);
 }
 
-#define leat_fire_all_ wake_and_stand
+#define leat_wake_all_ wake_and_stand
 #include "semaphore.h"
-#undef leat_fire_all_
+#undef leat_wake_all_
 
 #include "peek.h"
 

@@ -17,7 +17,7 @@
  *     and those claimed do nothing until they are fired;
  *   - reading an index, the stamp there, and the CAS: had one changed meanwhile, it would fail;
  *   - the copy, with the stamp that publishes it: until then the slot is ours alone.
- * Who hears LEAT_BUSY_ waits for another answer: rounds that change nothing are not played. If it
+ * Who hears LEAT_IN_FLIGHT_ waits for another answer: rounds that change nothing are not played. If it
  * never comes, that is a thread that is stuck.
  * A select that another channel's case wins is to this channel one that gives up (DEADLINES): it
  * leaves the list unclaimed, or passes on the wake that it got and cannot use.
@@ -38,21 +38,21 @@
  * beside it, and must be caught.
  *   NO_BIT                I1        leat_may_sleep_: does not set WAITERS
  *   BIT_AFTER_LOOK        I1        ... sets it after it has looked
- *   BIT_CLEARED_UNLOCKED  I1        leat_summon_: drops the lock before it clears WAITERS
- *   DECIDE_IN_TWO         I2        leat_decide_: a load and a store instead of a CAS
+ *   BIT_CLEARED_UNLOCKED  I1        leat_resolve_peer_: drops the lock before it clears WAITERS
+ *   DECIDE_IN_TWO         I2        leat_resolve_: a load and a store instead of a CAS
  *   GIVE_UP_CLAIMED       I2        leat_park_: leaves at the deadline though it was claimed
  *   PUBLISH_FIRST         I4        leat_put_and_wake_: publishes before it summons
  *   CLOSED_FIRST          I4        leat_close_: sets CLOSED before it claims who sleeps
  *   NO_PASS_ON            I5        leat_select_: does not pass on the wake that it got
  *   NO_PASS_ON_LEAVING    I5        ... does not look once more when it leaves with nothing
- *   PASS_ON_NO_BIT        I5        leat_pass_on_: does not set WAITERS again
+ *   PASS_ON_NO_BIT        I5        leat_wake_next_: does not set WAITERS again
  *   SLEEP_IN_FLIGHT       I6        leat_may_sleep_: looks at the slot instead of the other index
  *   SLEEP_WHEN_CLOSING    I6        ... does not mind CLOSING
  *   CLOSE_WAKES_ONE       closed    leat_close_: claims one sleeper of each list
  *   SEND_WHEN_CLOSING     closed    leat_free_stamp_: without CLOSING
- *   EPIPE_UNDRAINED       closed    leat_look_: asks for CLOSED before it compares the indices
+ *   EPIPE_UNDRAINED       closed    leat_poll_case_: asks for CLOSED before it compares the indices
  *   LOOK_OTHER_FIRST      exact     ... reads the other side's index before its own
- *   LEAVE_LINKED          unlinked  leat_disarm_: does not unlink
+ *   LEAVE_LINKED          unlinked  leat_dequeue_all_: does not unlink
  */
 #ifndef SENDERS
 #define SENDERS 2
@@ -127,7 +127,7 @@ hidden byte i, n, x;    /* scratch inside one step */
 #define must_wait(mine, others) (does == SENDS -> (mine) - (others) == CAP : (mine) == (others))
 #define must_wait_now must_wait(position[does], position[other])
 
-/* Whether a call would hear anything but LEAT_BUSY_. */
+/* Whether a call would hear anything but LEAT_IN_FLIGHT_. */
 #define answers (ready || (CLOSING -> CLOSED && (does == SENDS || must_wait_now) : must_wait_now))
 
 #define may_give_up (DEADLINES & (1 << does))
@@ -148,17 +148,17 @@ inline drop_lock() {
     lock = false
 }
 
-inline leat_link_back_(l) { l ! me }
+inline leat_enqueue_(l) { l ! me }
 
-inline leat_link_front_(l) {
+inline leat_enqueue_front_(l) {
     n = len(l);
     l ! me;
     for (i : 1 .. n) { l ? x; l ! x }
 }
 
-/* leat_claim_ and leat_claim_all_: up to `most` waiters of a list that nobody else has. They leave
+/* leat_resolve_first_ and leat_resolve_all_: up to `most` waiters of a list that nobody else has. They leave
  * the list, and join the set `claimed`. */
-inline leat_claim_(l, most) {
+inline leat_resolve_first_(l, most) {
     n = most;
     i = len(l);
     do
@@ -174,7 +174,7 @@ inline leat_claim_(l, most) {
     od
 }
 
-inline leat_fire_all_() {
+inline leat_wake_all_() {
     do
     :: claimed == 0 -> break
     :: else ->
@@ -192,10 +192,10 @@ inline leat_fire_all_() {
 }
 
 /* After a claim that saw WAITERS. */
-inline leat_summon_() {
+inline leat_resolve_peer_() {
     d_step {
         take_lock();
-        leat_claim_(list[other], 1);
+        leat_resolve_first_(list[other], 1);
 #ifndef BIT_CLEARED_UNLOCKED
         WAITERS[does] = false;
 #endif
@@ -221,7 +221,7 @@ inline publish() {
     }
 }
 
-/* The claim of leat_put_ or leat_take_, if the slot is ready; else the first half of leat_look_. */
+/* The claim of leat_put_ or leat_take_, if the slot is ready; else the first half of leat_poll_case_. */
 inline claim_or_look() {
     d_step {
         touch();
@@ -286,14 +286,14 @@ inline leat_try_case_() {
         publish();
 #endif
         if
-        :: saw_waiters -> leat_summon_()
+        :: saw_waiters -> leat_resolve_peer_()
         :: else
         fi;
 #ifndef PUBLISH_FIRST
         publish();
 #endif
         saw_waiters = false;
-        leat_fire_all_()
+        leat_wake_all_()
     :: r == EAGAIN -> look_at_the_other_index()
     :: else
     fi
@@ -310,8 +310,8 @@ inline leat_try_case_() {
 #define minds_closing true
 #endif
 
-/* leat_arm_ with leat_may_sleep_, for one case. CLOSING is read with the TAIL, first or second. */
-inline leat_arm_() {
+/* leat_enqueue_all_ with leat_may_sleep_, for one case. CLOSING is read with the TAIL, first or second. */
+inline leat_enqueue_all_() {
     d_step {
         take_lock();
         at = position[other];
@@ -335,8 +335,8 @@ inline leat_arm_() {
         :: armed ->
             state[me] = WAITING;
             if
-            :: fired -> leat_link_front_(list[does])
-            :: else -> leat_link_back_(list[does])
+            :: fired -> leat_enqueue_front_(list[does])
+            :: else -> leat_enqueue_(list[does])
             fi
         :: else
         fi;
@@ -345,7 +345,7 @@ inline leat_arm_() {
     }
 }
 
-/* leat_park_, leat_disarm_: until it is fired; or until the deadline, if nobody has claimed it. */
+/* leat_park_, leat_dequeue_all_: until it is fired; or until the deadline, if nobody has claimed it. */
 inline leat_block_() {
 #if DEADLINES
     if
@@ -377,7 +377,7 @@ inline leat_block_() {
 /* Messages (slots) that wait for a side; unsigned as in C: an old index may make it large. */
 #define there(others, mine) ((does == SENDS -> CAP - ((mine) - (others)) : (others) - (mine)) & 255)
 
-inline leat_pass_on_(least) {
+inline leat_wake_next_(least) {
     d_step {
         take_lock();
         if
@@ -395,8 +395,8 @@ inline leat_pass_on_(least) {
         d_step {
             touch();
             if
-            :: there(at, position[does]) >= 2 * least -> leat_claim_(list[does], 2)
-            :: there(at, position[does]) >= least && there(at, position[does]) < 2 * least -> leat_claim_(list[does], 1)
+            :: there(at, position[does]) >= 2 * least -> leat_resolve_first_(list[does], 2)
+            :: there(at, position[does]) >= least && there(at, position[does]) < 2 * least -> leat_resolve_first_(list[does], 1)
             :: else
             fi;
             at = 0
@@ -409,7 +409,7 @@ inline leat_pass_on_(least) {
             drop_lock();
             passing = false
         }
-        leat_fire_all_()
+        leat_wake_all_()
     :: else
     fi
 }
@@ -424,7 +424,7 @@ inline leat_select_() {
         :: r == 0 || r == EPIPE -> break
         :: r == BUSY
         :: r == EAGAIN ->
-            leat_arm_();
+            leat_enqueue_all_();
             if
             :: armed ->
                 armed = false;
@@ -435,7 +435,7 @@ inline leat_select_() {
                 fi
 #ifndef NO_PASS_ON
                 ;
-                leat_pass_on_(2)
+                leat_wake_next_(2)
 #endif
             :: else
             fi
@@ -443,7 +443,7 @@ inline leat_select_() {
     od;
 #ifndef NO_PASS_ON_LEAVING
     if
-    :: fired && r == ETIMEDOUT -> leat_pass_on_(1)
+    :: fired && r == ETIMEDOUT -> leat_wake_next_(1)
     :: else
     fi;
 #endif
@@ -474,18 +474,18 @@ inline leat_close_() {
     d_step {
         take_lock();
 #ifdef CLOSE_WAKES_ONE
-        leat_claim_(list[RECEIVES], 1);
-        leat_claim_(list[SENDS], 1);
+        leat_resolve_first_(list[RECEIVES], 1);
+        leat_resolve_first_(list[SENDS], 1);
 #else
-        leat_claim_(list[RECEIVES], THREADS);
-        leat_claim_(list[SENDS], THREADS);
+        leat_resolve_first_(list[RECEIVES], THREADS);
+        leat_resolve_first_(list[SENDS], THREADS);
 #endif
         drop_lock()
     }
 #ifndef CLOSED_FIRST
     d_step { CLOSED = true; published = true }
 #endif
-    leat_fire_all_()
+    leat_wake_all_()
 }
 
 init {

@@ -10,7 +10,7 @@
  * none.
  *
  * WHAT IS ONE STEP: see channel.pml. Here also:
- *   - what leat_arm_ does once it has the last of its locks: who sees a bit of it waits for a lock;
+ *   - what leat_enqueue_all_ does once it has the last of its locks: who sees a bit of it waits for a lock;
  *   - the copy of a message with the fire that follows: until then both buffers are the claimer's.
  * leat_poll_ may try any case that a look could find ready. It goes on to sleep if it saw none,
  * looking at one after the other; rounds that change nothing are not played.
@@ -28,18 +28,18 @@
  * KNOWN BUGS. -DNAME takes a line out of queue.h, or puts it elsewhere. It breaks what stands
  * beside it, and must be caught.
  *   NO_BIT                     I1        leat_may_sleep_: does not set WAITERS
- *   MEET_CLEARS_BIT            I1        leat_meet_: clears WAITERS though others wait
+ *   MEET_CLEARS_BIT            I1        leat_rendezvous_: clears WAITERS though others wait
  *   CANCEL_SETS_WORD_LATE      I1        leat_cancel: claims who sleeps before it says CANCELLING
- *   DECIDE_IN_TWO              I2        leat_decide_: a load and a store instead of a CAS
+ *   DECIDE_IN_TWO              I2        leat_resolve_: a load and a store instead of a CAS
  *   GIVE_UP_CLAIMED            I2        leat_park_: leaves at the deadline though it was claimed
  *   CANCEL_FORGETS_CLAIMED     I2        leat_block_: ... as its context is done
- *   FIRE_BEFORE_COPY           I3        leat_meet_: fires its peer, then copies
+ *   FIRE_BEFORE_COPY           I3        leat_rendezvous_: fires its peer, then copies
  *   SLEEP_WHEN_CLOSING         I6        leat_may_sleep_: does not mind CLOSING
  *   NO_PEER_LOOK               I6        ... without leat_peer_waits_
- *   ONE_LOCK_AT_A_TIME         I7        leat_arm_: looks, then links, each under its own lock
+ *   ONE_LOCK_AT_A_TIME         I7        leat_enqueue_all_: looks, then links, each under its own lock
  *   UNORDERED_LOCKS            I7        leat_lock_all_: in the order of the cases
- *   LINK_BEFORE_ALL_LOOKED_AT  unlinked  leat_arm_: links each when it has looked at it
- *   LOSERS_LINKED              unlinked  leat_disarm_: unlinks nothing
+ *   LINK_BEFORE_ALL_LOOKED_AT  unlinked  leat_enqueue_all_: links each when it has looked at it
+ *   LOSERS_LINKED              unlinked  leat_dequeue_all_: unlinks nothing
  *   CONTEXT_LINKED             unlinked  leat_block_: does not unlink from its context
  *   CLOSE_RECEIVERS_ONLY       awake     leat_close_: does not claim who sends
  *   NO_SECOND_LOOK             exact     leat_try_select_: believes the first
@@ -89,7 +89,7 @@
 
 /* A list is a set of links here, one bit for each case of each thread: who is first in it makes no
  * difference to what is checked. It belongs to a side of a channel, and so does the bit that says
- * that somebody sleeps there. Only leat_arm_ holds a lock for longer than a step. */
+ * that somebody sleeps there. Only leat_enqueue_all_ holds a lock for longer than a step. */
 #define side(does, on) (2 * (on) + (does))
 byte linked[4];
 bool WAITERS[4];
@@ -146,7 +146,7 @@ bool none_was_ready;
 #endif
 
 /* Claims all of a set of links. */
-inline leat_claim_all_(set, how) {
+inline leat_resolve_all_(set, how) {
     assert(!(set & dead)); /* a waiter that has left is still in the list */
     for (i : 0 .. 2 * THREADS - 1) {
         if
@@ -166,7 +166,7 @@ inline fire(thread) {
     state[thread] = FIRED
 }
 
-inline leat_fire_all_() {
+inline leat_wake_all_() {
     for (t : 0 .. THREADS - 1) {
         if
         :: claimed & (1 << t) -> d_step { fire(t); claimed = claimed & ~(1 << t) }
@@ -199,7 +199,7 @@ inline copy(k) {
     fi
 }
 
-inline leat_meet_(k) {
+inline leat_rendezvous_(k) {
     atomic {
         can_meet(k);
         pick(linked[peers(k)] & waiting);
@@ -282,7 +282,7 @@ inline link_case(k) {
 #define two_locks (has(0) && has(1) && on[0] != on[1])
 
 #ifdef ONE_LOCK_AT_A_TIME
-inline leat_arm_() {
+inline leat_enqueue_all_() {
     armed = true;
     d_step { !lock[on[first]] -> leat_may_sleep_(first) }
     d_step { !has(second) || !lock[on[second]] -> leat_may_sleep_(second) }
@@ -290,7 +290,7 @@ inline leat_arm_() {
     d_step { !has(second) || !lock[on[second]] -> link_case(second) }
 }
 #else
-inline leat_arm_() {
+inline leat_enqueue_all_() {
     if
 #ifdef UNORDERED_LOCKS
     :: two_locks -> d_step { !lock[on[0]] -> lock[on[0]] = true }
@@ -378,7 +378,7 @@ inline leat_block_() {
 }
 
 /* Unlinks the cases that were not fired. */
-inline leat_disarm_() {
+inline leat_dequeue_all_() {
 #ifndef LOSERS_LINKED
     for (k : 0 .. 1) {
         if
@@ -409,19 +409,19 @@ inline leat_select_() {
     :: may_give_up -> r = ETIMEDOUT; break
     :: has(0) && CLOSED[on[0]] -> r = EPIPE; which = 0; break
     :: has(1) && CLOSED[on[1]] -> r = EPIPE; which = 1; break
-    :: leat_meet_(0); break
-    :: leat_meet_(1); break
+    :: leat_rendezvous_(0); break
+    :: leat_rendezvous_(1); break
     :: d_step { can_clear(0) -> WAITERS[peers(0)] = false }
     :: d_step { can_clear(1) -> WAITERS[peers(1)] = false }
     :: nothing_for(0) ->
         if
         :: nothing_for(1) ->
-            leat_arm_();
+            leat_enqueue_all_();
             if
             :: armed ->
                 armed = false;
                 leat_block_();
-                leat_disarm_();
+                leat_dequeue_all_();
                 if
                 :: r == EPIPE /* fired by a close: the next look sees it */
                 :: else -> break
@@ -469,7 +469,7 @@ proctype trier() {
 again:
     ready = 0;
     closing = false;
-    for (k : A .. B) { /* leat_look_ */
+    for (k : A .. B) { /* leat_poll_case_ */
         d_step {
             tail_then[k] = tail(k);
             if
@@ -542,13 +542,13 @@ inline leat_close_(ch) {
     CLOSING[ch] = true;
     d_step {
         !lock[ch];
-        leat_claim_all_(linked[side(RECEIVES, ch)], EPIPE);
+        leat_resolve_all_(linked[side(RECEIVES, ch)], EPIPE);
 #ifndef CLOSE_RECEIVERS_ONLY
-        leat_claim_all_(linked[side(SENDS, ch)], EPIPE)
+        leat_resolve_all_(linked[side(SENDS, ch)], EPIPE)
 #endif
     }
     CLOSED[ch] = true;
-    leat_fire_all_()
+    leat_wake_all_()
 }
 
 /* Cancels at any time, or never. */
@@ -576,7 +576,7 @@ proctype leat_cancel() {
             judge
         }
         CANCELLED = true;
-        leat_fire_all_()
+        leat_wake_all_()
     :: true
     fi
 }
