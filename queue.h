@@ -13,9 +13,9 @@
  *
  * WHAT IT IS NOT. Not unbounded, not shared between processes, not for coroutines: the threads are the
  * operating system's. Not lock-free in the strict sense: a thread that is stopped between claiming a
- * slot and publishing it delays whoever needs *that slot* (Vyukov's progress guarantee).
+ * slot and publishing it delays the threads that need *that slot* (Vyukov's progress guarantee).
  *
- * ANSWERS. Every function returns 0, or a count or an index where that is its result, or:
+ * RETURN VALUES. Every function returns 0, or a count or an index where that is its result, or:
  *     -EAGAIN       try_: it would have to wait (exact: at one instant it really was full or empty)
  *     -EPIPE        send: closed, nothing was sent.  recv: closed and drained
  *     -ECANCELED    the context was cancelled; nothing was sent or taken
@@ -30,7 +30,7 @@
  * INTERRUPTIONS. No call that waits is a cancellation point: a pthread_cancel takes effect after it has returned; what
  * ends the wait is a context. Asynchronous cancelability must be off. A signal handler may interrupt any call, which
  * goes on afterwards, but must call nothing of leat (pool.h: leat_cancel_on_signals) and not leave by longjmp: a thread
- * that waits is linked into lists by what lies on its stack. Nor may a task or a hook leave by longjmp what called it.
+ * that waits is in wait queues by nodes on its stack. Nor may a task or a hook leave by longjmp what called it.
  *
  * HOW TO READ IT. Top to bottom; each part uses only the parts above it:
  *     1 the operating system   2 spinning   3 parking   4 contexts   5 the ring   6 select, how everything waits
@@ -49,12 +49,12 @@
  *     label   site                              carries
  *     [L1]    unlock                 -> [L2]    what the lock guards
  *     [L2]    lock                   <- [L1]
- *     [S1]    fire a waiter          -> [S2]    the message of a rendezvous, which case won
- *     [S2]    a waiter sees it       <- [S1]
- *     [D1]    a wait is decided      -> [D2]    everything that came before it (a try-select that finds
- *     [D2]    a look for waiters     <- [D1]    nobody waiting here must not miss who came there earlier)
+ *     [S1]    a waiter is woken      -> [S2]    the message of a rendezvous, which case won
+ *     [S2]    the waiter sees it     <- [S1]
+ *     [D1]    a wait is resolved     -> [D2]    everything that came before it (a try-select that finds no thread
+ *     [D2]    a look for waiters     <- [D1]    waiting here must not miss one that came there earlier)
  *     [J1]    a cancel begins        -> [J2]    the same
- *     [J2]    a sleeper looks        <- [J1]
+ *     [J2]    a waiter looks         <- [J1]
  *     [K1]    a context is done      -> [K2]    what its canceller did before
  *     [K2]    a call checks it       <- [K1]
  *     [P1]    a slot is published    -> [P2]    the message; or that it was copied out, and the slot is free
@@ -63,7 +63,7 @@
  *     [C2]    an exact look          <- [C1]    (else a try over two channels could miss both)
  *     [E1]    close                  -> [E2]    what the closer did before
  *     [E2]    a call sees it         <- [E1]
- *     [X1]    a guess at head or tail           nothing: the claim decides
+ *     [X1]    an optimistic head or tail        nothing: the claim decides
  *     [X2]    the WAITERS bit                   nothing: one word's own order is enough (part 5)
  *     [X3]    a waiter's state, looked at       nothing: [D1] decides
  *     [X4]    close begins                      nothing: [E1] follows
@@ -104,7 +104,7 @@ LEAT_OWN_STYLE_BEGIN_
 #if defined __GNUC__
 #define LEAT_HOT_ static inline __attribute__((always_inline))
 #if defined __clang__ /* whose -Wused-but-marked-unused would be about each call */
-#define LEAT_COLD_ static inline __attribute__((noinline)) /* the harder case, out of line */
+#define LEAT_COLD_ static inline __attribute__((noinline)) /* the slow path, out of line */
 #else
 #define LEAT_COLD_ static __attribute__((noinline, unused))
 #endif
@@ -857,7 +857,7 @@ LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
  * does it while it then finds four messages, else one time in 256, as one that waits for an answer gains nothing.
  *   Resting, a sender into a ring of 256 or more whose receivers are slower than that: it sleeps until an eighth of the ring
  * should have been received, if that takes longer than to be woken twice, and for a millisecond at most.
- * A pace falls at once, and doubles at most: what took far longer than usual says who had the CPU. */
+ * A pace falls at once, and doubles at most: what took far longer than usual only says that another process had the CPU. */
 #ifndef LEAT_RESTS_ /* tests want to see it sooner */
 #define LEAT_RESTS_ (8 * LEAT_AWAY_) /* slots, at least */
 #define LEAT_REST_ LEAT_MS(1)        /* at most */
@@ -894,7 +894,7 @@ static inline int64_t leat_pace_rest_(_Atomic uint32_t *pace, uint64_t slots)
 }
 
 /* For what another thread is about to finish: pauses that double, some yields unless they are slow, then
- * short sleeps that grow to a millisecond. A core is never burned, whoever was preempted. */
+ * short sleeps that grow to a millisecond. No core is kept busy while the other thread is preempted. */
 enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ };
 
 LEAT_COLD_ void leat_backoff_(unsigned *round)
@@ -920,19 +920,19 @@ LEAT_COLD_ void leat_backoff_(unsigned *round)
 
 /* ==== 3. Parking ==============================================================================
  *
- * A thread that must sleep makes a waiter on its stack and links it on every list that could end the
- * wait: a channel's, its context's and that context's ancestors', or those of all cases of a select.
+ * A thread that must sleep makes a waiter on its stack, and enters it, by a node each, in every wait queue that could end
+ * the wait: a channel's, its context's and that context's ancestors', or those of all cases of a select.
  *
- *      WAITING --claim--> CLAIMED --fire--> FIRED        by whoever ends the wait
- *         `---------------------------------> GONE        by the waiter itself: time-out
+ *      WAITING --resolve--> RESOLVED --wake--> WOKEN     by the thread that ends the wait
+ *         `----resolve--------------------------> LEFT   by the waiter's own thread: its deadline passed
  *
- * with the bit ASLEEP beside WAITING and CLAIMED when the waiter no longer spins.
+ * with the bit ASLEEP beside WAITING and RESOLVED once the thread no longer spins.
  *
- * I1  Links are made, and claims done, under the lock that guards the list. Nobody sleeps unless the
- *     condition was looked at under that lock, after the bit that calls for a wake was set.
- * I2  A claim is final: it unlinks, and it is always followed by a fire. Between the two the waiter
- *     and its message buffer belong to the claimer, who may already have let go of the lock.
- * I3  A thread that has fired a waiter touches nothing of it afterwards. */
+ * I1  Nodes are entered and waiters resolved under the lock that guards the queue. No thread sleeps unless it has looked at
+ *     the condition under that lock, after it had set the bit that calls for a wake.
+ * I2  A waiter is resolved once and for all: its node leaves the queue, and a wake always follows. In between, the waiter
+ *     and its message buffer belong to the thread that resolved it, which may have dropped the lock already.
+ * I3  A thread that has woken a waiter touches nothing of it afterwards: it lies on a stack that may be gone. */
 
 enum { LEAT_WAITING_ = 0, LEAT_RESOLVED_ = 1, LEAT_WOKEN_ = 2, LEAT_LEFT_ = 3 };
 
@@ -940,7 +940,7 @@ typedef _Atomic uint32_t leat_lock_;
 
 typedef struct leat_waiter_ {
     leat_os_event_ state_;
-    struct leat_node_ *won_; /* the link that was claimed; read it once FIRED */
+    struct leat_node_ *won_; /* the node by which it was resolved; read it once WOKEN */
     int64_t resolved_at_;      /* if it was asleep then; or 0 */
 } leat_waiter_;
 
@@ -1009,7 +1009,7 @@ static inline bool leat_is_asleep_(leat_waiter_ *w)
     return atomic_load_explicit(&w->state_.word_, memory_order_relaxed) & LEAT_ASLEEP_; /* [X3] */
 }
 
-/* Moves a waiter out of WAITING, for good. Whoever succeeds, decides how its wait ends. */
+/* Moves a waiter out of WAITING, for good. True: the caller has won it, and says how its wait ends. */
 static inline bool leat_resolve_(leat_waiter_ *w, uint32_t state)
 {
     uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X3] */
@@ -1021,7 +1021,8 @@ static inline bool leat_resolve_(leat_waiter_ *w, uint32_t state)
     return false;
 }
 
-/* Claims a waiter: true if its wait now ends with `err`, by the caller's fire. It is unlinked. */
+/* Resolves a waiter by one of its nodes, and takes that out of the queue. True: its wait ends with `err`, and the caller has
+ * to wake it. */
 static inline bool leat_resolve_node_(leat_waitq_ *list, leat_node_ *l, int err)
 {
     if (!leat_resolve_(l->waiter_, LEAT_RESOLVED_)) return false;
@@ -1032,7 +1033,7 @@ static inline bool leat_resolve_node_(leat_waitq_ *list, leat_node_ *l, int err)
     return true;
 }
 
-/* Claims the first waiter of a list that nobody else has; NULL if there is none. */
+/* Resolves the first waiter of a queue that no other thread has won; NULL if there is none. */
 LEAT_COLD_ leat_node_ *leat_resolve_first_(leat_waitq_ *list, int err)
 {
     leat_node_ *l = list->first_;
@@ -1040,7 +1041,7 @@ LEAT_COLD_ leat_node_ *leat_resolve_first_(leat_waitq_ *list, int err)
     return l;
 }
 
-/* Claims all that nobody else has, into the chain that goes on at *end; where it goes on behind them. */
+/* Resolves all that no other thread has won, and appends them to the chain that ends at *end. Returns its new end. */
 LEAT_COLD_ leat_node_ **leat_resolve_all_(leat_waitq_ *list, int err, leat_node_ **end)
 {
     for (leat_node_ *l = list->first_, *next; l; l = next) {
@@ -1066,7 +1067,7 @@ static inline void leat_wake_all_(leat_node_ *chain)
     }
 }
 
-/* Sleeps until the waiter is fired (0), or the deadline passes and nobody has claimed it (-ETIMEDOUT). */
+/* Sleeps until the waiter is woken (0), or the deadline passes and no thread has resolved it (-ETIMEDOUT). */
 LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 {
     for (;;) {
@@ -1086,18 +1087,18 @@ LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 /* ==== 4. Contexts =============================================================================
  *
  * A context lives on a stack, needs no destructor, and all-zero is valid: never done. A call under a
- * context looks at it and at all its ancestors; to sleep it links itself on each, so a cancel wakes
- * exactly those that wait under it, and a child that goes out of scope leaves nothing behind. */
+ * context looks at it and at all its ancestors; before it sleeps it enters the wait queue of each, so a cancel wakes
+ * exactly the threads that wait under it, and a child that goes out of scope leaves nothing behind. */
 
 typedef struct leat_ctx {
     struct leat_ctx *parent_;
     int64_t deadline_;      /* absolute; 0: none */
     _Atomic uint64_t word_; /* cause << 32 | the bits below */
-    leat_lock_ lock_;       /* guards sleepers_ */
-    leat_waitq_ sleepers_;
+    leat_lock_ lock_;       /* guards waiters_ */
+    leat_waitq_ waiters_;
 } leat_ctx;
 
-#define LEAT_CANCELLING_ 1u /* nobody goes to sleep any more; those asleep are being claimed */
+#define LEAT_CANCELLING_ 1u /* no thread goes to sleep any more; those that wait are being resolved */
 #define LEAT_CANCELLED_ 2u
 #define LEAT_TIMED_OUT_ 4u
 #define LEAT_DONE_ (LEAT_CANCELLED_ | LEAT_TIMED_OUT_)
@@ -1190,7 +1191,7 @@ LEAT_HOT_ int leat_ctx_cause(leat_ctx *ctx)
     return err == -ECANCELED ? (int)(uint32_t)(leat_ctx_end_(ctx) >> 32) : err;
 }
 
-/* Cancels a context and everything under it: whoever waits there wakes with -ECANCELED. `cause` is any
+/* Cancels a context and everything under it: threads that wait there wake with -ECANCELED. `cause` is any
  * int, handed back by leat_ctx_cause; 0 stands for -ECANCELED. The first end of a context wins. Any
  * thread, but not a signal handler (leat_cancel_on_signals is for those). The context may be gone as
  * soon as somebody has seen it done. */
@@ -1206,21 +1207,22 @@ LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
     }
     leat_lock_take_(&ctx->lock_);
     leat_node_ *chain = NULL;
-    leat_resolve_all_(&ctx->sleepers_, -ECANCELED, &chain);
+    leat_resolve_all_(&ctx->waiters_, -ECANCELED, &chain);
     leat_lock_drop_(&ctx->lock_);
     uint64_t word = (uint64_t)(uint32_t)(cause ? cause : -ECANCELED) << 32 | LEAT_CANCELLED_;
-    atomic_store_explicit(&ctx->word_, word, memory_order_release); /* [K1] -> [K2] our last touch of ctx */
+    atomic_store_explicit(&ctx->word_, word, memory_order_release); /* [K1] -> [K2] no access to ctx after it */
     leat_wake_all_(chain);
 }
 
-/* The last look before a thread sleeps: links the waiter where it is to be woken, or says that it need not sleep. */
-typedef bool leat_arms_(void *what, leat_waiter_ *w);
+/* The last look before a thread sleeps: enters the waiter in the queues where it is to be found, or says that it need not
+ * sleep. */
+typedef bool leat_enqueue_fn_(void *what, leat_waiter_ *w);
 
-/* Sleeps until the waiter is fired, or a context ends: `ctx` and its ancestors, then `also` and its.
- * One stack frame per ancestor holds the link on it. When it is linked on all of them it is armed, and not before:
- * so a cancel that came before the message finds it (I8). Afterwards the waiter is FIRED or GONE. Whether and by
- * what it was fired is in won_ (NULL if it gave up itself, by a context, or was not armed). */
-LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, leat_arms_ *arm, void *what)
+/* Sleeps until the waiter is woken, or a context ends: `ctx` and its ancestors, then `also` and its. One stack frame per
+ * ancestor holds the node in its queue. Only when it is in all of them is it entered where it waits, so a cancel that came
+ * before the message finds it (I8). Afterwards the waiter is WOKEN or LEFT. won_ says by which node it was woken. NULL: by a
+ * context, or it left by itself, or it need not sleep. */
+LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, leat_enqueue_fn_ *enqueue, void *what)
 {
     leat_node_ link = { .waiter_ = w };
     leat_ctx *next = NULL;
@@ -1232,18 +1234,18 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
     if (ctx) {
         leat_lock_take_(&ctx->lock_);
         live = !atomic_load_explicit(&ctx->word_, memory_order_acquire); /* [J2] <- [J1] */
-        if (live) leat_enqueue_(&ctx->sleepers_, &link);
+        if (live) leat_enqueue_(&ctx->waiters_, &link);
         leat_lock_drop_(&ctx->lock_);
         if (ctx->deadline_ && ctx->deadline_ < deadline) deadline = ctx->deadline_;
         next = ctx->parent_ ? ctx->parent_ : also;
         if (!ctx->parent_) also = NULL;
     }
     if (next && live) {
-        leat_block_(w, next, also, deadline, arm, what);
-    } else { /* not armed, it has only to wait for a context that has claimed it meanwhile, and will fire it */
-        bool armed = live && arm(what, w);
-        if (!armed && leat_resolve_(w, LEAT_LEFT_)) w->won_ = NULL;
-        else if (leat_park_(w, armed ? deadline : LEAT_FOREVER)) w->won_ = NULL;
+        leat_block_(w, next, also, deadline, enqueue, what);
+    } else { /* if it need not sleep, it only waits for a context that has resolved it meanwhile, and will wake it */
+        bool sleeps = live && enqueue(what, w);
+        if (!sleeps && leat_resolve_(w, LEAT_LEFT_)) w->won_ = NULL;
+        else if (leat_park_(w, sleeps ? deadline : LEAT_FOREVER)) w->won_ = NULL;
     }
     if (!ctx || !live) return;
     if (w->won_ == &link) {
@@ -1251,7 +1253,7 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
         return;
     }
     leat_lock_take_(&ctx->lock_);
-    leat_dequeue_(&ctx->sleepers_, &link);
+    leat_dequeue_(&ctx->waiters_, &link);
     leat_lock_drop_(&ctx->lock_);
 }
 
@@ -1262,7 +1264,7 @@ static inline void leat_waiter_init_(leat_waiter_ *w)
     w->resolved_at_ = 0;
 }
 
-static inline bool leat_arms_nothing_(void *what, leat_waiter_ *w)
+static inline bool leat_enqueue_nowhere_(void *what, leat_waiter_ *w)
 {
     (void)what, (void)w;
     return true;
@@ -1280,7 +1282,7 @@ LEAT_COLD_ int leat_sleep_ctx(leat_ctx *ctx, int64_t duration)
         if (now >= deadline) return 0;
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        leat_block_(&w, ctx, NULL, deadline, leat_arms_nothing_, NULL);
+        leat_block_(&w, ctx, NULL, deadline, leat_enqueue_nowhere_, NULL);
         leat_os_done_(&w.state_);
     }
 }
@@ -1304,14 +1306,17 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
  *
  * The bits live in the word that a claim must win, which makes closing and sleeping free of charge:
  * CLOSING   (tail) matches no stamp, so no send claims after it.
- * CLOSED    (tail) follows when all sleepers have been claimed; the closer touches nothing after it.
- * WAITERS   (tail) receivers may be asleep, (head) senders may: claim one of them before publishing.
- *           Setting it and claiming are read-modify-writes of one word, so they are ordered: a claim
- *           after the bit sees it and wakes; one before it shows in the position that setting the bit
- *           returned, and the would-be sleeper stays awake. No fence, no second word.
+ * CLOSED    (tail) follows when all waiters have been resolved; the closing thread touches nothing after it.
+ * WAITERS   (tail) receivers may be parked, (head) senders may: a claim that sees it resolves one of them, before it
+ *           publishes its slot, and wakes it afterwards.
+ *           With the bit in a word of its own, a sender would publish and then look for waiters, a receiver say that it
+ *           waits and then look for a message; each could miss the other's store, and both sleep: the lost wake-up. That
+ *           takes a fence in every send. Here setting the bit and claiming are read-modify-writes of one word, so one of
+ *           them comes first. A claim after the bit sees it, and wakes. A claim before it shows in the position that
+ *           setting the bit returned, and the receiver stays awake. No fence, no second word.
  *
- * I4  Last touch. Neither send nor recv nor close touches anything of the channel after the store that
- *     publishes its effect. So whoever saw the effect may free the channel at once. */
+ * I4  No access after publication. Neither send nor recv nor close touches anything of the channel after the store that
+ *     publishes its effect. So a thread that saw the effect may free the channel at once. */
 
 #define LEAT_CLOSING_ UINT64_C(1)
 #define LEAT_WAITERS_ UINT64_C(2)
@@ -1323,7 +1328,7 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
 /* The two sides of a channel, and what a call does there. */
 enum { LEAT_SENDS_, LEAT_RECEIVES_ };
 
-/* What belongs to one side. Whoever claims at an end may have to wake a thread of the other side, so those are listed here. */
+/* What belongs to one side. A thread that claims at an end may have to wake one of the other side, so those wait here. */
 typedef struct leat_end_ {
     _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position that is claimed next, and the bits */
     _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
@@ -1406,7 +1411,7 @@ LEAT_WRAPS_ static inline uint64_t leat_next_stamp_(const leat_chan *ch, int sid
     return side == LEAT_SENDS_ ? ready | LEAT_FULL_ : ready - LEAT_FULL_ + ch->lap_;
 }
 
-/* Tickets between head and tail, claimed or published. */
+/* Positions between head and tail: messages, or claims in flight. */
 LEAT_WRAPS_ static inline uint64_t leat_count_(const leat_chan *ch, uint64_t tail, uint64_t head)
 {
     uint64_t n = leat_position_(tail) - leat_position_(head);
@@ -1419,8 +1424,8 @@ LEAT_WRAPS_ static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail,
     return leat_position_(tail) - leat_position_(head) == ch->lap_;
 }
 
-/* The harder half of a claim that saw WAITERS: claims one sleeper, to be fired after publishing. The
- * bit goes: a wake is in flight, and the woken one sets it again if others wait (part 6). */
+/* The slow half of a claim that saw WAITERS: resolves one waiter, to be woken after publishing. The bit goes: a wake is in
+ * flight, and the woken thread sets it again if others wait (I5). */
 LEAT_COLD_ leat_node_ *leat_resolve_peer_(leat_chan *ch, leat_end_ *end)
 {
     leat_lock_take_(&ch->lock_);
@@ -1458,7 +1463,7 @@ LEAT_COLD_ void leat_move_and_wake_(leat_chan *ch, int side, unsigned char *slot
     if (l) leat_wake_(l);
 }
 
-/* The easy case of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: it is not that easy. Or the
+/* The fast path of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: the slow path has to look. Or the
  * error of a context that is done: they are asked between the look and the claim (I8). */
 LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
@@ -1530,7 +1535,7 @@ LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsi
         leat_stamp_ *stamp = leat_stamp_of_(w.slot_);
         uint64_t next = leat_next_stamp_(ch, side, w.ready_);
         leat_copy_over_(side, w.slot_ + leat_msg_at_(align), msgs + i * size, size);
-        leat_cursor_next_(ch, &w, size, align); /* before the last store, with which the channel may be gone (I4) */
+        leat_cursor_next_(ch, &w, size, align); /* before the store after which the channel may be gone (I4) */
         atomic_store_explicit(stamp, next, memory_order_release); /* [P1] -> [P2] */
     }
     if (l) leat_wake_(l);
@@ -1539,14 +1544,15 @@ LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsi
 
 /* ---- One end, and waiting there ----
  *
- * I5  Pass it on. A waiter that was fired by a buffered channel may have taken the only wake in flight.
- *     Before it tries again it looks at the list: if others wait, it sets WAITERS again, and if there is
- *     more than it will take itself, it fires the next, or two. If it then leaves without having taken
- *     from that channel - it was cancelled, another case won - it looks once more.
- *     Without this P0 claims slot k and is preempted, P1 publishes k+1 and wakes C0, P0 publishes k and
- *     wakes nobody, C0 takes k, and k+1 stays with C1 asleep.
- * I6  Sleep only if the position that setting WAITERS returned, with the other index, says empty (or
- *     full), not closing, and no claim in flight. A woken waiter that lost goes back to the front. */
+ * I5  Wake the next. A thread T that was woken at a buffered channel may have been given the only wake in flight. Before T
+ *     tries again, it looks at the queue that it was in: if other threads wait there, T sets WAITERS again, and if there is
+ *     more than T will take itself, it wakes the next, or two. If T then leaves without having taken from that channel, as
+ *     it was cancelled or another case won, it looks once more.
+ *     Without this: receivers C0 and C1 are parked. Sender P0 claims slot k, sees WAITERS, clears it, and is preempted
+ *     before it wakes C0. P1 publishes k+1, sees no WAITERS, and wakes nobody. P0 publishes k and wakes C0. C0 takes k, and
+ *     C1 sleeps beside the message in k+1.
+ * I6  A thread sleeps only if the position that setting WAITERS returned, with the other end's, says empty (or full), not
+ *     closing, and no claim in flight. A woken thread that finds nothing goes back to the front of the queue. */
 
 /* One end, as a call needs it, and what it would do there: a case of a select, made by LEAT_SEND and LEAT_RECV. Only `err` is for the caller: after leat_select
  * returned this case's index it is 0, or -EPIPE if the channel is closed (send: nothing was sent; recv:
@@ -1564,14 +1570,14 @@ typedef struct leat_case {
 } leat_case;
 
 #define LEAT_IN_FLIGHT_ INT_MIN /* somebody is half-way through the slot: come again, do not sleep */
-#define LEAT_HANDED_OFF_ 1        /* fired by a rendezvous: the message has changed hands */
+#define LEAT_HANDED_OFF_ 1        /* woken by a rendezvous: the message has changed hands */
 
 static inline bool leat_sends_(const leat_case *c)
 {
     return c->side_ == LEAT_SENDS_;
 }
 
-/* The end at which a case claims, and the other one: where it is listed when it waits, with WAITERS. */
+/* The end at which a case claims; and the other end, where it waits, and sets WAITERS. */
 static inline leat_end_ *leat_own_end_(leat_case *c)
 {
     return &c->chan_->ends_[c->side_];
@@ -1628,8 +1634,8 @@ LEAT_COLD_ int leat_poll_case_(leat_case *c)
     return far & LEAT_CLOSED_ ? -EPIPE : far & LEAT_CLOSING_ ? LEAT_IN_FLIGHT_ : -EAGAIN;
 }
 
-/* A rendezvous: the second to arrive copies between the two callers' buffers and fires the first. Answers like
- * leat_move_. */
+/* A rendezvous: the second to arrive copies between the two callers' buffers and wakes the first. Returns what
+ * leat_move_ does. */
 LEAT_COLD_ int leat_rendezvous_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     leat_chan *ch = c->chan_;
@@ -1641,7 +1647,7 @@ LEAT_COLD_ int leat_rendezvous_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     bool ends = leat_ctx_ends_(ctx) || leat_ctx_ends_(also); /* asked again: the lock may show a peer that came later */
     leat_node_ *peer = ends ? NULL : leat_resolve_first_(&end->peers_, LEAT_HANDED_OFF_);
     if (!end->peers_.first_)
-        atomic_fetch_and_explicit(&end->at_, ~LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] we claimed the last */
+        atomic_fetch_and_explicit(&end->at_, ~LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] it was the last */
     leat_lock_drop_(&ch->lock_);
     if (ends) return leat_ctx_err_of_(ctx, also, 0);
     if (!peer) return -EAGAIN;
@@ -1685,8 +1691,8 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
     return leat_position_(there) == leat_position_(here) && !(there & LEAT_CLOSING_);
 }
 
-/* Keeps a wake going (I5): if others wait beside this case, and its channel has `least` messages (or slots),
- * fires the next; with twice as many the next two, so that of many that sleep the last soon runs. */
+/* Wakes the next (I5): if other threads wait beside this case, and its channel has `least` messages (or slots), resolves and
+ * wakes one of them; if it has twice as many, two, so that n parked threads run after log n steps. */
 LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
 {
     leat_chan *ch = c->chan_;
@@ -1788,16 +1794,16 @@ LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
  *
  * A case is one send or receive that a call would do. A blocking send is a select of one case.
  *
- * I7  Links on all channels of a select are made with all their locks held, in the order of their
- *     addresses: two selects that could serve each other cannot both overlook it.
+ * I7  A select enters the queues of all its channels with all their locks held, in the order of their addresses: two
+ *     selects that could serve each other cannot both overlook it.
  * I8  A context that is done wins. Whatever a call under a context may take, it looks at that first (acquire), then
- *     asks the context, then claims; and it is linked on its contexts before it is linked where it waits. So if X
- *     cancels, and then sends, a receiver that sees the message sees the cancel, too; and one that is parked was
- *     claimed by the cancel before the send could find it. */
+ *     asks the context, then claims; and it enters its contexts' queues before that where it waits. So if a thread X
+ *     cancels, and then sends, a receiver that sees the message sees the cancel, too: the cancel happens-before the send.
+ *     And a receiver that is parked was resolved by the cancel before the send could find it. */
 
 /* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_IN_FLIGHT_, or the error
- * of a context. Guesses before it looks at all of them: where most are ready the guess is mostly right, and no less
- * fair. */
+ * of a context. It tries one by lot before it looks at all of them: where most are ready that mostly succeeds, and is no
+ * less fair. */
 LEAT_COLD_ int leat_poll_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     if (!n) return -EAGAIN;
@@ -1838,7 +1844,7 @@ static inline leat_case *leat_merge_(leat_case *a, leat_case *b)
 }
 
 /* Chains the cases that have a channel, in the order of the channels' addresses; those of one channel by lot, as the
- * first that is linked is the first to be claimed. Merges sorted chains of 1, 2, 4.. cases, bits of a counter. */
+ * first that is in the queue is the first to be served. Merges sorted chains of 1, 2, 4.. cases, bits of a counter. */
 LEAT_COLD_ leat_case *leat_in_order_(leat_case *cases, size_t n)
 {
     if (n == 1) {
@@ -1875,30 +1881,30 @@ typedef struct leat_enqueuing_ {
     leat_case *first_, *to_front_; /* in order; the one that goes to the front of its list */
     uint64_t bit_;                 /* the bit that calls for a wake, or 0 */
     leat_spin_ *spin_;             /* or NULL: it has spun already */
-    bool armed_;
+    bool entered_;
 } leat_enqueuing_;
 
-/* Links the waiter on every case's list, or on none if one of them need not sleep (I7). */
+/* Enters the waiter in every case's queue, or in none if one of them need not sleep (I7). */
 LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
 {
     leat_enqueuing_ *a = what;
     leat_case *c = a->first_;
     leat_lock_all_(a->first_);
     while (c && leat_may_sleep_(c, a->bit_)) c = c->order_;
-    a->armed_ = !c; /* all looked at before the first is linked: two of them may be each other's peers */
-    for (c = a->armed_ ? a->first_ : NULL; c; c = c->order_) {
+    a->entered_ = !c; /* looks at all before it enters the first: two of them may be each other's peers */
+    for (c = a->entered_ ? a->first_ : NULL; c; c = c->order_) {
         c->link_.waiter_ = w;
         (c == a->to_front_ ? leat_enqueue_front_ : leat_enqueue_)(&leat_far_end_(c)->peers_, &c->link_);
     }
     leat_unlock_all_(a->first_);
-    if (!a->armed_ || !a->spin_) return a->armed_;
-    while (!leat_is_woken_(w) && leat_spin_again_(a->spin_, NULL, 0)) continue; /* also while it is claimed */
+    if (!a->entered_ || !a->spin_) return a->entered_;
+    while (!leat_is_woken_(w) && leat_spin_again_(a->spin_, NULL, 0)) continue; /* also while it is RESOLVED, and the message is copied */
     if (leat_is_woken_(w)) leat_spin_end_(a->spin_);
     return true;
 }
 
-/* Unlinks what is still linked; the case that was fired, or NULL. Of that one nothing is touched: with
- * its message the channel may be gone. */
+/* Takes the waiter out of the queues where it still is. Returns the case that was woken, or NULL. Of that one nothing is
+ * touched: with its message the channel may be gone. */
 LEAT_COLD_ leat_case *leat_dequeue_all_(leat_case *first, leat_waiter_ *w)
 {
     leat_case *won = NULL;
@@ -1920,8 +1926,8 @@ static inline bool leat_ctx_ends_by_(leat_ctx *ctx, int64_t time)
     return ctx != NULL;
 }
 
-/* Until when this case is to rest; LEAT_FOREVER: it is not. Who has a deadline so near that it could be
- * missed for that, does not. */
+/* Until when this case is to rest; LEAT_FOREVER: it is not. A thread that has a deadline so near that it
+ * could be missed for that, does not. */
 LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
 {
     int64_t rest = leat_case_rests_(c);
@@ -1933,8 +1939,8 @@ LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
 /* Waits until one of the cases could be done (its index), or a context is done. */
 LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
-    leat_case *first = NULL, *only = NULL, *fired = NULL;
-    bool buffered = true; /* a rendezvous needs one side linked, so it spins after that, not before */
+    leat_case *first = NULL, *only = NULL, *woken = NULL;
+    bool buffered = true; /* in a rendezvous one side must be in the queue, so it spins after that, not before */
     bool slept = false;
     int r, err;
     leat_spin_ spin = LEAT_SPIN_;
@@ -1957,32 +1963,32 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         int64_t until = only && !slept ? leat_rest_until_(only, ctx, also) : LEAT_FOREVER;
         bool rests = until < LEAT_FOREVER;
         if (!rests && buffered && (only ? leat_case_spins_(only, &spin) : leat_spin_again_(&spin, NULL, 0))) continue;
-        leat_enqueuing_ a = { first, fired, rests ? 0 : LEAT_WAITERS_, buffered ? NULL : &spin, false };
+        leat_enqueuing_ a = { first, woken, rests ? 0 : LEAT_WAITERS_, buffered ? NULL : &spin, false };
         if (rests) leat_case_waits_(only);
         leat_waiter_ w;
         leat_waiter_init_(&w);
         leat_block_(&w, ctx, also, until, leat_enqueue_all_, &a);
-        if (a.armed_) {
-            fired = leat_dequeue_all_(first, &w);
-            if (fired && fired->link_.err_ == LEAT_HANDED_OFF_) {
+        if (a.entered_) {
+            woken = leat_dequeue_all_(first, &w);
+            if (woken && woken->link_.err_ == LEAT_HANDED_OFF_) {
                 leat_os_done_(&w.state_);
-                fired->err = 0;
-                return (int)(fired - cases);
+                woken->err = 0;
+                return (int)(woken - cases);
             }
-            if (fired && only) leat_case_waited_(only);
-            if (fired) leat_wake_next_(fired, 2);
+            if (woken && only) leat_case_waited_(only);
+            if (woken) leat_wake_next_(woken, 2);
             slept = true;
             busy = 0;
-            spin = fired ? (leat_spin_)LEAT_SPIN_WOKEN_ : (leat_spin_)LEAT_SPIN_;
+            spin = woken ? (leat_spin_)LEAT_SPIN_WOKEN_ : (leat_spin_)LEAT_SPIN_;
         }
         leat_os_done_(&w.state_);
-        if (!a.armed_ || fired) continue;
+        if (!a.entered_ || woken) continue;
         int64_t now = leat_now(); /* a context woke us, perhaps: its deadline is to be looked at exactly */
         if (rests && now >= until) leat_case_waited_(only);
         if ((r = leat_ctx_err_of_(ctx, also, now)) != 0) break;
     }
     if (r >= 0) leat_spin_end_(&spin);
-    if (fired && (r < 0 || cases[r].chan_ != fired->chan_ || cases[r].side_ != fired->side_)) leat_wake_next_(fired, 1);
+    if (woken && (r < 0 || cases[r].chan_ != woken->chan_ || cases[r].side_ != woken->side_)) leat_wake_next_(woken, 1);
     return r;
 }
 
@@ -2162,8 +2168,8 @@ LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *c
     return leat_many_(ctx, ch, LEAT_RECEIVES_, waits, msgs, n, size, align);
 }
 
-/* Closes, but wakes nobody yet: claims every sleeper, into the chain that goes on at **end, between the two bits, so
- * that CLOSED can be the last touch (I4). Whoever meets CLOSING alone waits for CLOSED. */
+/* Closes, but wakes nobody yet: resolves every waiter, into the chain that ends at **end, between the two bits, so that
+ * nothing is accessed after CLOSED (I4). A thread that meets CLOSING alone waits for CLOSED. */
 LEAT_COLD_ int leat_close_quietly_(leat_chan *ch, leat_node_ ***end)
 {
     leat_end_ *tail = &ch->ends_[LEAT_SENDS_], *head = &ch->ends_[LEAT_RECEIVES_];
@@ -2298,8 +2304,9 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 #define leat_make(c, capacity) leat_make_(LEAT_UNLESS_CONST_(c, LEAT_NEW_(c), &(c)->chan), capacity, LEAT_OF_(c))
 
 /* void leat_free(c): frees the slots, with the messages that are still in them, and leaves a closed channel: a later
- * call gets -EPIPE, another leat_free does nothing, leat_make makes it new. Nobody may be using the channel. But whoever learned from the channel itself that it is not needed any more - got the last
- * message, or -EPIPE - may free it at once, though the call that sent that, or closed it, has not returned yet. */
+ * call gets -EPIPE, another leat_free does nothing, leat_make makes it new. Nobody may be using the
+ * channel. But a thread that learned from the channel itself that it is not needed any more, as it got the last message or
+ * -EPIPE, may free it at once, though the call that sent that, or closed it, has not returned yet. */
 #define leat_free(c) leat_free_((1 ? LEAT_OLD_(c) : &(c)->chan), _Alignof(LEAT_T_(c)))
 
 /* int leat_send(c, m): copies *m in; waits while the channel is full (unbuffered: until it was received).

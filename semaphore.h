@@ -7,11 +7,11 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * WHAT IT IS NOT. Not <semaphore.h>: whoever includes that with this file first on the search path still
+ * WHAT IT IS NOT. Not <semaphore.h>: a file that includes that, with this one first on the search path, still
  * gets the system's, with sem_t, and this one beside it. Not shared between processes. In C++ this file
  * is the system's alone.
  *
- * ANSWERS. As in queue.h, and -EOVERFLOW: released more than was acquired; nothing changed.
+ * RETURN VALUES. As in queue.h, and -EOVERFLOW: released more than was acquired; nothing changed.
  * Needs queue.h. The same three forms of each call that can wait.
  *
  * OPTIONS. [this file] LEAT_LINT   be no system header: warn about this file too
@@ -22,7 +22,7 @@
  *     [M2]    permits acquired       <- [M1]
  *     [W1]    a wait group counts    -> [W2]    what the task did
  *     [W2]    a wait sees zero       <- [W1]
- *     [X6]    a guess at a word, or at its limit: nothing, the CAS decides
+ *     [X6]    an optimistic word or limit       nothing: the CAS decides
  */
 /* leat:forward-begin  (ahead of the guard: through "" the file may find itself again) */
 #if !defined LEAT_SEMAPHORE_H && !defined __cplusplus
@@ -47,29 +47,29 @@ LEAT_OWN_STYLE_BEGIN_
  * No bit set: acquire and release are one CAS each. Any bit set: both take the lock, and then nobody
  * else changes the word. So, as with channels:
  *
- * S1  Last touch. Permits are published either by a CAS on a word without bits, and nothing after it, or
- *     under the lock with a bit left set, so that whoever takes them has to wait for the unlock. Who got
- *     the permits may free the semaphore.
- * S2  One wake at a time, a hint: the woken one tries again, and so may anybody who runs (barging).
- *     While the hint is on its way WAITERS is clear. The woken one sets it again.
- * S3  FAIR is set by who finds that the first in line has waited 1 ms. From then on permits are handed
- *     over in order, until the first in line is younger again. So many are not starved by few. */
+ * S1  No access after publication. Permits are published either by a CAS on a word without bits, and nothing after it, or
+ *     under the lock with a bit left set, so that a thread that takes them has to wait for the unlock. A thread that got the
+ *     permits may free the semaphore.
+ * S2  One wake at a time, and it is a hint: the woken thread tries again, and any other thread may be faster (barging).
+ *     While the hint is in flight WAITERS is clear. The woken thread sets it again.
+ * S3  A thread that finds that the first in the queue has waited for 1 ms sets FAIR. From then on permits are handed over in
+ *     order, until the first in the queue has waited for less. So a large request is not starved by small ones. */
 
 typedef struct leat_sem {
     _Atomic int64_t word_;
     _Atomic int64_t most_;
     leat_lock_ lock_;
-    leat_waitq_ line_;
+    leat_waitq_ waiters_;
 } leat_sem;
 
-typedef struct leat_place_ {
-    leat_node_ link_; /* first: a link in the line is a place */
+typedef struct leat_sem_waiter_ {
+    leat_node_ link_; /* first: its address is that of the whole */
     int64_t need_, since_;
     leat_ctx *ctx_, *also_;
     leat_sem *sem_;
     int err_;    /* what the last try said */
-    bool fired_; /* it had its turn */
-} leat_place_;
+    bool woken_; /* it has been woken before */
+} leat_sem_waiter_;
 
 #define LEAT_SEM_WAITERS_ INT64_C(1)
 #define LEAT_SEM_FAIR_ INT64_C(2)
@@ -89,7 +89,7 @@ static inline int64_t leat_permits_(int64_t word)
     return (word & ~LEAT_SEM_BITS_) / LEAT_PERMIT_;
 }
 
-/* Takes the lock and makes the word ours, by a bit. */
+/* Takes the lock, and by a bit the word: no other thread changes it now. */
 static inline int64_t leat_sem_lock_(leat_sem *s)
 {
     leat_lock_take_(&s->lock_);
@@ -103,35 +103,35 @@ static inline void leat_sem_unlock_(leat_sem *s, int64_t word)
     leat_lock_drop_(&s->lock_);
 }
 
-/* Whether the first in line has lost patience. */
+/* Whether the first in the queue has waited for too long. */
 static inline bool leat_sem_late_(const leat_sem *s)
 {
-    const void *first_link = s->line_.first_;
-    const leat_place_ *first = first_link;
+    const void *first_link = s->waiters_.first_;
+    const leat_sem_waiter_ *first = first_link;
     return first && leat_now() - first->since_ >= LEAT_PATIENCE_;
 }
 
-/* Serves the line with the permits in `word` and *extra more: hands them over in FAIR order, else gives
- * the first whom they satisfy a hint. Returns the word that remains, with the right bits (WAITERS was set
- * by leat_sem_lock_); *extra is what is left of it; whom to fire is added to *chain. The lock is held. */
+/* Serves the queue with the permits in `word` and *extra more: hands them over in order if FAIR, else gives a hint to the
+ * first thread that they satisfy. Returns the word that remains, with the right bits (leat_sem_lock_ had set WAITERS); *extra
+ * is what is left of it; waiters that are to be woken are added to *chain. The lock is held. */
 LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, leat_node_ **chain)
 {
     bool hinted = false;
-    while (s->line_.first_ && !hinted) {
-        leat_node_ *l = s->line_.first_;
+    while (s->waiters_.first_ && !hinted) {
+        leat_node_ *l = s->waiters_.first_;
         const void *first_link = l;
-        int64_t need = ((const leat_place_ *)first_link)->need_;
+        int64_t need = ((const leat_sem_waiter_ *)first_link)->need_;
         bool enough = leat_permits_(word) + *extra >= need;
         bool never = need > atomic_load_explicit(&s->most_, memory_order_relaxed); /* [X6] after a shrink */
         bool fair = word & LEAT_SEM_FAIR_;
         if (!enough && !never) {
             if (leat_is_waiting_(l->waiter_)) break;
-            leat_dequeue_(&s->line_, l); /* it is leaving: do not let it hold up the line */
-        } else if (never && leat_resolve_node_(&s->line_, l, -EDEADLK)) {
+            leat_dequeue_(&s->waiters_, l); /* it is leaving: the others need not wait for it */
+        } else if (never && leat_resolve_node_(&s->waiters_, l, -EDEADLK)) {
             l->next_ = *chain;
             *chain = l;
-        } else if (!leat_resolve_node_(&s->line_, l, fair ? LEAT_HANDED_OFF_ : 0)) {
-            leat_dequeue_(&s->line_, l);
+        } else if (!leat_resolve_node_(&s->waiters_, l, fair ? LEAT_HANDED_OFF_ : 0)) {
+            leat_dequeue_(&s->waiters_, l);
         } else {
             l->next_ = *chain;
             *chain = l;
@@ -145,13 +145,13 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
             }
         }
     }
-    if (!s->line_.first_) word &= ~(LEAT_SEM_WAITERS_ | LEAT_SEM_FAIR_);
+    if (!s->waiters_.first_) word &= ~(LEAT_SEM_WAITERS_ | LEAT_SEM_FAIR_);
     else if (hinted) word &= ~LEAT_SEM_WAITERS_;
     return word;
 }
 
-/* Serves the line with what is there, lets go of the word, and fires who was served. */
-LEAT_COLD_ void leat_sem_settle_(leat_sem *s, int64_t word)
+/* Serves the queue with what is there, gives the word back, and wakes the threads that were served. */
+LEAT_COLD_ void leat_sem_unlock_and_wake_(leat_sem *s, int64_t word)
 {
     leat_node_ *chain = NULL;
     int64_t none = 0;
@@ -159,8 +159,8 @@ LEAT_COLD_ void leat_sem_settle_(leat_sem *s, int64_t word)
     leat_wake_all_(chain);
 }
 
-/* Both guess that nobody else holds permits, from most_: to read a word that one has just changed by a
- * locked operation, and then change it, takes 5 ns longer each (Ice Lake) than to guess and be right. */
+/* Both begin with an optimistic word: most_, as if no permit were taken. To read a word that the same thread has just changed
+ * by a locked operation, and then to change it, takes 5 ns longer each (Ice Lake) than to be right at once. */
 
 /* Publishes n permits if no bit is set and it leaves at most most_. */
 LEAT_HOT_ bool leat_sem_give_(leat_sem *s, int64_t n)
@@ -186,7 +186,7 @@ LEAT_HOT_ bool leat_sem_get_(leat_sem *s, int64_t n)
     return false;
 }
 
-/* The harder case of a release of n, and of raising the limit by `more` along with it. */
+/* The slow path of a release of n, and of raising the limit by `more` along with it. */
 LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
 {
     leat_node_ *chain = NULL;
@@ -202,35 +202,35 @@ LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
     return err;
 }
 
-/* One try under the lock. 0: taken. -EPIPE. -EAGAIN: there were too few, and `place`, unless NULL, is
- * now in line; in front if it had been fired. -ECANCELED: ask ctx. */
-LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n, leat_place_ *place)
+/* One try under the lock. 0: taken. -EPIPE. -EAGAIN: there were too few, and `self`, unless NULL, is
+ * in the queue now; in front if it had been woken. -ECANCELED: ask ctx. */
+LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n, leat_sem_waiter_ *self)
 {
-    bool fired = place && place->fired_;
+    bool woken = self && self->woken_;
     int64_t word = leat_sem_lock_(s);
-    if (!fired && leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
+    if (!woken && leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
     int err = -EAGAIN;
     if (leat_ctx_ends_(ctx) || leat_ctx_ends_(also)) err = -ECANCELED; /* asked after the look (queue.h, I8) */
-    else if (leat_permits_(word) >= n && (fired || !(word & LEAT_SEM_FAIR_))) err = 0;
+    else if (leat_permits_(word) >= n && (woken || !(word & LEAT_SEM_FAIR_))) err = 0;
     else if (word & LEAT_SEM_CLOSED_) err = -EPIPE;
-    else if (place && n > atomic_load_explicit(&s->most_, memory_order_relaxed)) err = -EDEADLK; /* [X6] */
+    else if (self && n > atomic_load_explicit(&s->most_, memory_order_relaxed)) err = -EDEADLK; /* [X6] */
     if (!err) word -= n * LEAT_PERMIT_;
-    if (err == -EAGAIN && place) {
-        (fired ? leat_enqueue_front_ : leat_enqueue_)(&s->line_, &place->link_);
+    if (err == -EAGAIN && self) {
+        (woken ? leat_enqueue_front_ : leat_enqueue_)(&s->waiters_, &self->link_);
         if (leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
         leat_sem_unlock_(s, word);
     } else {
-        leat_sem_settle_(s, word);
+        leat_sem_unlock_and_wake_(s, word);
     }
     return err;
 }
 
-/* Leaves the line, or gives up a hint; whoever comes after may now be served (queue.h, I5). */
-LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_place_ *place)
+/* Leaves the queue, or gives up a hint. The next thread may be served now (queue.h, I5). */
+LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_sem_waiter_ *self)
 {
     int64_t word = leat_sem_lock_(s);
-    if (place->link_.linked_) leat_dequeue_(&s->line_, &place->link_);
-    leat_sem_settle_(s, word);
+    if (self->link_.linked_) leat_dequeue_(&s->waiters_, &self->link_);
+    leat_sem_unlock_and_wake_(s, word);
 }
 
 /* Takes n permits if no bit is set and so many are there, under a context: 0, -EAGAIN, or its error. A claim by CAS
@@ -244,20 +244,20 @@ LEAT_HOT_ int leat_sem_get_ctx_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int6
     return leat_ctx_err_of_(ctx, also, 0);
 }
 
-/* The last look before a place in line is slept on. */
+/* The last look before a thread sleeps. */
 static inline bool leat_sem_arm_(void *what, leat_waiter_ *w)
 {
-    leat_place_ *place = what;
-    place->link_.waiter_ = w;
-    place->err_ = leat_sem_try_(place->ctx_, place->also_, place->sem_, place->need_, place);
-    return place->err_ == -EAGAIN;
+    leat_sem_waiter_ *self = what;
+    self->link_.waiter_ = w;
+    self->err_ = leat_sem_try_(self->ctx_, self->also_, self->sem_, self->need_, self);
+    return self->err_ == -EAGAIN;
 }
 
 LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
 {
     int err;
     for (leat_spin_ spin = LEAT_SPIN_;;) {
-        int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] no guess: it takes the line */
+        int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] a look: an optimistic CAS would take the cache line */
         if (leat_permits_(word) >= n && (err = leat_sem_get_ctx_(ctx, also, s, n)) != -EAGAIN) {
             leat_spin_end_(&spin);
             return err;
@@ -265,21 +265,21 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_
         if ((err = leat_ctx_err_of_(ctx, also, 0)) != 0) return err;
         if (!leat_spin_again_(&spin, NULL, 0)) break;
     }
-    leat_place_ place = { .need_ = n, .since_ = leat_now(), .ctx_ = ctx, .also_ = also, .sem_ = s };
+    leat_sem_waiter_ self = { .need_ = n, .since_ = leat_now(), .ctx_ = ctx, .also_ = also, .sem_ = s };
     for (;;) {
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        place.err_ = -ECANCELED;
-        leat_block_(&w, ctx, also, LEAT_FOREVER, leat_sem_arm_, &place);
+        self.err_ = -ECANCELED;
+        leat_block_(&w, ctx, also, LEAT_FOREVER, leat_sem_arm_, &self);
         leat_os_done_(&w.state_);
-        if (place.err_ == -EAGAIN) { /* it stood in line */
-            place.fired_ = w.won_ != NULL;
-            if (place.fired_ && place.link_.err_) return place.link_.err_ == LEAT_HANDED_OFF_ ? 0 : place.link_.err_;
-        } else if (place.err_ != -ECANCELED) {
-            return place.err_;
+        if (self.err_ == -EAGAIN) { /* it was in the queue */
+            self.woken_ = w.won_ != NULL;
+            if (self.woken_ && self.link_.err_) return self.link_.err_ == LEAT_HANDED_OFF_ ? 0 : self.link_.err_;
+        } else if (self.err_ != -ECANCELED) {
+            return self.err_;
         }
         if ((err = leat_ctx_err_of_(ctx, also, leat_now())) != 0) {
-            leat_sem_leave_(s, &place);
+            leat_sem_leave_(s, &self);
             return err;
         }
     }
@@ -333,7 +333,7 @@ LEAT_COLD_ int leat_sem_close(leat_sem *s)
     int64_t word = leat_sem_lock_(s);
     bool again = word & LEAT_SEM_CLOSED_;
     leat_node_ *chain = NULL;
-    leat_resolve_all_(&s->line_, -EPIPE, &chain);
+    leat_resolve_all_(&s->waiters_, -EPIPE, &chain);
     leat_sem_unlock_(s, (word & ~LEAT_SEM_BITS_) | LEAT_SEM_CLOSED_);
     leat_wake_all_(chain);
     return again ? -EALREADY : 0;
@@ -352,7 +352,7 @@ LEAT_COLD_ int leat_sem_resize(leat_sem *s, int64_t delta)
         atomic_store_explicit(&s->most_, most, memory_order_relaxed); /* [X6] */
         word += delta * LEAT_PERMIT_;
     }
-    leat_sem_settle_(s, word);
+    leat_sem_unlock_and_wake_(s, word);
     return most < 0 ? -EINVAL : 0;
 }
 
@@ -407,22 +407,22 @@ LEAT_HOT_ int leat_wg_done(leat_wg *w)
     return leat_wg_add(w, -1);
 }
 
-typedef struct leat_wg_place_ {
+typedef struct leat_wg_waiter_ {
     leat_node_ link_;
     leat_wg *wg_;
-    bool armed_;
-} leat_wg_place_;
+    bool entered_;
+} leat_wg_waiter_;
 
 static inline bool leat_wg_arm_(void *what, leat_waiter_ *waiter)
 {
-    leat_wg_place_ *place = what;
-    leat_wg *w = place->wg_;
-    place->link_.waiter_ = waiter;
+    leat_wg_waiter_ *self = what;
+    leat_wg *w = self->wg_;
+    self->link_.waiter_ = waiter;
     leat_lock_take_(&w->lock_);
-    place->armed_ = atomic_fetch_or_explicit(&w->word_, 1, memory_order_relaxed) >= 2; /* [X6] else we look again */
-    if (place->armed_) leat_enqueue_(&w->waiters_, &place->link_);
+    self->entered_ = atomic_fetch_or_explicit(&w->word_, 1, memory_order_relaxed) >= 2; /* [X6] else we look again */
+    if (self->entered_) leat_enqueue_(&w->waiters_, &self->link_);
     leat_lock_drop_(&w->lock_);
-    return place->armed_;
+    return self->entered_;
 }
 
 /* Waits until the count is zero: 0. A thread that was released returns, though the count may have risen again, for
@@ -442,13 +442,13 @@ LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
         if (leat_spin_again_(&spin, NULL, 0)) continue;
         leat_waiter_ waiter;
         leat_waiter_init_(&waiter);
-        leat_wg_place_ place = { .wg_ = w };
-        leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, leat_wg_arm_, &place);
+        leat_wg_waiter_ self = { .wg_ = w };
+        leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, leat_wg_arm_, &self);
         leat_os_done_(&waiter.state_);
-        if (waiter.won_ && !place.link_.err_) return 0;
-        if (waiter.won_ || !place.armed_) continue;
+        if (waiter.won_ && !self.link_.err_) return 0;
+        if (waiter.won_ || !self.entered_) continue;
         leat_lock_take_(&w->lock_);
-        leat_dequeue_(&w->waiters_, &place.link_);
+        leat_dequeue_(&w->waiters_, &self.link_);
         leat_lock_drop_(&w->lock_);
         if ((err = leat_ctx_err_at_(ctx, leat_now())) != 0) return err;
     }

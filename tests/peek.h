@@ -54,11 +54,11 @@ static inline int peek_list(leat_lock_ *lock, const leat_waitq_ *list)
 }
 
 /* How many wait for permits, for zero, for room, for a message, under a context. */
-#define peek_sem(s) peek_list(&(s)->lock_, &(s)->line_)
+#define peek_sem(s) peek_list(&(s)->lock_, &(s)->waiters_)
 #define peek_wg(w) peek_list(&(w)->lock_, &(w)->waiters_)
 #define peek_senders(c) peek_list(&(c)->chan.lock_, &(c)->chan.ends_[LEAT_RECEIVES_].peers_)
 #define peek_receivers(c) peek_list(&(c)->chan.lock_, &(c)->chan.ends_[LEAT_SENDS_].peers_)
-#define peek_ctx(c) peek_list(&(c)->lock_, &(c)->sleepers_)
+#define peek_ctx(c) peek_list(&(c)->lock_, &(c)->waiters_)
 
 /* A door: closed until opened, for any number of threads. */
 typedef struct door {

@@ -65,7 +65,7 @@ static inline int senders(int_chan *c)
 
 static inline int sleepers(leat_ctx *ctx)
 {
-    return in_line_(&ctx->lock_, &ctx->sleepers_);
+    return in_line_(&ctx->lock_, &ctx->waiters_);
 }
 
 #define UNTIL(condition) \
@@ -158,7 +158,7 @@ static inline int end(struct call *k)
 struct slow {
     leat_chan *ch;
     uint64_t at;
-    leat_node_ *woken; /* who is to be fired */
+    leat_node_ *woken; /* who is to be woken */
 };
 
 /* The first half of a send: a slot is claimed; who sleeps for it too. */

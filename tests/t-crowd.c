@@ -164,14 +164,14 @@ TEST(thousands_that_wait_for_one_deadline_leave)
 TEST(thousands_are_served_by_one_release)
 {
     gather(acquires);
-    UNTIL(in_line_(&crowd.sem.lock_, &crowd.sem.line_) == crowd.n);
+    UNTIL(in_line_(&crowd.sem.lock_, &crowd.sem.waiters_) == crowd.n);
     disperse(release_all);
 }
 
 TEST(a_close_of_a_semaphore_is_heard_by_thousands)
 {
     gather(acquires);
-    UNTIL(in_line_(&crowd.sem.lock_, &crowd.sem.line_) == crowd.n);
+    UNTIL(in_line_(&crowd.sem.lock_, &crowd.sem.waiters_) == crowd.n);
     disperse(close_sem);
 }
 

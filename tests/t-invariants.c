@@ -186,7 +186,7 @@ TEST(I1_a_cancel_that_came_first_to_the_lock_is_seen)
 
 /* ==== I2: a claim is final, and followed by a fire ================================================ */
 
-TEST(I2_a_claimed_receiver_does_not_leave_before_it_is_fired_though_its_time_is_up)
+TEST(I2_a_claimed_receiver_does_not_leave_before_it_is_woken_though_its_time_is_up)
 {
     int_chan c;
     struct call r;
@@ -324,7 +324,7 @@ TEST(I5_the_same_with_real_threads)
     }
 }
 
-TEST(I5_a_burst_wakes_as_many_sleepers_as_it_has_messages)
+TEST(I5_a_burst_wakes_as_many_waiters_as_it_has_messages)
 {
     enum { N = 12 };
     for (int round = 0; round < tap_rounds(50); round++) {

@@ -105,7 +105,7 @@ TEST(when_the_last_large_request_in_front_is_cancelled_the_small_one_is_served)
         for (int i = 0; i < LINE; i++) {
             line[i] = (struct impatient){ .s = &s, .need = i < LINE - 1 ? 6 + i % 5 : 5 };
             if (i == LINE - 1) { /* behind one that has lost patience, it waits, though there is enough */
-                UNTIL(leat_now() - ((leat_place_ *)(void *)s.line_.first_)->since_ >= LEAT_PATIENCE_);
+                UNTIL(leat_now() - ((leat_sem_waiter_ *)(void *)s.waiters_.first_)->since_ >= LEAT_PATIENCE_);
                 CHECK_EQ(leat_try_acquire(&s, 5), -EAGAIN);
             }
             side_start(&line[i].side, acquire_in_line, &line[i]);

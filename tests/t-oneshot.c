@@ -133,7 +133,7 @@ static bool adds_up(struct shot *s)
     int closed = s->closed == 0;
     for (int i = 0; i < CONTENDERS; i++) closed += s->who[i].call == CLOSE && s->who[i].result == 0;
     right &= closed == 1;
-    right &= !s->c.chan.ends_[LEAT_RECEIVES_].peers_.first_ && !s->c.chan.ends_[LEAT_SENDS_].peers_.first_ && !s->ctx.sleepers_.first_;
+    right &= !s->c.chan.ends_[LEAT_RECEIVES_].peers_.first_ && !s->c.chan.ends_[LEAT_SENDS_].peers_.first_ && !s->ctx.waiters_.first_;
     right &= !s->never.chan.ends_[LEAT_SENDS_].peers_.first_;
     return right;
 }

@@ -702,7 +702,7 @@ static void meanwhile(void)
 /* Nobody can go on. Who sleeps, should. */
 static void look_for_forgotten_sleepers(void)
 {
-    leat_place_ *first = (leat_place_ *)(void *)world->sem.line_.first_;
+    leat_sem_waiter_ *first = (leat_sem_waiter_ *)(void *)world->sem.waiters_.first_;
     if (first && leat_sem_available(&world->sem) >= first->need_)
         blame("permits are there, and the first in line sleeps");
     for (struct call *c = calls; c < calls + made; c++) {

@@ -40,7 +40,7 @@ static void end_contexts(void)
         EXPECT(leat_ctx_cause(&parent) == 5);
     }
     EXPECT(nobody_waits(&c));
-    EXPECT(!parent.sleepers_.first_ && !ctx.sleepers_.first_);
+    EXPECT(!parent.waiters_.first_ && !ctx.waiters_.first_);
     leat_free(&c);
 }
 
@@ -208,7 +208,7 @@ SCENARIO(under_two_contexts, { .cap = 0, .each = 3 }, { .cap = 1, .each = 3 }, {
     EXPECT(err_of[0] == 0 || err_of[0] == -ECANCELED);
     if (err_of[0] == 0) EXPECT(leat_send(&c, &m) == 0);
     sim_join();
-    EXPECT(!left.sleepers_.first_ && !right.sleepers_.first_);
+    EXPECT(!left.waiters_.first_ && !right.waiters_.first_);
     EXPECT(leat_ctx_cause(&left) == 3);
     leat_cancel(&ctx, 5);
     leat_free(&c);
@@ -253,7 +253,7 @@ SCENARIO(first_of_three_deadlines, ORDERS(.exhaust = true), ORDERS(.cap = 1, .se
     for (int i = 0; err_of[0] && i < 3; i++) {
         bool below = i >= first && !(k->each && i == 2 && first < 2);
         EXPECT(leat_ctx_err(level[i]) == (below ? -ETIMEDOUT : 0));
-        EXPECT(!level[i]->sleepers_.first_);
+        EXPECT(!level[i]->waiters_.first_);
     }
     EXPECT(nobody_waits(&c));
     leat_free(&c);
@@ -379,6 +379,6 @@ SCENARIO(children_come_and_go, { .cap = 0 }, { .cap = 1 })
     GO(cancels, 0);
     EXPECT(leat_try_send(&c, &m) == 0 || k->cap == 0);
     sim_join();
-    EXPECT(!parent.sleepers_.first_ && nobody_waits(&c));
+    EXPECT(!parent.waiters_.first_ && nobody_waits(&c));
     leat_free(&c);
 }

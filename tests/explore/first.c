@@ -72,7 +72,7 @@ SCENARIO(cancelled_first, EACH_KIND(0), EACH_KIND(1), EACH_KIND(3), { .a = ACQUI
     leat_cancel(&later, 0);
     sim_join();
     EXPECT(nobody_waits(&c) && nobody_waits(&d));
-    EXPECT(!parent.sleepers_.first_ && !ctx.sleepers_.first_);
+    EXPECT(!parent.waiters_.first_ && !ctx.waiters_.first_);
     leat_free(&c);
     leat_free(&d);
 }
@@ -108,7 +108,7 @@ SCENARIO(a_permit_that_came_back_after_the_cancel, { .a = 0 })
     GO(acquires_under_ctx, 0);
     sim_join();
     EXPECT(leat_sem_available(&sem) == 1);
-    EXPECT(!sem.line_.first_);
+    EXPECT(!sem.waiters_.first_);
 }
 
 /* ==== Released is released ==================================================================== */

@@ -25,14 +25,14 @@ static inline void name_chan(ints *ch, const char *name)
 {
     char part[48];
     sim_name(ch, sizeof *ch, name);
-#define PART_(field, size) \
-    snprintf(part, sizeof part, "%s." #field, name); \
-    sim_name(&ch->chan.field##_, size, part)
-    PART_(tail, 8);
-    PART_(head, 8);
-    PART_(lock, 4);
-    PART_(receivers, sizeof ch->chan.ends_[LEAT_SENDS_].peers_);
-    PART_(senders, sizeof ch->chan.ends_[LEAT_RECEIVES_].peers_);
+#define PART_(what, field) \
+    snprintf(part, sizeof part, "%s." what, name); \
+    sim_name(&ch->chan.field, sizeof ch->chan.field, part)
+    PART_("tail", ends_[LEAT_SENDS_].at_);
+    PART_("head", ends_[LEAT_RECEIVES_].at_);
+    PART_("lock", lock_);
+    PART_("receivers", ends_[LEAT_SENDS_].peers_);
+    PART_("senders", ends_[LEAT_RECEIVES_].peers_);
 #undef PART_
     for (size_t i = 0; i < leat_cap(ch); i++) {
         snprintf(part, sizeof part, "%s.slot[%zu]", name, i);

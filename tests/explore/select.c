@@ -6,7 +6,7 @@ static leat_ctx stop; /* ends whoever would wait for ever */
 
 static bool none_linked(void)
 {
-    return nobody_waits(&c) && nobody_waits(&d) && !stop.sleepers_.first_;
+    return nobody_waits(&c) && nobody_waits(&d) && !stop.waiters_.first_;
 }
 
 static void make_both(const sim_knobs *k)

@@ -26,7 +26,7 @@ static void end_sem(int64_t permits)
 {
     sim_join();
     EXPECT(leat_sem_available(&sem) == permits);
-    EXPECT(!sem.line_.first_ && !ctx.sleepers_.first_);
+    EXPECT(!sem.waiters_.first_ && !ctx.waiters_.first_);
     EXPECT(leat_try_acquire(&sem, permits) == 0);
     EXPECT(leat_try_acquire(&sem, 1) == -EAGAIN);
 }
@@ -85,7 +85,7 @@ static _Atomic int heavy_is_done;
 static bool heavy_is_due(void)
 {
     leat_lock_take_(&sem.lock_);
-    const leat_place_ *first = (const leat_place_ *)(void *)sem.line_.first_;
+    const leat_sem_waiter_ *first = (const leat_sem_waiter_ *)(void *)sem.waiters_.first_;
     bool due = atomic_load_explicit(&sem.word_, memory_order_relaxed) & LEAT_SEM_FAIR_ && first->need_ == now_->cap;
     leat_lock_drop_(&sem.lock_);
     return due;
@@ -250,7 +250,7 @@ SCENARIO(semaphore_is_closed, { .senders = 1, .exhaust = true }, { .senders = 2 
     GO(closes, 1);
     sim_join();
     EXPECT(err_of[0] + err_of[1] == -EALREADY);
-    EXPECT(leat_sem_available(&sem) == (k->a ? 0 : 1) && !sem.line_.first_);
+    EXPECT(leat_sem_available(&sem) == (k->a ? 0 : 1) && !sem.waiters_.first_);
     EXPECT(leat_acquire(&sem, 1) == (k->a ? -EPIPE : 0));
 }
 
@@ -353,7 +353,7 @@ SCENARIO(wait_group_given_up, { .senders = 1, .receivers = 2, .exhaust = true },
     sim_join();
     EXPECT(err_of[0] == 0 || err_of[0] == (k->a ? -ETIMEDOUT : -ECANCELED));
     for (int i = 1; i < k->receivers; i++) EXPECT(err_of[i] == 0);
-    EXPECT(!wg.waiters_.first_ && !ctx.sleepers_.first_);
+    EXPECT(!wg.waiters_.first_ && !ctx.waiters_.first_);
 }
 
 /* A task that adds another before it is done; and a count that does not go below zero. */

@@ -333,7 +333,7 @@ SCENARIO(a_wait_ends, ENDS(A_CANCEL), ENDS(A_DEADLINE), ENDS(LEAVING), ENDS(A_CL
     }
     if (others) EXPECT((int)leat_len(&d) == of_other && leat_topic_drops(&t, &d) == 0);
     EXPECT(leat_topic_drops(&t, &c) == (k->a == LEAVING ? -ENOENT : k->a > LEAVING ? 0 : in_time));
-    EXPECT(!ctx.sleepers_.first_);
+    EXPECT(!ctx.waiters_.first_);
     free_topic();
     if (k->a == LEAVING) leat_free(&d);
     else free_channels();

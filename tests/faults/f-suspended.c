@@ -266,7 +266,7 @@ static void one_permit_and_who_needs_two(void)
 {
     one_permit();
     enter(&sleeper, pass_with_two, NULL);
-    UNTIL(in_line_(&sem.lock_, &sem.line_) == 1);
+    UNTIL(in_line_(&sem.lock_, &sem.waiters_) == 1);
 }
 
 static void release_one(void)
