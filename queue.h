@@ -362,7 +362,7 @@ static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
 
 static inline void leat_os_done_(leat_os_event_ *e)
 {
-    pthread_mutex_lock(&e->mutex_); /* whoever set the event has let go of it after this */
+    pthread_mutex_lock(&e->mutex_); /* the thread that set the event has done with it after this */
     pthread_mutex_unlock(&e->mutex_);
     pthread_cond_destroy(&e->cond_);
     pthread_mutex_destroy(&e->mutex_);

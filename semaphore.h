@@ -325,7 +325,7 @@ LEAT_HOT_ int leat_release(leat_sem *s, int64_t n)
     return LEAT_USUALLY_(leat_sem_give_(s, n)) ? 0 : leat_sem_add_(s, n, 0);
 }
 
-/* No more waiting: who waits, or would have to, gets -EPIPE; permits that are there may still be taken,
+/* No more waiting: threads that wait, or would have to, get -EPIPE; permits that are there may still be taken,
  * and released. 0, or -EALREADY. */
 LEAT_COLD_ int leat_sem_close(leat_sem *s)
 {
@@ -339,7 +339,7 @@ LEAT_COLD_ int leat_sem_close(leat_sem *s)
     return again ? -EALREADY : 0;
 }
 
-/* Changes the number of permits by `delta`. Growing serves who waits. Shrinking waits for nobody: what
+/* Changes the number of permits by `delta`. Growing serves threads that wait. Shrinking waits for none: what
  * is acquired stays acquired, and there are so many fewer when it comes back. 0, or -EINVAL: below zero
  * or beyond LEAT_SEM_MAX in all, unchanged. */
 LEAT_COLD_ int leat_sem_resize(leat_sem *s, int64_t delta)
@@ -375,8 +375,8 @@ typedef struct leat_wg {
 /* Initialiser; all-zero is LEAT_WG(0). */
 #define LEAT_WG(n) { .word_ = (int64_t)(n) * 2 }
 
-/* Adds n to the count, n may be negative. At zero all who wait are released; this call does not touch the
- * wait group after that, so who alone waits for it may free it at once. 0; -EOVERFLOW: the count would be
+/* Adds n to the count, n may be negative. At zero all threads that wait are released; this call does not touch the
+ * wait group after that, so a thread that alone waits for it may free it at once. 0; -EOVERFLOW: the count would be
  * below zero, unchanged; -EINVAL. */
 LEAT_COLD_ int leat_wg_add(leat_wg *w, int64_t n)
 {
@@ -386,7 +386,7 @@ LEAT_COLD_ int leat_wg_add(leat_wg *w, int64_t n)
     for (;;) {
         int64_t count = (word >> 1) + n;
         bool bad = count < 0 || count > LEAT_SEM_MAX;
-        if (LEAT_RARELY_(!count && word & 1)) { /* claim who waits first: the CAS is our last touch */
+        if (LEAT_RARELY_(!count && word & 1)) { /* resolve those that wait first: no access after the CAS */
             leat_lock_take_(&w->lock_);
             end = leat_resolve_all_(&w->waiters_, 0, end);
             word = atomic_fetch_and_explicit(&w->word_, ~INT64_C(1), memory_order_relaxed) & ~INT64_C(1); /* [X6] */

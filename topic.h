@@ -1,11 +1,11 @@
 /* topic.h - broadcast for C programs: every subscriber gets every message; and the latest value, to look at.
  *
  *     typedef LEAT_TOPIC(struct tick) tick_topic;
- *     tick_topic ticks = { 0 };                                 // make(chan), for many who listen
+ *     tick_topic ticks = { 0 };                                 // make(chan), for many that listen
  *     leat_subscribe(&ticks, &mine, LEAT_DROPS_OLDEST);         // mine: a LEAT_CHAN(struct tick)
  *     leat_publish(&ticks, &(struct tick){ .price = 7 });       // any thread: to everybody's channel
  *     leat_recv(&mine, &tick);                                  // recv, select, pools as always
- *     leat_unsubscribe(&ticks, &mine);                          // nobody touches it any more
+ *     leat_unsubscribe(&ticks, &mine);                          // no publisher touches it any more
  *     leat_free(&mine);
  *
  *     config_topic config;
@@ -14,18 +14,18 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * WHAT IT IS NOT. No history: who subscribes gets what is published from then on (LEAT_LATEST_FIRST: and the
+ * WHAT IT IS NOT. No history: a subscriber gets what is published from then on (LEAT_LATEST_FIRST: and the
  * latest before). Not free of copies: each subscriber's channel holds its own. Not for messages that own something:
- * nobody is told what was dropped.
+ * what was dropped is only counted.
  *
- * ANSWERS. As in queue.h, and:
+ * RETURN VALUES. As in queue.h, and:
  *     -EPIPE        publish, subscribe: the topic is closed
  *     -EALREADY     subscribe: this channel is a subscriber already.   close: closed before
  *     -ENOENT       this channel is no subscriber
  *     -EAGAIN       latest: nothing was published yet
  * Needs queue.h, and liburcu, flavour bp (link with -lurcu-bp), for a list that every publish reads and that
- * seldom changes: whoever reads it writes nothing that others read. docs/topic.md tells more. Who includes
- * <urcu/urcu-bp.h> before this file, with liburcu's _LGPL_SOURCE if its licence suits him, gets its inline functions.
+ * seldom changes: a thread that reads it writes nothing that others read. docs/topic.md tells more. A file that includes
+ * <urcu/urcu-bp.h> before this one, with liburcu's _LGPL_SOURCE if its licence suits, gets its inline functions.
  * Do not call these functions in an RCU read-side section of your own: some wait for all sections to end.
  * Thread-safe, all but make and free. The child of a fork: as in pool.h.
  *
@@ -33,20 +33,20 @@
  *
  * MEMORY ORDER.
  *     label   site                              carries
- *     [T1]    a subscriber is (un)linked -> [T2]    what it is; that it is gone, to who comes later
- *     [T2]    publish walks the list     <- [T1]
+ *     [T1]    a subscriber is (un)linked -> [T2]    what it is; that it is gone, to later calls
+ *     [T2]    publish reads the list     <- [T1]
  *     [T3]    a version is published     -> [T4]    its message
  *     [T4]    somebody looks at it       <- [T3]
  *             One order of all four: else a publish could miss a new subscriber that misses its message;
- *             and of [T1], [T2], [T7], [T8], [R1], [R2]: else a section could miss what leat_settle_ follows
+ *             and of [T1], [T2], [T7], [T8], [R1], [R2]: else a section could miss what leat_synchronize_ follows
  *     [T5]    a subscriber has its first -> [T6]    that this is in its channel
  *     [T6]    publish has another for it <- [T5]
  *     [T7]    close                      -> [T8]    what the closer did before
  *     [T8]    a call sees it             <- [T7]
- *     [T9]    a call lets go of a subscriber -> [T10]   that it will not touch it again
+ *     [T9]    a call puts a subscriber back -> [T10]   that it will not touch it again
  *     [T10]   unsubscribe waits for that <- [T9]
  *     [R1]    a section begins           -> [R2]    (no liburcu) what it will look at is still there;
- *     [R2]    who frees looks for sections <- [R1], [R3]   or what was unlinked before is not found
+ *     [R2]    synchronize looks for sections <- [R1], [R3]   or what was unlinked before is not found
  *     [R3]    a section ends             -> [R2]    that it has let go
  *     [X8]    counters, and what a lock orders      nothing
  */
@@ -80,7 +80,7 @@ typedef struct leat_subscriber_ {
     _Atomic uint64_t first_; /* which version it was given as the first; NONE, HELD */
     int policy_;
     char pad_[LEAT_LINE_];
-    _Atomic size_t users_; /* calls that have it in hand outside of a section */
+    _Atomic size_t refs_; /* calls that use it outside of a section */
     leat_ctx left_;        /* cancelled when it leaves */
     _Atomic size_t drops_;
 } leat_subscriber_;
@@ -103,27 +103,27 @@ typedef struct leat_topic {
     _Atomic(unsigned char *) latest_;
     leat_lock_ lock_;                   /* guards changes of the list */
     uint64_t subscribed_;               /* so many so far */
-    leat_lock_ reclaims_;               /* held by who waits for versions to be unused */
+    leat_lock_ reclaims_;               /* held by the call that waits for versions to be unused */
     leat_versions_ unused_, replaced_;
 #ifdef LEAT_NO_URCU
     char pad1_[LEAT_LINE_];
-    leat_lock_ settles_;
+    leat_lock_ synchronizes_;
     _Atomic unsigned phase_;
-    _Atomic size_t inside_[2];          /* sections that began in this phase */
+    _Atomic size_t readers_[2];          /* sections that began in this phase */
 #endif
 } leat_topic;
 
 /* ==== 1. Sections =============================================================================
  *
- * What a section has found stays there until it has ended: leat_settle_ returns when all that began before
+ * What a section has found stays there until it has ended: leat_synchronize_ returns when all that began before
  * have. Without liburcu, sections are counted, by phases so that new ones keep nobody waiting (Linux's first
- * SRCU; P. McKenney 2006). Both phases are waited for: who read the phase long ago may yet come. */
+ * SRCU; P. McKenney 2006). Both phases are waited for: a thread that read the phase long ago may yet begin in it. */
 
-static inline unsigned leat_enter_(leat_topic *t)
+static inline unsigned leat_read_lock_(leat_topic *t)
 {
 #ifdef LEAT_NO_URCU
     unsigned phase = atomic_load_explicit(&t->phase_, memory_order_relaxed); /* [X8] either will do */
-    atomic_fetch_add_explicit(&t->inside_[phase], 1, memory_order_seq_cst);  /* [R1] -> [R2] */
+    atomic_fetch_add_explicit(&t->readers_[phase], 1, memory_order_seq_cst);  /* [R1] -> [R2] */
     return phase;
 #else
     static _Thread_local bool known;
@@ -140,27 +140,27 @@ static inline unsigned leat_enter_(leat_topic *t)
 #endif
 }
 
-static inline void leat_leave_(leat_topic *t, unsigned phase)
+static inline void leat_read_unlock_(leat_topic *t, unsigned phase)
 {
 #ifdef LEAT_NO_URCU
-    atomic_fetch_sub_explicit(&t->inside_[phase], 1, memory_order_release); /* [R3] -> [R2] */
+    atomic_fetch_sub_explicit(&t->readers_[phase], 1, memory_order_release); /* [R3] -> [R2] */
 #else
     (void)t, (void)phase;
     urcu_bp_read_unlock();
 #endif
 }
 
-LEAT_COLD_ void leat_settle_(leat_topic *t)
+LEAT_COLD_ void leat_synchronize_(leat_topic *t)
 {
 #ifdef LEAT_NO_URCU
-    leat_lock_take_(&t->settles_);
+    leat_lock_take_(&t->synchronizes_);
     for (int i = 0; i < 2; i++) {
         unsigned phase = atomic_load_explicit(&t->phase_, memory_order_relaxed); /* [X8] the lock orders it */
         atomic_store_explicit(&t->phase_, 1 - phase, memory_order_relaxed);      /* [X8] */
         for (unsigned round = 0;; leat_backoff_(&round))
-            if (!atomic_load_explicit(&t->inside_[phase], memory_order_seq_cst)) break; /* [R2] <- [R1], [R3] */
+            if (!atomic_load_explicit(&t->readers_[phase], memory_order_seq_cst)) break; /* [R2] <- [R1], [R3] */
     }
-    leat_lock_drop_(&t->settles_);
+    leat_lock_drop_(&t->synchronizes_);
 #else
     int saved = errno, cancel;
     (void)t;
@@ -225,24 +225,35 @@ static inline void leat_dropped_(leat_subscriber_ *s)
     atomic_fetch_add_explicit(&s->drops_, 1, memory_order_relaxed); /* [X8] */
 }
 
-/* Puts a message into a subscriber's channel without waiting: 0; -EAGAIN, no room; -EPIPE; LEAT_IN_FLIGHT_, somebody is
- * half-way through the slot. */
-LEAT_COLD_ int leat_push_(leat_subscriber_ *s, const void *msg, size_t size, size_t align)
+/* A message as it is published: where it is, its size and its alignment. */
+typedef struct leat_msg_t_ {
+    const void *at_;
+    size_t size_, align_;
+} leat_msg_t_;
+
+LEAT_HOT_ leat_msg_t_ leat_msg_(const void *at, size_t size, size_t align)
 {
-    leat_case c = leat_send_case_(s->chan_, msg, size, align);
+    return (leat_msg_t_){ at, size, align };
+}
+
+/* Puts a message into a subscriber's channel without waiting: 0; -EAGAIN, no room; -EPIPE; LEAT_IN_FLIGHT_, another call is
+ * half-way through the slot. */
+LEAT_COLD_ int leat_push_(leat_subscriber_ *s, leat_msg_t_ m)
+{
+    leat_case c = leat_send_case_(s->chan_, m.at_, m.size_, m.align_);
     bool evicts = s->policy_ == LEAT_DROPS_OLDEST && s->chan_->slots_;
     int err;
     while ((err = leat_try_case_(NULL, NULL, &c)) == -EAGAIN && evicts) {
-        if (leat_move_(NULL, NULL, s->chan_, LEAT_RECEIVES_, NULL, size, align)) return LEAT_IN_FLIGHT_;
+        if (leat_move_(NULL, NULL, s->chan_, LEAT_RECEIVES_, NULL, m.size_, m.align_)) return LEAT_IN_FLIGHT_;
         leat_dropped_(s);
     }
     return err;
 }
 
 /* From now on *s may be gone. */
-static inline void leat_let_go_(leat_subscriber_ *s)
+static inline void leat_subscriber_put_(leat_subscriber_ *s)
 {
-    atomic_fetch_sub_explicit(&s->users_, 1, memory_order_release); /* [T9] -> [T10] */
+    atomic_fetch_sub_explicit(&s->refs_, 1, memory_order_release); /* [T9] -> [T10] */
 }
 
 LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t size, size_t align)
@@ -255,7 +266,7 @@ LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t 
     s->chan_ = ch;
     s->policy_ = does;
     atomic_init(&s->first_, first ? LEAT_HELD_ : LEAT_NONE_);
-    atomic_init(&s->users_, 1);
+    atomic_init(&s->refs_, 1);
     leat_lock_take_(&t->lock_);
     _Atomic(leat_subscriber_ *) *at = leat_find_(t, ch);
     int err = atomic_load_explicit(&t->closed_, memory_order_relaxed) ? -EPIPE      /* [X8] the lock orders it */
@@ -269,14 +280,14 @@ LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t 
         leat_quiet_free_(s);
         return err;
     }
-    if (first) { /* whoever publishes now keeps his message back until we know which is the first */
-        unsigned in = leat_enter_(t);
+    if (first) { /* until it is known which is the first, publishers keep their messages back */
+        unsigned in = leat_read_lock_(t);
         unsigned char *v = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
-        if (v && leat_push_(s, v + leat_msg_at_(align), size, align)) v = NULL;
+        if (v && leat_push_(s, leat_msg_(v + leat_msg_at_(align), size, align))) v = NULL;
         atomic_store_explicit(&s->first_, v ? leat_number_(v) : LEAT_NONE_, memory_order_release); /* [T5] -> [T6] */
-        leat_leave_(t, in);
+        leat_read_unlock_(t, in);
     }
-    leat_let_go_(s);
+    leat_subscriber_put_(s);
     return 0;
 }
 
@@ -293,8 +304,8 @@ LEAT_COLD_ int leat_unsubscribe_(leat_topic *t, leat_chan *ch)
     leat_lock_drop_(&t->lock_);
     if (!s) return -ENOENT;
     leat_cancel(&s->left_, 0);
-    leat_settle_(t); /* nobody finds it any more */
-    for (unsigned round = 0; atomic_load_explicit(&s->users_, memory_order_acquire);) /* [T10] <- [T9] */
+    leat_synchronize_(t); /* nobody finds it any more */
+    for (unsigned round = 0; atomic_load_explicit(&s->refs_, memory_order_acquire);) /* [T10] <- [T9] */
         leat_backoff_(&round);
     leat_quiet_free_(s);
     return 0;
@@ -310,7 +321,7 @@ LEAT_COLD_ ptrdiff_t leat_topic_drops_(leat_topic *t, leat_chan *ch)
     return drops;
 }
 
-/* Wakes nobody before it has let go of the lock: those will want it, to unsubscribe. */
+/* Wakes no thread before it has dropped the lock: they will want it, to unsubscribe. */
 LEAT_COLD_ int leat_topic_close_(leat_topic *t)
 {
     if (!t) return -EINVAL;
@@ -322,47 +333,46 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
     for (; s; s = atomic_load_explicit(&s->next_, memory_order_relaxed)) leat_close_quietly_(s->chan_, &end); /* [X8] */
     leat_lock_drop_(&t->lock_);
     leat_wake_all_(chain);
-    leat_settle_(t); /* no call is half-way that saw it open */
+    leat_synchronize_(t); /* no call is half-way that saw it open */
     return again ? -EALREADY : 0;
 }
 
 /* ==== 3. Publish ==============================================================================
  *
  * In a section the message is offered to each subscriber: a send where there is room, and nothing else is written.
- * To wait has no place in a section. So who must be waited for is noted by number, and found again afterwards,
- * one at a time, with a count that keeps it alive meanwhile: first those where it cannot take long. When LATER are
- * noted, the walk stops, and goes on behind them when they are served.
+ * No thread waits in a section. A subscriber that must be waited for is noted by its number, and found again afterwards, one
+ * at a time, with a reference that keeps it alive meanwhile: first those where it cannot take long. When LATER are noted,
+ * the publisher stops there, serves them, and goes on behind them.
  *
  * P1  A publisher has offered a message to all before it begins with the next: that is the order promised.
  * P2  A message becomes the latest before the list is walked, and a subscriber is in the list before it looks
  *     for the latest. So it misses none of those that come after its first; and as it remembers the number of
  *     that, it gets none twice.
  * P3  A version is used again only after all sections that began before it was replaced: nobody looks at it.
- * P4  Who waits for room has one subscriber in hand, that one: so another may leave. */
+ * P4  A publisher that waits for room has a reference to that subscriber alone: so another may leave. */
 
-typedef struct leat_round_ {
+typedef struct leat_publication_ {
     uint64_t number_; /* of the version that the message became; 0: none are kept */
     bool waits_;
     size_t n_;
     uint64_t later_[LEAT_LATER_];
-} leat_round_;
+} leat_publication_;
 
 /* Offers the message to one subscriber without waiting: 0, it has it; -EPIPE, it does not get it; -EAGAIN, it has no
  * room and is to be waited for; LEAT_IN_FLIGHT_, that cannot be said yet. */
-LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const leat_round_ *r, const void *msg, size_t size, size_t align)
+LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const leat_publication_ *r, leat_msg_t_ m)
 {
     uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
     if (first == LEAT_HELD_) return LEAT_IN_FLIGHT_;
     if (first == r->number_) return 0;
-    int err = leat_push_(s, msg, size, align);
+    int err = leat_push_(s, m);
     if (err != -EAGAIN || (r->waits_ && s->policy_ == LEAT_WAITS)) return err;
     leat_dropped_(s);
     return -EPIPE;
 }
 
 /* Offers the message to all behind the subscriber number `behind`, within a section: how many have it. */
-LEAT_HOT_ ptrdiff_t leat_walk_on_(leat_topic *t, leat_round_ *r, uint64_t behind, const void *msg, size_t size,
-                                  size_t align)
+LEAT_HOT_ ptrdiff_t leat_offer_all_(leat_topic *t, leat_publication_ *r, uint64_t behind, leat_msg_t_ m)
 {
     ptrdiff_t got = 0;
     leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_seq_cst); /* [T2] <- [T1] */
@@ -370,10 +380,10 @@ LEAT_HOT_ ptrdiff_t leat_walk_on_(leat_topic *t, leat_round_ *r, uint64_t behind
         if (behind && s->nth_ <= behind) continue;
         uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
         if (LEAT_USUALLY_((first == LEAT_NONE_ || (first != LEAT_HELD_ && first != r->number_)) &&
-                          !leat_move_(NULL, NULL, s->chan_, LEAT_SENDS_, leat_to_read_(msg), size, align))) {
+                          !leat_move_(NULL, NULL, s->chan_, LEAT_SENDS_, leat_to_read_(m.at_), m.size_, m.align_))) {
             got++;
         } else {
-            int err = leat_offer_(s, r, msg, size, align);
+            int err = leat_offer_(s, r, m);
             got += !err;
             if (err && err != -EPIPE) r->later_[r->n_++] = s->nth_;
             if (r->n_ == LEAT_LATER_) break;
@@ -382,119 +392,117 @@ LEAT_HOT_ ptrdiff_t leat_walk_on_(leat_topic *t, leat_round_ *r, uint64_t behind
     return got;
 }
 
-/* The subscriber of this number, to be let go, or NULL. */
-LEAT_COLD_ leat_subscriber_ *leat_hold_(leat_topic *t, uint64_t nth)
+/* The subscriber of this number, with a reference, or NULL. */
+LEAT_COLD_ leat_subscriber_ *leat_subscriber_get_(leat_topic *t, uint64_t nth)
 {
-    unsigned in = leat_enter_(t);
+    unsigned in = leat_read_lock_(t);
     leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_seq_cst); /* [T2] <- [T1] */
     while (s && s->nth_ < nth) s = atomic_load_explicit(&s->next_, memory_order_seq_cst); /* [T2] <- [T1] */
     if (s && s->nth_ != nth) s = NULL;
-    if (s) atomic_fetch_add_explicit(&s->users_, 1, memory_order_relaxed); /* [X8] leat_settle_ orders it */
-    leat_leave_(t, in);
+    if (s) atomic_fetch_add_explicit(&s->refs_, 1, memory_order_relaxed); /* [X8] leat_synchronize_ orders it */
+    leat_read_unlock_(t, in);
     return s;
 }
 
 /* Serves one that was noted: 0, it has the message; -EPIPE, it has gone or does not get it; -EAGAIN, it has no room,
  * and the call does not wait for that `now`. */
-LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_round_ *r, uint64_t nth, bool now, const void *msg,
-                           size_t size, size_t align)
+LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_publication_ *r, uint64_t nth, bool now, leat_msg_t_ m)
 {
-    leat_subscriber_ *s = leat_hold_(t, nth);
+    leat_subscriber_ *s = leat_subscriber_get_(t, nth);
     unsigned busy = 0;
     int err;
     if (!s) return -EPIPE;
-    while ((err = leat_offer_(s, r, msg, size, align)) == LEAT_IN_FLIGHT_ && !leat_ctx_err(ctx)) leat_backoff_(&busy);
+    while ((err = leat_offer_(s, r, m)) == LEAT_IN_FLIGHT_ && !leat_ctx_err(ctx)) leat_backoff_(&busy);
     if (err == LEAT_IN_FLIGHT_) {
         leat_dropped_(s);
         err = -EPIPE;
     }
     if (err == -EAGAIN && now) {
-        leat_case c = leat_send_case_(s->chan_, msg, size, align);
+        leat_case c = leat_send_case_(s->chan_, m.at_, m.size_, m.align_);
         if (!leat_ctx_err(ctx)) err = leat_select_(ctx, &s->left_, &c, 1);
         if (err < 0) leat_dropped_(s);
         err = err < 0 ? -EPIPE : c.err;
     }
-    leat_let_go_(s);
+    leat_subscriber_put_(s);
     return err;
 }
 
-/* The harder half of a publish: somebody must be waited for. */
-LEAT_COLD_ ptrdiff_t leat_publish_rest_(leat_ctx *ctx, leat_topic *t, leat_round_ *r, const void *msg, size_t size,
-                                        size_t align, ptrdiff_t got)
+/* The slow path of a publish: it has to wait for some subscribers. */
+LEAT_COLD_ ptrdiff_t leat_publish_slowly_(leat_ctx *ctx, leat_topic *t, leat_publication_ *r, leat_msg_t_ m, ptrdiff_t got)
 {
     for (;;) {
         uint64_t last = r->n_ == LEAT_LATER_ ? r->later_[LEAT_LATER_ - 1] : 0;
         size_t n = 0;
         for (size_t i = 0; i < r->n_; i++) {
-            int err = leat_serve_(ctx, t, r, r->later_[i], false, msg, size, align);
+            int err = leat_serve_(ctx, t, r, r->later_[i], false, m);
             got += !err;
             if (err == -EAGAIN) r->later_[n++] = r->later_[i];
         }
-        for (size_t i = 0; i < n; i++) got += !leat_serve_(ctx, t, r, r->later_[i], true, msg, size, align);
+        for (size_t i = 0; i < n; i++) got += !leat_serve_(ctx, t, r, r->later_[i], true, m);
         if (!last) return got;
         r->n_ = 0;
-        unsigned in = leat_enter_(t);
-        got += leat_walk_on_(t, r, last, msg, size, align);
-        leat_leave_(t, in);
+        unsigned in = leat_read_lock_(t);
+        got += leat_offer_all_(t, r, last, m);
+        leat_read_unlock_(t, in);
     }
 }
 
-/* A version that nobody looks at any more, with the message in it and a new number. If all have been replaced,
+/* A version that no thread looks at any more, with the message in it and a new number. If all have been replaced,
  * one call waits for those who may still look at them, while the others wait for it: so a storm of publishes
  * needs no more memory than a single one. */
-LEAT_COLD_ unsigned char *leat_version_of_(leat_topic *t, const void *msg, size_t size, size_t align)
+LEAT_COLD_ unsigned char *leat_version_of_(leat_topic *t, leat_msg_t_ m)
 {
     unsigned char *v;
     for (unsigned round = 0; leat_try_recv(&t->unused_, &v); leat_backoff_(&round)) {
         leat_lock_take_(&t->reclaims_);
         size_t n = leat_len(&t->unused_) ? 0 : leat_len(&t->replaced_);
-        if (n) leat_settle_(t);
+        if (n) leat_synchronize_(t);
         for (; n && leat_recv(&t->replaced_, &v) == 0; n--) leat_send(&t->unused_, &v);
         leat_lock_drop_(&t->reclaims_);
     }
     *(uint64_t *)(void *)v += LEAT_VERSIONS_;
-    leat_copy_(v + leat_msg_at_(align), msg, size);
+    leat_copy_(v + leat_msg_at_(m.align_), m.at_, m.size_);
     return v;
 }
 
-LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, const void *msg, size_t size, size_t align, bool waits)
+LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, leat_msg_t_ m, bool waits)
 {
     int err = leat_ctx_err(ctx);
     if (LEAT_RARELY_(err)) return err;
-    if (LEAT_RARELY_(!t || !msg)) return -EINVAL;
-    if (!t->versions_ && !atomic_load_explicit(&t->list_, memory_order_relaxed)) { /* [X8] who has subscribed is seen */
+    if (LEAT_RARELY_(!t || !m.at_)) return -EINVAL;
+    if (!t->versions_ && !atomic_load_explicit(&t->list_, memory_order_relaxed)) { /* [X8] a subscriber that came before is seen */
         if (!atomic_load_explicit(&t->closed_, memory_order_acquire)) return 0; /* [T8] <- [T7] */
         return (err = leat_ctx_err(ctx)) != 0 ? err : -EPIPE;
     }
-    leat_round_ r;
+    leat_publication_ r;
     r.waits_ = waits;
     r.n_ = 0;
     r.number_ = 0;
     unsigned char *v = NULL;
     if (t->versions_) {
-        v = leat_version_of_(t, msg, size, align);
+        v = leat_version_of_(t, m);
         r.number_ = leat_number_(v);
     }
     ptrdiff_t got = -EPIPE;
-    unsigned in = leat_enter_(t);
+    unsigned in = leat_read_lock_(t);
     bool open = !atomic_load_explicit(&t->closed_, memory_order_seq_cst); /* [T8] <- [T7] */
     if (LEAT_USUALLY_(open)) {
         if (v) v = atomic_exchange_explicit(&t->latest_, v, memory_order_seq_cst); /* [T3] -> [T4] */
-        got = leat_walk_on_(t, &r, 0, msg, size, align);
+        got = leat_offer_all_(t, &r, 0, m);
     }
-    leat_leave_(t, in);
+    leat_read_unlock_(t, in);
     if (v) leat_send(open ? &t->replaced_ : &t->unused_, &v);
     if (LEAT_RARELY_(!open) && (err = leat_ctx_err(ctx)) != 0) return err; /* it was cancelled, and then closed */
-    return LEAT_USUALLY_(!r.n_) ? got : leat_publish_rest_(ctx, t, &r, msg, size, align, got);
+    return LEAT_USUALLY_(!r.n_) ? got : leat_publish_slowly_(ctx, t, &r, m, got);
 }
 
 LEAT_HOT_ int leat_latest_(leat_topic *t, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!t || !msg)) return -EINVAL;
-    unsigned in = leat_enter_(t);
+    unsigned in = leat_read_lock_(t);
     unsigned char *v = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
     if (v) memcpy(msg, v + leat_msg_at_(align), size);
-    leat_leave_(t, in);
+    leat_read_unlock_(t, in);
     return v ? 0 : -EAGAIN;
 }
 
@@ -517,6 +525,7 @@ LEAT_HOT_ leat_topic *leat_topic_of_(void *t)
 
 struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_expected; };
 #define LEAT_TOPIC_(t) LEAT_UNLESS_CONST_(t, leat_topic_of_(t), &(t)->topic)
+#define LEAT_MSG_(t, m) leat_msg_(LEAT_IN_(t, m), LEAT_OF_(t))
 #define LEAT_SAME_(t, c) \
     (1 ? _Generic((c)->type_, LEAT_T_(t) *: LEAT_CHAN_(c), default: (struct leat_wrong_channel_type){ 0 }) : &(c)->chan)
 
@@ -534,7 +543,7 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
 #define leat_subscribe(t, c, policy) leat_subscribe_(LEAT_TOPIC_(t), LEAT_SAME_(t, c), policy, LEAT_OF_(t))
 
 /* int leat_unsubscribe(t, c): *c gets no more, and when this returns 0 no publisher touches it: it may be freed.
- * Publishers that wait for its room go on; who waits to receive from it does not wake (close it for that).
+ * Publishers that wait for its room go on; a thread that waits to receive from it does not wake (close it for that).
  * Waits for publishers that are at work, not for those that wait. 0; -ENOENT: it is none, or somebody else's
  * unsubscribe has not returned yet; -EINVAL. */
 #define leat_unsubscribe(t, c) leat_unsubscribe_(LEAT_TOPIC_(t), LEAT_SAME_(t, c))
@@ -549,9 +558,9 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
  * try: waits for no room; a subscriber of LEAT_WAITS that has none counts a drop.
  * ctx (which may be NULL): when that is done before, -ECANCELED or -ETIMEDOUT, not published; when it is done while
  * the call waits, it waits no more: those that have room still get the message, the others count a drop. */
-#define leat_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), true)
-#define leat_try_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), false)
-#define leat_publish_ctx(ctx, t, ...) leat_publish_(ctx, LEAT_TOPIC_(t), LEAT_IN_(t, (__VA_ARGS__)), LEAT_OF_(t), true)
+#define leat_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_MSG_(t, (__VA_ARGS__)), true)
+#define leat_try_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_MSG_(t, (__VA_ARGS__)), false)
+#define leat_publish_ctx(ctx, t, ...) leat_publish_(ctx, LEAT_TOPIC_(t), LEAT_MSG_(t, (__VA_ARGS__)), true)
 
 /* int leat_latest(t, m): copies the last message that was published, also after close. Wait-free, but for
  * a thread's first call (liburcu notes it). 0; -EAGAIN: none was, or none is kept; -EINVAL. */

@@ -1580,7 +1580,7 @@ TEST(after_close_nothing_becomes_the_latest)
     CHECK_EQ(leat_publish(&t, &(int){ 1 }), 0);
 #ifdef LEAT_NO_URCU
     place = AT_COUNT;
-    counter = &t.topic.inside_[0];
+    counter = &t.topic.readers_[0];
 #endif
     begin_and_stop(&p, do_publish, &t, NULL, 2, place);
     CHECK_EQ(leat_topic_close(&t), 0);
@@ -1680,7 +1680,7 @@ TEST(also_for_one_that_has_just_found_it)
     subscribe_new(&t, &c, 1, LEAT_WAITS);
     CHECK_EQ(leat_publish(&t, &(int){ 1 }), 1);
     leat_subscriber_ *s = atomic_load_explicit(&t.topic.list_, memory_order_acquire);
-    counter = &s->users_;
+    counter = &s->refs_;
     begin_to_stop(&p, do_publish, &t, NULL, 7, AT_COUNT, 0, IN_OFFER);
     door_until(&stopped, 1);
     unsubscribe_begins(&u, &t, &c);
@@ -1708,7 +1708,7 @@ TEST(also_for_one_that_is_late_for_its_section)
         int_chan c, other;
         struct call p, u;
         subscribe_new(&t, &c, 1, LEAT_WAITS);
-        counter = &t.topic.inside_[0];
+        counter = &t.topic.readers_[0];
         begin_to_stop(&p, do_publish, &t, NULL, 7, AT_COUNT, 0, IN_WALK);
         door_until(&stopped, 1);
         for (int i = 0; i < times; i++) {
@@ -1783,7 +1783,7 @@ struct relay {
 /* Each ends its section when the other has begun one, and begins the next: there always is one. */
 static void relays(struct relay *r, int me)
 {
-    unsigned in = leat_enter_(&r->t.topic);
+    unsigned in = leat_read_lock_(&r->t.topic);
     atomic_fetch_add_explicit(&r->entered, 1, memory_order_acq_rel);
     UNTIL(atomic_load_explicit(&r->entered, memory_order_acquire) == 2);
     while (!atomic_load_explicit(&r->stop, memory_order_acquire)) {
@@ -1791,11 +1791,11 @@ static void relays(struct relay *r, int me)
             sched_yield();
             continue;
         }
-        leat_leave_(&r->t.topic, in);
-        in = leat_enter_(&r->t.topic);
+        leat_read_unlock_(&r->t.topic, in);
+        in = leat_read_lock_(&r->t.topic);
         atomic_store_explicit(&r->turn, 1 - me, memory_order_release);
     }
-    leat_leave_(&r->t.topic, in);
+    leat_read_unlock_(&r->t.topic, in);
 }
 
 static int relays_first(void *r)

@@ -45,7 +45,7 @@ static void subscribe_all(int policy)
 /* Nobody uses it any more, and nobody may look at it. */
 static void free_topic(void)
 {
-    EXPECT(t.topic.inside_[0] + t.topic.inside_[1] == 0);
+    EXPECT(t.topic.readers_[0] + t.topic.readers_[1] == 0);
     leat_topic_free(&t);
     sim_freed(&t, sizeof t, "the topic");
 }
