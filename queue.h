@@ -40,6 +40,9 @@
  * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1
  *          [whole program] LEAT_NO_QUOTA      opens no file: a CPU quota of the process's cgroup is not looked at
+ *          [whole program] LEAT_ONCE          the slow paths are in the program once, not in each file that includes the
+ *                                             headers (ELF, gcc and clang; elsewhere nothing changes). Needs
+ *                                             -ffunction-sections and -Wl,--gc-sections, else it makes the program larger
  *          [whole program] LEAT_DEBUG         looks for misuse that no error code can tell: a channel that was copied, is
  *                                             used after free, freed while threads wait on it, made again unfreed. Says
  *                                             file, line and what to stderr, and aborts
@@ -92,6 +95,8 @@
     _Pragma("GCC diagnostic ignored \"-Wdeclaration-after-statement\"") \
     _Pragma("GCC diagnostic ignored \"-Wc++-compat\"")              \
     _Pragma("GCC diagnostic ignored \"-Winline\"")                  \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-prototypes\"")      \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-declarations\"")    \
     _Pragma("GCC diagnostic ignored \"-Wnested-externs\"")
 #define LEAT_OWN_STYLE_END_ _Pragma("GCC diagnostic pop")
 #else
@@ -103,7 +108,9 @@ LEAT_OWN_STYLE_BEGIN_
 /* What a program calls is the one or the other: of a mere `inline` gcc's -Winline may speak at each call. */
 #if defined __GNUC__
 #define LEAT_HOT_ static inline __attribute__((always_inline))
-#if defined __clang__ /* whose -Wused-but-marked-unused would be about each call */
+#if defined LEAT_ONCE && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT /* those differ from file to file */
+#define LEAT_COLD_ __attribute__((noinline, weak, visibility("hidden")))
+#elif defined __clang__ /* whose -Wused-but-marked-unused would be about each call */
 #define LEAT_COLD_ static inline __attribute__((noinline)) /* the slow path, out of line */
 #else
 #define LEAT_COLD_ static __attribute__((noinline, unused))
@@ -1243,9 +1250,9 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
     if (next && live) {
         leat_block_(w, next, also, deadline, enqueue, what);
     } else { /* if it need not sleep, it only waits for a context that has resolved it meanwhile, and will wake it */
-        bool sleeps = live && enqueue(what, w);
-        if (!sleeps && leat_resolve_(w, LEAT_LEFT_)) w->won_ = NULL;
-        else if (leat_park_(w, sleeps ? deadline : LEAT_FOREVER)) w->won_ = NULL;
+        bool entered = live && enqueue(what, w);
+        if (!entered && leat_resolve_(w, LEAT_LEFT_)) w->won_ = NULL;
+        else if (leat_park_(w, entered ? deadline : LEAT_FOREVER)) w->won_ = NULL;
     }
     if (!ctx || !live) return;
     if (w->won_ == &link) {

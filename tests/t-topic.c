@@ -55,10 +55,10 @@ static void stop(int where)
     door_pass(atomic_load_explicit(&stopped.open, memory_order_relaxed) ? &stopped_again : &stopped);
 }
 
-static int stopping_move(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size, size_t align)
+static int stopping_move(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int way, void *msg, size_t size, size_t align)
 {
-    if (side == LEAT_SENDS_) stop(IN_WALK);
-    return leat_move_(ctx, also, ch, side, msg, size, align);
+    if (way == LEAT_SENDS_) stop(IN_WALK);
+    return leat_move_(ctx, also, ch, way, msg, size, align);
 }
 
 static int stopping_try(leat_ctx *ctx, leat_ctx *also, leat_case *c)

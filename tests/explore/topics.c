@@ -30,9 +30,9 @@ static void make_topic(const sim_knobs *k, int versions)
     PART_(latest);
     PART_(lock);
     PART_(reclaims);
-    PART_(settles);
+    PART_(synchronizes);
     PART_(phase);
-    PART_(inside);
+    PART_(readers);
 #undef PART_
     for (int i = 0; i < k->receivers; i++) make(chan[i], k->cap, name[i]);
 }
