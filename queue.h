@@ -2105,7 +2105,7 @@ LEAT_COLD_ void leat_free_(leat_chan *ch, size_t align)
 {
     if (!ch) return;
     leat_zeroed_free_(ch->slots_, align);
-    *ch = (leat_chan){ .ends_[LEAT_SENDS_].at_ = LEAT_CLOSING_ | LEAT_CLOSED_ };
+    *ch = (leat_chan){ .ends_ = { [LEAT_SENDS_] = { .at_ = LEAT_CLOSING_ | LEAT_CLOSED_ } } };
 #ifdef LEAT_DEBUG
     atomic_store_explicit(&ch->self_, LEAT_FREED_, memory_order_relaxed); /* [X5] */
 #endif
