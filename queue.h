@@ -1229,7 +1229,8 @@ typedef bool leat_enqueue_fn_(void *what, leat_waiter_ *w);
  * ancestor holds the node in its queue. Only when it is in all of them is it entered where it waits, so a cancel that came
  * before the message finds it (I8). Afterwards the waiter is WOKEN or LEFT. won_ says by which node it was woken. NULL: by a
  * context, or it left by itself, or it need not sleep. */
-LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, leat_enqueue_fn_ *enqueue, void *what)
+LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, leat_enqueue_fn_ *enqueue,
+                            void *what)
 {
     leat_node_ link = { .waiter_ = w };
     leat_ctx *next = NULL;
@@ -1317,8 +1318,8 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
  * WAITERS   (tail) receivers may be parked, (head) senders may: a claim that sees it resolves one of them, before it
  *           publishes its slot, and wakes it afterwards.
  *           With the bit in a word of its own, a sender would publish and then look for waiters, a receiver say that it
- *           waits and then look for a message; each could miss the other's store, and both sleep: the lost wake-up. That
- *           takes a fence in every send. Here setting the bit and claiming are read-modify-writes of one word, so one of
+ *           waits and then look for a message. Each could miss the other's store, and the receiver would sleep beside a
+ *           message: the lost wake-up. To prevent it takes a fence in every send. Here setting the bit and claiming are read-modify-writes of one word, so one of
  *           them comes first. A claim after the bit sees it, and wakes. A claim before it shows in the position that
  *           setting the bit returned, and the receiver stays awake. No fence, no second word.
  *
@@ -1339,7 +1340,7 @@ enum { LEAT_SENDS_, LEAT_RECEIVES_ };
 typedef struct leat_end_ {
     _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position that is claimed next, and the bits */
     _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
-    leat_waitq_ peers_;      /* threads of the other side that wait; WAITERS in at_ says that there are some */
+    leat_waitq_ peers_;     /* threads of the other side that wait; WAITERS in at_ says that there are some */
     char pad_[LEAT_LINE_];
 } leat_end_;
 
@@ -1352,7 +1353,7 @@ typedef struct leat_chan {
 #endif
     char pad_[LEAT_LINE_];
     leat_end_ ends_[2]; /* of the senders, of the receivers */
-    leat_lock_ lock_;   /* guards the lists */
+    leat_lock_ lock_;   /* guards both queues */
     char pad2_[LEAT_LINE_];
 #ifdef LEAT_DEBUG
     _Atomic uintptr_t self_; /* its address, once it was made or used; FREED */
@@ -1470,8 +1471,8 @@ LEAT_COLD_ void leat_move_and_wake_(leat_chan *ch, int side, unsigned char *slot
     if (l) leat_wake_(l);
 }
 
-/* The fast path of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: the slow path has to look. Or the
- * error of a context that is done: they are asked between the look and the claim (I8). */
+/* The fast path of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: the slow path has to look. Or
+ * the error of a context that is done: contexts are asked between the look and the claim (I8). */
 LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch->slots_)) return -EAGAIN;
@@ -1505,7 +1506,8 @@ typedef struct leat_cursor_ {
 
 LEAT_HOT_ leat_cursor_ leat_cursor_at_(const leat_chan *ch, int side, uint64_t at, size_t size, size_t align)
 {
-    return (leat_cursor_){ leat_slot_(ch, at, size, align), ch->cap_ - leat_index_(ch, at), leat_ready_stamp_(ch, side, at) };
+    uint64_t ready = leat_ready_stamp_(ch, side, at);
+    return (leat_cursor_){ leat_slot_(ch, at, size, align), ch->cap_ - leat_index_(ch, at), ready };
 }
 
 LEAT_HOT_ void leat_cursor_next_(const leat_chan *ch, leat_cursor_ *w, size_t size, size_t align)
@@ -1561,9 +1563,9 @@ LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsi
  * I6  A thread sleeps only if the position that setting WAITERS returned, with the other end's, says empty (or full), not
  *     closing, and no claim in flight. A woken thread that finds nothing goes back to the front of the queue. */
 
-/* One end, as a call needs it, and what it would do there: a case of a select, made by LEAT_SEND and LEAT_RECV. Only `err` is for the caller: after leat_select
- * returned this case's index it is 0, or -EPIPE if the channel is closed (send: nothing was sent; recv:
- * closed and drained). */
+/* One end, as a call needs it, and what it would do there: a case of a select, made by LEAT_SEND and LEAT_RECV. Only `err`
+ * is for the caller. After leat_select has returned this case's index, err is 0, or -EPIPE if the channel is closed (send:
+ * nothing was sent; recv: closed and drained). */
 typedef struct leat_case {
     leat_chan *chan_; /* NULL: never ready */
     int side_;
@@ -1614,7 +1616,8 @@ static inline bool leat_ready_at_(leat_case *c, uint64_t at)
 
 static inline uint64_t leat_look_at_(leat_case *c, int side)
 {
-    return c->seen_[side] = atomic_load_explicit(&c->chan_->ends_[side].at_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
+    uint64_t seen = atomic_load_explicit(&c->chan_->ends_[side].at_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
+    return c->seen_[side] = seen;
 }
 
 /* Looks without touching: 0 ready, -EPIPE closed, -EAGAIN it would have to wait, LEAT_IN_FLIGHT_. What it
@@ -1623,7 +1626,8 @@ LEAT_COLD_ int leat_poll_case_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
     if (!ch->slots_) {
-        if (leat_look_at_(c, LEAT_SENDS_) & LEAT_CLOSING_) return c->seen_[LEAT_SENDS_] & LEAT_CLOSED_ ? -EPIPE : LEAT_IN_FLIGHT_;
+        uint64_t tail = leat_look_at_(c, LEAT_SENDS_);
+        if (tail & LEAT_CLOSING_) return tail & LEAT_CLOSED_ ? -EPIPE : LEAT_IN_FLIGHT_;
         leat_look_at_(c, LEAT_RECEIVES_);
         if (!(c->seen_[c->side_] & LEAT_WAITERS_)) return -EAGAIN;
         leat_lock_take_(&ch->lock_);
@@ -1685,9 +1689,8 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
     leat_chan *ch = c->chan_;
     leat_end_ *own = leat_own_end_(c), *far = leat_far_end_(c);
     if (!ch->slots_) {
-        if (atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed) & LEAT_CLOSING_ || /* [X4] the lock orders it */
-            leat_peer_waits_(c))
-            return false;
+        uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] the lock orders it */
+        if (tail & LEAT_CLOSING_ || leat_peer_waits_(c)) return false;
         atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed);       /* [X2] */
         atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] says that we came */
         return true;
@@ -1905,7 +1908,7 @@ LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
     }
     leat_unlock_all_(a->first_);
     if (!a->entered_ || !a->spin_) return a->entered_;
-    while (!leat_is_woken_(w) && leat_spin_again_(a->spin_, NULL, 0)) continue; /* also while it is RESOLVED, and the message is copied */
+    while (!leat_is_woken_(w) && leat_spin_again_(a->spin_, NULL, 0)) continue; /* also while RESOLVED */
     if (leat_is_woken_(w)) leat_spin_end_(a->spin_);
     return true;
 }
@@ -2011,9 +2014,10 @@ LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
         for (size_t i = 0; same && n > 1 && i < n; i++) {
             leat_case *c = &cases[i];
             if (!c->chan_) continue;
-            for (int side = 0; side < 2; side++)
-                same &= !((atomic_load_explicit(&c->chan_->ends_[side].at_, memory_order_relaxed) ^ c->seen_[side]) & /* [X1] */
-                          ~LEAT_WAITERS_);
+            for (int side = 0; side < 2; side++) {
+                uint64_t at = atomic_load_explicit(&c->chan_->ends_[side].at_, memory_order_relaxed); /* [X1] */
+                if ((at ^ c->seen_[side]) & ~LEAT_WAITERS_) same = false;
+            }
         }
         if (same) return -EAGAIN;
     }

@@ -257,7 +257,7 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_
 {
     int err;
     for (leat_spin_ spin = LEAT_SPIN_;;) {
-        int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] a look: an optimistic CAS would take the cache line */
+        int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] not by a CAS: it takes the line */
         if (leat_permits_(word) >= n && (err = leat_sem_get_ctx_(ctx, also, s, n)) != -EAGAIN) {
             leat_spin_end_(&spin);
             return err;

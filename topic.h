@@ -470,7 +470,7 @@ LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, leat_msg_t_ m, b
     int err = leat_ctx_err(ctx);
     if (LEAT_RARELY_(err)) return err;
     if (LEAT_RARELY_(!t || !m.at_)) return -EINVAL;
-    if (!t->versions_ && !atomic_load_explicit(&t->list_, memory_order_relaxed)) { /* [X8] a subscriber that came before is seen */
+    if (!t->versions_ && !atomic_load_explicit(&t->list_, memory_order_relaxed)) { /* [X8] one that came before is seen */
         if (!atomic_load_explicit(&t->closed_, memory_order_acquire)) return 0; /* [T8] <- [T7] */
         return (err = leat_ctx_err(ctx)) != 0 ? err : -EPIPE;
     }
