@@ -1317,11 +1317,11 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
  * CLOSED    (tail) follows when all waiters have been resolved; the closing thread touches nothing after it.
  * WAITERS   (tail) receivers may be parked, (head) senders may: a claim that sees it resolves one of them, before it
  *           publishes its slot, and wakes it afterwards.
- *           With the bit in a word of its own, a sender would publish and then look for waiters, a receiver say that it
- *           waits and then look for a message. Each could miss the other's store, and the receiver would sleep beside a
- *           message: the lost wake-up. To prevent it takes a fence in every send. Here setting the bit and claiming are read-modify-writes of one word, so one of
- *           them comes first. A claim after the bit sees it, and wakes. A claim before it shows in the position that
- *           setting the bit returned, and the receiver stays awake. No fence, no second word.
+ *           With the bit in a word of its own, a sender would publish and then look for waiters, and a receiver would say
+ *           that it waits and then look for a message. Each could miss the other's store, and the receiver would sleep
+ *           beside a message: the lost wake-up. To prevent that takes a fence in every send. Here setting the bit and
+ *           claiming are read-modify-writes of one word, so one of them comes first. A claim after the bit sees it, and
+ *           wakes. A claim before it shows in the position that setting the bit returned, and the receiver stays awake.
  *
  * I4  No access after publication. Neither send nor recv nor close touches anything of the channel after the store that
  *     publishes its effect. So a thread that saw the effect may free the channel at once. */
@@ -1689,7 +1689,7 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
     leat_chan *ch = c->chan_;
     leat_end_ *own = leat_own_end_(c), *far = leat_far_end_(c);
     if (!ch->slots_) {
-        uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] the lock orders it */
+        uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] by the lock */
         if (tail & LEAT_CLOSING_ || leat_peer_waits_(c)) return false;
         atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed);       /* [X2] */
         atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] says that we came */

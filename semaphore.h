@@ -112,8 +112,8 @@ static inline bool leat_sem_late_(const leat_sem *s)
 }
 
 /* Serves the queue with the permits in `word` and *extra more: hands them over in order if FAIR, else gives a hint to the
- * first thread that they satisfy. Returns the word that remains, with the right bits (leat_sem_lock_ had set WAITERS); *extra
- * is what is left of it; waiters that are to be woken are added to *chain. The lock is held. */
+ * first thread that they satisfy. Returns the word that remains, with the right bits (leat_sem_lock_ had set WAITERS);
+ * *extra is what is left of it. Waiters that are to be woken are added to *chain. The lock is held. */
 LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, leat_node_ **chain)
 {
     bool hinted = false;
@@ -159,8 +159,8 @@ LEAT_COLD_ void leat_sem_unlock_and_wake_(leat_sem *s, int64_t word)
     leat_wake_all_(chain);
 }
 
-/* Both begin with an optimistic word: most_, as if no permit were taken. To read a word that the same thread has just changed
- * by a locked operation, and then to change it, takes 5 ns longer each (Ice Lake) than to be right at once. */
+/* Both begin with an optimistic word: most_, as if no permit were taken. To read a word that the same thread has just
+ * changed by a locked operation, and then to change it, takes 5 ns longer each (Ice Lake) than to be right at once. */
 
 /* Publishes n permits if no bit is set and it leaves at most most_. */
 LEAT_HOT_ bool leat_sem_give_(leat_sem *s, int64_t n)
