@@ -76,7 +76,225 @@ typedef struct leat_job_ {
 typedef LEAT_CHAN(leat_job_) leat_jobs_;
 typedef LEAT_CHAN(int) leat_ints_;
 
-/* ==== 1. Threads ============================================================================== */
+/* ==== 1. Threads and signals of the system ====================================================
+ *
+ * All that this file knows of its platform, beside what queue.h knows of it. A header that LEAT_CUSTOM_OS
+ * names has the first paragraph, leat_os_mask_t_ to leat_os_name_, of its own. */
+
+#if !defined LEAT_CUSTOM_OS
+
+/* For threads that the toolkit makes: a name (15 bytes count), and a mask of signals. leat_os_mask_workers_ gives the
+ * calling thread, and so those that it makes, the mask of a worker, and hands back what it had, for leat_os_mask_. A
+ * worker blocks what asks the process for something (TERM, INT, CHLD..); it takes what its own faults raise; what
+ * profilers and collectors send to threads (PROF, VTALRM, PWR, the real-time ones) is left as it was. */
+#if defined __linux__
+
+typedef struct leat_os_mask_t_ {
+    unsigned long words_[8 / sizeof(long)]; /* the first has those below 32 */
+} leat_os_mask_t_;
+
+/* How: 0 SIG_BLOCK, 2 SIG_SETMASK. */
+static inline leat_os_mask_t_ leat_os_sigmask_(long how, leat_os_mask_t_ mask)
+{
+    leat_os_mask_t_ old = { { 0 } };
+    leat_os_call_(SYS_rt_sigprocmask, how, (long)&mask, (long)&old, 8);
+    return old;
+}
+
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
+{
+    leat_os_sigmask_(2, mask);
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    /* ILL 4, TRAP 5, ABRT 6, BUS 7, FPE 8, SEGV 11, SYS 31; VTALRM 26, PROF 27, PWR 30 */
+    const unsigned long faults = 0x400004F8, theirs = 0x26000000;
+    leat_os_mask_t_ ours = { { 0x7FFFFFFF & ~faults & ~theirs } }, old = leat_os_sigmask_(0, ours);
+    ours.words_[0] |= old.words_[0] & ~faults;
+    for (size_t i = 1; i < sizeof ours / sizeof(long); i++) ours.words_[i] = old.words_[i];
+    leat_os_mask_(ours);
+    return old;
+}
+
+static inline void leat_os_name_(const char *name)
+{
+    leat_os_call_(SYS_prctl, 15 /* PR_SET_NAME */, (long)name, 0, 0);
+}
+
+#else
+
+typedef sigset_t leat_os_mask_t_;
+
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
+{
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    static const int faults[] = { SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS };
+    sigset_t ours, open, old;
+    sigfillset(&ours);
+    sigemptyset(&open);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        sigdelset(&ours, faults[i]);
+        sigaddset(&open, faults[i]);
+    }
+    sigdelset(&ours, SIGPROF);
+    sigdelset(&ours, SIGVTALRM);
+#if defined SIGPWR
+    sigdelset(&ours, SIGPWR);
+#endif
+#if defined SIGRTMIN && defined SIGRTMAX
+    for (int i = SIGRTMIN; i <= SIGRTMAX; i++) sigdelset(&ours, i);
+#endif
+    pthread_sigmask(SIG_BLOCK, &ours, &old);
+    pthread_sigmask(SIG_UNBLOCK, &open, NULL);
+    return old;
+}
+
+static inline void leat_os_name_(const char *name)
+{
+    (void)name; /* a nicety that each system spells differently */
+}
+
+#endif
+
+#endif
+
+#if defined LEAT_PTHREAD_EVENT_ || defined LEAT_CUSTOM_OS
+#define LEAT_PIPE_
+#endif
+
+#if defined __linux__ && !defined SA_NOCLDSTOP /* -std=c11 hides all this */
+#if defined __GLIBC__
+#include <bits/sigaction.h>
+#else
+struct sigaction {
+    void (*sa_handler)(int);
+    unsigned long sa_mask[128 / sizeof(long)];
+    int sa_flags;
+    void (*sa_restorer)(void);
+};
+#define SA_NOCLDSTOP 1
+#define SA_NOCLDWAIT 2
+#define SA_SIGINFO 4
+#endif
+extern int sigaction(int, const struct sigaction *, struct sigaction *);
+#endif
+
+/* The program's own system calls do not fail with EINTR. Under ThreadSanitizer they must: it puts a handler off until
+ * the call has returned. */
+#if defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define LEAT_TSAN_
+#endif
+#elif defined __SANITIZE_THREAD__
+#define LEAT_TSAN_
+#endif
+#if defined LEAT_TSAN_
+enum { LEAT_SA_ = SA_SIGINFO };
+#elif defined SA_RESTART && defined SA_ONSTACK
+enum { LEAT_SA_ = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+#elif defined __alpha__ || defined __sparc__
+enum { LEAT_SA_ = SA_SIGINFO | 3 };
+#else
+enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
+#endif
+
+/* What a handler rings, any number of times, and a thread waits for: it waits while word_ is what it has seen, or
+ * returns for no reason. */
+typedef struct leat_bell_ {
+#if defined LEAT_PIPE_
+    _Atomic uint32_t word_;
+    int ends_[2];
+#else
+    leat_os_event_ event_;
+#endif
+} leat_bell_;
+
+#if defined LEAT_PIPE_
+
+static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
+{
+    return &b->word_;
+}
+
+/* A pipe whose ends are none of the three that a program may find closed when it starts. */
+LEAT_COLD_ int leat_bell_make_(leat_bell_ *b)
+{
+    int low[2] = { -1, -1 }, err = pipe(low) ? errno : 0;
+    for (int i = 0; i < 2 && !err; i++) {
+        if ((b->ends_[i] = fcntl(low[i], F_DUPFD, 3)) < 0) {
+            err = errno;
+            if (i) close(b->ends_[0]);
+        } else {
+            (void)fcntl(b->ends_[i], F_SETFD, FD_CLOEXEC);
+        }
+    }
+    for (int i = 0; i < 2 && low[0] >= 0; i++) close(low[i]);
+    return -err;
+}
+
+static inline void leat_bell_free_(leat_bell_ *b)
+{
+    for (int i = 0; i < 2; i++) close(b->ends_[i]);
+}
+
+static inline void leat_bell_ring_(leat_bell_ *b)
+{
+    if (write(b->ends_[1], "", 1) < 0) return; /* the program has closed it; the thread looks all the same */
+}
+
+static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
+{
+    char c;
+    (void)seen;
+    if (read(b->ends_[0], &c, 1) < 0 && errno != EINTR) (void)leat_sleep(LEAT_MS(10));
+}
+
+#else
+
+static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
+{
+    return &b->event_.word_;
+}
+
+static inline int leat_bell_make_(leat_bell_ *b)
+{
+    leat_os_init_(&b->event_);
+    return 0;
+}
+
+static inline void leat_bell_free_(leat_bell_ *b)
+{
+    leat_os_done_(&b->event_);
+}
+
+static inline void leat_bell_ring_(leat_bell_ *b)
+{
+    leat_os_futex_(&b->event_.word_, 129, 1, NULL); /* FUTEX_WAKE, private */
+}
+
+static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
+{
+    leat_os_wait_(&b->event_, seen, LEAT_FOREVER);
+}
+
+#endif
+
+/* Sends the signal to the calling thread once more, from the same sender: it comes when the handler has returned. */
+static inline void leat_send_again_(int sig, void *info)
+{
+#if defined __linux__ && defined SYS_rt_tgsigqueueinfo && defined SYS_gettid && !defined LEAT_CUSTOM_OS
+    if (leat_os_call_(SYS_rt_tgsigqueueinfo, getpid(), leat_os_call_(SYS_gettid, 0, 0, 0, 0), sig, (long)info) == 0) return;
+#endif
+    (void)info;
+    raise(sig);
+}
+
+/* ==== 2. Threads ============================================================================== */
 
 /* A pool's worker has a post. COMES: it will work, when it has a thread and its init hook has returned. RETIRED: it
  * leaves after its job, unless a resize takes it back before. LEAVES: it takes no more jobs. */
@@ -258,7 +476,7 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
     return end ? end : err;
 }
 
-/* ==== 2. Group: tasks on threads, first error cancels =========================================
+/* ==== 3. Group: tasks on threads, first error cancels =========================================
  *
  * A thread that has finished a task offers itself (idle_), and waits for the next. To start a task,
  * leat_go takes an idle thread, or makes one if the limit allows it, or waits for one; then hands the
@@ -647,7 +865,7 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
     return err;
 }
 
-/* ==== 3. Pool: fixed workers, a bounded queue, drain, stop ====================================
+/* ==== 4. Pool: fixed workers, a bounded queue, drain, stop ====================================
  *
  * The queue is a channel of jobs, so submit is a send and a worker's next job is a receive under the
  * worker's own context: retire one by cancelling that, all by cancelling the pool's.
@@ -1403,7 +1621,7 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
     return 0;
 }
 
-/* ==== 4. Signals ==============================================================================
+/* ==== 5. Signals ==============================================================================
  *
  * A catch is what one call registers: its context, the actions that the program had, and the thread that cancels, for
  * a handler cannot. The first signal that the handler tells the catch of gives all of them back: so the second is
@@ -1412,127 +1630,6 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
  *
  * The gate says which of the two catches is the one, and counts the handlers that have entered. A call that changes
  * the catch waits until those are gone; then nothing uses the old one any more. */
-
-#if defined LEAT_PTHREAD_EVENT_ || defined LEAT_CUSTOM_OS
-#define LEAT_PIPE_
-#endif
-
-#if defined __linux__ && !defined SA_NOCLDSTOP /* -std=c11 hides all this */
-#if defined __GLIBC__
-#include <bits/sigaction.h>
-#else
-struct sigaction {
-    void (*sa_handler)(int);
-    unsigned long sa_mask[128 / sizeof(long)];
-    int sa_flags;
-    void (*sa_restorer)(void);
-};
-#define SA_NOCLDSTOP 1
-#define SA_NOCLDWAIT 2
-#define SA_SIGINFO 4
-#endif
-extern int sigaction(int, const struct sigaction *, struct sigaction *);
-#endif
-
-/* The program's own system calls do not fail with EINTR. Under ThreadSanitizer they must: it puts a handler off until
- * the call has returned. */
-#if defined __has_feature
-#if __has_feature(thread_sanitizer)
-#define LEAT_TSAN_
-#endif
-#elif defined __SANITIZE_THREAD__
-#define LEAT_TSAN_
-#endif
-#if defined LEAT_TSAN_
-enum { LEAT_SA_ = SA_SIGINFO };
-#elif defined SA_RESTART && defined SA_ONSTACK
-enum { LEAT_SA_ = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
-#elif defined __alpha__ || defined __sparc__
-enum { LEAT_SA_ = SA_SIGINFO | 3 };
-#else
-enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
-#endif
-
-/* What a handler rings, any number of times, and a thread waits for: it waits while word_ is what it has seen, or
- * returns for no reason. */
-typedef struct leat_bell_ {
-#if defined LEAT_PIPE_
-    _Atomic uint32_t word_;
-    int ends_[2];
-#else
-    leat_os_event_ event_;
-#endif
-} leat_bell_;
-
-#if defined LEAT_PIPE_
-
-static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
-{
-    return &b->word_;
-}
-
-/* A pipe whose ends are none of the three that a program may find closed when it starts. */
-LEAT_COLD_ int leat_bell_make_(leat_bell_ *b)
-{
-    int low[2] = { -1, -1 }, err = pipe(low) ? errno : 0;
-    for (int i = 0; i < 2 && !err; i++) {
-        if ((b->ends_[i] = fcntl(low[i], F_DUPFD, 3)) < 0) {
-            err = errno;
-            if (i) close(b->ends_[0]);
-        } else {
-            (void)fcntl(b->ends_[i], F_SETFD, FD_CLOEXEC);
-        }
-    }
-    for (int i = 0; i < 2 && low[0] >= 0; i++) close(low[i]);
-    return -err;
-}
-
-static inline void leat_bell_free_(leat_bell_ *b)
-{
-    for (int i = 0; i < 2; i++) close(b->ends_[i]);
-}
-
-static inline void leat_bell_ring_(leat_bell_ *b)
-{
-    if (write(b->ends_[1], "", 1) < 0) return; /* the program has closed it; the thread looks all the same */
-}
-
-static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
-{
-    char c;
-    (void)seen;
-    if (read(b->ends_[0], &c, 1) < 0 && errno != EINTR) (void)leat_sleep(LEAT_MS(10));
-}
-
-#else
-
-static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
-{
-    return &b->event_.word_;
-}
-
-static inline int leat_bell_make_(leat_bell_ *b)
-{
-    leat_os_init_(&b->event_);
-    return 0;
-}
-
-static inline void leat_bell_free_(leat_bell_ *b)
-{
-    leat_os_done_(&b->event_);
-}
-
-static inline void leat_bell_ring_(leat_bell_ *b)
-{
-    leat_os_futex_(&b->event_.word_, 129, 1, NULL); /* FUTEX_WAKE, private */
-}
-
-static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
-{
-    leat_os_wait_(&b->event_, seen, LEAT_FOREVER);
-}
-
-#endif
 
 typedef struct leat_caught_ {
     int sig_;
@@ -1581,16 +1678,6 @@ static inline void leat_give_back_(const leat_caught_ *c)
 {
     struct sigaction now;
     if (leat_is_ours_(c->sig_, &now)) sigaction(c->sig_, &c->was_, NULL);
-}
-
-/* Sends the signal to the calling thread once more, from the same sender: it comes when the handler has returned. */
-static inline void leat_send_again_(int sig, void *info)
-{
-#if defined __linux__ && defined SYS_rt_tgsigqueueinfo && defined SYS_gettid && !defined LEAT_CUSTOM_OS
-    if (leat_os_call_(SYS_rt_tgsigqueueinfo, getpid(), leat_os_call_(SYS_gettid, 0, 0, 0, 0), sig, (long)info) == 0) return;
-#endif
-    (void)info;
-    raise(sig);
 }
 
 LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
