@@ -298,144 +298,144 @@ static inline void leat_send_again_(int sig, void *info)
 
 /* A pool's worker has a post. COMES: it will work, when it has a thread and its init hook has returned. RETIRED: it
  * leaves after its job, unless a resize takes it back before. LEAVES: it takes no more jobs. */
-enum { LEAT_COMES_ = 0, LEAT_WORKS_ = 1, LEAT_RETIRED_ = 2, LEAT_LEAVES_ = 3 };
+enum { LEAT_STARTING_ = 0, LEAT_RUNNING_ = 1, LEAT_RETIRING_ = 2, LEAT_EXITING_ = 3 };
 
 /* What a worker that waits for room has been told: that there will be none. */
 enum { LEAT_UNTOLD_ = 0, LEAT_TELLING_ = 1, LEAT_TOLD_ = 2 };
 
 /* A thread of a group or pool. Its counters are written by itself alone. */
-typedef struct leat_hand_ {
-    struct leat_hand_ *next_;
-    struct leat_crew_ *crew_;
+typedef struct leat_thread_ {
+    struct leat_thread_ *next_;
+    struct leat_threads_ *threads_;
     void *owner_;
-    void (*work_)(struct leat_hand_ *); /* what the thread does */
-    void (*died_)(struct leat_hand_ *); /* what it does when a job has ended it */
+    void (*main_)(struct leat_thread_ *); /* what the thread does */
+    void (*on_exit_)(struct leat_thread_ *); /* what it does when a job has ended it */
     pthread_t thread_;
-    bool born_;          /* that is known */
+    bool started_;          /* that is known */
     int id_;
-    bool gone_;          /* it takes no more jobs and may be joined: only destructors of pthread keys still run on it */
+    bool exited_;          /* it takes no more jobs and may be joined: only destructors of pthread keys still run on it */
     leat_job_ first_;    /* a group's: the task it begins with, or none */
     bool promised_;      /* a group's: it has no task yet, but somebody will send it one */
-    int post_;           /* this and what follows: a pool's */
+    int state_;           /* this and what follows: a pool's */
     int pins_;           /* calls that will look at it again: it is not joined before */
     leat_ctx ctx_;       /* cancelled to retire it */
-    struct leat_hand_ *chain_;  /* of those that one resize retires */
-    struct leat_hand_ *old_;    /* whose place it takes */
-    struct leat_hand_ *joiner_; /* the worker that waits for this thread to end */
-    bool begins_;        /* its init hook has not returned */
+    struct leat_thread_ *next_retired_;  /* of those that one resize retires */
+    struct leat_thread_ *replaces_;    /* whose place it takes */
+    struct leat_thread_ *joiner_; /* the worker that waits for this thread to end */
+    bool in_init_;        /* its init hook has not returned */
     int err_;            /* what that returned */
-    leat_chan begun_;    /* closed when it has */
-    int nested_;         /* so often it went on, itself, after a job had ended it */
-    leat_case *waits_;   /* it waits for room, here */
+    leat_chan init_done_;    /* closed when it has */
+    int reruns_;         /* so often it went on, itself, after a job had ended it */
+    leat_case *blocked_;   /* it waits for room, here */
     leat_ctx *room_;     /* under this, which is cancelled to tell it that there will be none */
     int told_;
-    bool watches_;       /* it waits for the init hook of another */
+    bool awaits_init_;       /* it waits for the init hook of another */
     char pad_[LEAT_LINE_];
-    _Atomic size_t taken_, completed_, failed_, high_;
-} leat_hand_;
+    _Atomic size_t taken_, completed_, failed_, high_water_;
+} leat_thread_;
 
-typedef struct leat_crew_ {
+typedef struct leat_threads_ {
     leat_lock_ lock_;   /* guards what follows, and the plain fields of the hands. Nobody is woken under it */
-    leat_hand_ *hands_; /* until somebody joins them */
+    leat_thread_ *list_; /* until somebody joins them */
     int joining_;       /* hands that are being joined */
     int next_id_;
-    leat_hand_ **(*here_)(void);
+    leat_thread_ **(*current_)(void);
     bool inherit_signals_;
-} leat_crew_;
+} leat_threads_;
 
 /* Counters with one writer at a time: no locked operation. */
-static inline size_t leat_counted_(_Atomic size_t *n)
+static inline size_t leat_counter_(_Atomic size_t *n)
 {
     return atomic_load_explicit(n, memory_order_relaxed); /* [X7] */
 }
 
-static inline void leat_tally_(_Atomic size_t *n, size_t more)
+static inline void leat_count_add_(_Atomic size_t *n, size_t more)
 {
-    atomic_store_explicit(n, leat_counted_(n) + more, memory_order_relaxed); /* [X7] */
+    atomic_store_explicit(n, leat_counter_(n) + more, memory_order_relaxed); /* [X7] */
 }
 
 /* Where a thread keeps which hand it is. Each object that a program is linked from may have this function, and a
- * variable, of its own; so a crew has a pointer to the one that its threads use, whoever asks. */
-static inline leat_hand_ **leat_here_(void)
+ * variable, of its own; so a threads has a pointer to the one that its threads use, whoever asks. */
+static inline leat_thread_ **leat_current_(void)
 {
-    static _Thread_local leat_hand_ *here;
-    return &here;
+    static _Thread_local leat_thread_ *current;
+    return &current;
 }
 
-/* The calling thread as one of the crew, or NULL; also after it is gone. The lock is held, or it is a pool's crew. */
-static inline leat_hand_ *leat_me_(const leat_crew_ *crew)
+/* The calling thread as one of the threads, or NULL; also after it is gone. The lock is held, or it is a pool's threads. */
+static inline leat_thread_ *leat_self_(const leat_threads_ *threads)
 {
-    leat_hand_ *h = crew->here_ ? *crew->here_() : NULL;
-    return h && h->crew_ == crew ? h : NULL;
+    leat_thread_ *h = threads->current_ ? *threads->current_() : NULL;
+    return h && h->threads_ == threads ? h : NULL;
 }
 
-LEAT_COLD_ bool leat_in_crew_(leat_crew_ *crew)
+LEAT_COLD_ bool leat_is_own_thread_(leat_threads_ *threads)
 {
-    leat_lock_take_(&crew->lock_);
-    bool in = leat_me_(crew) != NULL;
-    leat_lock_drop_(&crew->lock_);
+    leat_lock_take_(&threads->lock_);
+    bool in = leat_self_(threads) != NULL;
+    leat_lock_drop_(&threads->lock_);
     return in;
 }
 
-static inline void leat_hand_leaves_(leat_hand_ *h)
+static inline void leat_thread_exits_(leat_thread_ *h)
 {
-    leat_lock_take_(&h->crew_->lock_);
-    h->gone_ = true;
-    leat_lock_drop_(&h->crew_->lock_);
+    leat_lock_take_(&h->threads_->lock_);
+    h->exited_ = true;
+    leat_lock_drop_(&h->threads_->lock_);
 }
 
-static inline void leat_hand_died_(void *arg)
+static inline void leat_thread_on_exit_(void *arg)
 {
-    leat_hand_ *h = arg;
-    if (h->gone_) return; /* a job ended the thread that went on after another had: then this runs twice */
-    h->died_(h);
-    leat_hand_leaves_(h);
+    leat_thread_ *h = arg;
+    if (h->exited_) return; /* a job ended the thread that went on after another had: then this runs twice */
+    h->on_exit_(h);
+    leat_thread_exits_(h);
 }
 
-LEAT_COLD_ void *leat_hand_main_(void *arg)
+LEAT_COLD_ void *leat_thread_main_(void *arg)
 {
-    leat_hand_ *h = arg;
-    leat_lock_take_(&h->crew_->lock_);
+    leat_thread_ *h = arg;
+    leat_lock_take_(&h->threads_->lock_);
     h->thread_ = pthread_self(); /* whoever makes it may not know yet */
-    h->born_ = true;
-    leat_lock_drop_(&h->crew_->lock_);
-    *h->crew_->here_() = h;
-    pthread_cleanup_push(leat_hand_died_, h);
-    h->work_(h);
+    h->started_ = true;
+    leat_lock_drop_(&h->threads_->lock_);
+    *h->threads_->current_() = h;
+    pthread_cleanup_push(leat_thread_on_exit_, h);
+    h->main_(h);
     pthread_cleanup_pop(0);
-    leat_hand_leaves_(h);
+    leat_thread_exits_(h);
     return NULL;
 }
 
-/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. It is in the
+/* Gives a thread to `h`, which was malloc'd and is the threads's from now on: 0, or its error, and freed. It is in the
  * list before there is a thread; which takes long to make, so nobody is kept from the lock meanwhile. */
-LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
+LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *h, size_t stack_size)
 {
     pthread_attr_t attr;
     pthread_t thread;
     int saved = errno, err = pthread_attr_init(&attr);
-    h->crew_ = crew;
-    leat_lock_take_(&crew->lock_);
-    if (!crew->here_) crew->here_ = leat_here_;
-    h->id_ = crew->next_id_++;
-    h->next_ = crew->hands_;
-    crew->hands_ = h;
-    leat_lock_drop_(&crew->lock_);
+    h->threads_ = threads;
+    leat_lock_take_(&threads->lock_);
+    if (!threads->current_) threads->current_ = leat_current_;
+    h->id_ = threads->next_id_++;
+    h->next_ = threads->list_;
+    threads->list_ = h;
+    leat_lock_drop_(&threads->lock_);
     if (!err) {
         if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
         leat_os_mask_t_ mask = leat_os_mask_workers_();
-        if (crew->inherit_signals_) leat_os_mask_(mask);
-        if (!err) err = pthread_create(&thread, &attr, leat_hand_main_, h);
+        if (threads->inherit_signals_) leat_os_mask_(mask);
+        if (!err) err = pthread_create(&thread, &attr, leat_thread_main_, h);
         leat_os_mask_(mask);
         pthread_attr_destroy(&attr);
     }
     if (err) {
-        leat_lock_take_(&crew->lock_);
-        leat_hand_ **at = &crew->hands_;
+        leat_lock_take_(&threads->lock_);
+        leat_thread_ **at = &threads->list_;
         while (*at != h) at = &(*at)->next_;
         *at = h->next_;
-        if (crew->next_id_ == h->id_ + 1) crew->next_id_--;
-        leat_lock_drop_(&crew->lock_);
+        if (threads->next_id_ == h->id_ + 1) threads->next_id_--;
+        leat_lock_drop_(&threads->lock_);
         free(h);
     }
     errno = saved;
@@ -443,25 +443,25 @@ LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
 }
 
 /* Waits until a thread that was made has begun. */
-static inline void leat_hand_born_(leat_hand_ *h)
+static inline void leat_thread_await_start_(leat_thread_ *h)
 {
     bool born = false;
     for (unsigned round = 0;; leat_backoff_(&round)) {
-        leat_lock_take_(&h->crew_->lock_);
-        born = h->born_;
-        leat_lock_drop_(&h->crew_->lock_);
+        leat_lock_take_(&h->threads_->lock_);
+        born = h->started_;
+        leat_lock_drop_(&h->threads_->lock_);
         if (born) return;
     }
 }
 
 /* Joins and frees a chain of hands. */
-LEAT_COLD_ void leat_part_(leat_hand_ *h)
+LEAT_COLD_ void leat_join_(leat_thread_ *h)
 {
     int saved = errno, cancel;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* no call of ours ends its thread */
-    for (leat_hand_ *next; h; h = next) {
+    for (leat_thread_ *next; h; h = next) {
         next = h->next_;
-        leat_hand_born_(h);
+        leat_thread_await_start_(h);
         pthread_join(h->thread_, NULL);
         free(h);
     }
@@ -487,11 +487,11 @@ typedef struct leat_group {
     leat_ctx ctx_;
     leat_sem idle_;   /* threads that are not promised a task, and places_ */
     leat_jobs_ tasks_; /* unbuffered */
-    leat_crew_ crew_; /* its lock guards what follows */
+    leat_threads_ threads_; /* its lock guards what follows */
     int limit_;       /* 0: none */
     int making_;      /* threads that exist or are being made, and places_ */
     int places_;      /* where a thread could not be made: to be tried again */
-    int stuck_;       /* tasks that wait in leat_go */
+    int blocked_;       /* tasks that wait in leat_go */
     bool shut_;       /* no more tasks */
     bool used_;       /* there were tasks */
     bool over_;       /* somebody has seen the last one return */
@@ -535,7 +535,7 @@ typedef struct leat_thread_opts {
 static inline int leat_group_threads(leat_group *g, const leat_thread_opts *opts)
 {
     if (!g || !opts || g->used_) return -EINVAL;
-    g->crew_.inherit_signals_ = opts->inherit_signals;
+    g->threads_.inherit_signals_ = opts->inherit_signals;
     return 0;
 }
 
@@ -551,24 +551,24 @@ LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
 }
 
 /* Counts n tasks as over. When none is left, closes what is to be closed. */
-LEAT_COLD_ void leat_group_less_(leat_group *g, int64_t n)
+LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n)
 {
     leat_chan *closes = NULL;
-    leat_lock_take_(&g->crew_.lock_);
+    leat_lock_take_(&g->threads_.lock_);
     g->active_ -= n;
     if (!g->active_ && g->closes_) {
         closes = g->closes_;
         g->closes_ = NULL;
         g->shut_ = true;
     }
-    leat_lock_drop_(&g->crew_.lock_);
+    leat_lock_drop_(&g->threads_.lock_);
     if (closes) leat_close_(closes);
     int err = leat_wg_add(&g->running_, -n);
     LEAT_ASSERT(!err);
     (void)err;
 }
 
-LEAT_COLD_ void leat_group_ended_(leat_group *g, int err)
+LEAT_COLD_ void leat_task_done_(leat_group *g, int err)
 {
     if (err) {
         int none = 0;
@@ -578,54 +578,54 @@ LEAT_COLD_ void leat_group_ended_(leat_group *g, int err)
             leat_cancel(&g->ctx_, err);
     }
     if (g->shared_ && leat_release(g->shared_, 1)) LEAT_MISUSE_("shared semaphore over-released");
-    leat_group_less_(g, 1);
+    leat_task_end_(g, 1);
 }
 
-static inline void leat_group_work_(leat_hand_ *h)
+static inline void leat_group_main_(leat_thread_ *h)
 {
     leat_group *g = h->owner_;
     for (leat_job_ job = h->first_;; h->promised_ = false) {
-        if (job.fn_) leat_group_ended_(g, job.fn_(&g->ctx_, job.arg_));
+        if (job.fn_) leat_task_done_(g, job.fn_(&g->ctx_, job.arg_));
         int err = h->promised_ ? 0 : leat_release(&g->idle_, 1);
         LEAT_ASSERT(!err);
         if (err || leat_recv(&g->tasks_, &job)) return;
     }
 }
 
-LEAT_COLD_ void leat_group_died_(leat_hand_ *h);
+LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *h);
 
 /* Makes a thread that begins with `first`. */
-LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first, bool promised)
+LEAT_COLD_ int leat_group_spawn_(leat_group *g, leat_job_ first, bool promised)
 {
-    leat_hand_ *h = leat_zeroed_(1, sizeof *h, 1);
+    leat_thread_ *h = leat_zeroed_(1, sizeof *h, 1);
     if (!h) return -ENOMEM;
     h->owner_ = g;
-    h->work_ = leat_group_work_;
-    h->died_ = leat_group_died_;
+    h->main_ = leat_group_main_;
+    h->on_exit_ = leat_group_on_exit_;
     h->first_ = first;
     h->promised_ = promised;
-    return leat_hire_(&g->crew_, h, 0);
+    return leat_spawn_(&g->threads_, h, 0);
 }
 
 /* A task has ended its thread: another takes its place. */
-LEAT_COLD_ void leat_group_died_(leat_hand_ *h)
+LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *h)
 {
     leat_group *g = h->owner_;
     leat_job_ none = { .fn_ = NULL };
-    int err = leat_group_hire_(g, none, false);
-    leat_group_ended_(g, -EINTR);
+    int err = leat_group_spawn_(g, none, false);
+    leat_task_done_(g, -EINTR);
     if (err) { /* no other: this one goes on, here */
         h->first_ = none;
-        pthread_cleanup_push(leat_hand_died_, h);
-        leat_group_work_(h);
+        pthread_cleanup_push(leat_thread_on_exit_, h);
+        leat_group_main_(h);
         pthread_cleanup_pop(0);
     }
 }
 
 /* Counts n tasks as accepted, unless it is too late for that. */
-LEAT_COLD_ int leat_group_more_(leat_ctx *ctx, leat_group *g, int64_t n)
+LEAT_COLD_ int leat_task_begin_(leat_ctx *ctx, leat_group *g, int64_t n)
 {
-    leat_lock_take_(&g->crew_.lock_);
+    leat_lock_take_(&g->threads_.lock_);
     int err = g->shut_ ? -ESHUTDOWN : leat_ctx_err(&g->ctx_);
     err = leat_unless_done_(ctx, NULL, err);
     if (!err) {
@@ -633,34 +633,34 @@ LEAT_COLD_ int leat_group_more_(leat_ctx *ctx, leat_group *g, int64_t n)
         g->active_ += n;
         err = leat_wg_add(&g->running_, n);
     }
-    leat_lock_drop_(&g->crew_.lock_);
+    leat_lock_drop_(&g->threads_.lock_);
     return err;
 }
 
 /* What is to be done at the limit: 0, and a thread or a place of idle_ is the caller's. */
 typedef int leat_at_limit_(leat_ctx *ctx, leat_group *g, leat_sem *s);
 
-static inline int leat_at_limit_says_(leat_ctx *ctx, leat_group *g, leat_sem *s)
+static inline int leat_dont_wait_(leat_ctx *ctx, leat_group *g, leat_sem *s)
 {
     (void)ctx, (void)g;
     return leat_try_acquire(s, 1);
 }
 
 /* A task that waits here blocks its own thread; if all of them do, none will ever be idle. */
-LEAT_COLD_ int leat_at_limit_waits_(leat_ctx *ctx, leat_group *g, leat_sem *s)
+LEAT_COLD_ int leat_wait_for_thread_(leat_ctx *ctx, leat_group *g, leat_sem *s)
 {
     if (s != &g->idle_) return leat_acquire_of_(ctx, &g->ctx_, s, 1);
-    leat_lock_take_(&g->crew_.lock_);
-    leat_hand_ *me = leat_me_(&g->crew_);
-    bool task = me && !me->gone_, last = task && g->stuck_ + 1 == g->making_;
-    if (!last) g->stuck_ += task;
-    leat_lock_drop_(&g->crew_.lock_);
+    leat_lock_take_(&g->threads_.lock_);
+    leat_thread_ *me = leat_self_(&g->threads_);
+    bool task = me && !me->exited_, last = task && g->blocked_ + 1 == g->making_;
+    if (!last) g->blocked_ += task;
+    leat_lock_drop_(&g->threads_.lock_);
     if (last) return leat_unless_done_(ctx, &g->ctx_, -EDEADLK);
     int err = leat_acquire_of_(ctx, &g->ctx_, s, 1);
     if (task) {
-        leat_lock_take_(&g->crew_.lock_);
-        g->stuck_--; /* before the task is handed over, so nobody is taken for stuck who is not */
-        leat_lock_drop_(&g->crew_.lock_);
+        leat_lock_take_(&g->threads_.lock_);
+        g->blocked_--; /* before the task is handed over, so nobody is taken for stuck who is not */
+        leat_lock_drop_(&g->threads_.lock_);
     }
     return err;
 }
@@ -668,9 +668,9 @@ LEAT_COLD_ int leat_at_limit_waits_(leat_ctx *ctx, leat_group *g, leat_sem *s)
 /* Offers what idle_ had for n tasks again; of that, places are where no thread is. */
 LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
 {
-    leat_lock_take_(&g->crew_.lock_);
+    leat_lock_take_(&g->threads_.lock_);
     g->places_ += places;
-    leat_lock_drop_(&g->crew_.lock_);
+    leat_lock_drop_(&g->threads_.lock_);
     if (leat_release(&g->idle_, n)) LEAT_MISUSE_("beyond LEAT_SEM_MAX");
 }
 
@@ -678,16 +678,16 @@ LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
 LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, bool *make)
 {
     int err = leat_try_acquire(&g->idle_, 1);
-    leat_lock_take_(&g->crew_.lock_);
+    leat_lock_take_(&g->threads_.lock_);
     *make = err ? !g->limit_ || g->making_ < g->limit_ : g->places_ > 0;
     g->making_ += err && *make;
     g->places_ -= !err && *make;
-    leat_lock_drop_(&g->crew_.lock_);
+    leat_lock_drop_(&g->threads_.lock_);
     if (err && !*make && (err = at_limit(ctx, g, &g->idle_)) == 0) {
-        leat_lock_take_(&g->crew_.lock_);
+        leat_lock_take_(&g->threads_.lock_);
         *make = g->places_ > 0;
         g->places_ -= *make;
-        leat_lock_drop_(&g->crew_.lock_);
+        leat_lock_drop_(&g->threads_.lock_);
     } else if (*make) {
         err = 0;
     }
@@ -707,7 +707,7 @@ LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_job_ job, le
     int err = g->shared_ ? at_limit(ctx, g, g->shared_) : 0;
     if (err) return err;
     if ((err = leat_group_get_(ctx, g, at_limit, &make)) == 0) {
-        err = make ? leat_group_hire_(g, job, false) : leat_send(&g->tasks_, &job);
+        err = make ? leat_group_spawn_(g, job, false) : leat_send(&g->tasks_, &job);
         if (err) leat_group_offer_(g, 1, make);
     }
     if (err) leat_group_unshare_(g, 1);
@@ -717,10 +717,10 @@ LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_job_ job, le
 LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job, leat_at_limit_ *at_limit)
 {
     if (!g || !job.fn_ || n < 0) return -EINVAL;
-    int err = leat_group_more_(ctx, g, n), i;
+    int err = leat_task_begin_(ctx, g, n), i;
     if (err) return err;
     for (i = 0; i < n && !err; i++) err = leat_group_start_(ctx, g, job, at_limit);
-    if (err) leat_group_less_(g, n - i + 1);
+    if (err) leat_task_end_(g, n - i + 1);
     return err;
 }
 
@@ -731,17 +731,17 @@ LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job
  * try: -EAGAIN at the limit. ctx: -ECANCELED, -ETIMEDOUT also when ctx (or NULL), which is not the task's, is done. */
 LEAT_HOT_ int leat_go(leat_group *g, leat_task *fn, void *arg)
 {
-    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_at_limit_waits_);
+    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_wait_for_thread_);
 }
 
 LEAT_HOT_ int leat_try_go(leat_group *g, leat_task *fn, void *arg)
 {
-    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_at_limit_says_);
+    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_dont_wait_);
 }
 
 LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg)
 {
-    return leat_group_go_(ctx, g, 1, (leat_job_){ fn, arg }, leat_at_limit_waits_);
+    return leat_group_go_(ctx, g, 1, (leat_job_){ fn, arg }, leat_wait_for_thread_);
 }
 
 /* n tasks fn(ctx, arg) with the same argument: the workers of a pool. 0: all n will run. Else the error
@@ -749,32 +749,32 @@ LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg
  * try: all n at once, or none, whatever the error; -EAGAIN: there are not so many places. ctx: as leat_go_ctx. */
 LEAT_HOT_ int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
-    return leat_group_go_(NULL, g, n, (leat_job_){ fn, arg }, leat_at_limit_waits_);
+    return leat_group_go_(NULL, g, n, (leat_job_){ fn, arg }, leat_wait_for_thread_);
 }
 
 LEAT_HOT_ int leat_go_n_ctx(leat_ctx *ctx, leat_group *g, int n, leat_task *fn, void *arg)
 {
-    return leat_group_go_(ctx, g, n, (leat_job_){ fn, arg }, leat_at_limit_waits_);
+    return leat_group_go_(ctx, g, n, (leat_job_){ fn, arg }, leat_wait_for_thread_);
 }
 
 LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
     leat_job_ job = { fn, arg }, none = { .fn_ = NULL };
     if (!g || !fn || n < 0) return -EINVAL;
-    int err = leat_group_more_(NULL, g, n), got = 0;
+    int err = leat_task_begin_(NULL, g, n), got = 0;
     if (err) return err;
     if (g->shared_ && (err = leat_try_acquire(g->shared_, n)) != 0) {
-        leat_group_less_(g, n);
+        leat_task_end_(g, n);
         return err;
     }
     for (bool make; got < n && !err; got += !err) { /* first the threads, then the tasks */
-        if ((err = leat_group_get_(NULL, g, leat_at_limit_says_, &make)) != 0) break;
-        if (make && (err = leat_group_hire_(g, none, true)) != 0) leat_group_offer_(g, 1, 1);
+        if ((err = leat_group_get_(NULL, g, leat_dont_wait_, &make)) != 0) break;
+        if (make && (err = leat_group_spawn_(g, none, true)) != 0) leat_group_offer_(g, 1, 1);
     }
     if (err) {
         leat_group_offer_(g, got, 0);
         leat_group_unshare_(g, n);
-        leat_group_less_(g, n);
+        leat_task_end_(g, n);
         return err;
     }
     while (got-- > 0)
@@ -790,12 +790,12 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
 {
     if (!g || !ch) return -EINVAL;
-    leat_lock_take_(&g->crew_.lock_);
+    leat_lock_take_(&g->threads_.lock_);
     bool free = !g->closes_ && !g->shut_;
     if (free) g->closes_ = ch;
     bool now = free && g->used_ && !g->active_;
-    leat_lock_drop_(&g->crew_.lock_);
-    if (now) leat_group_less_(g, 0);
+    leat_lock_drop_(&g->threads_.lock_);
+    if (now) leat_task_end_(g, 0);
     return free ? 0 : -EINVAL;
 }
 
@@ -803,25 +803,25 @@ LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
  * to end it. -EALREADY: somebody else is, or has. Or the error of ctx. */
 LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g)
 {
-    leat_lock_take_(&g->crew_.lock_);
+    leat_lock_take_(&g->threads_.lock_);
     int err = leat_unless_done_(ctx, NULL, g->active_ ? -EAGAIN : g->over_ ? -EALREADY : 0);
     if (!err) g->over_ = g->shut_ = true;
-    leat_lock_drop_(&g->crew_.lock_);
+    leat_lock_drop_(&g->threads_.lock_);
     return err;
 }
 
 /* Ends a group that is over. */
 LEAT_COLD_ int leat_group_end_(leat_group *g)
 {
-    leat_lock_take_(&g->crew_.lock_);
+    leat_lock_take_(&g->threads_.lock_);
     leat_chan *closes = g->closes_;
     g->closes_ = NULL;
-    leat_hand_ *hands = g->crew_.hands_; /* no task is under way, so none is added */
-    g->crew_.hands_ = NULL;
-    leat_lock_drop_(&g->crew_.lock_);
+    leat_thread_ *hands = g->threads_.list_; /* no task is under way, so none is added */
+    g->threads_.list_ = NULL;
+    leat_lock_drop_(&g->threads_.lock_);
     if (closes) leat_close_(closes);
     leat_close(&g->tasks_); /* the threads go */
-    leat_part_(hands);
+    leat_join_(hands);
     leat_cancel(&g->ctx_, -ECANCELED);
     int err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
     leat_close_(&g->joined_);
@@ -837,7 +837,7 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
 LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
 {
     if (!g) return -EINVAL;
-    if (leat_in_crew_(&g->crew_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
+    if (leat_is_own_thread_(&g->threads_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
     int err = -EAGAIN;
     while (err == -EAGAIN)
         if ((err = leat_wg_wait_ctx(ctx, &g->running_)) == 0) err = leat_group_over_(ctx, g);
@@ -855,7 +855,7 @@ LEAT_HOT_ int leat_wait(leat_group *g)
 LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
 {
     if (!g) return -EINVAL;
-    if (leat_in_crew_(&g->crew_) || leat_try_wg_wait(&g->running_)) return -EAGAIN;
+    if (leat_is_own_thread_(&g->threads_) || leat_try_wg_wait(&g->running_)) return -EAGAIN;
     int err = leat_group_over_(NULL, g);
     if (!err) return leat_group_end_(g);
     if (err == -EALREADY && leat_is_closed_(&g->joined_))
@@ -905,8 +905,8 @@ typedef struct leat_pool {
     _Atomic int64_t gate_; /* calls that entered, less those counted out, * 4 | STARTED | SHUT */
     char pad1_[LEAT_LINE_];
     _Atomic int end_;      /* OPEN, ENDING, OVER */
-    leat_crew_ crew_;      /* its lock guards what follows */
-    leat_hand_ past_;      /* the counters of the threads that are gone */
+    leat_threads_ threads_;      /* its lock guards what follows */
+    leat_thread_ totals_;      /* the counters of the threads that are gone */
     size_t queue_cap_, dropped_;
     int aborting_;         /* calls that hand back and then end the pool: a stop leaves it to them */
     int refused_;          /* what an init hook returned, for the resize that asked for the worker, or the next */
@@ -933,31 +933,31 @@ static inline int leat_pool_enter_(leat_pool *p)
     return gate & LEAT_SHUT_ ? -ESHUTDOWN : -EINVAL;
 }
 
-static inline void leat_high_(leat_hand_ *h, size_t depth)
+static inline void leat_high_water_(leat_thread_ *h, size_t depth)
 {
-    if (depth > leat_counted_(&h->high_)) leat_tally_(&h->high_, depth - leat_counted_(&h->high_));
+    if (depth > leat_counter_(&h->high_water_)) leat_count_add_(&h->high_water_, depth - leat_counter_(&h->high_water_));
 }
 
 /* Adds up the counters of a hand. */
-static inline void leat_fold_(leat_hand_ *into, leat_hand_ *h)
+static inline void leat_counts_sum_(leat_thread_ *into, leat_thread_ *h)
 {
-    leat_high_(into, leat_counted_(&h->high_));
-    leat_tally_(&into->completed_, leat_counted_(&h->completed_));
-    leat_tally_(&into->failed_, leat_counted_(&h->failed_));
-    leat_tally_(&into->taken_, leat_counted_(&h->taken_));
+    leat_high_water_(into, leat_counter_(&h->high_water_));
+    leat_count_add_(&into->completed_, leat_counter_(&h->completed_));
+    leat_count_add_(&into->failed_, leat_counter_(&h->failed_));
+    leat_count_add_(&into->taken_, leat_counter_(&h->taken_));
 }
 
 /* Joins the threads that are gone and that nobody looks at. A thread on which only destructors still run does not: two
  * of those could wait for each other. */
 LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
 {
-    leat_hand_ *gone = NULL, *me = leat_me_(&p->crew_);
+    leat_thread_ *gone = NULL, *me = leat_self_(&p->threads_);
     int n = 0;
-    if (me && me->gone_) return;
-    leat_lock_take_(&p->crew_.lock_);
-    for (leat_hand_ **at = &p->crew_.hands_, *h; (h = *at) != NULL;) {
-        if (h->gone_ && !h->pins_) {
-            leat_fold_(&p->past_, h);
+    if (me && me->exited_) return;
+    leat_lock_take_(&p->threads_.lock_);
+    for (leat_thread_ **at = &p->threads_.list_, *h; (h = *at) != NULL;) {
+        if (h->exited_ && !h->pins_) {
+            leat_counts_sum_(&p->totals_, h);
             *at = h->next_;
             h->next_ = gone;
             h->joiner_ = me;
@@ -967,200 +967,200 @@ LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
             at = &h->next_;
         }
     }
-    p->crew_.joining_ += n;
-    leat_lock_drop_(&p->crew_.lock_);
+    p->threads_.joining_ += n;
+    leat_lock_drop_(&p->threads_.lock_);
     if (!n) return;
-    leat_part_(gone);
-    leat_lock_take_(&p->crew_.lock_);
-    p->crew_.joining_ -= n;
-    leat_lock_drop_(&p->crew_.lock_);
+    leat_join_(gone);
+    leat_lock_take_(&p->threads_.lock_);
+    p->threads_.joining_ -= n;
+    leat_lock_drop_(&p->threads_.lock_);
 }
 
 /* Whether somebody, beside `me`, will run jobs or will soon: a worker that waits neither for room nor for another of
  * the pool. *unsure: one that seems to wait for room may have got some, and be on its way back. The lock is held, and
  * that of the queue. */
-static inline bool leat_pool_runs_(leat_pool *p, const leat_hand_ *me, bool *unsure)
+static inline bool leat_pool_has_runner_(leat_pool *p, const leat_thread_ *me, bool *unsure)
 {
-    for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) {
-        if (h == me || h->watches_ || (me && h == me->joiner_)) continue;
-        if (h->post_ != LEAT_WORKS_ && h->post_ != LEAT_COMES_) continue;
-        if (!h->waits_ || h->told_) return true;
-        *unsure |= !h->waits_->link_.linked_;
+    for (leat_thread_ *h = p->threads_.list_; h; h = h->next_) {
+        if (h == me || h->awaits_init_ || (me && h == me->joiner_)) continue;
+        if (h->state_ != LEAT_RUNNING_ && h->state_ != LEAT_STARTING_) continue;
+        if (!h->blocked_ || h->told_) return true;
+        *unsure |= !h->blocked_->link_.linked_;
     }
     return false;
 }
 
 /* A worker on which those may have counted that wait for room does not come, or waits itself. If nobody is left to
  * make room, tells one of them. */
-LEAT_COLD_ void leat_pool_tell_(leat_pool *p)
+LEAT_COLD_ void leat_pool_break_deadlock_(leat_pool *p)
 {
-    leat_hand_ *h = NULL;
+    leat_thread_ *h = NULL;
     leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_job_), _Alignof(leat_job_)); /* to look at */
     for (unsigned round = 0;; leat_backoff_(&round)) {
         bool unsure = false;
-        leat_lock_take_(&p->crew_.lock_);
+        leat_lock_take_(&p->threads_.lock_);
         leat_lock_take_(&p->queue_.chan.lock_);
-        if (!leat_pool_runs_(p, NULL, &unsure)) {
-            h = p->crew_.hands_;
-            while (h && !(h->waits_ && (h->post_ == LEAT_WORKS_ || h->post_ == LEAT_COMES_))) h = h->next_;
+        if (!leat_pool_has_runner_(p, NULL, &unsure)) {
+            h = p->threads_.list_;
+            while (h && !(h->blocked_ && (h->state_ == LEAT_RUNNING_ || h->state_ == LEAT_STARTING_))) h = h->next_;
             unsure |= h && leat_poll_case_(&c) != -EAGAIN;
             if (h && !unsure) h->told_ = LEAT_TELLING_;
         }
         leat_lock_drop_(&p->queue_.chan.lock_);
-        leat_lock_drop_(&p->crew_.lock_);
+        leat_lock_drop_(&p->threads_.lock_);
         if (!h) return;
         if (!unsure) break;
         h = NULL;
     }
     leat_cancel(h->room_, -EDEADLK);
-    leat_lock_take_(&p->crew_.lock_);
+    leat_lock_take_(&p->threads_.lock_);
     h->told_ = LEAT_TOLD_; /* our last touch: it waits for that */
-    leat_lock_drop_(&p->crew_.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
 }
 
 /* A worker that gets no more jobs: was it retired, but called back before it got here? */
-LEAT_COLD_ bool leat_pool_stays_(leat_hand_ *h)
+LEAT_COLD_ bool leat_worker_unretire_(leat_thread_ *h)
 {
-    leat_lock_take_(&h->crew_->lock_);
-    bool stays = h->post_ == LEAT_WORKS_ && leat_ctx_err(&h->ctx_) && !leat_ctx_err(h->ctx_.parent_);
-    if (stays) h->ctx_ = (leat_ctx){ .parent_ = h->ctx_.parent_ };
-    else h->post_ = LEAT_LEAVES_;
-    leat_lock_drop_(&h->crew_->lock_);
-    return stays;
+    leat_lock_take_(&h->threads_->lock_);
+    bool unretired = h->state_ == LEAT_RUNNING_ && leat_ctx_err(&h->ctx_) && !leat_ctx_err(h->ctx_.parent_);
+    if (unretired) h->ctx_ = (leat_ctx){ .parent_ = h->ctx_.parent_ };
+    else h->state_ = LEAT_EXITING_;
+    leat_lock_drop_(&h->threads_->lock_);
+    return unretired;
 }
 
-static inline void leat_pool_work_(leat_hand_ *h)
+static inline void leat_worker_loop_(leat_thread_ *h)
 {
     leat_pool *p = h->owner_;
     leat_job_ job;
     do {
         while (leat_recv_ctx(&h->ctx_, &p->queue_, &job) == 0) {
-            if (leat_counted_(&h->taken_) % 16 == 0)
-                leat_high_(h, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
-            leat_tally_(&h->taken_, 1);
+            if (leat_counter_(&h->taken_) % 16 == 0)
+                leat_high_water_(h, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
+            leat_count_add_(&h->taken_, 1);
             int err = job.fn_(&p->ctx_, job.arg_);
-            leat_tally_(err ? &h->failed_ : &h->completed_, 1);
+            leat_count_add_(err ? &h->failed_ : &h->completed_, 1);
         }
-    } while (leat_pool_stays_(h));
+    } while (leat_worker_unretire_(h));
 }
 
 /* A worker that comes is there: it works from now on, in the post of the one whose place it takes, if it does. True:
  * that was retired, so its context is to be cancelled. The lock is held. */
-static inline bool leat_take_post_(leat_hand_ *h)
+static inline bool leat_worker_started_(leat_thread_ *h)
 {
-    if (h->post_ != LEAT_COMES_) return false;
-    h->post_ = h->old_ ? h->old_->post_ : LEAT_WORKS_;
-    if (h->old_) h->old_->post_ = LEAT_LEAVES_;
-    return h->post_ == LEAT_RETIRED_;
+    if (h->state_ != LEAT_STARTING_) return false;
+    h->state_ = h->replaces_ ? h->replaces_->state_ : LEAT_RUNNING_;
+    if (h->replaces_) h->replaces_->state_ = LEAT_EXITING_;
+    return h->state_ == LEAT_RETIRING_;
 }
 
 /* The init hook of a worker has returned: it works, or it leaves with an error. Whoever waits for it is told. */
-LEAT_COLD_ void leat_pool_begun_(leat_hand_ *h, int err)
+LEAT_COLD_ void leat_worker_init_done_(leat_thread_ *h, int err)
 {
     leat_pool *p = h->owner_;
-    leat_lock_take_(&h->crew_->lock_);
-    h->begins_ = false;
+    leat_lock_take_(&h->threads_->lock_);
+    h->in_init_ = false;
     h->err_ = err;
-    if (err && h->post_ == LEAT_COMES_ && !h->old_) p->refused_ = err;
-    bool retired = !err && leat_take_post_(h);
-    if (err) h->post_ = LEAT_LEAVES_;
-    leat_lock_drop_(&h->crew_->lock_);
+    if (err && h->state_ == LEAT_STARTING_ && !h->replaces_) p->refused_ = err;
+    bool retired = !err && leat_worker_started_(h);
+    if (err) h->state_ = LEAT_EXITING_;
+    leat_lock_drop_(&h->threads_->lock_);
     if (retired) leat_cancel(&h->ctx_, -ECANCELED);
-    leat_close_(&h->begun_);
-    if (err && h->nested_) leat_cancel(&p->ctx_, err); /* nobody may be left to run the queue */
-    if (err) leat_pool_tell_(p);
+    leat_close_(&h->init_done_);
+    if (err && h->reruns_) leat_cancel(&p->ctx_, err); /* nobody may be left to run the queue */
+    if (err) leat_pool_break_deadlock_(p);
 }
 
 /* What a worker does. */
-static inline void leat_pool_begin_(leat_hand_ *h)
+static inline void leat_worker_run_(leat_thread_ *h)
 {
     leat_pool *p = h->owner_;
-    int err = h->begins_ ? p->opts_.worker_init(p->opts_.user, h->id_) : 0;
-    leat_pool_begun_(h, err);
+    int err = h->in_init_ ? p->opts_.worker_init(p->opts_.user, h->id_) : 0;
+    leat_worker_init_done_(h, err);
     if (err) return;
-    leat_pool_work_(h);
+    leat_worker_loop_(h);
     if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
 }
 
-static inline void leat_pool_thread_(leat_hand_ *h)
+static inline void leat_worker_main_(leat_thread_ *h)
 {
     leat_pool *p = h->owner_;
     char name[32];
     snprintf(name, sizeof name, "%.11s-%d", p->name_, h->id_);
     leat_os_name_(name);
-    leat_pool_begin_(h);
+    leat_worker_run_(h);
     leat_wg_done(&p->running_);
 }
 
-static inline void leat_pool_died_(leat_hand_ *h);
+static inline void leat_worker_on_exit_(leat_thread_ *h);
 
 /* Waits until the init hook of a worker has returned, which was pinned for that, or a context is done: 0, or that. */
-LEAT_COLD_ int leat_pool_watch_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, leat_hand_ *h)
+LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, leat_thread_ *h)
 {
-    leat_hand_ *me = leat_me_(&p->crew_);
+    leat_thread_ *me = leat_self_(&p->threads_);
     char none;
-    leat_case c = leat_case_(&h->begun_, LEAT_RECEIVES_, &none, 1, 1);
+    leat_case c = leat_case_(&h->init_done_, LEAT_RECEIVES_, &none, 1, 1);
     if (me) {
-        leat_lock_take_(&p->crew_.lock_);
-        me->watches_ = true;
-        leat_lock_drop_(&p->crew_.lock_);
-        leat_pool_tell_(p);
+        leat_lock_take_(&p->threads_.lock_);
+        me->awaits_init_ = true;
+        leat_lock_drop_(&p->threads_.lock_);
+        leat_pool_break_deadlock_(p);
     }
     int err = leat_select_(ctx, also, &c, 1);
-    leat_lock_take_(&p->crew_.lock_);
-    if (me) me->watches_ = false;
+    leat_lock_take_(&p->threads_.lock_);
+    if (me) me->awaits_init_ = false;
     h->pins_--;
-    leat_lock_drop_(&p->crew_.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
     return err < 0 ? err : 0;
 }
 
 /* Adds a worker (in the place of `old`), which holds a count of running_ from now on. If it has an init hook, a new one
  * comes, but one that takes another's place is there, when this returns. */
-LEAT_COLD_ int leat_pool_hire_(leat_pool *p, leat_hand_ *old)
+LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_thread_ *old)
 {
-    leat_hand_ *h = leat_zeroed_(1, sizeof *h, 1);
+    leat_thread_ *h = leat_zeroed_(1, sizeof *h, 1);
     if (!h) return -ENOMEM;
     bool begins = p->opts_.worker_init != NULL, watched = begins && old;
     h->owner_ = p;
-    h->work_ = leat_pool_thread_;
-    h->died_ = leat_pool_died_;
+    h->main_ = leat_worker_main_;
+    h->on_exit_ = leat_worker_on_exit_;
     h->ctx_.parent_ = &p->ctx_;
-    h->old_ = old;
-    h->begins_ = begins;
+    h->replaces_ = old;
+    h->in_init_ = begins;
     h->pins_ = 1 + watched;
     leat_wg_add(&p->running_, 1);
-    int err = leat_hire_(&p->crew_, h, p->opts_.stack_size);
+    int err = leat_spawn_(&p->threads_, h, p->opts_.stack_size);
     if (err) {
         leat_wg_done(&p->running_);
-        leat_pool_tell_(p);
+        leat_pool_break_deadlock_(p);
         return err;
     }
-    if (watched) leat_pool_watch_(NULL, NULL, p, h);
-    leat_lock_take_(&p->crew_.lock_);
-    bool retired = !begins && leat_take_post_(h); /* it need not have run yet to be counted */
-    leat_lock_drop_(&p->crew_.lock_);
+    if (watched) leat_pool_await_init_(NULL, NULL, p, h);
+    leat_lock_take_(&p->threads_.lock_);
+    bool retired = !begins && leat_worker_started_(h); /* it need not have run yet to be counted */
+    leat_lock_drop_(&p->threads_.lock_);
     if (retired) leat_cancel(&h->ctx_, -ECANCELED);
-    leat_lock_take_(&p->crew_.lock_);
+    leat_lock_take_(&p->threads_.lock_);
     if (watched) err = h->err_;
     h->pins_--;
-    leat_lock_drop_(&p->crew_.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
     return err;
 }
 
 /* A job has ended its thread, and no other could be made: this one goes on, here, unless it was retired or
  * its stack has grown by so many such jobs that it had better not. */
-LEAT_COLD_ void leat_pool_go_on_(leat_hand_ *h, int err)
+LEAT_COLD_ void leat_worker_rerun_(leat_thread_ *h, int err)
 {
-    leat_lock_take_(&h->crew_->lock_);
-    bool works = h->post_ == LEAT_WORKS_;
-    bool goes_on = works && h->nested_++ < 20;
-    if (!goes_on) h->post_ = LEAT_LEAVES_;
-    h->begins_ = goes_on && ((leat_pool *)h->owner_)->opts_.worker_init;
-    leat_lock_drop_(&h->crew_->lock_);
-    h->old_ = NULL;
-    if (goes_on) {
-        pthread_cleanup_push(leat_hand_died_, h);
-        leat_pool_begin_(h);
+    leat_lock_take_(&h->threads_->lock_);
+    bool works = h->state_ == LEAT_RUNNING_;
+    bool reruns = works && h->reruns_++ < 20;
+    if (!reruns) h->state_ = LEAT_EXITING_;
+    h->in_init_ = reruns && ((leat_pool *)h->owner_)->opts_.worker_init;
+    leat_lock_drop_(&h->threads_->lock_);
+    h->replaces_ = NULL;
+    if (reruns) {
+        pthread_cleanup_push(leat_thread_on_exit_, h);
+        leat_worker_run_(h);
         pthread_cleanup_pop(0);
     } else if (works) {
         leat_cancel(h->ctx_.parent_, err);
@@ -1168,21 +1168,21 @@ LEAT_COLD_ void leat_pool_go_on_(leat_hand_ *h, int err)
 }
 
 /* A job has ended its thread: another takes its place. Or the init hook has, which is an error of its. */
-static inline void leat_pool_died_(leat_hand_ *h)
+static inline void leat_worker_on_exit_(leat_thread_ *h)
 {
     leat_pool *p = h->owner_;
-    if (h->begins_) {
-        leat_pool_begun_(h, -EINTR);
+    if (h->in_init_) {
+        leat_worker_init_done_(h, -EINTR);
     } else {
-        leat_tally_(&h->failed_, 1);
+        leat_count_add_(&h->failed_, 1);
         if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
-        leat_lock_take_(&p->crew_.lock_);
-        if (h->post_ == LEAT_RETIRED_) h->post_ = LEAT_LEAVES_;
-        bool works = h->post_ == LEAT_WORKS_;
-        leat_lock_drop_(&p->crew_.lock_);
-        int err = works ? leat_pool_hire_(p, h) : 0;
+        leat_lock_take_(&p->threads_.lock_);
+        if (h->state_ == LEAT_RETIRING_) h->state_ = LEAT_EXITING_;
+        bool works = h->state_ == LEAT_RUNNING_;
+        leat_lock_drop_(&p->threads_.lock_);
+        int err = works ? leat_pool_spawn_(p, h) : 0;
         leat_pool_reap_(p); /* jobs that end their threads leave no crowd behind */
-        if (err) leat_pool_go_on_(h, err);
+        if (err) leat_worker_rerun_(h, err);
     }
     leat_wg_done(&p->running_);
 }
@@ -1199,18 +1199,18 @@ static inline int leat_pool_shut_(leat_pool *p)
 /* The same for a call that waits: not for the thread that it is called on. */
 static inline int leat_pool_shut_and_wait_(leat_ctx *ctx, leat_pool *p)
 {
-    if (p && leat_me_(&p->crew_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
+    if (p && leat_self_(&p->threads_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
     return leat_pool_shut_(p);
 }
 
 /* Takes a job that nobody has begun out of a closed queue. Under the lock, so that it is counted once, and the queue is
  * not freed meanwhile. */
-LEAT_COLD_ bool leat_pool_left_(leat_pool *p, leat_job_ *job)
+LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_job_ *job)
 {
-    leat_lock_take_(&p->crew_.lock_);
+    leat_lock_take_(&p->threads_.lock_);
     bool any = leat_try_recv(&p->queue_, job) == 0;
     p->dropped_ += any;
-    leat_lock_drop_(&p->crew_.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
     return any;
 }
 
@@ -1222,22 +1222,22 @@ LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
     if (atomic_load_explicit(&p->end_, memory_order_acquire) == LEAT_OVER_) /* [G2] <- [G1] */
         return leat_unless_done_(ctx, NULL, -EALREADY);
     leat_pool_reap_(p);
-    leat_lock_take_(&p->crew_.lock_);
+    leat_lock_take_(&p->threads_.lock_);
     int64_t calls = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
     size_t left = leat_len(&p->queue_);
-    bool out = !p->crew_.hands_ && !p->crew_.joining_ && (aborts || !p->aborting_);
-    out = out && (size_t)calls == leat_counted_(&p->past_.taken_) + p->dropped_ + left;
-    leat_lock_drop_(&p->crew_.lock_);
+    bool out = !p->threads_.list_ && !p->threads_.joining_ && (aborts || !p->aborting_);
+    out = out && (size_t)calls == leat_counter_(&p->totals_.taken_) + p->dropped_ + left;
+    leat_lock_drop_(&p->threads_.lock_);
     int err = leat_unless_done_(ctx, NULL, out ? 0 : -EAGAIN), open = LEAT_OPEN_;
     if (!err && left) err = leat_unless_done_(&p->ctx_, NULL, -EAGAIN);
     if (err) return err;
     if (!atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_relaxed, /* [X7] */
                                                  memory_order_relaxed))
         return -EAGAIN; /* somebody is at it: a call that comes again sees that it is over, in order */
-    leat_lock_take_(&p->crew_.lock_);
+    leat_lock_take_(&p->threads_.lock_);
     leat_quiet_free_(p->queue_.chan.slots_);
     p->queue_.chan.slots_ = NULL;
-    leat_lock_drop_(&p->crew_.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
     leat_cancel(&p->ctx_, -ECANCELED);
     atomic_store_explicit(&p->end_, LEAT_OVER_, memory_order_release); /* [G1] -> [G2] our last touch */
     return 0;
@@ -1260,30 +1260,30 @@ static inline int leat_pool_try_finish_(leat_pool *p, int aborts)
 }
 
 /* One that comes, not in the place of another; or NULL. The lock is held. */
-static inline leat_hand_ *leat_pool_coming_(leat_pool *p)
+static inline leat_thread_ *leat_pool_starting_(leat_pool *p)
 {
-    leat_hand_ *h = p->crew_.hands_;
-    while (h && !(h->post_ == LEAT_COMES_ && !h->old_)) h = h->next_;
+    leat_thread_ *h = p->threads_.list_;
+    while (h && !(h->state_ == LEAT_STARTING_ && !h->replaces_)) h = h->next_;
     return h;
 }
 
-/* Waits for all that come: 0, or what one of them returned; or the error of a context, and that stays to be told. */
-LEAT_COLD_ int leat_pool_await_(leat_ctx *ctx, leat_ctx *also, leat_pool *p)
+/* Waits for all that come: 0, or what one of them returned; or the error of a context, and that unretired to be told. */
+LEAT_COLD_ int leat_pool_await_inits_(leat_ctx *ctx, leat_ctx *also, leat_pool *p)
 {
     for (int err = 0;;) {
-        leat_lock_take_(&p->crew_.lock_);
-        leat_hand_ *h = leat_pool_coming_(p);
+        leat_lock_take_(&p->threads_.lock_);
+        leat_thread_ *h = leat_pool_starting_(p);
         if (h) h->pins_++;
-        leat_lock_drop_(&p->crew_.lock_);
-        if (h) err = leat_pool_watch_(ctx, also, p, h);
+        leat_lock_drop_(&p->threads_.lock_);
+        if (h) err = leat_pool_await_init_(ctx, also, p, h);
         else err = leat_unless_done_(ctx, also, 0);
         if (err) return err;
         if (!h) break;
     }
-    leat_lock_take_(&p->crew_.lock_);
+    leat_lock_take_(&p->threads_.lock_);
     int refused = p->refused_;
     p->refused_ = 0;
-    leat_lock_drop_(&p->crew_.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
     return refused;
 }
 
@@ -1299,7 +1299,7 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
     if (!o.workers) o.workers = leat_cpus();
     if (!o.queue) o.queue = 2 * o.workers;
     *p = (leat_pool){ .ctx_ = LEAT_CTX(ctx), .resizing_ = LEAT_SEM(1), .opts_ = o, .queue_cap_ = (size_t)o.queue };
-    p->crew_.inherit_signals_ = o.inherit_signals;
+    p->threads_.inherit_signals_ = o.inherit_signals;
     int saved = errno;
     snprintf(p->name_, sizeof p->name_, "%s", o.name ? o.name : "leat");
     errno = saved;
@@ -1307,13 +1307,13 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
     if (err) return err;
     atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] nobody knows it yet */
     for (int i = 0; i < o.workers && !err; i++) {
-        err = leat_pool_hire_(p, NULL);
-        if (!err) err = leat_pool_await_(NULL, NULL, p);
+        err = leat_pool_spawn_(p, NULL);
+        if (!err) err = leat_pool_await_inits_(NULL, NULL, p);
     }
     if (!err) return 0;
     leat_pool_shut_(p);
     leat_wg_wait(&p->running_); /* a hook may have submitted jobs: they run, if anybody is there */
-    for (leat_job_ job = { NULL, NULL }; leat_pool_left_(p, &job);) {}
+    for (leat_job_ job = { NULL, NULL }; leat_pool_take_left_(p, &job);) {}
     leat_pool_finish_(NULL, p, 1);
     return err;
 }
@@ -1321,50 +1321,50 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
 /* A worker found the queue full and is about to wait for room. 0: it may, somebody will make some. -EDEADLK: all the
  * others wait already. -EAGAIN: that cannot be said yet: to be told from one that has just got room and is on its way
  * back, they must really be asleep on a queue that really is full. */
-LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_hand_ *me, leat_case *c, leat_ctx *room)
+LEAT_COLD_ int leat_pool_block_(leat_pool *p, leat_thread_ *me, leat_case *c, leat_ctx *room)
 {
     bool unsure = false;
-    leat_lock_take_(&p->crew_.lock_);
+    leat_lock_take_(&p->threads_.lock_);
     leat_lock_take_(&c->chan_->lock_);
-    bool runs = leat_pool_runs_(p, me, &unsure);
+    bool runs = leat_pool_has_runner_(p, me, &unsure);
     if (!runs) unsure |= leat_poll_case_(c) != -EAGAIN;
     leat_lock_drop_(&c->chan_->lock_);
     if (runs) {
-        me->waits_ = c;
+        me->blocked_ = c;
         me->room_ = room;
         me->told_ = LEAT_UNTOLD_;
-        me->pins_ += me->gone_; /* nobody who makes room is to wait for its end */
+        me->pins_ += me->exited_; /* nobody who makes room is to wait for its end */
     }
-    leat_lock_drop_(&p->crew_.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
     return runs ? 0 : unsure ? -EAGAIN : -EDEADLK;
 }
 
 /* What it has been told. */
-LEAT_COLD_ bool leat_pool_told_(leat_hand_ *me)
+LEAT_COLD_ bool leat_pool_unblock_(leat_thread_ *me)
 {
-    leat_lock_take_(&me->crew_->lock_);
-    me->pins_ -= me->waits_ && me->gone_;
-    me->waits_ = NULL;
+    leat_lock_take_(&me->threads_->lock_);
+    me->pins_ -= me->blocked_ && me->exited_;
+    me->blocked_ = NULL;
     int told = me->told_;
-    leat_lock_drop_(&me->crew_->lock_);
+    leat_lock_drop_(&me->threads_->lock_);
     for (unsigned round = 0; told == LEAT_TELLING_; leat_backoff_(&round)) { /* room_ is still in use */
-        leat_lock_take_(&me->crew_->lock_);
+        leat_lock_take_(&me->threads_->lock_);
         told = me->told_;
-        leat_lock_drop_(&me->crew_->lock_);
+        leat_lock_drop_(&me->threads_->lock_);
     }
     return told;
 }
 
 /* A worker waits for room. */
-LEAT_COLD_ int leat_pool_wait_here_(leat_ctx *ctx, leat_pool *p, leat_hand_ *me, leat_case *c)
+LEAT_COLD_ int leat_pool_wait_on_worker_(leat_ctx *ctx, leat_pool *p, leat_thread_ *me, leat_case *c)
 {
     leat_ctx room = LEAT_CTX(&p->ctx_);
     int r;
-    for (unsigned round = 0; (r = leat_pool_stuck_(p, me, c, &room)) == -EAGAIN; leat_backoff_(&round))
+    for (unsigned round = 0; (r = leat_pool_block_(p, me, c, &room)) == -EAGAIN; leat_backoff_(&round))
         if ((r = leat_poll_(ctx, &p->ctx_, c, 1)) != -EAGAIN && r != LEAT_IN_FLIGHT_) return r;
     if (!r) {
         r = leat_select_(ctx, &room, c, 1);
-        if (leat_pool_told_(me) && r < 0) r = -EDEADLK;
+        if (leat_pool_unblock_(me) && r < 0) r = -EDEADLK;
     }
     return r < 0 ? leat_unless_done_(ctx, &p->ctx_, r) : r;
 }
@@ -1372,15 +1372,15 @@ LEAT_COLD_ int leat_pool_wait_here_(leat_ctx *ctx, leat_pool *p, leat_hand_ *me,
 LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
 {
     leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
-    leat_hand_ *me = leat_me_(&p->crew_);
+    leat_thread_ *me = leat_self_(&p->threads_);
     int r = leat_wait_first_(ctx, &p->ctx_, &c);
     if (r != -EAGAIN) return r;
-    if (leat_counted_(&p->past_.high_) < p->queue_cap_) {
-        leat_lock_take_(&p->crew_.lock_);
-        leat_high_(&p->past_, p->queue_cap_);
-        leat_lock_drop_(&p->crew_.lock_);
+    if (leat_counter_(&p->totals_.high_water_) < p->queue_cap_) {
+        leat_lock_take_(&p->threads_.lock_);
+        leat_high_water_(&p->totals_, p->queue_cap_);
+        leat_lock_drop_(&p->threads_.lock_);
     }
-    r = me ? leat_pool_wait_here_(ctx, p, me, &c) : leat_select_(ctx, &p->ctx_, &c, 1);
+    r = me ? leat_pool_wait_on_worker_(ctx, p, me, &c) : leat_select_(ctx, &p->ctx_, &c, 1);
     return r < 0 ? r : c.err;
 }
 
@@ -1458,9 +1458,9 @@ typedef void leat_hand_back_(leat_task *fn, void *arg, void *user);
 
 static inline void leat_pool_aborts_(leat_pool *p, int more)
 {
-    leat_lock_take_(&p->crew_.lock_);
+    leat_lock_take_(&p->threads_.lock_);
     p->aborting_ += more;
-    leat_lock_drop_(&p->crew_.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
 }
 
 /* Cancels a shut pool, and hands back what nobody has begun. */
@@ -1468,7 +1468,7 @@ LEAT_COLD_ void leat_pool_hand_back_(leat_pool *p, leat_hand_back_ *dropped, voi
 {
     leat_pool_aborts_(p, 1);
     leat_cancel(&p->ctx_, -ECANCELED);
-    for (leat_job_ job; leat_pool_left_(p, &job);)
+    for (leat_job_ job; leat_pool_take_left_(p, &job);)
         if (dropped) dropped(job.fn_, job.arg_, user);
 }
 
@@ -1504,42 +1504,42 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_abort(leat_pool *p, leat_hand_back
 }
 
 /* Whether it is one of the number that was asked for. */
-static inline bool leat_pool_counts_(const leat_hand_ *h)
+static inline bool leat_worker_wanted_(const leat_thread_ *h)
 {
-    return h->post_ == LEAT_WORKS_ || (h->post_ == LEAT_COMES_ && !h->old_);
+    return h->state_ == LEAT_RUNNING_ || (h->state_ == LEAT_STARTING_ && !h->replaces_);
 }
 
 /* Retires workers, or calls back, until n work or come: how many are missing; *err, if one has refused to come since
  * somebody waited for it. resizing_ is held. */
-LEAT_COLD_ int leat_pool_fit_(leat_pool *p, int n, int *err)
+LEAT_COLD_ int leat_pool_adjust_(leat_pool *p, int n, int *err)
 {
-    leat_hand_ *retired = NULL;
+    leat_thread_ *retired = NULL;
     int have = 0;
-    leat_lock_take_(&p->crew_.lock_);
-    for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) have += leat_pool_counts_(h);
+    leat_lock_take_(&p->threads_.lock_);
+    for (leat_thread_ *h = p->threads_.list_; h; h = h->next_) have += leat_worker_wanted_(h);
     for (int pass = 0; pass < 3; pass++) /* those that come, then those whose job waits for room: the others make it */
-        for (leat_hand_ *h = p->crew_.hands_; h && have > n; h = h->next_)
-            if (leat_pool_counts_(h) && (pass == 2 || h->post_ == LEAT_COMES_ || (pass && h->waits_))) {
-                h->post_ = LEAT_RETIRED_;
+        for (leat_thread_ *h = p->threads_.list_; h && have > n; h = h->next_)
+            if (leat_worker_wanted_(h) && (pass == 2 || h->state_ == LEAT_STARTING_ || (pass && h->blocked_))) {
+                h->state_ = LEAT_RETIRING_;
                 have--;
                 h->pins_++;
-                h->chain_ = retired;
+                h->next_retired_ = retired;
                 retired = h;
             }
-    for (leat_hand_ *h = p->crew_.hands_; h && have < n; h = h->next_)
-        if (h->post_ == LEAT_RETIRED_) { /* at its job still: called back */
-            h->post_ = h->begins_ ? LEAT_COMES_ : LEAT_WORKS_;
+    for (leat_thread_ *h = p->threads_.list_; h && have < n; h = h->next_)
+        if (h->state_ == LEAT_RETIRING_) { /* at its job still: called back */
+            h->state_ = h->in_init_ ? LEAT_STARTING_ : LEAT_RUNNING_;
             have++;
         }
     *err = have < n ? p->refused_ : 0;
     p->refused_ = 0;
-    leat_lock_drop_(&p->crew_.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
     if (!retired) return n - have;
-    for (leat_hand_ *h = retired; h; h = h->chain_) leat_cancel(&h->ctx_, -ECANCELED); /* they will want the lock */
-    leat_lock_take_(&p->crew_.lock_);
-    for (leat_hand_ *h = retired; h; h = h->chain_) h->pins_--;
-    leat_lock_drop_(&p->crew_.lock_);
-    leat_pool_tell_(p);
+    for (leat_thread_ *h = retired; h; h = h->next_retired_) leat_cancel(&h->ctx_, -ECANCELED); /* they will want the lock */
+    leat_lock_take_(&p->threads_.lock_);
+    for (leat_thread_ *h = retired; h; h = h->next_retired_) h->pins_--;
+    leat_lock_drop_(&p->threads_.lock_);
+    leat_pool_break_deadlock_(p);
     return 0;
 }
 
@@ -1555,14 +1555,14 @@ LEAT_COLD_ int leat_pool_resize_ctx(leat_ctx *ctx, leat_pool *p, int n)
     if (n < 1) return -EINVAL;
     int err = leat_pool_enter_(p);
     if (err) return leat_unless_done_(ctx, NULL, err);
-    leat_hand_ *me = leat_me_(&p->crew_);
-    if (me && me->begins_) err = leat_unless_done_(ctx, &p->ctx_, -EDEADLK);
+    leat_thread_ *me = leat_self_(&p->threads_);
+    if (me && me->in_init_) err = leat_unless_done_(ctx, &p->ctx_, -EDEADLK);
     else err = leat_acquire_of_(ctx, &p->ctx_, &p->resizing_, 1);
     if (!err) {
-        int missing = leat_pool_fit_(p, n, &err);
-        if (!err) err = leat_pool_await_(ctx, &p->ctx_, p);
+        int missing = leat_pool_adjust_(p, n, &err);
+        if (!err) err = leat_pool_await_inits_(ctx, &p->ctx_, p);
         while (missing-- > 0 && !err)
-            if ((err = leat_pool_hire_(p, NULL)) == 0) err = leat_pool_await_(ctx, &p->ctx_, p);
+            if ((err = leat_pool_spawn_(p, NULL)) == 0) err = leat_pool_await_inits_(ctx, &p->ctx_, p);
         if (leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
         leat_pool_reap_(p);
     }
@@ -1583,12 +1583,12 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_resize(leat_pool *p, int n)
     bool mine = leat_try_acquire(&p->resizing_, 1) == 0;
     err = leat_unless_done_(&p->ctx_, NULL, mine ? 0 : -EAGAIN);
     if (!err) {
-        int missing = leat_pool_fit_(p, n, &err);
-        while (missing-- > 0 && !err) err = leat_pool_hire_(p, NULL);
-        leat_lock_take_(&p->crew_.lock_);
-        if (!err) err = leat_pool_coming_(p) ? -EAGAIN : p->refused_;
+        int missing = leat_pool_adjust_(p, n, &err);
+        while (missing-- > 0 && !err) err = leat_pool_spawn_(p, NULL);
+        leat_lock_take_(&p->threads_.lock_);
+        if (!err) err = leat_pool_starting_(p) ? -EAGAIN : p->refused_;
         if (err == p->refused_) p->refused_ = 0;
-        leat_lock_drop_(&p->crew_.lock_);
+        leat_lock_drop_(&p->threads_.lock_);
     }
     if (mine && leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
     if (mine) leat_pool_reap_(p);
@@ -1600,21 +1600,21 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_resize(leat_pool *p, int n)
 LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
 {
     if (!p || !st || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
-    leat_hand_ sum = { .next_ = NULL };
+    leat_thread_ sum = { .next_ = NULL };
     *st = (leat_stats){ .queue_cap = p->queue_cap_ };
-    leat_lock_take_(&p->crew_.lock_);
+    leat_lock_take_(&p->threads_.lock_);
     st->queued = leat_len(&p->queue_);
-    leat_high_(&p->past_, st->queued);
-    leat_fold_(&sum, &p->past_);
-    for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) {
-        leat_fold_(&sum, h);
-        st->workers += h->post_ == LEAT_WORKS_;
+    leat_high_water_(&p->totals_, st->queued);
+    leat_counts_sum_(&sum, &p->totals_);
+    for (leat_thread_ *h = p->threads_.list_; h; h = h->next_) {
+        leat_counts_sum_(&sum, h);
+        st->workers += h->state_ == LEAT_RUNNING_;
     }
     st->dropped = p->dropped_;
-    leat_lock_drop_(&p->crew_.lock_);
-    size_t taken = leat_counted_(&sum.taken_), high = leat_counted_(&sum.high_);
-    st->completed = leat_counted_(&sum.completed_);
-    st->failed = leat_counted_(&sum.failed_);
+    leat_lock_drop_(&p->threads_.lock_);
+    size_t taken = leat_counter_(&sum.taken_), high = leat_counter_(&sum.high_water_);
+    st->completed = leat_counter_(&sum.completed_);
+    st->failed = leat_counter_(&sum.failed_);
     st->queue_high = high < st->queue_cap ? high : st->queue_cap;
     st->busy = taken > st->completed + st->failed ? taken - st->completed - st->failed : 0;
     st->submitted = taken + st->queued + st->dropped;

@@ -191,7 +191,7 @@ TEST(a_wait_that_only_tries_joins_when_all_tasks_have_returned)
     door_open(&d);
     UNTIL((err = leat_try_wait(&g)) != -EAGAIN);
     CHECK_EQ(err, 6);
-    CHECK(!g.crew_.hands_);
+    CHECK(!g.threads_.list_);
     CHECK_EQ(leat_try_wait(&g), 6);
     CHECK_EQ(leat_wait(&g), 6);
     CHECK_EQ(leat_go(&g, RETURN(0)), -ESHUTDOWN);

@@ -390,11 +390,11 @@ static int stops_late(void *arg)
     return leat_pool_stop(&late.p);
 }
 
-static int joining(leat_crew_ *crew)
+static int joining(leat_threads_ *threads)
 {
-    leat_lock_take_(&crew->lock_);
-    int n = crew->joining_;
-    leat_lock_drop_(&crew->lock_);
+    leat_lock_take_(&threads->lock_);
+    int n = threads->joining_;
+    leat_lock_drop_(&threads->lock_);
     return n;
 }
 
@@ -407,7 +407,7 @@ TEST(a_pool_is_not_said_to_be_stopped_while_another_call_joins_its_threads)
     CHECK_EQ(leat_submit(&late.p, sets_key, NULL), 0);
     side_start(&s, stops_late, NULL);
     door_until(&late.d, 1);
-    UNTIL(joining(&late.p.crew_) == 1);
+    UNTIL(joining(&late.p.threads_) == 1);
     CHECK_EQ(leat_try_pool_stop(&late.p), -EAGAIN);
     door_open(&late.d);
     CHECK_EQ(side_join(&s), 0);

@@ -89,7 +89,7 @@ TEST(no_thread_is_made_while_others_are_kept_from_the_lock)
     leat_pool p;
     memset(&p, 0, sizeof p);
     fake_nothing();
-    maker = &p.crew_.lock_;
+    maker = &p.threads_.lock_;
     leat_pool_opts opts = { .workers = 1 };
     REQUIRE_EQ(leat_pool_start(&p, NULL, &opts), 0);
     UNTIL(peek_receivers(&p.queue_) == 1); /* it does not want the lock */
@@ -365,7 +365,7 @@ TEST(threads_that_jobs_have_ended_do_not_pile_up)
     for (int i = 1; i <= 200; i++) {
         REQUIRE_EQ(leat_submit(&p, exits, &ended), 0);
         UNTIL(atomic_load(&ended) == i);
-        REQUIRE(hands(&p.crew_) <= 50); /* one that works, and those that are on their way */
+        REQUIRE(threads(&p.threads_) <= 50); /* one that works, and those that are on their way */
     }
     CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(made, 201);

@@ -108,7 +108,7 @@ TEST(a_stop_that_only_tries_shuts_the_pool_and_ends_it_once_its_jobs_have_run)
     door_open(&b.d);
     until_stopped(&b.p);
     check_back(&b, 0);
-    CHECK_EQ(hands(&b.p.crew_), 0);
+    CHECK_EQ(threads(&b.p.threads_), 0);
     over(&b.p);
 }
 
@@ -367,7 +367,7 @@ TEST(a_refusal_that_nobody_waited_for_is_not_the_error_of_a_resize_that_needs_no
     start_grown(1);
     CHECK_EQ(leat_try_pool_resize(&grown.p, 2), -EAGAIN);
     door_open(&grown.hook);
-    UNTIL(hands(&grown.p.crew_) == 1 || (leat_pool_reap_(&grown.p), hands(&grown.p.crew_) == 1));
+    UNTIL(threads(&grown.p.threads_) == 1 || (leat_pool_reap_(&grown.p), threads(&grown.p.threads_) == 1));
     CHECK_EQ(leat_pool_resize(&grown.p, 1), 0);
     CHECK_EQ(leat_pool_resize(&grown.p, 2), 0);
     CHECK_EQ(leat_pool_stop(&grown.p), 0);

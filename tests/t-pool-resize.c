@@ -146,7 +146,7 @@ TEST(who_was_retired_and_is_at_work_still_is_called_back_first)
         CHECK_EQ(leat_pool_resize(&p, n), 0);
         CHECK_EQ(workers(&p), n);
     }
-    CHECK_EQ(hands(&p.crew_), WIDE);
+    CHECK_EQ(threads(&p.threads_), WIDE);
     for (int i = 0; i < WIDE; i++) REQUIRE_EQ(leat_submit(&p, at_door, &fresh), 0);
     door_open(&old);
     door_until(&fresh, WIDE);

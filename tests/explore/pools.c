@@ -333,9 +333,9 @@ static void stopped(void)
 }
 
 /* receivers: workers; cap: their queue. */
-#define CREW(s, w, q, e) .senders = s, .receivers = w, .cap = q, .each = e
+#define KNOBS(s, w, q, e) .senders = s, .receivers = w, .cap = q, .each = e
 
-SCENARIO(submit_against_stop, { CREW(1, 1, 1, 1) }, { CREW(1, 1, 1, 3) }, { CREW(2, 1, 1, 2) }, { CREW(2, 2, 1, 2) }, { CREW(3, 2, 2, 1) })
+SCENARIO(submit_against_stop, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 1, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 1, 2) }, { KNOBS(3, 2, 2, 1) })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
@@ -343,7 +343,7 @@ SCENARIO(submit_against_stop, { CREW(1, 1, 1, 1) }, { CREW(1, 1, 1, 3) }, { CREW
     stopped();
 }
 
-SCENARIO(submit_against_abort, { CREW(1, 1, 1, 1) }, { CREW(1, 1, 2, 3) }, { CREW(2, 1, 1, 2) }, { CREW(2, 2, 2, 2) })
+SCENARIO(submit_against_abort, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 2, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 2, 2) })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
@@ -359,7 +359,7 @@ static void *cancels(void *arg)
     return NULL;
 }
 
-SCENARIO(submit_against_cancel, { CREW(1, 1, 1, 2) }, { CREW(2, 1, 2, 2) }, { CREW(2, 2, 2, 2) })
+SCENARIO(submit_against_cancel, { KNOBS(1, 1, 1, 2) }, { KNOBS(2, 1, 2, 2) }, { KNOBS(2, 2, 2, 2) })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
@@ -382,7 +382,7 @@ static void *stops(void *arg)
     return NULL;
 }
 
-SCENARIO(stop_against_stop, { CREW(0, 1, 2, 2) }, { CREW(0, 2, 2, 2) }, { CREW(0, 1, 2, 2), .a = 1 }, { CREW(0, 2, 2, 2), .a = 1 })
+SCENARIO(stop_against_stop, { KNOBS(0, 1, 2, 2) }, { KNOBS(0, 2, 2, 2) }, { KNOBS(0, 1, 2, 2), .a = 1 }, { KNOBS(0, 2, 2, 2), .a = 1 })
 {
     start(k);
     for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
@@ -410,8 +410,8 @@ static void *ends_it(void *arg)
     return NULL;
 }
 
-SCENARIO(one_of_two_gives_up, { CREW(0, 1, 2, 2), .a = 0 }, { CREW(0, 1, 2, 2), .a = 1 }, { CREW(0, 1, 2, 2), .a = 2 },
-         { CREW(0, 1, 2, 2), .a = 3 })
+SCENARIO(one_of_two_gives_up, { KNOBS(0, 1, 2, 2), .a = 0 }, { KNOBS(0, 1, 2, 2), .a = 1 }, { KNOBS(0, 1, 2, 2), .a = 2 },
+         { KNOBS(0, 1, 2, 2), .a = 3 })
 {
     start(k);
     soon = (leat_ctx)LEAT_CTX(NULL);
@@ -438,7 +438,7 @@ static int hangs(leat_ctx *x, void *arg)
     return 0;
 }
 
-SCENARIO(abort_hands_back_while_a_job_hangs, { CREW(0, 1, 2, 2) }, { CREW(0, 1, 2, 2), .a = 1 }, { CREW(1, 1, 2, 1) })
+SCENARIO(abort_hands_back_while_a_job_hangs, { KNOBS(0, 1, 2, 2) }, { KNOBS(0, 1, 2, 2), .a = 1 }, { KNOBS(1, 1, 2, 1) })
 {
     start(k);
     held = (leat_wg)LEAT_WG(1);
@@ -466,8 +466,8 @@ static void *resizes(void *arg)
     return NULL;
 }
 
-SCENARIO(resize_against_stop, { CREW(1, 1, 1, 1), .a = 2 }, { CREW(1, 2, 1, 2), .a = 1 }, { CREW(1, 1, 1, 2), .a = 3 },
-         { CREW(2, 2, 2, 1), .a = 1 })
+SCENARIO(resize_against_stop, { KNOBS(1, 1, 1, 1), .a = 2 }, { KNOBS(1, 2, 1, 2), .a = 1 }, { KNOBS(1, 1, 1, 2), .a = 3 },
+         { KNOBS(2, 2, 2, 1), .a = 1 })
 {
     start(k);
     GO(resizes, k->a);
@@ -476,7 +476,7 @@ SCENARIO(resize_against_stop, { CREW(1, 1, 1, 1), .a = 2 }, { CREW(1, 2, 1, 2), 
     stopped();
 }
 
-SCENARIO(resize_against_resize, { CREW(1, 2, 1, 2), .a = 1 }, { CREW(1, 1, 1, 2), .a = 2 })
+SCENARIO(resize_against_resize, { KNOBS(1, 2, 1, 2), .a = 1 }, { KNOBS(1, 1, 1, 2), .a = 2 })
 {
     leat_stats st;
     start(k);
@@ -490,7 +490,7 @@ SCENARIO(resize_against_resize, { CREW(1, 2, 1, 2), .a = 1 }, { CREW(1, 1, 1, 2)
 }
 
 /* Never more jobs at once than the most that were asked for: who is retired, but at work, is called back first. */
-SCENARIO(resize_calls_back, { CREW(0, 2, 2, 1) }, { CREW(0, 2, 2, 2) })
+SCENARIO(resize_calls_back, { KNOBS(0, 2, 2, 1) }, { KNOBS(0, 2, 2, 2) })
 {
     leat_stats st;
     start(k);
@@ -505,7 +505,7 @@ SCENARIO(resize_calls_back, { CREW(0, 2, 2, 1) }, { CREW(0, 2, 2, 2) })
     stopped();
 }
 
-SCENARIO(resize_against_abort, { CREW(1, 2, 2, 2), .a = 1 }, { CREW(1, 1, 1, 2), .a = 2 })
+SCENARIO(resize_against_abort, { KNOBS(1, 2, 2, 2), .a = 1 }, { KNOBS(1, 1, 1, 2), .a = 2 })
 {
     start(k);
     GO(resizes, k->a);
@@ -551,7 +551,7 @@ static void drop_all(leat_task *fn, void *arg, void *user)
 
 /* each: the bits of sim_refuse. a: who else is there. */
 enum { NOBODY, A_CANCEL, AN_ABORT, A_RESIZE, A_JOB_THAT_RESIZES };
-#define DYING(bits, who) { CREW(0, 2, 2, bits), .a = who }
+#define DYING(bits, who) { KNOBS(0, 2, 2, bits), .a = who }
 
 SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOBODY), DYING(1, NOBODY), DYING(2, NOBODY), DYING(3, NOBODY), DYING(7, NOBODY),
          DYING(0, A_CANCEL), DYING(1, A_CANCEL), DYING(0, AN_ABORT), DYING(3, AN_ABORT), DYING(0, A_RESIZE), DYING(1, A_RESIZE),
@@ -601,7 +601,7 @@ static void start_with_refusal(const sim_knobs *k)
     EXPECT(leat_pool_start(&pool, NULL, &(leat_pool_opts){ .workers = k->receivers, .queue = k->cap, .worker_init = refuses_one }) == 0);
 }
 
-SCENARIO(resize_again_after_a_refusal, { CREW(0, 1, 1, 0), .a = 1 })
+SCENARIO(resize_again_after_a_refusal, { KNOBS(0, 1, 1, 0), .a = 1 })
 {
     leat_stats st;
     start_with_refusal(k);
@@ -626,8 +626,8 @@ static void *resizes_for_a_while(void *arg)
     return NULL;
 }
 
-SCENARIO(resize_gives_up_while_a_hook_runs, { CREW(0, 1, 1, 2), .a = 0 }, { CREW(0, 1, 1, 2), .a = 1 }, { CREW(0, 1, 1, 1), .a = 0 },
-         { CREW(0, 1, 1, 1), .a = 1 }, { CREW(0, 1, 1, 0), .a = 0 })
+SCENARIO(resize_gives_up_while_a_hook_runs, { KNOBS(0, 1, 1, 2), .a = 0 }, { KNOBS(0, 1, 1, 2), .a = 1 }, { KNOBS(0, 1, 1, 1), .a = 0 },
+         { KNOBS(0, 1, 1, 1), .a = 1 }, { KNOBS(0, 1, 1, 0), .a = 0 })
 {
     leat_stats st;
     now_ = k;
@@ -663,7 +663,7 @@ static int submits_two(leat_ctx *x, void *arg)
 }
 
 /* A job that waits for room does not wait for a worker who cannot begin. */
-SCENARIO(job_waits_beside_a_refusal, { CREW(0, 1, 1, 1), .a = 1 }, { CREW(0, 1, 1, 2), .a = 1 })
+SCENARIO(job_waits_beside_a_refusal, { KNOBS(0, 1, 1, 1), .a = 1 }, { KNOBS(0, 1, 1, 2), .a = 1 })
 {
     start_with_refusal(k);
     accepted[1] = leat_submit(&pool, submits_two, ARG(1)) == 0;
@@ -683,7 +683,7 @@ static int submits_two_and_tells(leat_ctx *x, void *arg)
     return err;
 }
 
-SCENARIO(job_waits_beside_a_retired, { CREW(0, 2, 1, 1) })
+SCENARIO(job_waits_beside_a_retired, { KNOBS(0, 2, 1, 1) })
 {
     int m;
     start(k);
@@ -696,7 +696,7 @@ SCENARIO(job_waits_beside_a_retired, { CREW(0, 2, 1, 1) })
 }
 
 /* Nor are there more workers than asked for, if the one that was to replace another cannot begin. */
-SCENARIO(replacement_cannot_begin, { CREW(0, 2, 2, 1), .a = 2 }, { CREW(0, 2, 2, 2), .a = 2 }, { CREW(0, 2, 2, 3), .a = 2 })
+SCENARIO(replacement_cannot_begin, { KNOBS(0, 2, 2, 1), .a = 2 }, { KNOBS(0, 2, 2, 2), .a = 2 }, { KNOBS(0, 2, 2, 3), .a = 2 })
 {
     leat_stats st;
     start_with_refusal(k);
@@ -722,7 +722,7 @@ static void *submits_until_told(void *arg)
     return NULL;
 }
 
-SCENARIO(stop_is_a_release, { CREW(0, 1, 1, 0) })
+SCENARIO(stop_is_a_release, { KNOBS(0, 1, 1, 0) })
 {
     start(k);
     GO(submits_until_told, 0);
@@ -749,7 +749,7 @@ static void *submits_one(void *arg)
     return NULL;
 }
 
-SCENARIO(pool_is_freed, { CREW(1, 1, 1, 1) }, { CREW(2, 1, 1, 1) }, { CREW(2, 2, 1, 1) }, { CREW(1, 1, 1, 1), .a = 1 })
+SCENARIO(pool_is_freed, { KNOBS(1, 1, 1, 1) }, { KNOBS(2, 1, 1, 1) }, { KNOBS(2, 2, 1, 1) }, { KNOBS(1, 1, 1, 1), .a = 1 })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits_one, i);
@@ -789,7 +789,7 @@ static int waits_for_the_pool(leat_ctx *x, void *arg)
     return 0;
 }
 
-SCENARIO(jobs_submit_jobs, { CREW(0, 1, 1, 3) }, { CREW(0, 2, 1, 5) }, { CREW(0, 2, 2, 7) })
+SCENARIO(jobs_submit_jobs, { KNOBS(0, 1, 1, 3) }, { KNOBS(0, 2, 1, 5) }, { KNOBS(0, 2, 2, 7) })
 {
     start(k);
     under_way = (leat_wg)LEAT_WG(1);
@@ -802,7 +802,7 @@ SCENARIO(jobs_submit_jobs, { CREW(0, 1, 1, 3) }, { CREW(0, 2, 1, 5) }, { CREW(0,
     if (k->receivers == 1) EXPECT(n == 2); /* one worker, one place: the second has no room */
 }
 
-SCENARIO(job_stops_its_pool, { CREW(0, 1, 1, 1) })
+SCENARIO(job_stops_its_pool, { KNOBS(0, 1, 1, 1) })
 {
     start(k);
     EXPECT(leat_submit(&pool, waits_for_the_pool, NULL) == 0);
@@ -811,7 +811,7 @@ SCENARIO(job_stops_its_pool, { CREW(0, 1, 1, 1) })
 }
 
 /* A job that ends its thread: the worker is replaced, the job counts as failed, none is lost. */
-SCENARIO(job_ends_its_thread, { CREW(1, 1, 1, 1) }, { CREW(1, 2, 1, 2) })
+SCENARIO(job_ends_its_thread, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 2, 1, 2) })
 {
     leat_stats st;
     start(k);
