@@ -15,18 +15,18 @@
  * WHAT IT IS NOT. Not green threads: a task runs on a thread of the system, so bound them. Not a thread
  * per pool: workers belong to one pool.
  *
- * ANSWERS. As in queue.h, and:
+ * RETURN VALUES. As in queue.h, and:
  *     -ESHUTDOWN    after stop, or after wait
  *     -EALREADY     stopped before: harmless
- *     -EDEADLK      it would wait for ever: for its own pool or group, or for room that only it can make
+ *     -EDEADLK      it would wait for ever: for its own pool or group, or for room that only the caller can make
  *     -EAGAIN       also: a thread could not be made (passed on from pthread_create)
  * Needs queue.h and semaphore.h.
  *
- * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end; or, a pool's job, it is
- * handed to the `dropped` of leat_pool_abort once. A thread that a job ends (pthread_exit, cancellation)
+ * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. A pool's job may be handed to the
+ * `dropped` of leat_pool_abort instead, once. A thread that a job ends (pthread_exit, cancellation)
  * is replaced, and the job counts as failed with -EINTR. Threads are joined, never detached.
  * Threads block the signals that ask the process for something (TERM, INT, CHLD, ALRM, USR1..): its own threads
- * handle those. They take what their own faults raise; PROF, VTALRM, PWR and the real-time signals, by which
+ * handle those. They take the signals that their own faults raise. PROF, VTALRM, PWR and the real-time signals, by which
  * profilers and collectors reach a thread, are blocked only if the thread that made them blocked them.
  * A program that a job starts inherits that mask, and SIGTERM would not end it. Give it another one:
  *     sigemptyset(&none);
@@ -84,8 +84,8 @@ typedef LEAT_CHAN(int) leat_ints_;
 #if !defined LEAT_CUSTOM_OS
 
 /* For threads that the toolkit makes: a name (15 bytes count), and a mask of signals. leat_os_mask_workers_ gives the
- * calling thread, and so those that it makes, the mask of a worker, and hands back what it had, for leat_os_mask_. A
- * worker blocks what asks the process for something (TERM, INT, CHLD..); it takes what its own faults raise; what
+ * calling thread, and so those that it makes, the mask of a worker. It returns the mask of before, for leat_os_mask_.
+ * A worker blocks what asks the process for something (TERM, INT, CHLD..). It takes what its own faults raise. What
  * profilers and collectors send to threads (PROF, VTALRM, PWR, the real-time ones) is left as it was. */
 #if defined __linux__
 
@@ -294,182 +294,169 @@ static inline void leat_send_again_(int sig, void *info)
     raise(sig);
 }
 
-/* ==== 2. Threads ============================================================================== */
+/* ==== 2. Threads ==============================================================================
+ *
+ * A thread of a group and a worker of a pool are a leat_thread_ with more behind it.
+ *
+ * L1  A thread is in its list before it is made, and until a caller takes it out to join it. It is taken out once, so
+ *     it is joined once and freed once.
+ * L2  A thread is not joined before its id is known: it writes that itself before it does anything else. A pool joins
+ *     only workers that have exited, and only when no call has pinned them.
+ * L3  What may take long or may call back is not done under the list's lock: no thread is made or joined, no context
+ *     is cancelled, no sleeper is woken, no hook or task is called. */
 
-/* A pool's worker has a post. COMES: it will work, when it has a thread and its init hook has returned. RETIRED: it
- * leaves after its job, unless a resize takes it back before. LEAVES: it takes no more jobs. */
-enum { LEAT_STARTING_ = 0, LEAT_RUNNING_ = 1, LEAT_RETIRING_ = 2, LEAT_EXITING_ = 3 };
-
-/* What a worker that waits for room has been told: that there will be none. */
-enum { LEAT_UNTOLD_ = 0, LEAT_TELLING_ = 1, LEAT_TOLD_ = 2 };
-
-/* A thread of a group or pool. Its counters are written by itself alone. */
 typedef struct leat_thread_ {
     struct leat_thread_ *next_;
     struct leat_threads_ *threads_;
-    void *owner_;
-    void (*main_)(struct leat_thread_ *); /* what the thread does */
-    void (*on_exit_)(struct leat_thread_ *); /* what it does when a job has ended it */
-    pthread_t thread_;
-    bool started_;          /* that is known */
-    int id_;
-    bool exited_;          /* it takes no more jobs and may be joined: only destructors of pthread keys still run on it */
-    leat_job_ first_;    /* a group's: the task it begins with, or none */
-    bool promised_;      /* a group's: it has no task yet, but somebody will send it one */
-    int state_;           /* this and what follows: a pool's */
-    int pins_;           /* calls that will look at it again: it is not joined before */
-    leat_ctx ctx_;       /* cancelled to retire it */
-    struct leat_thread_ *next_retired_;  /* of those that one resize retires */
-    struct leat_thread_ *replaces_;    /* whose place it takes */
-    struct leat_thread_ *joiner_; /* the worker that waits for this thread to end */
-    bool in_init_;        /* its init hook has not returned */
-    int err_;            /* what that returned */
-    leat_chan init_done_;    /* closed when it has */
-    int reruns_;         /* so often it went on, itself, after a job had ended it */
-    leat_case *blocked_;   /* it waits for room, here */
-    leat_ctx *room_;     /* under this, which is cancelled to tell it that there will be none */
-    int told_;
-    bool awaits_init_;       /* it waits for the init hook of another */
-    char pad_[LEAT_LINE_];
-    _Atomic size_t taken_, completed_, failed_, high_water_;
+    void (*main_)(struct leat_thread_ *);
+    void (*on_exit_)(struct leat_thread_ *); /* when a job has ended the thread: by pthread_exit, or cancellation */
+    pthread_t thread_;                       /* known when started_ */
+    int id_;                                 /* its number */
+    bool started_, exited_;                  /* exited: nothing runs on it any more but destructors of pthread keys */
 } leat_thread_;
 
 typedef struct leat_threads_ {
-    leat_lock_ lock_;   /* guards what follows, and the plain fields of the hands. Nobody is woken under it */
-    leat_thread_ *list_; /* until somebody joins them */
-    int joining_;       /* hands that are being joined */
+    leat_lock_ lock_; /* guards what follows, and all plain fields of the threads */
+    leat_thread_ *list_;
+    int joining_; /* threads that were taken out of the list, and are being joined */
     int next_id_;
     leat_thread_ **(*current_)(void);
     bool inherit_signals_;
 } leat_threads_;
 
-/* Counters with one writer at a time: no locked operation. */
-static inline size_t leat_counter_(_Atomic size_t *n)
-{
-    return atomic_load_explicit(n, memory_order_relaxed); /* [X7] */
-}
-
-static inline void leat_count_add_(_Atomic size_t *n, size_t more)
-{
-    atomic_store_explicit(n, leat_counter_(n) + more, memory_order_relaxed); /* [X7] */
-}
-
-/* Where a thread keeps which hand it is. Each object that a program is linked from may have this function, and a
- * variable, of its own; so a threads has a pointer to the one that its threads use, whoever asks. */
+/* Where a thread keeps which of them it is. Each file of a program may have a function and a variable of its own here.
+ * So the list has a pointer to the function that its threads use, for callers from other files. */
 static inline leat_thread_ **leat_current_(void)
 {
     static _Thread_local leat_thread_ *current;
     return &current;
 }
 
-/* The calling thread as one of the threads, or NULL; also after it is gone. The lock is held, or it is a pool's threads. */
+/* The calling thread, if it is one of these, also after it has exited; or NULL. For a group the lock is held. */
 static inline leat_thread_ *leat_self_(const leat_threads_ *threads)
 {
-    leat_thread_ *h = threads->current_ ? *threads->current_() : NULL;
-    return h && h->threads_ == threads ? h : NULL;
+    leat_thread_ *t = threads->current_ ? *threads->current_() : NULL;
+    return t && t->threads_ == threads ? t : NULL;
 }
 
 LEAT_COLD_ bool leat_is_own_thread_(leat_threads_ *threads)
 {
     leat_lock_take_(&threads->lock_);
-    bool in = leat_self_(threads) != NULL;
+    bool own = leat_self_(threads) != NULL;
     leat_lock_drop_(&threads->lock_);
-    return in;
+    return own;
 }
 
-static inline void leat_thread_exits_(leat_thread_ *h)
+static inline void leat_thread_exits_(leat_thread_ *t)
 {
-    leat_lock_take_(&h->threads_->lock_);
-    h->exited_ = true;
-    leat_lock_drop_(&h->threads_->lock_);
+    leat_lock_take_(&t->threads_->lock_);
+    t->exited_ = true;
+    leat_lock_drop_(&t->threads_->lock_);
 }
 
 static inline void leat_thread_on_exit_(void *arg)
 {
-    leat_thread_ *h = arg;
-    if (h->exited_) return; /* a job ended the thread that went on after another had: then this runs twice */
-    h->on_exit_(h);
-    leat_thread_exits_(h);
+    leat_thread_ *t = arg;
+    if (t->exited_) return; /* a second job ended a thread that went on after a first had: then this is called twice */
+    t->on_exit_(t);
+    leat_thread_exits_(t);
+}
+
+/* Calls fn(t). If a job ends the thread, that calls on_exit_. */
+static inline void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
+{
+    pthread_cleanup_push(leat_thread_on_exit_, t);
+    fn(t);
+    pthread_cleanup_pop(0);
 }
 
 LEAT_COLD_ void *leat_thread_main_(void *arg)
 {
-    leat_thread_ *h = arg;
-    leat_lock_take_(&h->threads_->lock_);
-    h->thread_ = pthread_self(); /* whoever makes it may not know yet */
-    h->started_ = true;
-    leat_lock_drop_(&h->threads_->lock_);
-    *h->threads_->current_() = h;
-    pthread_cleanup_push(leat_thread_on_exit_, h);
-    h->main_(h);
-    pthread_cleanup_pop(0);
-    leat_thread_exits_(h);
+    leat_thread_ *t = arg;
+    leat_lock_take_(&t->threads_->lock_);
+    t->thread_ = pthread_self(); /* L2: its maker may not know it yet */
+    t->started_ = true;
+    leat_lock_drop_(&t->threads_->lock_);
+    *t->threads_->current_() = t;
+    leat_thread_run_(t, t->main_);
+    leat_thread_exits_(t);
     return NULL;
 }
 
-/* Gives a thread to `h`, which was malloc'd and is the threads's from now on: 0, or its error, and freed. It is in the
- * list before there is a thread; which takes long to make, so nobody is kept from the lock meanwhile. */
-LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *h, size_t stack_size)
+LEAT_COLD_ void leat_threads_add_(leat_threads_ *threads, leat_thread_ *t)
+{
+    t->threads_ = threads;
+    leat_lock_take_(&threads->lock_);
+    if (!threads->current_) threads->current_ = leat_current_;
+    t->id_ = threads->next_id_++;
+    t->next_ = threads->list_;
+    threads->list_ = t;
+    leat_lock_drop_(&threads->lock_);
+}
+
+/* Takes a thread that could not be made out of the list. */
+LEAT_COLD_ void leat_threads_remove_(leat_threads_ *threads, leat_thread_ *t)
+{
+    leat_lock_take_(&threads->lock_);
+    leat_thread_ **at = &threads->list_;
+    while (*at != t) at = &(*at)->next_;
+    *at = t->next_;
+    if (threads->next_id_ == t->id_ + 1) threads->next_id_--;
+    leat_lock_drop_(&threads->lock_);
+}
+
+/* Makes the thread of `t`, which begins a block from malloc. 0, and `t` is in the list; or an error, and it is
+ * freed. */
+LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *t, size_t stack_size)
 {
     pthread_attr_t attr;
     pthread_t thread;
     int saved = errno, err = pthread_attr_init(&attr);
-    h->threads_ = threads;
-    leat_lock_take_(&threads->lock_);
-    if (!threads->current_) threads->current_ = leat_current_;
-    h->id_ = threads->next_id_++;
-    h->next_ = threads->list_;
-    threads->list_ = h;
-    leat_lock_drop_(&threads->lock_);
+    leat_threads_add_(threads, t); /* L1 */
     if (!err) {
         if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
         leat_os_mask_t_ mask = leat_os_mask_workers_();
         if (threads->inherit_signals_) leat_os_mask_(mask);
-        if (!err) err = pthread_create(&thread, &attr, leat_thread_main_, h);
+        if (!err) err = pthread_create(&thread, &attr, leat_thread_main_, t); /* L3 */
         leat_os_mask_(mask);
         pthread_attr_destroy(&attr);
     }
     if (err) {
-        leat_lock_take_(&threads->lock_);
-        leat_thread_ **at = &threads->list_;
-        while (*at != h) at = &(*at)->next_;
-        *at = h->next_;
-        if (threads->next_id_ == h->id_ + 1) threads->next_id_--;
-        leat_lock_drop_(&threads->lock_);
-        free(h);
+        leat_threads_remove_(threads, t);
+        free(t);
     }
     errno = saved;
     return -err;
 }
 
-/* Waits until a thread that was made has begun. */
-static inline void leat_thread_await_start_(leat_thread_ *h)
+/* Waits until a thread that was made has written its id. */
+static inline void leat_thread_await_start_(leat_thread_ *t)
 {
-    bool born = false;
+    bool started = false;
     for (unsigned round = 0;; leat_backoff_(&round)) {
-        leat_lock_take_(&h->threads_->lock_);
-        born = h->started_;
-        leat_lock_drop_(&h->threads_->lock_);
-        if (born) return;
+        leat_lock_take_(&t->threads_->lock_);
+        started = t->started_;
+        leat_lock_drop_(&t->threads_->lock_);
+        if (started) return;
     }
 }
 
-/* Joins and frees a chain of hands. */
-LEAT_COLD_ void leat_join_(leat_thread_ *h)
+/* Joins and frees a chain of threads that were taken out of their list. */
+LEAT_COLD_ void leat_join_(leat_thread_ *t)
 {
     int saved = errno, cancel;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* no call of ours ends its thread */
-    for (leat_thread_ *next; h; h = next) {
-        next = h->next_;
-        leat_thread_await_start_(h);
-        pthread_join(h->thread_, NULL);
-        free(h);
+    for (leat_thread_ *next; t; t = next) {
+        next = t->next_;
+        leat_thread_await_start_(t); /* L2 */
+        pthread_join(t->thread_, NULL);
+        free(t);
     }
     pthread_setcancelstate(cancel, &cancel);
     errno = saved;
 }
 
-/* What a call says that has looked, and found `err`: a context that is done wins (queue.h, I8). */
+/* What a call returns that has looked, and found `err`: a context that is done wins (queue.h, I8). */
 static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
 {
     int end = leat_ctx_err_of_(ctx, also, 0);
@@ -478,31 +465,43 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
 
 /* ==== 3. Group: tasks on threads, first error cancels =========================================
  *
- * A thread that has finished a task offers itself (idle_), and waits for the next. To start a task,
- * leat_go takes an idle thread, or makes one if the limit allows it, or waits for one; then hands the
- * task over. Tasks are never queued, so an accepted one has a thread that will run it. Who could not make the
- * thread for which there was a place offers the place instead: a task that waits at the limit may count on it. */
+ * A thread that has finished a task releases a permit of idle_, and receives the next task. To start a task, leat_go
+ * acquires a permit, or makes a thread if the limit allows it, or waits for a permit. Then it sends the task. Tasks are
+ * never queued.
+ *
+ * L4  A permit of idle_ stands for a thread that receives its next task and is promised none, or for one of places_,
+ *     where a thread could not be made. The caller that acquires it sends a task or makes the thread, or releases it
+ *     again. So a task that was accepted has a thread that will run it, and a task that waits at the limit is not
+ *     forgotten. No more than limit_ threads and places_ exist.
+ * L5  A group ends once: by the caller that has seen under the lock that no task is active, and has shut it there. */
 
 typedef struct leat_group {
     leat_ctx ctx_;
-    leat_sem idle_;   /* threads that are not promised a task, and places_ */
+    leat_sem idle_;
     leat_jobs_ tasks_; /* unbuffered */
     leat_threads_ threads_; /* its lock guards what follows */
-    int limit_;       /* 0: none */
-    int making_;      /* threads that exist or are being made, and places_ */
-    int places_;      /* where a thread could not be made: to be tried again */
-    int blocked_;       /* tasks that wait in leat_go */
-    bool shut_;       /* no more tasks */
-    bool used_;       /* there were tasks */
-    bool over_;       /* somebody has seen the last one return */
-    int64_t active_;  /* tasks accepted, not returned */
+    int limit_;   /* 0: none */
+    int making_;  /* threads that exist or are being made, and places_ */
+    int places_;
+    int blocked_; /* tasks that wait in leat_go */
+    bool shut_;   /* no more tasks */
+    bool used_;   /* there were tasks */
+    bool over_;   /* L5 */
+    int64_t active_; /* tasks accepted, not returned */
     leat_sem *shared_;
     leat_chan *closes_;
-    leat_wg running_; /* active_, to wait for */
-    leat_chan joined_; /* closed when all is over */
+    leat_wg running_;  /* active_, to wait for */
+    leat_chan joined_; /* closed when all threads are joined */
     _Atomic int err_;
     _Atomic size_t errors_;
 } leat_group;
+
+typedef struct leat_task_thread_ {
+    leat_thread_ thread_; /* first */
+    leat_group *group_;
+    leat_job_ first_; /* the task that it begins with, or none */
+    bool promised_;   /* it has no task yet, but the caller that makes it will send one */
+} leat_task_thread_;
 
 /* An initialiser: a group whose tasks run under a context of their own, below `parent` (or NULL). */
 #define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
@@ -550,7 +549,7 @@ LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
     return 0;
 }
 
-/* Counts n tasks as over. When none is left, closes what is to be closed. */
+/* Counts n tasks as over. With the last one closes the group's channel. */
 LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n)
 {
     leat_chan *closes = NULL;
@@ -581,48 +580,54 @@ LEAT_COLD_ void leat_task_done_(leat_group *g, int err)
     leat_task_end_(g, 1);
 }
 
-static inline void leat_group_main_(leat_thread_ *h)
+static inline leat_task_thread_ *leat_task_thread_of_(leat_thread_ *t)
 {
-    leat_group *g = h->owner_;
-    for (leat_job_ job = h->first_;; h->promised_ = false) {
+    void *whole = t;
+    return whole;
+}
+
+static inline void leat_group_main_(leat_thread_ *thread)
+{
+    leat_task_thread_ *t = leat_task_thread_of_(thread);
+    leat_group *g = t->group_;
+    for (leat_job_ job = t->first_;; t->promised_ = false) {
         if (job.fn_) leat_task_done_(g, job.fn_(&g->ctx_, job.arg_));
-        int err = h->promised_ ? 0 : leat_release(&g->idle_, 1);
+        int err = t->promised_ ? 0 : leat_release(&g->idle_, 1); /* L4 */
         LEAT_ASSERT(!err);
         if (err || leat_recv(&g->tasks_, &job)) return;
     }
 }
 
-LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *h);
+LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread);
 
 /* Makes a thread that begins with `first`. */
 LEAT_COLD_ int leat_group_spawn_(leat_group *g, leat_job_ first, bool promised)
 {
-    leat_thread_ *h = leat_zeroed_(1, sizeof *h, 1);
-    if (!h) return -ENOMEM;
-    h->owner_ = g;
-    h->main_ = leat_group_main_;
-    h->on_exit_ = leat_group_on_exit_;
-    h->first_ = first;
-    h->promised_ = promised;
-    return leat_spawn_(&g->threads_, h, 0);
+    leat_task_thread_ *t = leat_zeroed_(1, sizeof *t, 1);
+    if (!t) return -ENOMEM;
+    t->thread_.main_ = leat_group_main_;
+    t->thread_.on_exit_ = leat_group_on_exit_;
+    t->group_ = g;
+    t->first_ = first;
+    t->promised_ = promised;
+    return leat_spawn_(&g->threads_, &t->thread_, 0);
 }
 
-/* A task has ended its thread: another takes its place. */
-LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *h)
+/* A task has ended its thread. Another thread takes its place; if none can be made, this one goes on, here. */
+LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread)
 {
-    leat_group *g = h->owner_;
+    leat_task_thread_ *t = leat_task_thread_of_(thread);
+    leat_group *g = t->group_;
     leat_job_ none = { .fn_ = NULL };
     int err = leat_group_spawn_(g, none, false);
     leat_task_done_(g, -EINTR);
-    if (err) { /* no other: this one goes on, here */
-        h->first_ = none;
-        pthread_cleanup_push(leat_thread_on_exit_, h);
-        leat_group_main_(h);
-        pthread_cleanup_pop(0);
+    if (err) {
+        t->first_ = none;
+        leat_thread_run_(thread, leat_group_main_);
     }
 }
 
-/* Counts n tasks as accepted, unless it is too late for that. */
+/* Counts n tasks as accepted. RETURN VALUES: 0; -ESHUTDOWN; or the error of a context. */
 LEAT_COLD_ int leat_task_begin_(leat_ctx *ctx, leat_group *g, int64_t n)
 {
     leat_lock_take_(&g->threads_.lock_);
@@ -637,7 +642,8 @@ LEAT_COLD_ int leat_task_begin_(leat_ctx *ctx, leat_group *g, int64_t n)
     return err;
 }
 
-/* What is to be done at the limit: 0, and a thread or a place of idle_ is the caller's. */
+/* What leat_go does at the limit. RETURN VALUES: 0: a permit of `s`, which is idle_ or the shared one, is the
+ * caller's; or an error. */
 typedef int leat_at_limit_(leat_ctx *ctx, leat_group *g, leat_sem *s);
 
 static inline int leat_dont_wait_(leat_ctx *ctx, leat_group *g, leat_sem *s)
@@ -646,26 +652,26 @@ static inline int leat_dont_wait_(leat_ctx *ctx, leat_group *g, leat_sem *s)
     return leat_try_acquire(s, 1);
 }
 
-/* A task that waits here blocks its own thread; if all of them do, none will ever be idle. */
+/* A task that waits here blocks its own thread. If all of them did, none would ever be idle. */
 LEAT_COLD_ int leat_wait_for_thread_(leat_ctx *ctx, leat_group *g, leat_sem *s)
 {
     if (s != &g->idle_) return leat_acquire_of_(ctx, &g->ctx_, s, 1);
     leat_lock_take_(&g->threads_.lock_);
-    leat_thread_ *me = leat_self_(&g->threads_);
-    bool task = me && !me->exited_, last = task && g->blocked_ + 1 == g->making_;
+    leat_thread_ *self = leat_self_(&g->threads_);
+    bool task = self && !self->exited_, last = task && g->blocked_ + 1 == g->making_;
     if (!last) g->blocked_ += task;
     leat_lock_drop_(&g->threads_.lock_);
     if (last) return leat_unless_done_(ctx, &g->ctx_, -EDEADLK);
     int err = leat_acquire_of_(ctx, &g->ctx_, s, 1);
     if (task) {
         leat_lock_take_(&g->threads_.lock_);
-        g->blocked_--; /* before the task is handed over, so nobody is taken for stuck who is not */
+        g->blocked_--; /* before the task is sent: a thread that has a permit is not blocked */
         leat_lock_drop_(&g->threads_.lock_);
     }
     return err;
 }
 
-/* Offers what idle_ had for n tasks again; of that, places are where no thread is. */
+/* Gives n permits of idle_ back. Of them, `places` stand for threads that could not be made (L4). */
 LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
 {
     leat_lock_take_(&g->threads_.lock_);
@@ -674,7 +680,7 @@ LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
     if (leat_release(&g->idle_, n)) LEAT_MISUSE_("beyond LEAT_SEM_MAX");
 }
 
-/* Gets an idle thread, or (*make) a place for one. */
+/* Gets an idle thread, or a place for one: then *make. */
 LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, bool *make)
 {
     int err = leat_try_acquire(&g->idle_, 1);
@@ -700,7 +706,7 @@ static inline void leat_group_unshare_(leat_group *g, int n)
     if (g->shared_ && leat_release(g->shared_, n)) LEAT_MISUSE_("shared semaphore over-released");
 }
 
-/* Gives an accepted task to a thread; at the limit, waits for one, or does not. */
+/* Starts a task that was counted. */
 LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_job_ job, leat_at_limit_ *at_limit)
 {
     bool make;
@@ -726,8 +732,8 @@ LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job
 
 /* Runs fn(ctx, arg) on a thread of its own; at the limit waits until another task has returned.
  * 0: it will run. -ECANCELED, -ETIMEDOUT: the group's context is done, it will not run. -ESHUTDOWN:
- * after leat_wait, or after the group closed its channel. -EDEADLK: all tasks of the group at the limit
- * wait here. -EAGAIN, -ENOMEM: no thread could be made. -EINVAL. Any thread, also the group's tasks.
+ * after leat_wait, or after the group closed its channel. -EDEADLK: all tasks of a group at its limit
+ * wait in leat_go. -EAGAIN, -ENOMEM: no thread could be made. -EINVAL. Any thread, also the group's tasks.
  * try: -EAGAIN at the limit. ctx: -ECANCELED, -ETIMEDOUT also when ctx (or NULL), which is not the task's, is done. */
 LEAT_HOT_ int leat_go(leat_group *g, leat_task *fn, void *arg)
 {
@@ -791,16 +797,16 @@ LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
 {
     if (!g || !ch) return -EINVAL;
     leat_lock_take_(&g->threads_.lock_);
-    bool free = !g->closes_ && !g->shut_;
-    if (free) g->closes_ = ch;
-    bool now = free && g->used_ && !g->active_;
+    bool first = !g->closes_ && !g->shut_;
+    if (first) g->closes_ = ch;
+    bool now = first && g->used_ && !g->active_;
     leat_lock_drop_(&g->threads_.lock_);
     if (now) leat_task_end_(g, 0);
-    return free ? 0 : -EINVAL;
+    return first ? 0 : -EINVAL;
 }
 
-/* The last look at a group whose tasks have returned. -EAGAIN: one was started since. 0: it is over, and the caller is
- * to end it. -EALREADY: somebody else is, or has. Or the error of ctx. */
+/* L5: looks at a group whose tasks have returned. RETURN VALUES: 0: the caller is to end it. -EAGAIN: a task was started
+ * since. -EALREADY: another caller ends it, or has. Or the error of ctx. */
 LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g)
 {
     leat_lock_take_(&g->threads_.lock_);
@@ -810,27 +816,41 @@ LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g)
     return err;
 }
 
+/* The same, after the last task has returned. */
+LEAT_COLD_ int leat_group_await_over_(leat_ctx *ctx, leat_group *g)
+{
+    int err = -EAGAIN;
+    while (err == -EAGAIN)
+        if ((err = leat_wg_wait_ctx(ctx, &g->running_)) == 0) err = leat_group_over_(ctx, g);
+    return err;
+}
+
+static inline int leat_group_err_(leat_group *g)
+{
+    return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
+}
+
 /* Ends a group that is over. */
 LEAT_COLD_ int leat_group_end_(leat_group *g)
 {
     leat_lock_take_(&g->threads_.lock_);
     leat_chan *closes = g->closes_;
     g->closes_ = NULL;
-    leat_thread_ *hands = g->threads_.list_; /* no task is under way, so none is added */
+    leat_thread_ *threads = g->threads_.list_; /* no task is active, so none is added */
     g->threads_.list_ = NULL;
     leat_lock_drop_(&g->threads_.lock_);
     if (closes) leat_close_(closes);
-    leat_close(&g->tasks_); /* the threads go */
-    leat_join_(hands);
+    leat_close(&g->tasks_); /* the threads return */
+    leat_join_(threads);
     leat_cancel(&g->ctx_, -ECANCELED);
-    int err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
+    int err = leat_group_err_(g);
     leat_close_(&g->joined_);
     return err;
 }
 
 /* Waits until all tasks have returned, and joins the threads. 0, or the first non-zero that a task
  * returned; it cancelled the group's context, but the cancellation does not hide it. -EDEADLK: called on
- * a thread of the group. May be called again: the same answer. Frees everything that the group holds.
+ * a thread of the group. May be called again: it returns the same. Frees everything that the group holds.
  * try: -EAGAIN while tasks run, or while another call joins their threads. ctx: -ECANCELED, -ETIMEDOUT when ctx (or
  * NULL) is done; the group goes on, and is still to be waited for. A task may have returned the same: where that
  * matters, leat_ctx_err(ctx) tells which it was. */
@@ -838,13 +858,11 @@ LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
 {
     if (!g) return -EINVAL;
     if (leat_is_own_thread_(&g->threads_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
-    int err = -EAGAIN;
-    while (err == -EAGAIN)
-        if ((err = leat_wg_wait_ctx(ctx, &g->running_)) == 0) err = leat_group_over_(ctx, g);
+    int err = leat_group_await_over_(ctx, g);
     if (!err) return leat_group_end_(g);
-    if (err == -EALREADY && (err = leat_recv_(ctx, &g->joined_, &(char){ 0 }, 1, 1)) == -EPIPE)
-        err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
-    return err;
+    if (err != -EALREADY) return err;
+    err = leat_recv_(ctx, &g->joined_, &(char){ 0 }, 1, 1);
+    return err == -EPIPE ? leat_group_err_(g) : err;
 }
 
 LEAT_HOT_ int leat_wait(leat_group *g)
@@ -858,21 +876,28 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
     if (leat_is_own_thread_(&g->threads_) || leat_try_wg_wait(&g->running_)) return -EAGAIN;
     int err = leat_group_over_(NULL, g);
     if (!err) return leat_group_end_(g);
-    if (err == -EALREADY && leat_is_closed_(&g->joined_))
-        err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
-    else
-        err = -EAGAIN;
-    return err;
+    return err == -EALREADY && leat_is_closed_(&g->joined_) ? leat_group_err_(g) : -EAGAIN;
 }
 
 /* ==== 4. Pool: fixed workers, a bounded queue, drain, stop ====================================
  *
- * The queue is a channel of jobs, so submit is a send and a worker's next job is a receive under the
- * worker's own context: retire one by cancelling that, all by cancelling the pool's.
+ * The queue is a channel of jobs: a submit is a send, and a worker's next job is a receive under the worker's own
+ * context. A resize cancels that to retire the worker; the end of the pool's context ends all.
  *
- * The gate counts the calls that enter and has a bit for shut. A call that queued a job is over when the
- * job was taken, or lies in the queue, so it need not be counted out; the others are. Stop shuts the gate,
- * closes the queue, and frees nothing before the numbers agree: so submit may race with stop. */
+ * L6  Wanted are the workers that are RUNNING, and those STARTING that replace no other: as many as a resize asked for,
+ *     but for those that could not be had. A replacement takes over the state of the worker that it replaces, and makes
+ *     that EXITING, in one step: a place does not count twice, nor is it missing.
+ * L7  EXITING is final. Until then a resize may take a RETIRING worker back. That worker, which alone receives under
+ *     its context, replaces the cancelled one itself; and it makes itself EXITING only if it was not taken back.
+ * L8  An accepted job is counted once: as taken by a worker, or as dropped. Calls that entered the gate, less those
+ *     counted out, are as many as jobs taken, dropped and queued, when no call is inside. A stop frees nothing before
+ *     that is so, and no thread is left or being joined. So a submit may race with a stop.
+ * L9  A worker that waits for room is blocked. While one is, and the pool accepts jobs, another is STARTING or RUNNING
+ *     and neither blocked nor waiting for an init hook; or one is told -EDEADLK. A worker looks before it is blocked. A
+ *     call that takes away a worker on which others may count (it is refused, retired, cannot be made, or waits for an
+ *     init hook) looks afterwards, and tells one that is blocked.
+ * L10 A thread that tells a blocked worker uses what lies on that worker's stack. The worker waits until it has been
+ *     told. */
 
 typedef struct leat_pool_opts {
     int workers;       /* threads; 0: leat_cpus() */
@@ -880,7 +905,7 @@ typedef struct leat_pool_opts {
     const char *name;  /* of the threads, 15 bytes with their number; copied. NULL: "leat" */
     size_t stack_size; /* bytes; 0: the system's default */
     bool inherit_signals; /* a worker has the signal mask of the thread that makes it: by leat_pool_start or
-                             _resize, or the worker whose place it takes */
+                             _resize, or the worker that it replaces */
     int (*worker_init)(void *user, int id);  /* on each worker's thread, first: 0, or an error that
                                                 leat_pool_start or _resize then returns. May be NULL */
     void (*worker_fini)(void *user, int id); /* on it, last, if init succeeded. May be NULL */
@@ -898,17 +923,22 @@ typedef struct leat_stats {
                                                      that leat_pool_abort handed back */
 } leat_stats;
 
+/* Counters with one writer at a time: no locked operation. */
+typedef struct leat_counts_ {
+    _Atomic size_t taken_, completed_, failed_, high_water_; /* high_water_: of the queue's length */
+} leat_counts_;
+
 typedef struct leat_pool {
     leat_ctx ctx_;
     leat_jobs_ queue_;
     char pad0_[LEAT_LINE_];
     _Atomic int64_t gate_; /* calls that entered, less those counted out, * 4 | STARTED | SHUT */
     char pad1_[LEAT_LINE_];
-    _Atomic int end_;      /* OPEN, ENDING, OVER */
-    leat_threads_ threads_;      /* its lock guards what follows */
-    leat_thread_ totals_;      /* the counters of the threads that are gone */
+    _Atomic int end_;       /* OPEN, ENDING, OVER */
+    leat_threads_ threads_; /* its lock guards what follows */
+    leat_counts_ totals_;   /* of the workers that were joined */
     size_t queue_cap_, dropped_;
-    int aborting_;         /* calls that hand back and then end the pool: a stop leaves it to them */
+    int aborting_;         /* aborts that hand back and then end the pool: a stop leaves it to them */
     int refused_;          /* what an init hook returned, for the resize that asked for the worker, or the next */
     leat_wg running_;      /* workers that may take another job */
     leat_sem resizing_;
@@ -919,11 +949,83 @@ typedef struct leat_pool {
 enum { LEAT_SHUT_ = 1, LEAT_STARTED_ = 2, LEAT_INSIDE_ = 4 };
 enum { LEAT_OPEN_ = 0, LEAT_ENDING_ = 1, LEAT_OVER_ = 2 };
 
+enum { LEAT_UNTOLD_ = 0, LEAT_TELLING_ = 1, LEAT_TOLD_ = 2 };
+
+/* On the stack of a worker that waits for room. */
+typedef struct leat_blocked_ {
+    leat_case *case_;
+    leat_ctx room_; /* it waits under this. Cancelled: there will be none */
+    int told_;
+} leat_blocked_;
+
+/* A worker's life:
+ *
+ *                       a resize wants more again (to STARTING, while the init hook runs)
+ *                                 .-----------------------.
+ *                                 v    a resize wants     |
+ *     STARTING ---------------> RUNNING ------------> RETIRING
+ *       |  |   init hook: 0       |       fewer        ^   |
+ *       |  '----------------------+--------------------'   |
+ *       | init hook: an error     | no more jobs           | after its job
+ *       v                         v                        v
+ *     EXITING <--------------------------------------------'
+ *       |
+ *     fini hook, unless the init hook failed; exited_; joined
+ *
+ * A worker whose job ends its thread is replaced: by a worker that is STARTING until its init hook has returned, and
+ * then takes the state of the one that it replaces. If no thread can be made, the worker itself goes on, on what is
+ * left of its thread (a rerun): it stays RUNNING, and its hooks are called once more. */
+enum { LEAT_STARTING_ = 0, LEAT_RUNNING_ = 1, LEAT_RETIRING_ = 2, LEAT_EXITING_ = 3 };
+
+typedef struct leat_worker_ {
+    leat_thread_ thread_; /* first */
+    leat_pool *pool_;
+    int state_;
+    int pins_;     /* calls that will look at it again (L2) */
+    leat_ctx ctx_; /* cancelled to retire it */
+    struct leat_worker_ *next_retired_;
+    struct leat_worker_ *replaces_;
+    struct leat_worker_ *joiner_; /* the worker that waits for this thread to end */
+    bool in_init_;
+    int init_err_;
+    leat_chan init_done_; /* closed when the init hook has returned */
+    bool awaits_init_;    /* of another worker */
+    leat_blocked_ *blocked_;
+    int reruns_;
+    char pad_[LEAT_LINE_];
+    leat_counts_ counts_;
+} leat_worker_;
+
+static inline size_t leat_counter_(_Atomic size_t *n)
+{
+    return atomic_load_explicit(n, memory_order_relaxed); /* [X7] */
+}
+
+static inline void leat_count_add_(_Atomic size_t *n, size_t more)
+{
+    atomic_store_explicit(n, leat_counter_(n) + more, memory_order_relaxed); /* [X7] */
+}
+
+static inline void leat_high_water_(leat_counts_ *c, size_t depth)
+{
+    if (depth > leat_counter_(&c->high_water_)) leat_count_add_(&c->high_water_, depth - leat_counter_(&c->high_water_));
+}
+
+static inline void leat_counts_sum_(leat_counts_ *sum, leat_counts_ *c)
+{
+    leat_high_water_(sum, leat_counter_(&c->high_water_));
+    leat_count_add_(&sum->completed_, leat_counter_(&c->completed_));
+    leat_count_add_(&sum->failed_, leat_counter_(&c->failed_));
+    leat_count_add_(&sum->taken_, leat_counter_(&c->taken_));
+}
+
 static inline void leat_pool_exit_(leat_pool *p)
 {
     atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] our last touch */
 }
 
+/* A call that queues a job is over when the job was taken, or lies in the queue: it need not be counted out (L8). The
+ * others are. */
 static inline int leat_pool_enter_(leat_pool *p)
 {
     if (LEAT_RARELY_(!p)) return -EINVAL;
@@ -933,261 +1035,282 @@ static inline int leat_pool_enter_(leat_pool *p)
     return gate & LEAT_SHUT_ ? -ESHUTDOWN : -EINVAL;
 }
 
-static inline void leat_high_water_(leat_thread_ *h, size_t depth)
+static inline leat_worker_ *leat_worker_of_(leat_thread_ *t)
 {
-    if (depth > leat_counter_(&h->high_water_)) leat_count_add_(&h->high_water_, depth - leat_counter_(&h->high_water_));
+    void *whole = t;
+    return whole;
 }
 
-/* Adds up the counters of a hand. */
-static inline void leat_counts_sum_(leat_thread_ *into, leat_thread_ *h)
+static inline leat_worker_ *leat_worker_first_(leat_pool *p)
 {
-    leat_high_water_(into, leat_counter_(&h->high_water_));
-    leat_count_add_(&into->completed_, leat_counter_(&h->completed_));
-    leat_count_add_(&into->failed_, leat_counter_(&h->failed_));
-    leat_count_add_(&into->taken_, leat_counter_(&h->taken_));
+    return leat_worker_of_(p->threads_.list_);
 }
 
-/* Joins the threads that are gone and that nobody looks at. A thread on which only destructors still run does not: two
+static inline leat_worker_ *leat_worker_next_(leat_worker_ *w)
+{
+    return leat_worker_of_(w->thread_.next_);
+}
+
+static inline leat_worker_ *leat_worker_self_(leat_pool *p)
+{
+    return leat_worker_of_(leat_self_(&p->threads_));
+}
+
+/* Joins the workers that have exited, unless they are pinned. A thread on which only destructors still run does not: two
  * of those could wait for each other. */
 LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
 {
-    leat_thread_ *gone = NULL, *me = leat_self_(&p->threads_);
+    leat_thread_ *exited = NULL;
+    leat_worker_ *self = leat_worker_self_(p);
     int n = 0;
-    if (me && me->exited_) return;
+    if (self && self->thread_.exited_) return;
     leat_lock_take_(&p->threads_.lock_);
-    for (leat_thread_ **at = &p->threads_.list_, *h; (h = *at) != NULL;) {
-        if (h->exited_ && !h->pins_) {
-            leat_counts_sum_(&p->totals_, h);
-            *at = h->next_;
-            h->next_ = gone;
-            h->joiner_ = me;
-            gone = h;
+    for (leat_thread_ **at = &p->threads_.list_, *t; (t = *at) != NULL;) {
+        leat_worker_ *w = leat_worker_of_(t);
+        if (t->exited_ && !w->pins_) { /* L2 */
+            leat_counts_sum_(&p->totals_, &w->counts_);
+            w->joiner_ = self;
+            *at = t->next_;
+            t->next_ = exited;
+            exited = t;
             n++;
         } else {
-            at = &h->next_;
+            at = &t->next_;
         }
     }
     p->threads_.joining_ += n;
     leat_lock_drop_(&p->threads_.lock_);
     if (!n) return;
-    leat_join_(gone);
+    leat_join_(exited);
     leat_lock_take_(&p->threads_.lock_);
     p->threads_.joining_ -= n;
     leat_lock_drop_(&p->threads_.lock_);
 }
 
-/* Whether somebody, beside `me`, will run jobs or will soon: a worker that waits neither for room nor for another of
- * the pool. *unsure: one that seems to wait for room may have got some, and be on its way back. The lock is held, and
- * that of the queue. */
-static inline bool leat_pool_has_runner_(leat_pool *p, const leat_thread_ *me, bool *unsure)
+/* L9: whether a worker, beside `self`, will take jobs. *unsure: one that seems to be blocked may have got room, and be on
+ * its way back. The lock is held, and that of the queue. */
+static inline bool leat_pool_has_runner_(leat_pool *p, const leat_worker_ *self, bool *unsure)
 {
-    for (leat_thread_ *h = p->threads_.list_; h; h = h->next_) {
-        if (h == me || h->awaits_init_ || (me && h == me->joiner_)) continue;
-        if (h->state_ != LEAT_RUNNING_ && h->state_ != LEAT_STARTING_) continue;
-        if (!h->blocked_ || h->told_) return true;
-        *unsure |= !h->blocked_->link_.linked_;
+    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) {
+        if (w == self || w->awaits_init_ || (self && w == self->joiner_)) continue;
+        if (w->state_ != LEAT_RUNNING_ && w->state_ != LEAT_STARTING_) continue;
+        if (!w->blocked_ || w->blocked_->told_) return true;
+        *unsure |= !w->blocked_->case_->link_.linked_;
     }
     return false;
 }
 
-/* A worker on which those may have counted that wait for room does not come, or waits itself. If nobody is left to
- * make room, tells one of them. */
+/* A blocked worker that is RUNNING or STARTING; or NULL. The lock is held. */
+static inline leat_worker_ *leat_pool_first_blocked_(leat_pool *p)
+{
+    leat_worker_ *w = leat_worker_first_(p);
+    while (w && !(w->blocked_ && (w->state_ == LEAT_RUNNING_ || w->state_ == LEAT_STARTING_))) w = leat_worker_next_(w);
+    return w;
+}
+
+/* The blocked worker that is to be told that there will be no room, now TELLING; or NULL. *unsure: it cannot be said yet
+ * whether there is one. */
+LEAT_COLD_ leat_blocked_ *leat_pool_find_deadlock_(leat_pool *p, bool *unsure)
+{
+    leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_job_), _Alignof(leat_job_)); /* to look at */
+    *unsure = false;
+    leat_lock_take_(&p->threads_.lock_);
+    leat_lock_take_(&p->queue_.chan.lock_);
+    leat_worker_ *w = leat_pool_has_runner_(p, NULL, unsure) ? NULL : leat_pool_first_blocked_(p);
+    *unsure = w && (*unsure || leat_poll_case_(&c) != -EAGAIN);
+    leat_blocked_ *b = w && !*unsure ? w->blocked_ : NULL;
+    if (b) b->told_ = LEAT_TELLING_;
+    leat_lock_drop_(&p->queue_.chan.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
+    return b;
+}
+
+/* L9: called when a worker that may have been counted on is refused, retires or waits itself. */
 LEAT_COLD_ void leat_pool_break_deadlock_(leat_pool *p)
 {
-    leat_thread_ *h = NULL;
-    leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_job_), _Alignof(leat_job_)); /* to look at */
-    for (unsigned round = 0;; leat_backoff_(&round)) {
-        bool unsure = false;
-        leat_lock_take_(&p->threads_.lock_);
-        leat_lock_take_(&p->queue_.chan.lock_);
-        if (!leat_pool_has_runner_(p, NULL, &unsure)) {
-            h = p->threads_.list_;
-            while (h && !(h->blocked_ && (h->state_ == LEAT_RUNNING_ || h->state_ == LEAT_STARTING_))) h = h->next_;
-            unsure |= h && leat_poll_case_(&c) != -EAGAIN;
-            if (h && !unsure) h->told_ = LEAT_TELLING_;
-        }
-        leat_lock_drop_(&p->queue_.chan.lock_);
-        leat_lock_drop_(&p->threads_.lock_);
-        if (!h) return;
-        if (!unsure) break;
-        h = NULL;
-    }
-    leat_cancel(h->room_, -EDEADLK);
+    bool unsure = false;
+    leat_blocked_ *b;
+    for (unsigned round = 0; !(b = leat_pool_find_deadlock_(p, &unsure)) && unsure;) leat_backoff_(&round);
+    if (!b) return;
+    leat_cancel(&b->room_, -EDEADLK);
     leat_lock_take_(&p->threads_.lock_);
-    h->told_ = LEAT_TOLD_; /* our last touch: it waits for that */
+    b->told_ = LEAT_TOLD_; /* L10: our last touch */
     leat_lock_drop_(&p->threads_.lock_);
 }
 
-/* A worker that gets no more jobs: was it retired, but called back before it got here? */
-LEAT_COLD_ bool leat_worker_unretire_(leat_thread_ *h)
+/* L7: a worker that gets no more jobs. True: a resize took it back meanwhile, and it has a new context. */
+LEAT_COLD_ bool leat_worker_unretire_(leat_worker_ *w)
 {
-    leat_lock_take_(&h->threads_->lock_);
-    bool unretired = h->state_ == LEAT_RUNNING_ && leat_ctx_err(&h->ctx_) && !leat_ctx_err(h->ctx_.parent_);
-    if (unretired) h->ctx_ = (leat_ctx){ .parent_ = h->ctx_.parent_ };
-    else h->state_ = LEAT_EXITING_;
-    leat_lock_drop_(&h->threads_->lock_);
-    return unretired;
+    leat_lock_take_(&w->pool_->threads_.lock_);
+    bool back = w->state_ == LEAT_RUNNING_ && leat_ctx_err(&w->ctx_) && !leat_ctx_err(w->ctx_.parent_);
+    if (back) w->ctx_ = (leat_ctx){ .parent_ = w->ctx_.parent_ };
+    else w->state_ = LEAT_EXITING_;
+    leat_lock_drop_(&w->pool_->threads_.lock_);
+    return back;
 }
 
-static inline void leat_worker_loop_(leat_thread_ *h)
+static inline void leat_worker_loop_(leat_worker_ *w)
 {
-    leat_pool *p = h->owner_;
+    leat_pool *p = w->pool_;
     leat_job_ job;
     do {
-        while (leat_recv_ctx(&h->ctx_, &p->queue_, &job) == 0) {
-            if (leat_counter_(&h->taken_) % 16 == 0)
-                leat_high_water_(h, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
-            leat_count_add_(&h->taken_, 1);
+        while (leat_recv_ctx(&w->ctx_, &p->queue_, &job) == 0) {
+            if (leat_counter_(&w->counts_.taken_) % 16 == 0)
+                leat_high_water_(&w->counts_, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
+            leat_count_add_(&w->counts_.taken_, 1);
             int err = job.fn_(&p->ctx_, job.arg_);
-            leat_count_add_(err ? &h->failed_ : &h->completed_, 1);
+            leat_count_add_(err ? &w->counts_.failed_ : &w->counts_.completed_, 1);
         }
-    } while (leat_worker_unretire_(h));
+    } while (leat_worker_unretire_(w));
 }
 
-/* A worker that comes is there: it works from now on, in the post of the one whose place it takes, if it does. True:
- * that was retired, so its context is to be cancelled. The lock is held. */
-static inline bool leat_worker_started_(leat_thread_ *h)
+/* L6: STARTING ends well. True: the worker is RETIRING, as was the one that it replaces; its context is to be cancelled.
+ * The lock is held. */
+static inline bool leat_worker_started_(leat_worker_ *w)
 {
-    if (h->state_ != LEAT_STARTING_) return false;
-    h->state_ = h->replaces_ ? h->replaces_->state_ : LEAT_RUNNING_;
-    if (h->replaces_) h->replaces_->state_ = LEAT_EXITING_;
-    return h->state_ == LEAT_RETIRING_;
+    if (w->state_ != LEAT_STARTING_) return false;
+    w->state_ = w->replaces_ ? w->replaces_->state_ : LEAT_RUNNING_;
+    if (w->replaces_) w->replaces_->state_ = LEAT_EXITING_;
+    return w->state_ == LEAT_RETIRING_;
 }
 
-/* The init hook of a worker has returned: it works, or it leaves with an error. Whoever waits for it is told. */
-LEAT_COLD_ void leat_worker_init_done_(leat_thread_ *h, int err)
+/* The init hook of a worker has returned, or there is none. */
+LEAT_COLD_ void leat_worker_init_done_(leat_worker_ *w, int err)
 {
-    leat_pool *p = h->owner_;
-    leat_lock_take_(&h->threads_->lock_);
-    h->in_init_ = false;
-    h->err_ = err;
-    if (err && h->state_ == LEAT_STARTING_ && !h->replaces_) p->refused_ = err;
-    bool retired = !err && leat_worker_started_(h);
-    if (err) h->state_ = LEAT_EXITING_;
-    leat_lock_drop_(&h->threads_->lock_);
-    if (retired) leat_cancel(&h->ctx_, -ECANCELED);
-    leat_close_(&h->init_done_);
-    if (err && h->reruns_) leat_cancel(&p->ctx_, err); /* nobody may be left to run the queue */
+    leat_pool *p = w->pool_;
+    leat_lock_take_(&p->threads_.lock_);
+    w->in_init_ = false;
+    w->init_err_ = err;
+    if (err && w->state_ == LEAT_STARTING_ && !w->replaces_) p->refused_ = err;
+    bool retired = !err && leat_worker_started_(w);
+    if (err) w->state_ = LEAT_EXITING_;
+    leat_lock_drop_(&p->threads_.lock_);
+    if (retired) leat_cancel(&w->ctx_, -ECANCELED);
+    leat_close_(&w->init_done_);
+    if (err && w->reruns_) leat_cancel(&p->ctx_, err); /* no other thread could be made: none may be left for the queue */
     if (err) leat_pool_break_deadlock_(p);
 }
 
-/* What a worker does. */
-static inline void leat_worker_run_(leat_thread_ *h)
+/* Runs the hooks, and jobs between them. */
+static inline void leat_worker_run_(leat_thread_ *t)
 {
-    leat_pool *p = h->owner_;
-    int err = h->in_init_ ? p->opts_.worker_init(p->opts_.user, h->id_) : 0;
-    leat_worker_init_done_(h, err);
+    leat_worker_ *w = leat_worker_of_(t);
+    leat_pool *p = w->pool_;
+    int err = w->in_init_ ? p->opts_.worker_init(p->opts_.user, t->id_) : 0;
+    leat_worker_init_done_(w, err);
     if (err) return;
-    leat_worker_loop_(h);
-    if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
+    leat_worker_loop_(w);
+    if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, t->id_);
 }
 
-static inline void leat_worker_main_(leat_thread_ *h)
+static inline void leat_worker_main_(leat_thread_ *t)
 {
-    leat_pool *p = h->owner_;
+    leat_pool *p = leat_worker_of_(t)->pool_;
     char name[32];
-    snprintf(name, sizeof name, "%.11s-%d", p->name_, h->id_);
+    snprintf(name, sizeof name, "%.11s-%d", p->name_, t->id_);
     leat_os_name_(name);
-    leat_worker_run_(h);
+    leat_worker_run_(t);
     leat_wg_done(&p->running_);
 }
 
-static inline void leat_worker_on_exit_(leat_thread_ *h);
+static inline void leat_worker_on_exit_(leat_thread_ *t);
 
-/* Waits until the init hook of a worker has returned, which was pinned for that, or a context is done: 0, or that. */
-LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, leat_thread_ *h)
+/* Waits until the init hook of a worker has returned, which the caller has pinned for that; unpins it. RETURN VALUES: 0,
+ * or the error of a context. */
+LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, leat_worker_ *w)
 {
-    leat_thread_ *me = leat_self_(&p->threads_);
+    leat_worker_ *self = leat_worker_self_(p);
     char none;
-    leat_case c = leat_case_(&h->init_done_, LEAT_RECEIVES_, &none, 1, 1);
-    if (me) {
+    leat_case c = leat_case_(&w->init_done_, LEAT_RECEIVES_, &none, 1, 1);
+    if (self) {
         leat_lock_take_(&p->threads_.lock_);
-        me->awaits_init_ = true;
+        self->awaits_init_ = true;
         leat_lock_drop_(&p->threads_.lock_);
         leat_pool_break_deadlock_(p);
     }
     int err = leat_select_(ctx, also, &c, 1);
     leat_lock_take_(&p->threads_.lock_);
-    if (me) me->awaits_init_ = false;
-    h->pins_--;
+    if (self) self->awaits_init_ = false;
+    w->pins_--;
     leat_lock_drop_(&p->threads_.lock_);
     return err < 0 ? err : 0;
 }
 
-/* Adds a worker (in the place of `old`), which holds a count of running_ from now on. If it has an init hook, a new one
- * comes, but one that takes another's place is there, when this returns. */
-LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_thread_ *old)
+/* Adds a worker, in the place of `replaces` or NULL, with a count of running_. Without init hook it is RUNNING when this
+ * returns. With one it is STARTING; but a replacement has started then, or its error is returned. */
+LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
 {
-    leat_thread_ *h = leat_zeroed_(1, sizeof *h, 1);
-    if (!h) return -ENOMEM;
-    bool begins = p->opts_.worker_init != NULL, watched = begins && old;
-    h->owner_ = p;
-    h->main_ = leat_worker_main_;
-    h->on_exit_ = leat_worker_on_exit_;
-    h->ctx_.parent_ = &p->ctx_;
-    h->replaces_ = old;
-    h->in_init_ = begins;
-    h->pins_ = 1 + watched;
+    leat_worker_ *w = leat_zeroed_(1, sizeof *w, 1);
+    if (!w) return -ENOMEM;
+    bool hook = p->opts_.worker_init != NULL, awaited = hook && replaces;
+    w->thread_.main_ = leat_worker_main_;
+    w->thread_.on_exit_ = leat_worker_on_exit_;
+    w->pool_ = p;
+    w->ctx_.parent_ = &p->ctx_;
+    w->replaces_ = replaces;
+    w->in_init_ = hook;
+    w->pins_ = 1 + awaited;
     leat_wg_add(&p->running_, 1);
-    int err = leat_spawn_(&p->threads_, h, p->opts_.stack_size);
+    int err = leat_spawn_(&p->threads_, &w->thread_, p->opts_.stack_size);
     if (err) {
         leat_wg_done(&p->running_);
         leat_pool_break_deadlock_(p);
         return err;
     }
-    if (watched) leat_pool_await_init_(NULL, NULL, p, h);
+    if (awaited) leat_pool_await_init_(NULL, NULL, p, w);
     leat_lock_take_(&p->threads_.lock_);
-    bool retired = !begins && leat_worker_started_(h); /* it need not have run yet to be counted */
+    bool retired = !hook && leat_worker_started_(w); /* it is wanted before its thread has run */
+    if (awaited) err = w->init_err_;
     leat_lock_drop_(&p->threads_.lock_);
-    if (retired) leat_cancel(&h->ctx_, -ECANCELED);
+    if (retired) leat_cancel(&w->ctx_, -ECANCELED);
     leat_lock_take_(&p->threads_.lock_);
-    if (watched) err = h->err_;
-    h->pins_--;
+    w->pins_--;
     leat_lock_drop_(&p->threads_.lock_);
     return err;
 }
 
-/* A job has ended its thread, and no other could be made: this one goes on, here, unless it was retired or
- * its stack has grown by so many such jobs that it had better not. */
-LEAT_COLD_ void leat_worker_rerun_(leat_thread_ *h, int err)
+/* A job has ended the thread of a worker, and no other could be made. The worker goes on, on the same thread; unless it
+ * was retired, or so many jobs have ended the thread that its stack might not suffice. */
+LEAT_COLD_ void leat_worker_rerun_(leat_worker_ *w, int err)
 {
-    leat_lock_take_(&h->threads_->lock_);
-    bool works = h->state_ == LEAT_RUNNING_;
-    bool reruns = works && h->reruns_++ < 20;
-    if (!reruns) h->state_ = LEAT_EXITING_;
-    h->in_init_ = reruns && ((leat_pool *)h->owner_)->opts_.worker_init;
-    leat_lock_drop_(&h->threads_->lock_);
-    h->replaces_ = NULL;
-    if (reruns) {
-        pthread_cleanup_push(leat_thread_on_exit_, h);
-        leat_worker_run_(h);
-        pthread_cleanup_pop(0);
-    } else if (works) {
-        leat_cancel(h->ctx_.parent_, err);
-    }
+    leat_pool *p = w->pool_;
+    leat_lock_take_(&p->threads_.lock_);
+    bool running = w->state_ == LEAT_RUNNING_;
+    bool reruns = running && w->reruns_++ < 20;
+    if (!reruns) w->state_ = LEAT_EXITING_;
+    w->in_init_ = reruns && p->opts_.worker_init;
+    leat_lock_drop_(&p->threads_.lock_);
+    w->replaces_ = NULL;
+    if (reruns) leat_thread_run_(&w->thread_, leat_worker_run_);
+    else if (running) leat_cancel(&p->ctx_, err);
 }
 
-/* A job has ended its thread: another takes its place. Or the init hook has, which is an error of its. */
-static inline void leat_worker_on_exit_(leat_thread_ *h)
+/* A job has ended the thread of a worker, and counts as failed: the worker is replaced, unless it was retired. */
+LEAT_COLD_ void leat_worker_replace_(leat_worker_ *w)
 {
-    leat_pool *p = h->owner_;
-    if (h->in_init_) {
-        leat_worker_init_done_(h, -EINTR);
-    } else {
-        leat_count_add_(&h->failed_, 1);
-        if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
-        leat_lock_take_(&p->threads_.lock_);
-        if (h->state_ == LEAT_RETIRING_) h->state_ = LEAT_EXITING_;
-        bool works = h->state_ == LEAT_RUNNING_;
-        leat_lock_drop_(&p->threads_.lock_);
-        int err = works ? leat_pool_spawn_(p, h) : 0;
-        leat_pool_reap_(p); /* jobs that end their threads leave no crowd behind */
-        if (err) leat_worker_rerun_(h, err);
-    }
+    leat_pool *p = w->pool_;
+    leat_count_add_(&w->counts_.failed_, 1);
+    if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, w->thread_.id_);
+    leat_lock_take_(&p->threads_.lock_);
+    if (w->state_ == LEAT_RETIRING_) w->state_ = LEAT_EXITING_;
+    bool running = w->state_ == LEAT_RUNNING_;
+    leat_lock_drop_(&p->threads_.lock_);
+    int err = running ? leat_pool_spawn_(p, w) : 0;
+    leat_pool_reap_(p); /* or jobs that end their threads would leave ever more of them */
+    if (err) leat_worker_rerun_(w, err);
+}
+
+/* An init hook that ends its thread has failed. */
+static inline void leat_worker_on_exit_(leat_thread_ *t)
+{
+    leat_worker_ *w = leat_worker_of_(t);
+    leat_pool *p = w->pool_;
+    if (w->in_init_) leat_worker_init_done_(w, -EINTR);
+    else leat_worker_replace_(w);
     leat_wg_done(&p->running_);
 }
 
-/* Shuts the gate and closes the queue: nothing is accepted any more. */
+/* Shuts the gate and closes the queue: no more jobs are accepted. */
 static inline int leat_pool_shut_(leat_pool *p)
 {
     if (!p || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
@@ -1196,15 +1319,15 @@ static inline int leat_pool_shut_(leat_pool *p)
     return 0;
 }
 
-/* The same for a call that waits: not for the thread that it is called on. */
+/* The same for a call that waits, which no thread of the pool may. */
 static inline int leat_pool_shut_and_wait_(leat_ctx *ctx, leat_pool *p)
 {
     if (p && leat_self_(&p->threads_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
     return leat_pool_shut_(p);
 }
 
-/* Takes a job that nobody has begun out of a closed queue. Under the lock, so that it is counted once, and the queue is
- * not freed meanwhile. */
+/* Takes a job that no worker has taken out of a closed queue. Under the lock: it is counted in the same step (L8), and
+ * the queue is not freed meanwhile. */
 LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_job_ *job)
 {
     leat_lock_take_(&p->threads_.lock_);
@@ -1214,39 +1337,52 @@ LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_job_ *job)
     return any;
 }
 
-/* Ends a shut pool whose workers leave: joins them and frees the queue. 0: done. -EALREADY: it was. -EAGAIN: not yet,
- * somebody is on the way out, or aborts it and the caller does not (`aborts`). Or the error of ctx; or of the pool's
- * context, if there are jobs left. */
-LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
+/* L8: whether a shut pool may be ended, by an abort (1) or a stop (0), which leaves it to an abort. *left: jobs in the
+ * queue. */
+LEAT_COLD_ bool leat_pool_is_idle_(leat_pool *p, int aborts, size_t *left)
 {
-    if (atomic_load_explicit(&p->end_, memory_order_acquire) == LEAT_OVER_) /* [G2] <- [G1] */
-        return leat_unless_done_(ctx, NULL, -EALREADY);
-    leat_pool_reap_(p);
     leat_lock_take_(&p->threads_.lock_);
     int64_t calls = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
-    size_t left = leat_len(&p->queue_);
-    bool out = !p->threads_.list_ && !p->threads_.joining_ && (aborts || !p->aborting_);
-    out = out && (size_t)calls == leat_counter_(&p->totals_.taken_) + p->dropped_ + left;
+    *left = leat_len(&p->queue_);
+    bool idle = !p->threads_.list_ && !p->threads_.joining_ && (aborts || !p->aborting_);
+    idle = idle && (size_t)calls == leat_counter_(&p->totals_.taken_) + p->dropped_ + *left;
     leat_lock_drop_(&p->threads_.lock_);
-    int err = leat_unless_done_(ctx, NULL, out ? 0 : -EAGAIN), open = LEAT_OPEN_;
-    if (!err && left) err = leat_unless_done_(&p->ctx_, NULL, -EAGAIN);
-    if (err) return err;
-    if (!atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_relaxed, /* [X7] */
-                                                 memory_order_relaxed))
-        return -EAGAIN; /* somebody is at it: a call that comes again sees that it is over, in order */
+    return idle;
+}
+
+static inline void leat_pool_free_queue_(leat_pool *p)
+{
     leat_lock_take_(&p->threads_.lock_);
     leat_quiet_free_(p->queue_.chan.slots_);
     p->queue_.chan.slots_ = NULL;
     leat_lock_drop_(&p->threads_.lock_);
+}
+
+/* Ends a shut pool whose workers exit: joins them and frees the queue. RETURN VALUES: 0: ended. -EALREADY: it was.
+ * -EAGAIN: not yet. Or the error of ctx; or of the pool's context, if jobs are left. */
+LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
+{
+    size_t left;
+    int open = LEAT_OPEN_;
+    if (atomic_load_explicit(&p->end_, memory_order_acquire) == LEAT_OVER_) /* [G2] <- [G1] */
+        return leat_unless_done_(ctx, NULL, -EALREADY);
+    leat_pool_reap_(p);
+    int err = leat_unless_done_(ctx, NULL, leat_pool_is_idle_(p, aborts, &left) ? 0 : -EAGAIN);
+    if (!err && left) err = leat_unless_done_(&p->ctx_, NULL, -EAGAIN);
+    if (err) return err;
+    if (!atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_relaxed, /* [X7] */
+                                                 memory_order_relaxed))
+        return -EAGAIN; /* another caller ends it. The next look finds it over */
+    leat_pool_free_queue_(p);
     leat_cancel(&p->ctx_, -ECANCELED);
     atomic_store_explicit(&p->end_, LEAT_OVER_, memory_order_release); /* [G1] -> [G2] our last touch */
     return 0;
 }
 
-/* Waits until it is ended. */
+/* The same, and waits until it may be ended. */
 LEAT_COLD_ int leat_pool_finish_(leat_ctx *ctx, leat_pool *p, int aborts)
 {
-    for (unsigned round = 0;; leat_backoff_(&round)) { /* who slept in there is on the way out, woken by the close */
+    for (unsigned round = 0;; leat_backoff_(&round)) { /* a call that is still inside was woken by the close */
         int err = leat_wg_wait_ctx(ctx, &p->running_);
         if (!err) err = leat_pool_end_(ctx, p, aborts);
         if (err != -EAGAIN) return err;
@@ -1259,32 +1395,47 @@ static inline int leat_pool_try_finish_(leat_pool *p, int aborts)
     return err ? err : leat_pool_end_(NULL, p, aborts);
 }
 
-/* One that comes, not in the place of another; or NULL. The lock is held. */
-static inline leat_thread_ *leat_pool_starting_(leat_pool *p)
+/* A STARTING worker that replaces no other; or NULL. The lock is held. */
+static inline leat_worker_ *leat_pool_starting_(leat_pool *p)
 {
-    leat_thread_ *h = p->threads_.list_;
-    while (h && !(h->state_ == LEAT_STARTING_ && !h->replaces_)) h = h->next_;
-    return h;
+    leat_worker_ *w = leat_worker_first_(p);
+    while (w && !(w->state_ == LEAT_STARTING_ && !w->replaces_)) w = leat_worker_next_(w);
+    return w;
 }
 
-/* Waits for all that come: 0, or what one of them returned; or the error of a context, and that unretired to be told. */
+/* What an init hook has returned that no call was told yet; -EAGAIN, while one runs. */
+LEAT_COLD_ int leat_pool_try_inits_(leat_pool *p)
+{
+    leat_lock_take_(&p->threads_.lock_);
+    bool starting = leat_pool_starting_(p) != NULL;
+    int err = starting ? -EAGAIN : p->refused_;
+    if (!starting) p->refused_ = 0;
+    leat_lock_drop_(&p->threads_.lock_);
+    return err;
+}
+
+/* Waits until no init hook runs: 0, or what one has returned. Or the error of a context, and the next call is told. */
 LEAT_COLD_ int leat_pool_await_inits_(leat_ctx *ctx, leat_ctx *also, leat_pool *p)
 {
-    for (int err = 0;;) {
+    for (leat_worker_ *w;;) {
         leat_lock_take_(&p->threads_.lock_);
-        leat_thread_ *h = leat_pool_starting_(p);
-        if (h) h->pins_++;
+        w = leat_pool_starting_(p);
+        if (w) w->pins_++;
         leat_lock_drop_(&p->threads_.lock_);
-        if (h) err = leat_pool_await_init_(ctx, also, p, h);
-        else err = leat_unless_done_(ctx, also, 0);
+        int err = w ? leat_pool_await_init_(ctx, also, p, w) : leat_unless_done_(ctx, also, 0);
         if (err) return err;
-        if (!h) break;
+        if (!w) break;
     }
-    leat_lock_take_(&p->threads_.lock_);
-    int refused = p->refused_;
-    p->refused_ = 0;
-    leat_lock_drop_(&p->threads_.lock_);
-    return refused;
+    return leat_pool_try_inits_(p);
+}
+
+/* Adds n workers. Each is waited for before the next is made. */
+LEAT_COLD_ int leat_pool_grow_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, int n)
+{
+    int err = 0;
+    while (n-- > 0 && !err)
+        if ((err = leat_pool_spawn_(p, NULL)) == 0) err = leat_pool_await_inits_(ctx, also, p);
+    return err;
 }
 
 /* Starts a pool whose jobs run under a context of its own, below `ctx` (or NULL). `opts` may be NULL; it
@@ -1305,74 +1456,71 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
     errno = saved;
     int err = leat_make(&p->queue_, (size_t)o.queue);
     if (err) return err;
-    atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] nobody knows it yet */
-    for (int i = 0; i < o.workers && !err; i++) {
-        err = leat_pool_spawn_(p, NULL);
-        if (!err) err = leat_pool_await_inits_(NULL, NULL, p);
-    }
-    if (!err) return 0;
+    atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] no other thread has it yet */
+    if ((err = leat_pool_grow_(NULL, NULL, p, o.workers)) == 0) return 0;
     leat_pool_shut_(p);
-    leat_wg_wait(&p->running_); /* a hook may have submitted jobs: they run, if anybody is there */
+    leat_wg_wait(&p->running_); /* a hook may have submitted jobs: they run, if there is a worker */
     for (leat_job_ job = { NULL, NULL }; leat_pool_take_left_(p, &job);) {}
     leat_pool_finish_(NULL, p, 1);
     return err;
 }
 
-/* A worker found the queue full and is about to wait for room. 0: it may, somebody will make some. -EDEADLK: all the
- * others wait already. -EAGAIN: that cannot be said yet: to be told from one that has just got room and is on its way
- * back, they must really be asleep on a queue that really is full. */
-LEAT_COLD_ int leat_pool_block_(leat_pool *p, leat_thread_ *me, leat_case *c, leat_ctx *room)
+/* A worker has found the queue full: it is blocked from now on, if it may be. RETURN VALUES: 0: it is. -EDEADLK: all
+ * others are blocked. -EAGAIN: that cannot be said yet. A worker that is really blocked is linked to a queue that is
+ * full; one that has just got room, and is on its way back, is not. */
+LEAT_COLD_ int leat_worker_block_(leat_worker_ *self, leat_blocked_ *b)
 {
+    leat_pool *p = self->pool_;
     bool unsure = false;
     leat_lock_take_(&p->threads_.lock_);
-    leat_lock_take_(&c->chan_->lock_);
-    bool runs = leat_pool_has_runner_(p, me, &unsure);
-    if (!runs) unsure |= leat_poll_case_(c) != -EAGAIN;
-    leat_lock_drop_(&c->chan_->lock_);
-    if (runs) {
-        me->blocked_ = c;
-        me->room_ = room;
-        me->told_ = LEAT_UNTOLD_;
-        me->pins_ += me->exited_; /* nobody who makes room is to wait for its end */
+    leat_lock_take_(&b->case_->chan_->lock_);
+    bool runner = leat_pool_has_runner_(p, self, &unsure);
+    if (!runner) unsure |= leat_poll_case_(b->case_) != -EAGAIN;
+    leat_lock_drop_(&b->case_->chan_->lock_);
+    if (runner) {
+        self->blocked_ = b;
+        self->pins_ += self->thread_.exited_; /* a destructor submits: a worker that joined it would make no room */
     }
     leat_lock_drop_(&p->threads_.lock_);
-    return runs ? 0 : unsure ? -EAGAIN : -EDEADLK;
+    return runner ? 0 : unsure ? -EAGAIN : -EDEADLK;
 }
 
-/* What it has been told. */
-LEAT_COLD_ bool leat_pool_unblock_(leat_thread_ *me)
+/* It is blocked no more. True: it was told that there will be no room. */
+LEAT_COLD_ bool leat_worker_unblock_(leat_worker_ *self, leat_blocked_ *b)
 {
-    leat_lock_take_(&me->threads_->lock_);
-    me->pins_ -= me->blocked_ && me->exited_;
-    me->blocked_ = NULL;
-    int told = me->told_;
-    leat_lock_drop_(&me->threads_->lock_);
-    for (unsigned round = 0; told == LEAT_TELLING_; leat_backoff_(&round)) { /* room_ is still in use */
-        leat_lock_take_(&me->threads_->lock_);
-        told = me->told_;
-        leat_lock_drop_(&me->threads_->lock_);
+    leat_lock_ *lock = &self->pool_->threads_.lock_;
+    leat_lock_take_(lock);
+    self->pins_ -= self->thread_.exited_;
+    self->blocked_ = NULL;
+    int told = b->told_;
+    leat_lock_drop_(lock);
+    for (unsigned round = 0; told == LEAT_TELLING_; leat_backoff_(&round)) { /* L10 */
+        leat_lock_take_(lock);
+        told = b->told_;
+        leat_lock_drop_(lock);
     }
     return told;
 }
 
 /* A worker waits for room. */
-LEAT_COLD_ int leat_pool_wait_on_worker_(leat_ctx *ctx, leat_pool *p, leat_thread_ *me, leat_case *c)
+LEAT_COLD_ int leat_worker_wait_(leat_ctx *ctx, leat_worker_ *self, leat_case *c)
 {
-    leat_ctx room = LEAT_CTX(&p->ctx_);
+    leat_ctx *end = &self->pool_->ctx_;
+    leat_blocked_ b = { .case_ = c, .room_ = LEAT_CTX(end) };
     int r;
-    for (unsigned round = 0; (r = leat_pool_block_(p, me, c, &room)) == -EAGAIN; leat_backoff_(&round))
-        if ((r = leat_poll_(ctx, &p->ctx_, c, 1)) != -EAGAIN && r != LEAT_IN_FLIGHT_) return r;
+    for (unsigned round = 0; (r = leat_worker_block_(self, &b)) == -EAGAIN; leat_backoff_(&round))
+        if ((r = leat_poll_(ctx, end, c, 1)) != -EAGAIN && r != LEAT_IN_FLIGHT_) return r;
     if (!r) {
-        r = leat_select_(ctx, &room, c, 1);
-        if (leat_pool_unblock_(me) && r < 0) r = -EDEADLK;
+        r = leat_select_(ctx, &b.room_, c, 1);
+        if (leat_worker_unblock_(self, &b) && r < 0) r = -EDEADLK;
     }
-    return r < 0 ? leat_unless_done_(ctx, &p->ctx_, r) : r;
+    return r < 0 ? leat_unless_done_(ctx, end, r) : r;
 }
 
 LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
 {
     leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
-    leat_thread_ *me = leat_self_(&p->threads_);
+    leat_worker_ *self = leat_worker_self_(p);
     int r = leat_wait_first_(ctx, &p->ctx_, &c);
     if (r != -EAGAIN) return r;
     if (leat_counter_(&p->totals_.high_water_) < p->queue_cap_) {
@@ -1380,7 +1528,7 @@ LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job
         leat_high_water_(&p->totals_, p->queue_cap_);
         leat_lock_drop_(&p->threads_.lock_);
     }
-    r = me ? leat_pool_wait_on_worker_(ctx, p, me, &c) : leat_select_(ctx, &p->ctx_, &c, 1);
+    r = self ? leat_worker_wait_(ctx, self, &c) : leat_select_(ctx, &p->ctx_, &c, 1);
     return r < 0 ? r : c.err;
 }
 
@@ -1401,7 +1549,7 @@ LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
 /* Queues a job: fn(ctx, arg) on one of the workers; waits while the queue is full.
  * 0: accepted; it will run once, or go to the `dropped` of leat_pool_abort. -ESHUTDOWN: the pool is being
  * stopped. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: this is a thread of the pool (a job, a
- * hook), and nobody is left that does not wait for room. -EINVAL. Any thread, also jobs. Allocates nothing.
+ * hook), and no worker is left that does not wait for room. -EINVAL. Any thread, also jobs. Allocates nothing.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED, -ETIMEDOUT also when ctx is done. */
 LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *arg)
 {
@@ -1435,7 +1583,7 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
  * it again, or abort it. -EALREADY: it was stopped before, and is. -EDEADLK: called on a thread of the pool (by a job,
  * a hook, the destructor of a pthread key): nothing has changed. -EINVAL: never started. Any thread; also at the same
  * time.
- * try: -EAGAIN instead of waiting; from a thread of the pool, too: nothing more is accepted, but somebody else is to
+ * try: -EAGAIN instead of waiting; from a thread of the pool, too: nothing more is accepted, but another thread is to
  * stop it. ctx: the same errors when `ctx` (or NULL) ends first. */
 LEAT_COLD_ int leat_pool_stop_ctx(leat_ctx *ctx, leat_pool *p)
 {
@@ -1463,13 +1611,20 @@ static inline void leat_pool_aborts_(leat_pool *p, int more)
     leat_lock_drop_(&p->threads_.lock_);
 }
 
-/* Cancels a shut pool, and hands back what nobody has begun. */
+/* Cancels a shut pool, and hands back the jobs that no worker has taken. */
 LEAT_COLD_ void leat_pool_hand_back_(leat_pool *p, leat_hand_back_ *dropped, void *user)
 {
     leat_pool_aborts_(p, 1);
     leat_cancel(&p->ctx_, -ECANCELED);
     for (leat_job_ job; leat_pool_take_left_(p, &job);)
         if (dropped) dropped(job.fn_, job.arg_, user);
+}
+
+/* What an abort returns. If it gave up, a stop may end the pool. */
+static inline int leat_pool_aborted_(leat_pool *p, int err)
+{
+    if (err && err != -EALREADY) leat_pool_aborts_(p, -1); /* else the pool may be gone */
+    return err;
 }
 
 /* Accepts no more jobs, cancels the pool's context, and hands every job that was accepted but not started to
@@ -1483,9 +1638,7 @@ LEAT_COLD_ int leat_pool_abort_ctx(leat_ctx *ctx, leat_pool *p, leat_hand_back_ 
     int err = leat_pool_shut_and_wait_(ctx, p);
     if (err) return err;
     leat_pool_hand_back_(p, dropped, user);
-    err = leat_pool_finish_(ctx, p, 1);
-    if (err && err != -EALREADY) leat_pool_aborts_(p, -1); /* else it may be gone */
-    return err;
+    return leat_pool_aborted_(p, leat_pool_finish_(ctx, p, 1));
 }
 
 LEAT_HOT_ int leat_pool_abort(leat_pool *p, leat_hand_back_ *dropped, void *user)
@@ -1498,71 +1651,94 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_abort(leat_pool *p, leat_hand_back
     int err = leat_pool_shut_(p);
     if (err) return err;
     leat_pool_hand_back_(p, dropped, user);
-    err = leat_pool_try_finish_(p, 1);
-    if (err && err != -EALREADY) leat_pool_aborts_(p, -1);
-    return err;
+    return leat_pool_aborted_(p, leat_pool_try_finish_(p, 1));
 }
 
-/* Whether it is one of the number that was asked for. */
-static inline bool leat_worker_wanted_(const leat_thread_ *h)
+/* L6: whether the worker is one of those that were asked for. */
+static inline bool leat_worker_is_wanted_(const leat_worker_ *w)
 {
-    return h->state_ == LEAT_RUNNING_ || (h->state_ == LEAT_STARTING_ && !h->replaces_);
+    return w->state_ == LEAT_RUNNING_ || (w->state_ == LEAT_STARTING_ && !w->replaces_);
 }
 
-/* Retires workers, or calls back, until n work or come: how many are missing; *err, if one has refused to come since
- * somebody waited for it. resizing_ is held. */
-LEAT_COLD_ int leat_pool_adjust_(leat_pool *p, int n, int *err)
+/* A resize retires first workers that are STARTING, then those that are blocked, because the others make room. */
+static inline int leat_worker_rank_(const leat_worker_ *w)
 {
-    leat_thread_ *retired = NULL;
-    int have = 0;
-    leat_lock_take_(&p->threads_.lock_);
-    for (leat_thread_ *h = p->threads_.list_; h; h = h->next_) have += leat_worker_wanted_(h);
-    for (int pass = 0; pass < 3; pass++) /* those that come, then those whose job waits for room: the others make it */
-        for (leat_thread_ *h = p->threads_.list_; h && have > n; h = h->next_)
-            if (leat_worker_wanted_(h) && (pass == 2 || h->state_ == LEAT_STARTING_ || (pass && h->blocked_))) {
-                h->state_ = LEAT_RETIRING_;
-                have--;
-                h->pins_++;
-                h->next_retired_ = retired;
-                retired = h;
-            }
-    for (leat_thread_ *h = p->threads_.list_; h && have < n; h = h->next_)
-        if (h->state_ == LEAT_RETIRING_) { /* at its job still: called back */
-            h->state_ = h->in_init_ ? LEAT_STARTING_ : LEAT_RUNNING_;
-            have++;
+    return w->state_ == LEAT_STARTING_ ? 0 : w->blocked_ ? 1 : 2;
+}
+
+/* Retires n workers, which are pinned, and chained. The lock is held. */
+static inline leat_worker_ *leat_pool_retire_some_(leat_pool *p, int n)
+{
+    leat_worker_ *retired = NULL;
+    for (int rank = 0; rank < 3; rank++)
+        for (leat_worker_ *w = leat_worker_first_(p); w && n > 0; w = leat_worker_next_(w)) {
+            if (!leat_worker_is_wanted_(w) || leat_worker_rank_(w) > rank) continue;
+            w->state_ = LEAT_RETIRING_;
+            w->pins_++;
+            w->next_retired_ = retired;
+            retired = w;
+            n--;
         }
-    *err = have < n ? p->refused_ : 0;
-    p->refused_ = 0;
-    leat_lock_drop_(&p->threads_.lock_);
-    if (!retired) return n - have;
-    for (leat_thread_ *h = retired; h; h = h->next_retired_) leat_cancel(&h->ctx_, -ECANCELED); /* they will want the lock */
+    return retired;
+}
+
+/* Takes up to n workers back that are RETIRING: how many. The lock is held. */
+static inline int leat_pool_unretire_some_(leat_pool *p, int n)
+{
+    int back = 0;
+    for (leat_worker_ *w = leat_worker_first_(p); w && back < n; w = leat_worker_next_(w)) {
+        if (w->state_ != LEAT_RETIRING_) continue;
+        w->state_ = w->in_init_ ? LEAT_STARTING_ : LEAT_RUNNING_;
+        back++;
+    }
+    return back;
+}
+
+/* Tells retired workers, and unpins them. */
+LEAT_COLD_ void leat_pool_cancel_retired_(leat_pool *p, leat_worker_ *retired)
+{
+    for (leat_worker_ *w = retired; w; w = w->next_retired_) leat_cancel(&w->ctx_, -ECANCELED); /* L3 */
     leat_lock_take_(&p->threads_.lock_);
-    for (leat_thread_ *h = retired; h; h = h->next_retired_) h->pins_--;
+    for (leat_worker_ *w = retired; w; w = w->next_retired_) w->pins_--;
     leat_lock_drop_(&p->threads_.lock_);
     leat_pool_break_deadlock_(p);
-    return 0;
 }
 
-/* Changes the number of workers to n >= 1, under load. Those too many finish the job they run; while they are at
- * it, a call for more workers takes them back first.
+/* Retires workers, or takes some back, until n are wanted: how many are missing. *err: if some are, what an init hook has
+ * returned that no call was told. resizing_ is held. */
+LEAT_COLD_ int leat_pool_adjust_(leat_pool *p, int n, int *err)
+{
+    int missing = n;
+    leat_lock_take_(&p->threads_.lock_);
+    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) missing -= leat_worker_is_wanted_(w);
+    leat_worker_ *retired = leat_pool_retire_some_(p, -missing);
+    if (missing > 0) missing -= leat_pool_unretire_some_(p, missing);
+    *err = missing > 0 ? p->refused_ : 0;
+    p->refused_ = 0;
+    leat_lock_drop_(&p->threads_.lock_);
+    if (retired) leat_pool_cancel_retired_(p, retired);
+    return retired ? 0 : missing;
+}
+
+/* Changes the number of workers to n >= 1, under load. Surplus workers finish the job that they run. Until then
+ * a call for more workers takes them back first.
  * 0; -EINVAL; -ESHUTDOWN; -ECANCELED, -ETIMEDOUT: the pool's context is done; -EDEADLK: called by a worker_init;
  * -EAGAIN, -ENOMEM, or what a worker_init returned: fewer than n were added. Any thread.
- * try: -EAGAIN also if another call is at it, or a worker_init has not returned. ctx: -ECANCELED, -ETIMEDOUT also when
- * ctx (or NULL) is done. After both, workers whose worker_init had been called come all the same, and count with the
- * next call; which waits for them, or says what they returned. */
+ * try: -EAGAIN also if another call resizes the pool, or a worker_init has not returned. ctx: -ECANCELED, -ETIMEDOUT also
+ * when ctx (or NULL) is done. After both, workers whose worker_init was called start all the same, and count with the
+ * next call. That waits for them, or returns what their worker_init returned. */
 LEAT_COLD_ int leat_pool_resize_ctx(leat_ctx *ctx, leat_pool *p, int n)
 {
     if (n < 1) return -EINVAL;
     int err = leat_pool_enter_(p);
     if (err) return leat_unless_done_(ctx, NULL, err);
-    leat_thread_ *me = leat_self_(&p->threads_);
-    if (me && me->in_init_) err = leat_unless_done_(ctx, &p->ctx_, -EDEADLK);
+    leat_worker_ *self = leat_worker_self_(p);
+    if (self && self->in_init_) err = leat_unless_done_(ctx, &p->ctx_, -EDEADLK);
     else err = leat_acquire_of_(ctx, &p->ctx_, &p->resizing_, 1);
     if (!err) {
         int missing = leat_pool_adjust_(p, n, &err);
         if (!err) err = leat_pool_await_inits_(ctx, &p->ctx_, p);
-        while (missing-- > 0 && !err)
-            if ((err = leat_pool_spawn_(p, NULL)) == 0) err = leat_pool_await_inits_(ctx, &p->ctx_, p);
+        if (!err) err = leat_pool_grow_(ctx, &p->ctx_, p, missing);
         if (leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
         leat_pool_reap_(p);
     }
@@ -1585,10 +1761,7 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_resize(leat_pool *p, int n)
     if (!err) {
         int missing = leat_pool_adjust_(p, n, &err);
         while (missing-- > 0 && !err) err = leat_pool_spawn_(p, NULL);
-        leat_lock_take_(&p->threads_.lock_);
-        if (!err) err = leat_pool_starting_(p) ? -EAGAIN : p->refused_;
-        if (err == p->refused_) p->refused_ = 0;
-        leat_lock_drop_(&p->threads_.lock_);
+        if (!err) err = leat_pool_try_inits_(p);
     }
     if (mine && leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
     if (mine) leat_pool_reap_(p);
@@ -1600,15 +1773,15 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_resize(leat_pool *p, int n)
 LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
 {
     if (!p || !st || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
-    leat_thread_ sum = { .next_ = NULL };
+    leat_counts_ sum = { .taken_ = 0 };
     *st = (leat_stats){ .queue_cap = p->queue_cap_ };
     leat_lock_take_(&p->threads_.lock_);
     st->queued = leat_len(&p->queue_);
     leat_high_water_(&p->totals_, st->queued);
     leat_counts_sum_(&sum, &p->totals_);
-    for (leat_thread_ *h = p->threads_.list_; h; h = h->next_) {
-        leat_counts_sum_(&sum, h);
-        st->workers += h->state_ == LEAT_RUNNING_;
+    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) {
+        leat_counts_sum_(&sum, &w->counts_);
+        st->workers += w->state_ == LEAT_RUNNING_;
     }
     st->dropped = p->dropped_;
     leat_lock_drop_(&p->threads_.lock_);
@@ -1623,13 +1796,14 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
 
 /* ==== 5. Signals ==============================================================================
  *
- * A catch is what one call registers: its context, the actions that the program had, and the thread that cancels, for
- * a handler cannot. The first signal that the handler tells the catch of gives all of them back: so the second is
- * the program's own, with its handler, flags and mask. A signal that finds the catch told already, or is delivered to a
- * child that was forked and has no such thread, is sent again, when the program's action is back.
+ * A catch is what one call registers: its context, the actions that the program had, and a thread that cancels, because
+ * a signal handler cannot. With the first signal the handler writes it into the catch, wakes the thread, and gives all
+ * actions back. So the second signal is the program's own, with its handler, flags and mask. A signal that finds another
+ * in the catch, or that is delivered to a forked child, which has no such thread, is sent again when the program's
+ * action is back.
  *
- * The gate says which of the two catches is the one, and counts the handlers that have entered. A call that changes
- * the catch waits until those are gone; then nothing uses the old one any more. */
+ * Of two catches the gate says which is in use, and counts the handlers that have entered. A call that changes the catch
+ * waits until those have left. Then no thread uses the old one any more. */
 
 typedef struct leat_caught_ {
     int sig_;
