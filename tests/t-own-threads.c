@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
 
-/* ==== A worker that comes ===================================================================== */
+/* ==== A worker that is STARTING =============================================================== */
 
 /* The first worker is there at once; the others stand in their init hook. */
 static struct {
@@ -56,7 +56,7 @@ static void job_waits_for_one_that_comes(side *resizer)
     CHECK_EQ(coming.err, 0);
 }
 
-TEST(a_job_may_wait_for_room_that_a_worker_will_make_which_comes)
+TEST(a_job_may_wait_for_room_that_a_starting_worker_will_make)
 {
     side resizer;
     start_coming(0);
@@ -69,7 +69,7 @@ TEST(a_job_may_wait_for_room_that_a_worker_will_make_which_comes)
     CHECK_EQ(coming.ran, 4);
 }
 
-TEST(a_job_that_counts_on_a_worker_is_told_when_that_refuses_to_come)
+TEST(a_job_that_counts_on_a_worker_is_told_when_that_cannot_start)
 {
     side resizer;
     start_coming(77);
@@ -97,7 +97,7 @@ TEST(a_job_that_counts_on_a_worker_is_told_when_that_is_not_wanted_any_more)
     CHECK_EQ(coming.ran, coming.accepted);
 }
 
-TEST(who_was_told_once_may_wait_for_room_again)
+TEST(a_job_that_was_told_once_may_wait_for_room_again)
 {
     for (int k = 0; k < tap_rounds(30); k++) {
         side resizer;
@@ -200,7 +200,7 @@ static int init_submits(void *user, int id)
     return 0;
 }
 
-TEST(an_init_hook_may_submit_and_is_told_when_nobody_would_make_room)
+TEST(an_init_hook_may_submit_and_is_told_when_no_worker_would_make_room)
 {
     memset(&hook, 0, sizeof hook);
     leat_pool_opts opts = { .workers = 1, .queue = 2, .worker_init = init_submits };

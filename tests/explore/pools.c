@@ -14,7 +14,7 @@ static leat_ints_ c;
 #define GO(fn, id) sim_go(fn, (void *)(intptr_t)(id))
 #define ARG(n) ((void *)(intptr_t)(n))
 
-/* Jobs and what becomes of them. A plain store each: who counts them has joined their threads. */
+/* Jobs and what becomes of them. A plain store each: they are counted when their threads are joined. */
 enum { JOBS = 32 };
 static int ran[JOBS], dropped[JOBS], accepted[JOBS];
 
@@ -98,7 +98,7 @@ SCENARIO(group_grows, { .each = 3, .cap = 0 }, { .each = 3, .cap = 1 }, { .each 
     EXPECT(n >= 1 && (k->cap != 1 || n == 1) && (k->cap || n == k->each));
 }
 
-/* Several wait; somebody else starts tasks meanwhile; a channel is closed behind the last. */
+/* Several threads wait, while another starts tasks. A channel is closed behind the last. */
 static int sends(leat_ctx *x, void *arg)
 {
     int n = ID(arg);
@@ -175,7 +175,7 @@ SCENARIO(groups_share_a_limit, { .cap = 1, .each = 1 }, { .cap = 1, .each = 2 },
     EXPECT(leat_sem_available(&shared) == k->cap);
 }
 
-/* Who waits at the limit for a thread that cannot be made is not left alone: it makes it, or is told. */
+/* A task that waits at the limit for a thread that cannot be made is not forgotten: it makes it, or is told. */
 static int goes_once(leat_ctx *x, void *arg)
 {
     (void)x;
@@ -203,7 +203,7 @@ SCENARIO(group_waits_for_a_thread_that_cannot_be_made, { .each = 1, .cap = 2 }, 
     jobs_done();
 }
 
-/* n at once, or none: beside another who takes their places. */
+/* n at once, or none: beside another call that takes their places. */
 static _Atomic int ran_at_once;
 
 static int counts_at_once(leat_ctx *x, void *arg)
@@ -425,7 +425,7 @@ SCENARIO(one_of_two_gives_up, { KNOBS(0, 1, 2, 2), .a = 0 }, { KNOBS(0, 1, 2, 2)
     stopped();
 }
 
-/* A job hangs: abort hands back what it has not begun all the same, whoever else is at it. */
+/* A job hangs: abort hands back the jobs that no worker has taken all the same, also beside another abort. */
 static leat_wg held;
 static _Atomic int hanging;
 
@@ -489,8 +489,8 @@ SCENARIO(resize_against_resize, { KNOBS(1, 2, 1, 2), .a = 1 }, { KNOBS(1, 1, 1, 
     stopped();
 }
 
-/* Never more jobs at once than the most that were asked for: who is retired, but at work, is called back first. */
-SCENARIO(resize_calls_back, { KNOBS(0, 2, 2, 1) }, { KNOBS(0, 2, 2, 2) })
+/* Never more jobs at once than the most that were asked for: a retired worker that still runs a job is taken back first. */
+SCENARIO(resize_takes_back, { KNOBS(0, 2, 2, 1) }, { KNOBS(0, 2, 2, 2) })
 {
     leat_stats st;
     start(k);
@@ -549,9 +549,9 @@ static void drop_all(leat_task *fn, void *arg, void *user)
     dropped[ID(arg)]++;
 }
 
-/* each: the bits of sim_refuse. a: who else is there. */
+/* each: the bits of sim_refuse. a: what else happens. */
 enum { NOBODY, A_CANCEL, AN_ABORT, A_RESIZE, A_JOB_THAT_RESIZES };
-#define DYING(bits, who) { KNOBS(0, 2, 2, bits), .a = who }
+#define DYING(bits, other) { KNOBS(0, 2, 2, bits), .a = other }
 
 SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOBODY), DYING(1, NOBODY), DYING(2, NOBODY), DYING(3, NOBODY), DYING(7, NOBODY),
          DYING(0, A_CANCEL), DYING(1, A_CANCEL), DYING(0, AN_ABORT), DYING(3, AN_ABORT), DYING(0, A_RESIZE), DYING(1, A_RESIZE),
@@ -612,7 +612,7 @@ SCENARIO(resize_again_after_a_refusal, { KNOBS(0, 1, 1, 0), .a = 1 })
     EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 0);
 }
 
-/* A resize that gives up while an init hook runs leaves a worker that comes, or whose refusal is told next time. */
+/* A resize that gives up while an init hook runs leaves a STARTING worker, or one whose refusal is told next time. */
 static int waits_in_init(void *user, int id)
 {
     (void)user;
@@ -662,7 +662,7 @@ static int submits_two(leat_ctx *x, void *arg)
     return 0;
 }
 
-/* A job that waits for room does not wait for a worker who cannot begin. */
+/* A job that waits for room does not wait for a worker that cannot start. */
 SCENARIO(job_waits_beside_a_refusal, { KNOBS(0, 1, 1, 1), .a = 1 }, { KNOBS(0, 1, 1, 2), .a = 1 })
 {
     start_with_refusal(k);
@@ -711,7 +711,7 @@ SCENARIO(replacement_cannot_begin, { KNOBS(0, 2, 2, 1), .a = 2 }, { KNOBS(0, 2, 
     EXPECT(leat_pool_stop(&pool) == 0);
 }
 
-/* Who is told that the pool is being stopped has seen what came before the stop. */
+/* A submit that is told that the pool is being stopped has seen what came before the stop. */
 static int before_stop;
 
 static void *submits_until_told(void *arg)
@@ -761,7 +761,7 @@ SCENARIO(pool_is_freed, { KNOBS(1, 1, 1, 1) }, { KNOBS(2, 1, 1, 1) }, { KNOBS(2,
 
 /* ==== Pool: jobs that do more ================================================================= */
 
-/* Jobs that submit: -EDEADLK exactly when nobody is left to make room; what was accepted runs. */
+/* Jobs that submit: -EDEADLK exactly when no worker is left to make room; what was accepted runs. */
 static leat_wg under_way;
 
 static int submits_more(leat_ctx *x, void *arg)
