@@ -203,8 +203,8 @@ enum { LEAT_SA_ = SA_SIGINFO | 3 };
 enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
 #endif
 
-/* What a handler rings, any number of times, and a thread waits for: it waits while word_ is what it has seen, or
- * returns for no reason. */
+/* A handler rings it, any number of times. A thread waits for it while word_ is what it has seen, and may return for no
+ * reason. */
 typedef struct leat_bell_ {
 #if defined LEAT_PIPE_
     _Atomic uint32_t word_;
@@ -244,7 +244,7 @@ static inline void leat_bell_free_(leat_bell_ *b)
 
 static inline void leat_bell_ring_(leat_bell_ *b)
 {
-    if (write(b->ends_[1], "", 1) < 0) return; /* the program has closed it; the thread looks all the same */
+    if (write(b->ends_[1], "", 1) < 0) return; /* the program has closed it. The thread looks all the same */
 }
 
 static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
@@ -332,7 +332,7 @@ static inline leat_thread_ **leat_current_(void)
     return &current;
 }
 
-/* The calling thread, if it is one of these, also after it has exited; or NULL. For a group the lock is held. */
+/* The calling thread if it is one of these, also after it has exited. Else NULL. For a group the lock is held. */
 static inline leat_thread_ *leat_self_(const leat_threads_ *threads)
 {
     leat_thread_ *t = threads->current_ ? *threads->current_() : NULL;
@@ -405,8 +405,8 @@ LEAT_COLD_ void leat_threads_remove_(leat_threads_ *threads, leat_thread_ *t)
     leat_lock_drop_(&threads->lock_);
 }
 
-/* Makes the thread of `t`, which begins a block from malloc. 0, and `t` is in the list; or an error, and it is
- * freed. */
+/* Makes the thread of `t`, which begins a block from malloc. RETURN VALUES: 0: `t` is in the list. Or an error:
+ * it was freed. */
 LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *t, size_t stack_size)
 {
     pthread_attr_t attr;
@@ -538,8 +538,8 @@ static inline int leat_group_threads(leat_group *g, const leat_thread_opts *opts
     return 0;
 }
 
-/* Each task holds one permit of *sem while it runs: a limit for several groups together. Before the
- * first task; the semaphore must outlive the group. It bounds the tasks that run; a few more threads than
+/* Each task holds one permit of *sem while it runs: a limit for several groups together. To be called before the
+ * first task. The semaphore must outlive the group. It bounds the tasks that run. A few more threads than
  * that may be made, unless leat_group_limit bounds them too. A task that starts another while its own
  * permit is the last one waits for itself: that is not detected. 0, -EINVAL. */
 LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
@@ -613,7 +613,7 @@ LEAT_COLD_ int leat_group_spawn_(leat_group *g, leat_job_ first, bool promised)
     return leat_spawn_(&g->threads_, &t->thread_, 0);
 }
 
-/* A task has ended its thread. Another thread takes its place; if none can be made, this one goes on, here. */
+/* A task has ended its thread. Another thread takes its place. If none can be made, this one goes on, here. */
 LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread)
 {
     leat_task_thread_ *t = leat_task_thread_of_(thread);
@@ -627,7 +627,7 @@ LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread)
     }
 }
 
-/* Counts n tasks as accepted. RETURN VALUES: 0; -ESHUTDOWN; or the error of a context. */
+/* Counts n tasks as accepted. RETURN VALUES: 0, -ESHUTDOWN, or the error of a context. */
 LEAT_COLD_ int leat_task_begin_(leat_ctx *ctx, leat_group *g, int64_t n)
 {
     leat_lock_take_(&g->threads_.lock_);
@@ -643,7 +643,7 @@ LEAT_COLD_ int leat_task_begin_(leat_ctx *ctx, leat_group *g, int64_t n)
 }
 
 /* What leat_go does at the limit. RETURN VALUES: 0: a permit of `s`, which is idle_ or the shared one, is the
- * caller's; or an error. */
+ * caller's. Or an error. */
 typedef int leat_at_limit_(leat_ctx *ctx, leat_group *g, leat_sem *s);
 
 static inline int leat_dont_wait_(leat_ctx *ctx, leat_group *g, leat_sem *s)
@@ -730,7 +730,7 @@ LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job
     return err;
 }
 
-/* Runs fn(ctx, arg) on a thread of its own; at the limit waits until another task has returned.
+/* Runs fn(ctx, arg) on a thread of its own. At the limit it waits until another task has returned.
  * 0: it will run. -ECANCELED, -ETIMEDOUT: the group's context is done, it will not run. -ESHUTDOWN:
  * after leat_wait, or after the group closed its channel. -EDEADLK: all tasks of a group at its limit
  * wait in leat_go. -EAGAIN, -ENOMEM: no thread could be made. -EINVAL. Any thread, also the group's tasks.
@@ -751,8 +751,8 @@ LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg
 }
 
 /* n tasks fn(ctx, arg) with the same argument: the workers of a pool. 0: all n will run. Else the error
- * of the first that could not be started; those before it run, so see to it that they can end.
- * try: all n at once, or none, whatever the error; -EAGAIN: there are not so many places. ctx: as leat_go_ctx. */
+ * of the first that could not be started. Those before it run, so see to it that they can end.
+ * try: all n at once, or none, whatever the error. -EAGAIN: there are not so many places. ctx: as leat_go_ctx. */
 LEAT_HOT_ int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
     return leat_group_go_(NULL, g, n, (leat_job_){ fn, arg }, leat_wait_for_thread_);
@@ -789,7 +789,7 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 }
 
 /* When the last task has returned, the channel is closed, once: leat_group_closes(&g, &results). Call it
- * after the last leat_go, or around one leat_go_n; once the channel is closed, leat_go says -ESHUTDOWN.
+ * after the last leat_go, or around one leat_go_n. Once the channel is closed, leat_go returns -ESHUTDOWN.
  * Without any task leat_wait closes it. 0, or -EINVAL: the group closes another already. */
 #define leat_group_closes(g, c) leat_group_closes_(g, LEAT_C_(c))
 
@@ -849,10 +849,10 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
 }
 
 /* Waits until all tasks have returned, and joins the threads. 0, or the first non-zero that a task
- * returned; it cancelled the group's context, but the cancellation does not hide it. -EDEADLK: called on
+ * returned. It cancelled the group's context, but the cancellation does not hide it. -EDEADLK: called on
  * a thread of the group. May be called again: it returns the same. Frees everything that the group holds.
  * try: -EAGAIN while tasks run, or while another call joins their threads. ctx: -ECANCELED, -ETIMEDOUT when ctx (or
- * NULL) is done; the group goes on, and is still to be waited for. A task may have returned the same: where that
+ * NULL) is done. Then the group goes on, and is still to be waited for. A task may have returned the same: where that
  * matters, leat_ctx_err(ctx) tells which it was. */
 LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
 {
@@ -882,18 +882,18 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
 /* ==== 4. Pool: fixed workers, a bounded queue, drain, stop ====================================
  *
  * The queue is a channel of jobs: a submit is a send, and a worker's next job is a receive under the worker's own
- * context. A resize cancels that to retire the worker; the end of the pool's context ends all.
+ * context. A resize cancels that to retire the worker. The end of the pool's context ends all.
  *
  * L6  Wanted are the workers that are RUNNING, and those STARTING that replace no other: as many as a resize asked for,
  *     but for those that could not be had. A replacement takes over the state of the worker that it replaces, and makes
  *     that EXITING, in one step: a place does not count twice, nor is it missing.
  * L7  EXITING is final. Until then a resize may take a RETIRING worker back. That worker, which alone receives under
- *     its context, replaces the cancelled one itself; and it makes itself EXITING only if it was not taken back.
+ *     its context, replaces the cancelled one itself. It makes itself EXITING only if it was not taken back.
  * L8  An accepted job is counted once: as taken by a worker, or as dropped. Calls that entered the gate, less those
  *     counted out, are as many as jobs taken, dropped and queued, when no call is inside. A stop frees nothing before
  *     that is so, and no thread is left or being joined. So a submit may race with a stop.
  * L9  A worker that waits for room is blocked. While one is, and the pool accepts jobs, another is STARTING or RUNNING
- *     and neither blocked nor waiting for an init hook; or one is told -EDEADLK. A worker looks before it is blocked. A
+ *     and neither blocked nor waiting for an init hook, or one is told -EDEADLK. A worker looks before it is blocked. A
  *     call that takes away a worker on which others may count (it is refused, retired, cannot be made, or waits for an
  *     init hook) looks afterwards, and tells one that is blocked.
  * L10 A thread that tells a blocked worker uses what lies on that worker's stack. The worker waits until it has been
@@ -1100,7 +1100,7 @@ static inline bool leat_pool_has_runner_(leat_pool *p, const leat_worker_ *self,
     return false;
 }
 
-/* A blocked worker that is RUNNING or STARTING; or NULL. The lock is held. */
+/* A blocked worker that is RUNNING or STARTING, or NULL. The lock is held. */
 static inline leat_worker_ *leat_pool_first_blocked_(leat_pool *p)
 {
     leat_worker_ *w = leat_worker_first_(p);
@@ -1108,7 +1108,7 @@ static inline leat_worker_ *leat_pool_first_blocked_(leat_pool *p)
     return w;
 }
 
-/* The blocked worker that is to be told that there will be no room, now TELLING; or NULL. *unsure: it cannot be said yet
+/* The blocked worker that is to be told that there will be no room, now TELLING, or NULL. *unsure: it cannot be said yet
  * whether there is one. */
 LEAT_COLD_ leat_blocked_ *leat_pool_find_deadlock_(leat_pool *p, bool *unsure)
 {
@@ -1164,8 +1164,8 @@ static inline void leat_worker_loop_(leat_worker_ *w)
     } while (leat_worker_unretire_(w));
 }
 
-/* L6: STARTING ends well. True: the worker is RETIRING, as was the one that it replaces; its context is to be cancelled.
- * The lock is held. */
+/* L6: STARTING ends well. True: the worker is RETIRING, as was the one that it replaces, and its context is to be
+ * cancelled. The lock is held. */
 static inline bool leat_worker_started_(leat_worker_ *w)
 {
     if (w->state_ != LEAT_STARTING_) return false;
@@ -1215,8 +1215,8 @@ static inline void leat_worker_main_(leat_thread_ *t)
 
 static inline void leat_worker_on_exit_(leat_thread_ *t);
 
-/* Waits until the init hook of a worker has returned, which the caller has pinned for that; unpins it. RETURN VALUES: 0,
- * or the error of a context. */
+/* Waits until the init hook of a worker has returned, which the caller has pinned for that, and unpins it. RETURN VALUES:
+ * 0, or the error of a context. */
 LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, leat_worker_ *w)
 {
     leat_worker_ *self = leat_worker_self_(p);
@@ -1237,7 +1237,7 @@ LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p
 }
 
 /* Adds a worker, in the place of `replaces` or NULL, with a count of running_. Without init hook it is RUNNING when this
- * returns. With one it is STARTING; but a replacement has started then, or its error is returned. */
+ * returns. With one it is STARTING, but a replacement has started then, or its error is returned. */
 LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
 {
     leat_worker_ *w = leat_zeroed_(1, sizeof *w, 1);
@@ -1269,7 +1269,7 @@ LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
     return err;
 }
 
-/* A job has ended the thread of a worker, and no other could be made. The worker goes on, on the same thread; unless it
+/* A job has ended the thread of a worker, and no other could be made. The worker goes on, on the same thread, unless it
  * was retired, or so many jobs have ended the thread that its stack might not suffice. */
 LEAT_COLD_ void leat_worker_rerun_(leat_worker_ *w, int err)
 {
@@ -1359,7 +1359,7 @@ static inline void leat_pool_free_queue_(leat_pool *p)
 }
 
 /* Ends a shut pool whose workers exit: joins them and frees the queue. RETURN VALUES: 0: ended. -EALREADY: it was.
- * -EAGAIN: not yet. Or the error of ctx; or of the pool's context, if jobs are left. */
+ * -EAGAIN: not yet. Or the error of ctx, or of the pool's context, if jobs are left. */
 LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
 {
     size_t left;
@@ -1395,7 +1395,7 @@ static inline int leat_pool_try_finish_(leat_pool *p, int aborts)
     return err ? err : leat_pool_end_(NULL, p, aborts);
 }
 
-/* A STARTING worker that replaces no other; or NULL. The lock is held. */
+/* A STARTING worker that replaces no other, or NULL. The lock is held. */
 static inline leat_worker_ *leat_pool_starting_(leat_pool *p)
 {
     leat_worker_ *w = leat_worker_first_(p);
@@ -1403,7 +1403,7 @@ static inline leat_worker_ *leat_pool_starting_(leat_pool *p)
     return w;
 }
 
-/* What an init hook has returned that no call was told yet; -EAGAIN, while one runs. */
+/* What an init hook has returned that no call was told yet. -EAGAIN while one runs. */
 LEAT_COLD_ int leat_pool_try_inits_(leat_pool *p)
 {
     leat_lock_take_(&p->threads_.lock_);
@@ -1438,10 +1438,10 @@ LEAT_COLD_ int leat_pool_grow_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, int 
     return err;
 }
 
-/* Starts a pool whose jobs run under a context of its own, below `ctx` (or NULL). `opts` may be NULL; it
- * is copied, its `user` is not. 0; or, with everything unwound, -EINVAL (a negative number), -ENOMEM,
+/* Starts a pool whose jobs run under a context of its own, below `ctx` (or NULL). `opts` may be NULL. It
+ * is copied, its `user` is not. 0, or, with everything unwound, -EINVAL (a negative number), -ENOMEM,
  * -EAGAIN (no thread could be made), or what a worker_init returned. When `ctx` ends, the workers finish
- * their jobs and take no more, and submit says so; leat_pool_stop or _abort is still needed. */
+ * their jobs and take no more, and submit returns its error. leat_pool_stop or _abort is still needed. */
 LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts *opts)
 {
     leat_pool_opts o = { .workers = 0 };
@@ -1467,7 +1467,7 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
 
 /* A worker has found the queue full: it is blocked from now on, if it may be. RETURN VALUES: 0: it is. -EDEADLK: all
  * others are blocked. -EAGAIN: that cannot be said yet. A worker that is really blocked is linked to a queue that is
- * full; one that has just got room, and is on its way back, is not. */
+ * full. One that has just got room, and is on its way back, is not. */
 LEAT_COLD_ int leat_worker_block_(leat_worker_ *self, leat_blocked_ *b)
 {
     leat_pool *p = self->pool_;
@@ -1546,8 +1546,8 @@ LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
     return err == -EPIPE ? -ESHUTDOWN : err;
 }
 
-/* Queues a job: fn(ctx, arg) on one of the workers; waits while the queue is full.
- * 0: accepted; it will run once, or go to the `dropped` of leat_pool_abort. -ESHUTDOWN: the pool is being
+/* Queues a job: fn(ctx, arg) on one of the workers. Waits while the queue is full.
+ * 0: accepted. It will run once, or go to the `dropped` of leat_pool_abort. -ESHUTDOWN: the pool is being
  * stopped. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: this is a thread of the pool (a job, a
  * hook), and no worker is left that does not wait for room. -EINVAL. Any thread, also jobs. Allocates nothing.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED, -ETIMEDOUT also when ctx is done. */
@@ -1579,11 +1579,11 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
 }
 
 /* Accepts no more jobs, waits until those that were accepted have run, joins the workers, frees all.
- * 0: done. -ETIMEDOUT, -ECANCELED: the pool's own context ended and jobs are left; the pool is still valid: stop
+ * 0: done. -ETIMEDOUT, -ECANCELED: the pool's own context ended and jobs are left. The pool is still valid: stop
  * it again, or abort it. -EALREADY: it was stopped before, and is. -EDEADLK: called on a thread of the pool (by a job,
- * a hook, the destructor of a pthread key): nothing has changed. -EINVAL: never started. Any thread; also at the same
- * time.
- * try: -EAGAIN instead of waiting; from a thread of the pool, too: nothing more is accepted, but another thread is to
+ * a hook, the destructor of a pthread key): nothing has changed. -EINVAL: never started. Any thread, also several at
+ * the same time.
+ * try: -EAGAIN instead of waiting, also on a thread of the pool: no more jobs are accepted, but another thread is to
  * stop it. ctx: the same errors when `ctx` (or NULL) ends first. */
 LEAT_COLD_ int leat_pool_stop_ctx(leat_ctx *ctx, leat_pool *p)
 {
@@ -1628,7 +1628,7 @@ static inline int leat_pool_aborted_(leat_pool *p, int err)
 }
 
 /* Accepts no more jobs, cancels the pool's context, and hands every job that was accepted but not started to
- * dropped(fn, arg, user), at once, once each, in order, on this thread; NULL: they are only counted. Then waits until
+ * dropped(fn, arg, user), at once, once each, in order, on this thread. With NULL they are only counted. Then waits until
  * the jobs that run have returned (they should look at their context), joins, frees.
  * 0, or -EALREADY, -EDEADLK, -EINVAL as leat_pool_stop. A stop that waits meanwhile gets -EALREADY, or -ECANCELED.
  * try: -EAGAIN instead of waiting for the jobs that run. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or NULL) is done.
@@ -1722,7 +1722,7 @@ LEAT_COLD_ int leat_pool_adjust_(leat_pool *p, int n, int *err)
 
 /* Changes the number of workers to n >= 1, under load. Surplus workers finish the job that they run. Until then
  * a call for more workers takes them back first.
- * 0; -EINVAL; -ESHUTDOWN; -ECANCELED, -ETIMEDOUT: the pool's context is done; -EDEADLK: called by a worker_init;
+ * 0. -EINVAL. -ESHUTDOWN. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: called by a worker_init.
  * -EAGAIN, -ENOMEM, or what a worker_init returned: fewer than n were added. Any thread.
  * try: -EAGAIN also if another call resizes the pool, or a worker_init has not returned. ctx: -ECANCELED, -ETIMEDOUT also
  * when ctx (or NULL) is done. After both, workers whose worker_init was called start all the same, and count with the
@@ -1976,18 +1976,18 @@ LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
 }
 
 /* leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0): the first of these signals cancels ctx, with the
- * signal's number as cause, for a graceful end; the second does what it would have done without us: ends the
+ * signal's number as cause, for a graceful end. The second does what it would have done without us: it ends the
  * process, or calls the handler that the program had. What was ignored (by nohup) stays ignored. The list ends
  * with 0.
- * A call replaces the one before, from whichever file of the program; with ctx = NULL it only takes it back. The
- * signals it leaves get back the actions that they had; a handler with which the program has replaced ours
+ * A call replaces the one before, from whichever file of the program. With ctx = NULL it only takes that back. The
+ * signals it leaves get back the actions that they had. A handler with which the program has replaced ours
  * meanwhile stays. When the call returns, nothing uses the ctx of the one before any more, and
  * if it took it back, neither a thread nor a descriptor is left: a plug-in may then be unloaded. Otherwise ctx must
  * live as long as the process.
  * The handler wakes a thread of the toolkit's, which cancels. In the child of a fork each signal does what it would have
  * done without us. Not from a signal handler.
  * 0, or, with nothing changed, -EINVAL (no signal, or not one that can be caught), -ENOMEM, -EAGAIN (no thread could
- * be made); without futex also the error of pipe. */
+ * be made). Without futex also the error of pipe. */
 LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
 {
     size_t n = 0, known = 0;
