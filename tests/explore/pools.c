@@ -698,7 +698,57 @@ SCENARIO(job_waits_beside_a_retired, { KNOBS(0, 2, 1, 1) })
     stopped();
 }
 
-/* Nor are there more workers than asked for, if the one that was to replace another cannot begin. */
+/* Nor for one whose thread cannot be made. */
+SCENARIO(job_waits_beside_a_thread_that_cannot_be_made, { KNOBS(0, 1, 1, 1) })
+{
+    int m;
+    sim_refuse = 0;
+    start(k);
+    EXPECT(leat_make(&answers, 0) == 0);
+    accepted[1] = leat_submit(&pool, submits_two_and_tells, ARG(1)) == 0;
+    sim_refuse = k->each;
+    EXPECT(leat_pool_resize(&pool, 2) == -EAGAIN);
+    EXPECT(leat_recv(&answers, &m) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
+
+/* Nor does an init hook wait for the job that waits for it. */
+static int submits_two_in_init(void *user, int id)
+{
+    (void)user;
+    for (int i = 2; id && i < 4; i++) {
+        int err = leat_submit(&pool, job, ARG(i));
+        EXPECT(err == 0 || err == -EDEADLK);
+        accepted[i] = !err;
+    }
+    return 0;
+}
+
+static int grows_its_pool(leat_ctx *x, void *arg)
+{
+    (void)x;
+    int one = 1;
+    ran[ID(arg)]++;
+    EXPECT(leat_pool_resize(&pool, 2) == 0);
+    EXPECT(leat_send(&answers, &one) == 0);
+    return 0;
+}
+
+SCENARIO(hook_waits_beside_the_job_that_waits_for_it, { KNOBS(0, 1, 1, 1) })
+{
+    int m;
+    now_ = k;
+    leat_pool_opts opts = { .workers = 1, .queue = 1, .worker_init = submits_two_in_init };
+    EXPECT(leat_pool_start(&pool, NULL, &opts) == 0);
+    EXPECT(leat_make(&answers, 0) == 0);
+    accepted[1] = leat_submit(&pool, grows_its_pool, ARG(1)) == 0;
+    EXPECT(leat_recv(&answers, &m) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
+
+/* Nor are there more workers than asked for, if the one that was to replace another cannot start. */
 SCENARIO(replacement_cannot_begin, { KNOBS(0, 2, 2, 1), .a = 2 }, { KNOBS(0, 2, 2, 2), .a = 2 }, { KNOBS(0, 2, 2, 3), .a = 2 })
 {
     leat_stats st;
