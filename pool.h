@@ -15,18 +15,18 @@
  * WHAT IT IS NOT. Not green threads: a task runs on a thread of the system, so bound them. Not a thread
  * per pool: workers belong to one pool.
  *
- * ANSWERS. As in queue.h, and:
+ * RETURN VALUES. As in queue.h, and:
  *     -ESHUTDOWN    after stop, or after wait
  *     -EALREADY     stopped before: harmless
- *     -EDEADLK      it would wait for ever: for its own pool or group, or for room that only it can make
+ *     -EDEADLK      it would wait for ever: for its own pool or group, or for room that only the caller can make
  *     -EAGAIN       also: a thread could not be made (passed on from pthread_create)
  * Needs queue.h and semaphore.h.
  *
- * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end; or, a pool's job, it is
- * handed to the `dropped` of leat_pool_abort once. A thread that a job ends (pthread_exit, cancellation)
+ * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. A pool's job may be handed to the
+ * `dropped` of leat_pool_abort instead, once. A thread that a job ends (pthread_exit, cancellation)
  * is replaced, and the job counts as failed with -EINTR. Threads are joined, never detached.
  * Threads block the signals that ask the process for something (TERM, INT, CHLD, ALRM, USR1..): its own threads
- * handle those. They take what their own faults raise; PROF, VTALRM, PWR and the real-time signals, by which
+ * handle those. They take the signals that their own faults raise. PROF, VTALRM, PWR and the real-time signals, by which
  * profilers and collectors reach a thread, are blocked only if the thread that made them blocked them.
  * A program that a job starts inherits that mask, and SIGTERM would not end it. Give it another one:
  *     sigemptyset(&none);
@@ -76,1342 +76,92 @@ typedef struct leat_job_ {
 typedef LEAT_CHAN(leat_job_) leat_jobs_;
 typedef LEAT_CHAN(int) leat_ints_;
 
-/* ==== 1. Threads ============================================================================== */
-
-/* A pool's worker has a post. COMES: it will work, when it has a thread and its init hook has returned. RETIRED: it
- * leaves after its job, unless a resize takes it back before. LEAVES: it takes no more jobs. */
-enum { LEAT_COMES_ = 0, LEAT_WORKS_ = 1, LEAT_RETIRED_ = 2, LEAT_LEAVES_ = 3 };
-
-/* What a worker that waits for room has been told: that there will be none. */
-enum { LEAT_UNTOLD_ = 0, LEAT_TELLING_ = 1, LEAT_TOLD_ = 2 };
-
-/* A thread of a group or pool. Its counters are written by itself alone. */
-typedef struct leat_hand_ {
-    struct leat_hand_ *next_;
-    struct leat_crew_ *crew_;
-    void *owner_;
-    void (*work_)(struct leat_hand_ *); /* what the thread does */
-    void (*died_)(struct leat_hand_ *); /* what it does when a job has ended it */
-    pthread_t thread_;
-    bool born_;          /* that is known */
-    int id_;
-    bool gone_;          /* it takes no more jobs and may be joined: only destructors of pthread keys still run on it */
-    leat_job_ first_;    /* a group's: the task it begins with, or none */
-    bool promised_;      /* a group's: it has no task yet, but somebody will send it one */
-    int post_;           /* this and what follows: a pool's */
-    int pins_;           /* calls that will look at it again: it is not joined before */
-    leat_ctx ctx_;       /* cancelled to retire it */
-    struct leat_hand_ *chain_;  /* of those that one resize retires */
-    struct leat_hand_ *old_;    /* whose place it takes */
-    struct leat_hand_ *joiner_; /* the worker that waits for this thread to end */
-    bool begins_;        /* its init hook has not returned */
-    int err_;            /* what that returned */
-    leat_chan begun_;    /* closed when it has */
-    int nested_;         /* so often it went on, itself, after a job had ended it */
-    leat_case *waits_;   /* it waits for room, here */
-    leat_ctx *room_;     /* under this, which is cancelled to tell it that there will be none */
-    int told_;
-    bool watches_;       /* it waits for the init hook of another */
-    char pad_[LEAT_LINE_];
-    _Atomic size_t taken_, completed_, failed_, high_;
-} leat_hand_;
-
-typedef struct leat_crew_ {
-    leat_lock_ lock_;   /* guards what follows, and the plain fields of the hands. Nobody is woken under it */
-    leat_hand_ *hands_; /* until somebody joins them */
-    int joining_;       /* hands that are being joined */
-    int next_id_;
-    leat_hand_ **(*here_)(void);
-    bool inherit_signals_;
-} leat_crew_;
-
-/* Counters with one writer at a time: no locked operation. */
-static inline size_t leat_counted_(_Atomic size_t *n)
-{
-    return atomic_load_explicit(n, memory_order_relaxed); /* [X7] */
-}
-
-static inline void leat_tally_(_Atomic size_t *n, size_t more)
-{
-    atomic_store_explicit(n, leat_counted_(n) + more, memory_order_relaxed); /* [X7] */
-}
-
-/* Where a thread keeps which hand it is. Each object that a program is linked from may have this function, and a
- * variable, of its own; so a crew has a pointer to the one that its threads use, whoever asks. */
-static inline leat_hand_ **leat_here_(void)
-{
-    static _Thread_local leat_hand_ *here;
-    return &here;
-}
-
-/* The calling thread as one of the crew, or NULL; also after it is gone. The lock is held, or it is a pool's crew. */
-static inline leat_hand_ *leat_me_(const leat_crew_ *crew)
-{
-    leat_hand_ *h = crew->here_ ? *crew->here_() : NULL;
-    return h && h->crew_ == crew ? h : NULL;
-}
-
-LEAT_COLD_ bool leat_in_crew_(leat_crew_ *crew)
-{
-    leat_lock_take_(&crew->lock_);
-    bool in = leat_me_(crew) != NULL;
-    leat_lock_drop_(&crew->lock_);
-    return in;
-}
-
-static inline void leat_hand_leaves_(leat_hand_ *h)
-{
-    leat_lock_take_(&h->crew_->lock_);
-    h->gone_ = true;
-    leat_lock_drop_(&h->crew_->lock_);
-}
-
-static inline void leat_hand_died_(void *arg)
-{
-    leat_hand_ *h = arg;
-    if (h->gone_) return; /* a job ended the thread that went on after another had: then this runs twice */
-    h->died_(h);
-    leat_hand_leaves_(h);
-}
-
-LEAT_COLD_ void *leat_hand_main_(void *arg)
-{
-    leat_hand_ *h = arg;
-    leat_lock_take_(&h->crew_->lock_);
-    h->thread_ = pthread_self(); /* whoever makes it may not know yet */
-    h->born_ = true;
-    leat_lock_drop_(&h->crew_->lock_);
-    *h->crew_->here_() = h;
-    pthread_cleanup_push(leat_hand_died_, h);
-    h->work_(h);
-    pthread_cleanup_pop(0);
-    leat_hand_leaves_(h);
-    return NULL;
-}
-
-/* Gives a thread to `h`, which was malloc'd and is the crew's from now on: 0, or its error, and freed. It is in the
- * list before there is a thread; which takes long to make, so nobody is kept from the lock meanwhile. */
-LEAT_COLD_ int leat_hire_(leat_crew_ *crew, leat_hand_ *h, size_t stack_size)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    int saved = errno, err = pthread_attr_init(&attr);
-    h->crew_ = crew;
-    leat_lock_take_(&crew->lock_);
-    if (!crew->here_) crew->here_ = leat_here_;
-    h->id_ = crew->next_id_++;
-    h->next_ = crew->hands_;
-    crew->hands_ = h;
-    leat_lock_drop_(&crew->lock_);
-    if (!err) {
-        if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
-        leat_os_mask_t_ mask = leat_os_mask_workers_();
-        if (crew->inherit_signals_) leat_os_mask_(mask);
-        if (!err) err = pthread_create(&thread, &attr, leat_hand_main_, h);
-        leat_os_mask_(mask);
-        pthread_attr_destroy(&attr);
-    }
-    if (err) {
-        leat_lock_take_(&crew->lock_);
-        leat_hand_ **at = &crew->hands_;
-        while (*at != h) at = &(*at)->next_;
-        *at = h->next_;
-        if (crew->next_id_ == h->id_ + 1) crew->next_id_--;
-        leat_lock_drop_(&crew->lock_);
-        free(h);
-    }
-    errno = saved;
-    return -err;
-}
-
-/* Waits until a thread that was made has begun. */
-static inline void leat_hand_born_(leat_hand_ *h)
-{
-    bool born = false;
-    for (unsigned round = 0;; leat_backoff_(&round)) {
-        leat_lock_take_(&h->crew_->lock_);
-        born = h->born_;
-        leat_lock_drop_(&h->crew_->lock_);
-        if (born) return;
-    }
-}
-
-/* Joins and frees a chain of hands. */
-LEAT_COLD_ void leat_part_(leat_hand_ *h)
-{
-    int saved = errno, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* no call of ours ends its thread */
-    for (leat_hand_ *next; h; h = next) {
-        next = h->next_;
-        leat_hand_born_(h);
-        pthread_join(h->thread_, NULL);
-        free(h);
-    }
-    pthread_setcancelstate(cancel, &cancel);
-    errno = saved;
-}
-
-/* What a call says that has looked, and found `err`: a context that is done wins (queue.h, I8). */
-static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
-{
-    int end = leat_ctx_err_of_(ctx, also, 0);
-    return end ? end : err;
-}
-
-/* ==== 2. Group: tasks on threads, first error cancels =========================================
+/* ==== 1. Threads and signals of the system ====================================================
  *
- * A thread that has finished a task offers itself (idle_), and waits for the next. To start a task,
- * leat_go takes an idle thread, or makes one if the limit allows it, or waits for one; then hands the
- * task over. Tasks are never queued, so an accepted one has a thread that will run it. Who could not make the
- * thread for which there was a place offers the place instead: a task that waits at the limit may count on it. */
+ * All that this file knows of its platform, beside what queue.h knows of it. A header that LEAT_CUSTOM_OS
+ * names has the first paragraph, leat_os_mask_t_ to leat_os_name_, of its own. */
 
-typedef struct leat_group {
-    leat_ctx ctx_;
-    leat_sem idle_;   /* threads that are not promised a task, and places_ */
-    leat_jobs_ tasks_; /* unbuffered */
-    leat_crew_ crew_; /* its lock guards what follows */
-    int limit_;       /* 0: none */
-    int making_;      /* threads that exist or are being made, and places_ */
-    int places_;      /* where a thread could not be made: to be tried again */
-    int stuck_;       /* tasks that wait in leat_go */
-    bool shut_;       /* no more tasks */
-    bool used_;       /* there were tasks */
-    bool over_;       /* somebody has seen the last one return */
-    int64_t active_;  /* tasks accepted, not returned */
-    leat_sem *shared_;
-    leat_chan *closes_;
-    leat_wg running_; /* active_, to wait for */
-    leat_chan joined_; /* closed when all is over */
-    _Atomic int err_;
-    _Atomic size_t errors_;
-} leat_group;
+#if !defined LEAT_CUSTOM_OS
 
-/* An initialiser: a group whose tasks run under a context of their own, below `parent` (or NULL). */
-#define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
+/* For threads that the toolkit makes: a name (15 bytes count), and a mask of signals. leat_os_mask_workers_ gives the
+ * calling thread, and so those that it makes, the mask of a worker. It returns the mask of before, for leat_os_mask_.
+ * A worker blocks what asks the process for something (TERM, INT, CHLD..). It takes what its own faults raise. What
+ * profilers and collectors send to threads (PROF, VTALRM, PWR, the real-time ones) is left as it was. */
+#if defined __linux__
 
-/* The context that the group's tasks get: done with the first error as cause, and after leat_wait. */
-LEAT_HOT_ leat_ctx *leat_group_ctx(leat_group *g)
+typedef struct leat_os_mask_t_ {
+    unsigned long words_[8 / sizeof(long)]; /* the first has those below 32 */
+} leat_os_mask_t_;
+
+/* How: 0 SIG_BLOCK, 2 SIG_SETMASK. */
+static inline leat_os_mask_t_ leat_os_sigmask_(long how, leat_os_mask_t_ mask)
 {
-    return &g->ctx_;
+    leat_os_mask_t_ old = { { 0 } };
+    leat_os_call_(SYS_rt_sigprocmask, how, (long)&mask, (long)&old, 8);
+    return old;
 }
 
-/* How many tasks have returned an error so far: 1 if only the one that leat_wait tells. */
-LEAT_HOT_ size_t leat_group_errors(leat_group *g)
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
 {
-    return !g ? 0 : atomic_load_explicit(&g->errors_, memory_order_relaxed); /* [X7] */
+    leat_os_sigmask_(2, mask);
 }
 
-/* At most n tasks at once (n >= 1). 0, or -EINVAL: n < 1, or there have been tasks. */
-LEAT_HOT_ int leat_group_limit(leat_group *g, int n)
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
 {
-    if (!g || n < 1 || g->used_) return -EINVAL;
-    g->limit_ = n;
-    return 0;
+    /* ILL 4, TRAP 5, ABRT 6, BUS 7, FPE 8, SEGV 11, SYS 31; VTALRM 26, PROF 27, PWR 30 */
+    const unsigned long faults = 0x400004F8, theirs = 0x26000000;
+    leat_os_mask_t_ ours = { { 0x7FFFFFFF & ~faults & ~theirs } }, old = leat_os_sigmask_(0, ours);
+    ours.words_[0] |= old.words_[0] & ~faults;
+    for (size_t i = 1; i < sizeof ours / sizeof(long); i++) ours.words_[i] = old.words_[i];
+    leat_os_mask_(ours);
+    return old;
 }
 
-typedef struct leat_thread_opts {
-    bool inherit_signals; /* each has the signal mask of the thread that makes it, not that of a worker */
-} leat_thread_opts;
-
-/* How the group's threads are made. 0, or -EINVAL: there have been tasks. */
-static inline int leat_group_threads(leat_group *g, const leat_thread_opts *opts)
+static inline void leat_os_name_(const char *name)
 {
-    if (!g || !opts || g->used_) return -EINVAL;
-    g->crew_.inherit_signals_ = opts->inherit_signals;
-    return 0;
+    leat_os_call_(SYS_prctl, 15 /* PR_SET_NAME */, (long)name, 0, 0);
 }
 
-/* Each task holds one permit of *sem while it runs: a limit for several groups together. Before the
- * first task; the semaphore must outlive the group. It bounds the tasks that run; a few more threads than
- * that may be made, unless leat_group_limit bounds them too. A task that starts another while its own
- * permit is the last one waits for itself: that is not detected. 0, -EINVAL. */
-LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
+#else
+
+typedef sigset_t leat_os_mask_t_;
+
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
 {
-    if (!g || !sem || g->used_) return -EINVAL;
-    g->shared_ = sem;
-    return 0;
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
-/* Counts n tasks as over. When none is left, closes what is to be closed. */
-LEAT_COLD_ void leat_group_less_(leat_group *g, int64_t n)
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
 {
-    leat_chan *closes = NULL;
-    leat_lock_take_(&g->crew_.lock_);
-    g->active_ -= n;
-    if (!g->active_ && g->closes_) {
-        closes = g->closes_;
-        g->closes_ = NULL;
-        g->shut_ = true;
+    static const int faults[] = { SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS };
+    sigset_t ours, open, old;
+    sigfillset(&ours);
+    sigemptyset(&open);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        sigdelset(&ours, faults[i]);
+        sigaddset(&open, faults[i]);
     }
-    leat_lock_drop_(&g->crew_.lock_);
-    if (closes) leat_close_(closes);
-    int err = leat_wg_add(&g->running_, -n);
-    LEAT_ASSERT(!err);
-    (void)err;
+    sigdelset(&ours, SIGPROF);
+    sigdelset(&ours, SIGVTALRM);
+#if defined SIGPWR
+    sigdelset(&ours, SIGPWR);
+#endif
+#if defined SIGRTMIN && defined SIGRTMAX
+    for (int i = SIGRTMIN; i <= SIGRTMAX; i++) sigdelset(&ours, i);
+#endif
+    pthread_sigmask(SIG_BLOCK, &ours, &old);
+    pthread_sigmask(SIG_UNBLOCK, &open, NULL);
+    return old;
 }
 
-LEAT_COLD_ void leat_group_ended_(leat_group *g, int err)
+static inline void leat_os_name_(const char *name)
 {
-    if (err) {
-        int none = 0;
-        atomic_fetch_add_explicit(&g->errors_, 1, memory_order_relaxed); /* [X7] */
-        if (atomic_compare_exchange_strong_explicit(&g->err_, &none, err, memory_order_relaxed, /* [X7] */
-                                                    memory_order_relaxed))
-            leat_cancel(&g->ctx_, err);
-    }
-    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_MISUSE_("shared semaphore over-released");
-    leat_group_less_(g, 1);
+    (void)name; /* a nicety that each system spells differently */
 }
 
-static inline void leat_group_work_(leat_hand_ *h)
-{
-    leat_group *g = h->owner_;
-    for (leat_job_ job = h->first_;; h->promised_ = false) {
-        if (job.fn_) leat_group_ended_(g, job.fn_(&g->ctx_, job.arg_));
-        int err = h->promised_ ? 0 : leat_release(&g->idle_, 1);
-        LEAT_ASSERT(!err);
-        if (err || leat_recv(&g->tasks_, &job)) return;
-    }
-}
-
-LEAT_COLD_ void leat_group_died_(leat_hand_ *h);
-
-/* Makes a thread that begins with `first`. */
-LEAT_COLD_ int leat_group_hire_(leat_group *g, leat_job_ first, bool promised)
-{
-    leat_hand_ *h = leat_zeroed_(1, sizeof *h, 1);
-    if (!h) return -ENOMEM;
-    h->owner_ = g;
-    h->work_ = leat_group_work_;
-    h->died_ = leat_group_died_;
-    h->first_ = first;
-    h->promised_ = promised;
-    return leat_hire_(&g->crew_, h, 0);
-}
-
-/* A task has ended its thread: another takes its place. */
-LEAT_COLD_ void leat_group_died_(leat_hand_ *h)
-{
-    leat_group *g = h->owner_;
-    leat_job_ none = { .fn_ = NULL };
-    int err = leat_group_hire_(g, none, false);
-    leat_group_ended_(g, -EINTR);
-    if (err) { /* no other: this one goes on, here */
-        h->first_ = none;
-        pthread_cleanup_push(leat_hand_died_, h);
-        leat_group_work_(h);
-        pthread_cleanup_pop(0);
-    }
-}
-
-/* Counts n tasks as accepted, unless it is too late for that. */
-LEAT_COLD_ int leat_group_more_(leat_ctx *ctx, leat_group *g, int64_t n)
-{
-    leat_lock_take_(&g->crew_.lock_);
-    int err = g->shut_ ? -ESHUTDOWN : leat_ctx_err(&g->ctx_);
-    err = leat_unless_done_(ctx, NULL, err);
-    if (!err) {
-        g->used_ = true;
-        g->active_ += n;
-        err = leat_wg_add(&g->running_, n);
-    }
-    leat_lock_drop_(&g->crew_.lock_);
-    return err;
-}
-
-/* What is to be done at the limit: 0, and a thread or a place of idle_ is the caller's. */
-typedef int leat_at_limit_(leat_ctx *ctx, leat_group *g, leat_sem *s);
-
-static inline int leat_at_limit_says_(leat_ctx *ctx, leat_group *g, leat_sem *s)
-{
-    (void)ctx, (void)g;
-    return leat_try_acquire(s, 1);
-}
-
-/* A task that waits here blocks its own thread; if all of them do, none will ever be idle. */
-LEAT_COLD_ int leat_at_limit_waits_(leat_ctx *ctx, leat_group *g, leat_sem *s)
-{
-    if (s != &g->idle_) return leat_acquire_of_(ctx, &g->ctx_, s, 1);
-    leat_lock_take_(&g->crew_.lock_);
-    leat_hand_ *me = leat_me_(&g->crew_);
-    bool task = me && !me->gone_, last = task && g->stuck_ + 1 == g->making_;
-    if (!last) g->stuck_ += task;
-    leat_lock_drop_(&g->crew_.lock_);
-    if (last) return leat_unless_done_(ctx, &g->ctx_, -EDEADLK);
-    int err = leat_acquire_of_(ctx, &g->ctx_, s, 1);
-    if (task) {
-        leat_lock_take_(&g->crew_.lock_);
-        g->stuck_--; /* before the task is handed over, so nobody is taken for stuck who is not */
-        leat_lock_drop_(&g->crew_.lock_);
-    }
-    return err;
-}
-
-/* Offers what idle_ had for n tasks again; of that, places are where no thread is. */
-LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
-{
-    leat_lock_take_(&g->crew_.lock_);
-    g->places_ += places;
-    leat_lock_drop_(&g->crew_.lock_);
-    if (leat_release(&g->idle_, n)) LEAT_MISUSE_("beyond LEAT_SEM_MAX");
-}
-
-/* Gets an idle thread, or (*make) a place for one. */
-LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, bool *make)
-{
-    int err = leat_try_acquire(&g->idle_, 1);
-    leat_lock_take_(&g->crew_.lock_);
-    *make = err ? !g->limit_ || g->making_ < g->limit_ : g->places_ > 0;
-    g->making_ += err && *make;
-    g->places_ -= !err && *make;
-    leat_lock_drop_(&g->crew_.lock_);
-    if (err && !*make && (err = at_limit(ctx, g, &g->idle_)) == 0) {
-        leat_lock_take_(&g->crew_.lock_);
-        *make = g->places_ > 0;
-        g->places_ -= *make;
-        leat_lock_drop_(&g->crew_.lock_);
-    } else if (*make) {
-        err = 0;
-    }
-    if (!err && (err = leat_unless_done_(ctx, &g->ctx_, 0)) != 0) leat_group_offer_(g, 1, *make);
-    return err;
-}
-
-static inline void leat_group_unshare_(leat_group *g, int n)
-{
-    if (g->shared_ && leat_release(g->shared_, n)) LEAT_MISUSE_("shared semaphore over-released");
-}
-
-/* Gives an accepted task to a thread; at the limit, waits for one, or does not. */
-LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_job_ job, leat_at_limit_ *at_limit)
-{
-    bool make;
-    int err = g->shared_ ? at_limit(ctx, g, g->shared_) : 0;
-    if (err) return err;
-    if ((err = leat_group_get_(ctx, g, at_limit, &make)) == 0) {
-        err = make ? leat_group_hire_(g, job, false) : leat_send(&g->tasks_, &job);
-        if (err) leat_group_offer_(g, 1, make);
-    }
-    if (err) leat_group_unshare_(g, 1);
-    return err;
-}
-
-LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job, leat_at_limit_ *at_limit)
-{
-    if (!g || !job.fn_ || n < 0) return -EINVAL;
-    int err = leat_group_more_(ctx, g, n), i;
-    if (err) return err;
-    for (i = 0; i < n && !err; i++) err = leat_group_start_(ctx, g, job, at_limit);
-    if (err) leat_group_less_(g, n - i + 1);
-    return err;
-}
-
-/* Runs fn(ctx, arg) on a thread of its own; at the limit waits until another task has returned.
- * 0: it will run. -ECANCELED, -ETIMEDOUT: the group's context is done, it will not run. -ESHUTDOWN:
- * after leat_wait, or after the group closed its channel. -EDEADLK: all tasks of the group at the limit
- * wait here. -EAGAIN, -ENOMEM: no thread could be made. -EINVAL. Any thread, also the group's tasks.
- * try: -EAGAIN at the limit. ctx: -ECANCELED, -ETIMEDOUT also when ctx (or NULL), which is not the task's, is done. */
-LEAT_HOT_ int leat_go(leat_group *g, leat_task *fn, void *arg)
-{
-    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_at_limit_waits_);
-}
-
-LEAT_HOT_ int leat_try_go(leat_group *g, leat_task *fn, void *arg)
-{
-    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_at_limit_says_);
-}
-
-LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg)
-{
-    return leat_group_go_(ctx, g, 1, (leat_job_){ fn, arg }, leat_at_limit_waits_);
-}
-
-/* n tasks fn(ctx, arg) with the same argument: the workers of a pool. 0: all n will run. Else the error
- * of the first that could not be started; those before it run, so see to it that they can end.
- * try: all n at once, or none, whatever the error; -EAGAIN: there are not so many places. ctx: as leat_go_ctx. */
-LEAT_HOT_ int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
-{
-    return leat_group_go_(NULL, g, n, (leat_job_){ fn, arg }, leat_at_limit_waits_);
-}
-
-LEAT_HOT_ int leat_go_n_ctx(leat_ctx *ctx, leat_group *g, int n, leat_task *fn, void *arg)
-{
-    return leat_group_go_(ctx, g, n, (leat_job_){ fn, arg }, leat_at_limit_waits_);
-}
-
-LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
-{
-    leat_job_ job = { fn, arg }, none = { .fn_ = NULL };
-    if (!g || !fn || n < 0) return -EINVAL;
-    int err = leat_group_more_(NULL, g, n), got = 0;
-    if (err) return err;
-    if (g->shared_ && (err = leat_try_acquire(g->shared_, n)) != 0) {
-        leat_group_less_(g, n);
-        return err;
-    }
-    for (bool make; got < n && !err; got += !err) { /* first the threads, then the tasks */
-        if ((err = leat_group_get_(NULL, g, leat_at_limit_says_, &make)) != 0) break;
-        if (make && (err = leat_group_hire_(g, none, true)) != 0) leat_group_offer_(g, 1, 1);
-    }
-    if (err) {
-        leat_group_offer_(g, got, 0);
-        leat_group_unshare_(g, n);
-        leat_group_less_(g, n);
-        return err;
-    }
-    while (got-- > 0)
-        if (leat_send(&g->tasks_, &job)) LEAT_MISUSE_("open while there are tasks");
-    return 0;
-}
-
-/* When the last task has returned, the channel is closed, once: leat_group_closes(&g, &results). Call it
- * after the last leat_go, or around one leat_go_n; once the channel is closed, leat_go says -ESHUTDOWN.
- * Without any task leat_wait closes it. 0, or -EINVAL: the group closes another already. */
-#define leat_group_closes(g, c) leat_group_closes_(g, LEAT_C_(c))
-
-LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
-{
-    if (!g || !ch) return -EINVAL;
-    leat_lock_take_(&g->crew_.lock_);
-    bool free = !g->closes_ && !g->shut_;
-    if (free) g->closes_ = ch;
-    bool now = free && g->used_ && !g->active_;
-    leat_lock_drop_(&g->crew_.lock_);
-    if (now) leat_group_less_(g, 0);
-    return free ? 0 : -EINVAL;
-}
-
-/* The last look at a group whose tasks have returned. -EAGAIN: one was started since. 0: it is over, and the caller is
- * to end it. -EALREADY: somebody else is, or has. Or the error of ctx. */
-LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g)
-{
-    leat_lock_take_(&g->crew_.lock_);
-    int err = leat_unless_done_(ctx, NULL, g->active_ ? -EAGAIN : g->over_ ? -EALREADY : 0);
-    if (!err) g->over_ = g->shut_ = true;
-    leat_lock_drop_(&g->crew_.lock_);
-    return err;
-}
-
-/* Ends a group that is over. */
-LEAT_COLD_ int leat_group_end_(leat_group *g)
-{
-    leat_lock_take_(&g->crew_.lock_);
-    leat_chan *closes = g->closes_;
-    g->closes_ = NULL;
-    leat_hand_ *hands = g->crew_.hands_; /* no task is under way, so none is added */
-    g->crew_.hands_ = NULL;
-    leat_lock_drop_(&g->crew_.lock_);
-    if (closes) leat_close_(closes);
-    leat_close(&g->tasks_); /* the threads go */
-    leat_part_(hands);
-    leat_cancel(&g->ctx_, -ECANCELED);
-    int err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
-    leat_close_(&g->joined_);
-    return err;
-}
-
-/* Waits until all tasks have returned, and joins the threads. 0, or the first non-zero that a task
- * returned; it cancelled the group's context, but the cancellation does not hide it. -EDEADLK: called on
- * a thread of the group. May be called again: the same answer. Frees everything that the group holds.
- * try: -EAGAIN while tasks run, or while another call joins their threads. ctx: -ECANCELED, -ETIMEDOUT when ctx (or
- * NULL) is done; the group goes on, and is still to be waited for. A task may have returned the same: where that
- * matters, leat_ctx_err(ctx) tells which it was. */
-LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
-{
-    if (!g) return -EINVAL;
-    if (leat_in_crew_(&g->crew_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
-    int err = -EAGAIN;
-    while (err == -EAGAIN)
-        if ((err = leat_wg_wait_ctx(ctx, &g->running_)) == 0) err = leat_group_over_(ctx, g);
-    if (!err) return leat_group_end_(g);
-    if (err == -EALREADY && (err = leat_recv_(ctx, &g->joined_, &(char){ 0 }, 1, 1)) == -EPIPE)
-        err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
-    return err;
-}
-
-LEAT_HOT_ int leat_wait(leat_group *g)
-{
-    return leat_wait_ctx(NULL, g);
-}
-
-LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
-{
-    if (!g) return -EINVAL;
-    if (leat_in_crew_(&g->crew_) || leat_try_wg_wait(&g->running_)) return -EAGAIN;
-    int err = leat_group_over_(NULL, g);
-    if (!err) return leat_group_end_(g);
-    if (err == -EALREADY && leat_is_closed_(&g->joined_))
-        err = atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
-    else
-        err = -EAGAIN;
-    return err;
-}
-
-/* ==== 3. Pool: fixed workers, a bounded queue, drain, stop ====================================
- *
- * The queue is a channel of jobs, so submit is a send and a worker's next job is a receive under the
- * worker's own context: retire one by cancelling that, all by cancelling the pool's.
- *
- * The gate counts the calls that enter and has a bit for shut. A call that queued a job is over when the
- * job was taken, or lies in the queue, so it need not be counted out; the others are. Stop shuts the gate,
- * closes the queue, and frees nothing before the numbers agree: so submit may race with stop. */
-
-typedef struct leat_pool_opts {
-    int workers;       /* threads; 0: leat_cpus() */
-    int queue;         /* jobs that may wait; 0: twice the workers */
-    const char *name;  /* of the threads, 15 bytes with their number; copied. NULL: "leat" */
-    size_t stack_size; /* bytes; 0: the system's default */
-    bool inherit_signals; /* a worker has the signal mask of the thread that makes it: by leat_pool_start or
-                             _resize, or the worker whose place it takes */
-    int (*worker_init)(void *user, int id);  /* on each worker's thread, first: 0, or an error that
-                                                leat_pool_start or _resize then returns. May be NULL */
-    void (*worker_fini)(void *user, int id); /* on it, last, if init succeeded. May be NULL */
-    void *user;        /* handed to both. A job is not told its worker: what init made for the thread
-                          belongs in a _Thread_local */
-} leat_pool_opts;
-
-/* A snapshot. submitted = completed + failed + dropped + busy + queued, when nothing moves. */
-typedef struct leat_stats {
-    size_t workers, busy;      /* threads; those that run a job: saturation is busy / workers */
-    size_t queued, queue_cap;
-    size_t queue_high; /* the most that were seen waiting: by each call of leat_pool_stats, by each submit
-                          that waited for room, but not briefly, by every 16th job */
-    size_t submitted, completed, failed, dropped; /* jobs accepted; that returned 0; that did not;
-                                                     that leat_pool_abort handed back */
-} leat_stats;
-
-typedef struct leat_pool {
-    leat_ctx ctx_;
-    leat_jobs_ queue_;
-    char pad0_[LEAT_LINE_];
-    _Atomic int64_t gate_; /* calls that entered, less those counted out, * 4 | STARTED | SHUT */
-    char pad1_[LEAT_LINE_];
-    _Atomic int end_;      /* OPEN, ENDING, OVER */
-    leat_crew_ crew_;      /* its lock guards what follows */
-    leat_hand_ past_;      /* the counters of the threads that are gone */
-    size_t queue_cap_, dropped_;
-    int aborting_;         /* calls that hand back and then end the pool: a stop leaves it to them */
-    int refused_;          /* what an init hook returned, for the resize that asked for the worker, or the next */
-    leat_wg running_;      /* workers that may take another job */
-    leat_sem resizing_;
-    leat_pool_opts opts_;
-    char name_[16];
-} leat_pool;
-
-enum { LEAT_SHUT_ = 1, LEAT_STARTED_ = 2, LEAT_INSIDE_ = 4 };
-enum { LEAT_OPEN_ = 0, LEAT_ENDING_ = 1, LEAT_OVER_ = 2 };
-
-static inline void leat_pool_exit_(leat_pool *p)
-{
-    atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] our last touch */
-}
-
-static inline int leat_pool_enter_(leat_pool *p)
-{
-    if (LEAT_RARELY_(!p)) return -EINVAL;
-    int64_t gate = atomic_fetch_add_explicit(&p->gate_, LEAT_INSIDE_, memory_order_acquire); /* [G2] <- [G1] */
-    if (LEAT_USUALLY_((gate & (LEAT_STARTED_ | LEAT_SHUT_)) == LEAT_STARTED_)) return 0;
-    leat_pool_exit_(p);
-    return gate & LEAT_SHUT_ ? -ESHUTDOWN : -EINVAL;
-}
-
-static inline void leat_high_(leat_hand_ *h, size_t depth)
-{
-    if (depth > leat_counted_(&h->high_)) leat_tally_(&h->high_, depth - leat_counted_(&h->high_));
-}
-
-/* Adds up the counters of a hand. */
-static inline void leat_fold_(leat_hand_ *into, leat_hand_ *h)
-{
-    leat_high_(into, leat_counted_(&h->high_));
-    leat_tally_(&into->completed_, leat_counted_(&h->completed_));
-    leat_tally_(&into->failed_, leat_counted_(&h->failed_));
-    leat_tally_(&into->taken_, leat_counted_(&h->taken_));
-}
-
-/* Joins the threads that are gone and that nobody looks at. A thread on which only destructors still run does not: two
- * of those could wait for each other. */
-LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
-{
-    leat_hand_ *gone = NULL, *me = leat_me_(&p->crew_);
-    int n = 0;
-    if (me && me->gone_) return;
-    leat_lock_take_(&p->crew_.lock_);
-    for (leat_hand_ **at = &p->crew_.hands_, *h; (h = *at) != NULL;) {
-        if (h->gone_ && !h->pins_) {
-            leat_fold_(&p->past_, h);
-            *at = h->next_;
-            h->next_ = gone;
-            h->joiner_ = me;
-            gone = h;
-            n++;
-        } else {
-            at = &h->next_;
-        }
-    }
-    p->crew_.joining_ += n;
-    leat_lock_drop_(&p->crew_.lock_);
-    if (!n) return;
-    leat_part_(gone);
-    leat_lock_take_(&p->crew_.lock_);
-    p->crew_.joining_ -= n;
-    leat_lock_drop_(&p->crew_.lock_);
-}
-
-/* Whether somebody, beside `me`, will run jobs or will soon: a worker that waits neither for room nor for another of
- * the pool. *unsure: one that seems to wait for room may have got some, and be on its way back. The lock is held, and
- * that of the queue. */
-static inline bool leat_pool_runs_(leat_pool *p, const leat_hand_ *me, bool *unsure)
-{
-    for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) {
-        if (h == me || h->watches_ || (me && h == me->joiner_)) continue;
-        if (h->post_ != LEAT_WORKS_ && h->post_ != LEAT_COMES_) continue;
-        if (!h->waits_ || h->told_) return true;
-        *unsure |= !h->waits_->link_.linked_;
-    }
-    return false;
-}
-
-/* A worker on which those may have counted that wait for room does not come, or waits itself. If nobody is left to
- * make room, tells one of them. */
-LEAT_COLD_ void leat_pool_tell_(leat_pool *p)
-{
-    leat_hand_ *h = NULL;
-    leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_job_), _Alignof(leat_job_)); /* to look at */
-    for (unsigned round = 0;; leat_backoff_(&round)) {
-        bool unsure = false;
-        leat_lock_take_(&p->crew_.lock_);
-        leat_lock_take_(&p->queue_.chan.lock_);
-        if (!leat_pool_runs_(p, NULL, &unsure)) {
-            h = p->crew_.hands_;
-            while (h && !(h->waits_ && (h->post_ == LEAT_WORKS_ || h->post_ == LEAT_COMES_))) h = h->next_;
-            unsure |= h && leat_poll_case_(&c) != -EAGAIN;
-            if (h && !unsure) h->told_ = LEAT_TELLING_;
-        }
-        leat_lock_drop_(&p->queue_.chan.lock_);
-        leat_lock_drop_(&p->crew_.lock_);
-        if (!h) return;
-        if (!unsure) break;
-        h = NULL;
-    }
-    leat_cancel(h->room_, -EDEADLK);
-    leat_lock_take_(&p->crew_.lock_);
-    h->told_ = LEAT_TOLD_; /* our last touch: it waits for that */
-    leat_lock_drop_(&p->crew_.lock_);
-}
-
-/* A worker that gets no more jobs: was it retired, but called back before it got here? */
-LEAT_COLD_ bool leat_pool_stays_(leat_hand_ *h)
-{
-    leat_lock_take_(&h->crew_->lock_);
-    bool stays = h->post_ == LEAT_WORKS_ && leat_ctx_err(&h->ctx_) && !leat_ctx_err(h->ctx_.parent_);
-    if (stays) h->ctx_ = (leat_ctx){ .parent_ = h->ctx_.parent_ };
-    else h->post_ = LEAT_LEAVES_;
-    leat_lock_drop_(&h->crew_->lock_);
-    return stays;
-}
-
-static inline void leat_pool_work_(leat_hand_ *h)
-{
-    leat_pool *p = h->owner_;
-    leat_job_ job;
-    do {
-        while (leat_recv_ctx(&h->ctx_, &p->queue_, &job) == 0) {
-            if (leat_counted_(&h->taken_) % 16 == 0)
-                leat_high_(h, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
-            leat_tally_(&h->taken_, 1);
-            int err = job.fn_(&p->ctx_, job.arg_);
-            leat_tally_(err ? &h->failed_ : &h->completed_, 1);
-        }
-    } while (leat_pool_stays_(h));
-}
-
-/* A worker that comes is there: it works from now on, in the post of the one whose place it takes, if it does. True:
- * that was retired, so its context is to be cancelled. The lock is held. */
-static inline bool leat_take_post_(leat_hand_ *h)
-{
-    if (h->post_ != LEAT_COMES_) return false;
-    h->post_ = h->old_ ? h->old_->post_ : LEAT_WORKS_;
-    if (h->old_) h->old_->post_ = LEAT_LEAVES_;
-    return h->post_ == LEAT_RETIRED_;
-}
-
-/* The init hook of a worker has returned: it works, or it leaves with an error. Whoever waits for it is told. */
-LEAT_COLD_ void leat_pool_begun_(leat_hand_ *h, int err)
-{
-    leat_pool *p = h->owner_;
-    leat_lock_take_(&h->crew_->lock_);
-    h->begins_ = false;
-    h->err_ = err;
-    if (err && h->post_ == LEAT_COMES_ && !h->old_) p->refused_ = err;
-    bool retired = !err && leat_take_post_(h);
-    if (err) h->post_ = LEAT_LEAVES_;
-    leat_lock_drop_(&h->crew_->lock_);
-    if (retired) leat_cancel(&h->ctx_, -ECANCELED);
-    leat_close_(&h->begun_);
-    if (err && h->nested_) leat_cancel(&p->ctx_, err); /* nobody may be left to run the queue */
-    if (err) leat_pool_tell_(p);
-}
-
-/* What a worker does. */
-static inline void leat_pool_begin_(leat_hand_ *h)
-{
-    leat_pool *p = h->owner_;
-    int err = h->begins_ ? p->opts_.worker_init(p->opts_.user, h->id_) : 0;
-    leat_pool_begun_(h, err);
-    if (err) return;
-    leat_pool_work_(h);
-    if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
-}
-
-static inline void leat_pool_thread_(leat_hand_ *h)
-{
-    leat_pool *p = h->owner_;
-    char name[32];
-    snprintf(name, sizeof name, "%.11s-%d", p->name_, h->id_);
-    leat_os_name_(name);
-    leat_pool_begin_(h);
-    leat_wg_done(&p->running_);
-}
-
-static inline void leat_pool_died_(leat_hand_ *h);
-
-/* Waits until the init hook of a worker has returned, which was pinned for that, or a context is done: 0, or that. */
-LEAT_COLD_ int leat_pool_watch_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, leat_hand_ *h)
-{
-    leat_hand_ *me = leat_me_(&p->crew_);
-    char none;
-    leat_case c = leat_case_(&h->begun_, LEAT_RECEIVES_, &none, 1, 1);
-    if (me) {
-        leat_lock_take_(&p->crew_.lock_);
-        me->watches_ = true;
-        leat_lock_drop_(&p->crew_.lock_);
-        leat_pool_tell_(p);
-    }
-    int err = leat_select_(ctx, also, &c, 1);
-    leat_lock_take_(&p->crew_.lock_);
-    if (me) me->watches_ = false;
-    h->pins_--;
-    leat_lock_drop_(&p->crew_.lock_);
-    return err < 0 ? err : 0;
-}
-
-/* Adds a worker (in the place of `old`), which holds a count of running_ from now on. If it has an init hook, a new one
- * comes, but one that takes another's place is there, when this returns. */
-LEAT_COLD_ int leat_pool_hire_(leat_pool *p, leat_hand_ *old)
-{
-    leat_hand_ *h = leat_zeroed_(1, sizeof *h, 1);
-    if (!h) return -ENOMEM;
-    bool begins = p->opts_.worker_init != NULL, watched = begins && old;
-    h->owner_ = p;
-    h->work_ = leat_pool_thread_;
-    h->died_ = leat_pool_died_;
-    h->ctx_.parent_ = &p->ctx_;
-    h->old_ = old;
-    h->begins_ = begins;
-    h->pins_ = 1 + watched;
-    leat_wg_add(&p->running_, 1);
-    int err = leat_hire_(&p->crew_, h, p->opts_.stack_size);
-    if (err) {
-        leat_wg_done(&p->running_);
-        leat_pool_tell_(p);
-        return err;
-    }
-    if (watched) leat_pool_watch_(NULL, NULL, p, h);
-    leat_lock_take_(&p->crew_.lock_);
-    bool retired = !begins && leat_take_post_(h); /* it need not have run yet to be counted */
-    leat_lock_drop_(&p->crew_.lock_);
-    if (retired) leat_cancel(&h->ctx_, -ECANCELED);
-    leat_lock_take_(&p->crew_.lock_);
-    if (watched) err = h->err_;
-    h->pins_--;
-    leat_lock_drop_(&p->crew_.lock_);
-    return err;
-}
-
-/* A job has ended its thread, and no other could be made: this one goes on, here, unless it was retired or
- * its stack has grown by so many such jobs that it had better not. */
-LEAT_COLD_ void leat_pool_go_on_(leat_hand_ *h, int err)
-{
-    leat_lock_take_(&h->crew_->lock_);
-    bool works = h->post_ == LEAT_WORKS_;
-    bool goes_on = works && h->nested_++ < 20;
-    if (!goes_on) h->post_ = LEAT_LEAVES_;
-    h->begins_ = goes_on && ((leat_pool *)h->owner_)->opts_.worker_init;
-    leat_lock_drop_(&h->crew_->lock_);
-    h->old_ = NULL;
-    if (goes_on) {
-        pthread_cleanup_push(leat_hand_died_, h);
-        leat_pool_begin_(h);
-        pthread_cleanup_pop(0);
-    } else if (works) {
-        leat_cancel(h->ctx_.parent_, err);
-    }
-}
-
-/* A job has ended its thread: another takes its place. Or the init hook has, which is an error of its. */
-static inline void leat_pool_died_(leat_hand_ *h)
-{
-    leat_pool *p = h->owner_;
-    if (h->begins_) {
-        leat_pool_begun_(h, -EINTR);
-    } else {
-        leat_tally_(&h->failed_, 1);
-        if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, h->id_);
-        leat_lock_take_(&p->crew_.lock_);
-        if (h->post_ == LEAT_RETIRED_) h->post_ = LEAT_LEAVES_;
-        bool works = h->post_ == LEAT_WORKS_;
-        leat_lock_drop_(&p->crew_.lock_);
-        int err = works ? leat_pool_hire_(p, h) : 0;
-        leat_pool_reap_(p); /* jobs that end their threads leave no crowd behind */
-        if (err) leat_pool_go_on_(h, err);
-    }
-    leat_wg_done(&p->running_);
-}
-
-/* Shuts the gate and closes the queue: nothing is accepted any more. */
-static inline int leat_pool_shut_(leat_pool *p)
-{
-    if (!p || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
-    atomic_fetch_or_explicit(&p->gate_, LEAT_SHUT_, memory_order_release); /* [G1] -> [G2] */
-    leat_close_(&p->queue_.chan);
-    return 0;
-}
-
-/* The same for a call that waits: not for the thread that it is called on. */
-static inline int leat_pool_shut_and_wait_(leat_ctx *ctx, leat_pool *p)
-{
-    if (p && leat_me_(&p->crew_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
-    return leat_pool_shut_(p);
-}
-
-/* Takes a job that nobody has begun out of a closed queue. Under the lock, so that it is counted once, and the queue is
- * not freed meanwhile. */
-LEAT_COLD_ bool leat_pool_left_(leat_pool *p, leat_job_ *job)
-{
-    leat_lock_take_(&p->crew_.lock_);
-    bool any = leat_try_recv(&p->queue_, job) == 0;
-    p->dropped_ += any;
-    leat_lock_drop_(&p->crew_.lock_);
-    return any;
-}
-
-/* Ends a shut pool whose workers leave: joins them and frees the queue. 0: done. -EALREADY: it was. -EAGAIN: not yet,
- * somebody is on the way out, or aborts it and the caller does not (`aborts`). Or the error of ctx; or of the pool's
- * context, if there are jobs left. */
-LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
-{
-    if (atomic_load_explicit(&p->end_, memory_order_acquire) == LEAT_OVER_) /* [G2] <- [G1] */
-        return leat_unless_done_(ctx, NULL, -EALREADY);
-    leat_pool_reap_(p);
-    leat_lock_take_(&p->crew_.lock_);
-    int64_t calls = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
-    size_t left = leat_len(&p->queue_);
-    bool out = !p->crew_.hands_ && !p->crew_.joining_ && (aborts || !p->aborting_);
-    out = out && (size_t)calls == leat_counted_(&p->past_.taken_) + p->dropped_ + left;
-    leat_lock_drop_(&p->crew_.lock_);
-    int err = leat_unless_done_(ctx, NULL, out ? 0 : -EAGAIN), open = LEAT_OPEN_;
-    if (!err && left) err = leat_unless_done_(&p->ctx_, NULL, -EAGAIN);
-    if (err) return err;
-    if (!atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_relaxed, /* [X7] */
-                                                 memory_order_relaxed))
-        return -EAGAIN; /* somebody is at it: a call that comes again sees that it is over, in order */
-    leat_lock_take_(&p->crew_.lock_);
-    leat_quiet_free_(p->queue_.chan.slots_);
-    p->queue_.chan.slots_ = NULL;
-    leat_lock_drop_(&p->crew_.lock_);
-    leat_cancel(&p->ctx_, -ECANCELED);
-    atomic_store_explicit(&p->end_, LEAT_OVER_, memory_order_release); /* [G1] -> [G2] our last touch */
-    return 0;
-}
-
-/* Waits until it is ended. */
-LEAT_COLD_ int leat_pool_finish_(leat_ctx *ctx, leat_pool *p, int aborts)
-{
-    for (unsigned round = 0;; leat_backoff_(&round)) { /* who slept in there is on the way out, woken by the close */
-        int err = leat_wg_wait_ctx(ctx, &p->running_);
-        if (!err) err = leat_pool_end_(ctx, p, aborts);
-        if (err != -EAGAIN) return err;
-    }
-}
-
-static inline int leat_pool_try_finish_(leat_pool *p, int aborts)
-{
-    int err = leat_try_wg_wait(&p->running_);
-    return err ? err : leat_pool_end_(NULL, p, aborts);
-}
-
-/* One that comes, not in the place of another; or NULL. The lock is held. */
-static inline leat_hand_ *leat_pool_coming_(leat_pool *p)
-{
-    leat_hand_ *h = p->crew_.hands_;
-    while (h && !(h->post_ == LEAT_COMES_ && !h->old_)) h = h->next_;
-    return h;
-}
-
-/* Waits for all that come: 0, or what one of them returned; or the error of a context, and that stays to be told. */
-LEAT_COLD_ int leat_pool_await_(leat_ctx *ctx, leat_ctx *also, leat_pool *p)
-{
-    for (int err = 0;;) {
-        leat_lock_take_(&p->crew_.lock_);
-        leat_hand_ *h = leat_pool_coming_(p);
-        if (h) h->pins_++;
-        leat_lock_drop_(&p->crew_.lock_);
-        if (h) err = leat_pool_watch_(ctx, also, p, h);
-        else err = leat_unless_done_(ctx, also, 0);
-        if (err) return err;
-        if (!h) break;
-    }
-    leat_lock_take_(&p->crew_.lock_);
-    int refused = p->refused_;
-    p->refused_ = 0;
-    leat_lock_drop_(&p->crew_.lock_);
-    return refused;
-}
-
-/* Starts a pool whose jobs run under a context of its own, below `ctx` (or NULL). `opts` may be NULL; it
- * is copied, its `user` is not. 0; or, with everything unwound, -EINVAL (a negative number), -ENOMEM,
- * -EAGAIN (no thread could be made), or what a worker_init returned. When `ctx` ends, the workers finish
- * their jobs and take no more, and submit says so; leat_pool_stop or _abort is still needed. */
-LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts *opts)
-{
-    leat_pool_opts o = { .workers = 0 };
-    if (opts) o = *opts;
-    if (!p || o.workers < 0 || o.queue < 0 || o.queue > INT_MAX / 2 || o.workers > INT_MAX / 2) return -EINVAL;
-    if (!o.workers) o.workers = leat_cpus();
-    if (!o.queue) o.queue = 2 * o.workers;
-    *p = (leat_pool){ .ctx_ = LEAT_CTX(ctx), .resizing_ = LEAT_SEM(1), .opts_ = o, .queue_cap_ = (size_t)o.queue };
-    p->crew_.inherit_signals_ = o.inherit_signals;
-    int saved = errno;
-    snprintf(p->name_, sizeof p->name_, "%s", o.name ? o.name : "leat");
-    errno = saved;
-    int err = leat_make(&p->queue_, (size_t)o.queue);
-    if (err) return err;
-    atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] nobody knows it yet */
-    for (int i = 0; i < o.workers && !err; i++) {
-        err = leat_pool_hire_(p, NULL);
-        if (!err) err = leat_pool_await_(NULL, NULL, p);
-    }
-    if (!err) return 0;
-    leat_pool_shut_(p);
-    leat_wg_wait(&p->running_); /* a hook may have submitted jobs: they run, if anybody is there */
-    for (leat_job_ job = { NULL, NULL }; leat_pool_left_(p, &job);) {}
-    leat_pool_finish_(NULL, p, 1);
-    return err;
-}
-
-/* A worker found the queue full and is about to wait for room. 0: it may, somebody will make some. -EDEADLK: all the
- * others wait already. -EAGAIN: that cannot be said yet: to be told from one that has just got room and is on its way
- * back, they must really be asleep on a queue that really is full. */
-LEAT_COLD_ int leat_pool_stuck_(leat_pool *p, leat_hand_ *me, leat_case *c, leat_ctx *room)
-{
-    bool unsure = false;
-    leat_lock_take_(&p->crew_.lock_);
-    leat_lock_take_(&c->chan_->lock_);
-    bool runs = leat_pool_runs_(p, me, &unsure);
-    if (!runs) unsure |= leat_poll_case_(c) != -EAGAIN;
-    leat_lock_drop_(&c->chan_->lock_);
-    if (runs) {
-        me->waits_ = c;
-        me->room_ = room;
-        me->told_ = LEAT_UNTOLD_;
-        me->pins_ += me->gone_; /* nobody who makes room is to wait for its end */
-    }
-    leat_lock_drop_(&p->crew_.lock_);
-    return runs ? 0 : unsure ? -EAGAIN : -EDEADLK;
-}
-
-/* What it has been told. */
-LEAT_COLD_ bool leat_pool_told_(leat_hand_ *me)
-{
-    leat_lock_take_(&me->crew_->lock_);
-    me->pins_ -= me->waits_ && me->gone_;
-    me->waits_ = NULL;
-    int told = me->told_;
-    leat_lock_drop_(&me->crew_->lock_);
-    for (unsigned round = 0; told == LEAT_TELLING_; leat_backoff_(&round)) { /* room_ is still in use */
-        leat_lock_take_(&me->crew_->lock_);
-        told = me->told_;
-        leat_lock_drop_(&me->crew_->lock_);
-    }
-    return told;
-}
-
-/* A worker waits for room. */
-LEAT_COLD_ int leat_pool_wait_here_(leat_ctx *ctx, leat_pool *p, leat_hand_ *me, leat_case *c)
-{
-    leat_ctx room = LEAT_CTX(&p->ctx_);
-    int r;
-    for (unsigned round = 0; (r = leat_pool_stuck_(p, me, c, &room)) == -EAGAIN; leat_backoff_(&round))
-        if ((r = leat_poll_(ctx, &p->ctx_, c, 1)) != -EAGAIN && r != LEAT_IN_FLIGHT_) return r;
-    if (!r) {
-        r = leat_select_(ctx, &room, c, 1);
-        if (leat_pool_told_(me) && r < 0) r = -EDEADLK;
-    }
-    return r < 0 ? leat_unless_done_(ctx, &p->ctx_, r) : r;
-}
-
-LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
-{
-    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
-    leat_hand_ *me = leat_me_(&p->crew_);
-    int r = leat_wait_first_(ctx, &p->ctx_, &c);
-    if (r != -EAGAIN) return r;
-    if (leat_counted_(&p->past_.high_) < p->queue_cap_) {
-        leat_lock_take_(&p->crew_.lock_);
-        leat_high_(&p->past_, p->queue_cap_);
-        leat_lock_drop_(&p->crew_.lock_);
-    }
-    r = me ? leat_pool_wait_here_(ctx, p, me, &c) : leat_select_(ctx, &p->ctx_, &c, 1);
-    return r < 0 ? r : c.err;
-}
-
-LEAT_COLD_ int leat_pool_try_again_(leat_pool *p, const leat_job_ *job)
-{
-    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
-    int r = leat_try_select_(&p->ctx_, &c, 1);
-    if (r == -EAGAIN) return leat_unless_done_(&p->ctx_, NULL, r);
-    return r < 0 ? r : c.err;
-}
-
-LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
-{
-    leat_pool_exit_(p);
-    return err == -EPIPE ? -ESHUTDOWN : err;
-}
-
-/* Queues a job: fn(ctx, arg) on one of the workers; waits while the queue is full.
- * 0: accepted; it will run once, or go to the `dropped` of leat_pool_abort. -ESHUTDOWN: the pool is being
- * stopped. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: this is a thread of the pool (a job, a
- * hook), and nobody is left that does not wait for room. -EINVAL. Any thread, also jobs. Allocates nothing.
- * try: -EAGAIN instead of waiting. ctx: -ECANCELED, -ETIMEDOUT also when ctx is done. */
-LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *arg)
-{
-    leat_job_ job = { fn, arg };
-    if (LEAT_RARELY_(!fn)) return -EINVAL;
-    int err = leat_pool_enter_(p);
-    if (LEAT_RARELY_(err)) return leat_unless_done_(ctx, NULL, err);
-    err = leat_move_(ctx, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_job_));
-    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_wait_(ctx, p, &job);
-    return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
-}
-
-LEAT_HOT_ int leat_submit(leat_pool *p, leat_task *fn, void *arg)
-{
-    return leat_submit_ctx(NULL, p, fn, arg);
-}
-
-LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void *arg)
-{
-    leat_job_ job = { fn, arg };
-    if (LEAT_RARELY_(!fn)) return -EINVAL;
-    int err = leat_pool_enter_(p);
-    if (LEAT_RARELY_(err)) return err;
-    err = leat_move_(NULL, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_job_));
-    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_try_again_(p, &job);
-    return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
-}
-
-/* Accepts no more jobs, waits until those that were accepted have run, joins the workers, frees all.
- * 0: done. -ETIMEDOUT, -ECANCELED: the pool's own context ended and jobs are left; the pool is still valid: stop
- * it again, or abort it. -EALREADY: it was stopped before, and is. -EDEADLK: called on a thread of the pool (by a job,
- * a hook, the destructor of a pthread key): nothing has changed. -EINVAL: never started. Any thread; also at the same
- * time.
- * try: -EAGAIN instead of waiting; from a thread of the pool, too: nothing more is accepted, but somebody else is to
- * stop it. ctx: the same errors when `ctx` (or NULL) ends first. */
-LEAT_COLD_ int leat_pool_stop_ctx(leat_ctx *ctx, leat_pool *p)
-{
-    int err = leat_pool_shut_and_wait_(ctx, p);
-    return err ? err : leat_pool_finish_(ctx, p, 0);
-}
-
-LEAT_HOT_ int leat_pool_stop(leat_pool *p)
-{
-    return leat_pool_stop_ctx(NULL, p);
-}
-
-LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_stop(leat_pool *p)
-{
-    int err = leat_pool_shut_(p);
-    return err ? err : leat_pool_try_finish_(p, 0);
-}
-
-typedef void leat_hand_back_(leat_task *fn, void *arg, void *user);
-
-static inline void leat_pool_aborts_(leat_pool *p, int more)
-{
-    leat_lock_take_(&p->crew_.lock_);
-    p->aborting_ += more;
-    leat_lock_drop_(&p->crew_.lock_);
-}
-
-/* Cancels a shut pool, and hands back what nobody has begun. */
-LEAT_COLD_ void leat_pool_hand_back_(leat_pool *p, leat_hand_back_ *dropped, void *user)
-{
-    leat_pool_aborts_(p, 1);
-    leat_cancel(&p->ctx_, -ECANCELED);
-    for (leat_job_ job; leat_pool_left_(p, &job);)
-        if (dropped) dropped(job.fn_, job.arg_, user);
-}
-
-/* Accepts no more jobs, cancels the pool's context, and hands every job that was accepted but not started to
- * dropped(fn, arg, user), at once, once each, in order, on this thread; NULL: they are only counted. Then waits until
- * the jobs that run have returned (they should look at their context), joins, frees.
- * 0, or -EALREADY, -EDEADLK, -EINVAL as leat_pool_stop. A stop that waits meanwhile gets -EALREADY, or -ECANCELED.
- * try: -EAGAIN instead of waiting for the jobs that run. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or NULL) is done.
- * After both the pool is still valid, and has handed everything back: call again, or stop it. */
-LEAT_COLD_ int leat_pool_abort_ctx(leat_ctx *ctx, leat_pool *p, leat_hand_back_ *dropped, void *user)
-{
-    int err = leat_pool_shut_and_wait_(ctx, p);
-    if (err) return err;
-    leat_pool_hand_back_(p, dropped, user);
-    err = leat_pool_finish_(ctx, p, 1);
-    if (err && err != -EALREADY) leat_pool_aborts_(p, -1); /* else it may be gone */
-    return err;
-}
-
-LEAT_HOT_ int leat_pool_abort(leat_pool *p, leat_hand_back_ *dropped, void *user)
-{
-    return leat_pool_abort_ctx(NULL, p, dropped, user);
-}
-
-LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_abort(leat_pool *p, leat_hand_back_ *dropped, void *user)
-{
-    int err = leat_pool_shut_(p);
-    if (err) return err;
-    leat_pool_hand_back_(p, dropped, user);
-    err = leat_pool_try_finish_(p, 1);
-    if (err && err != -EALREADY) leat_pool_aborts_(p, -1);
-    return err;
-}
-
-/* Whether it is one of the number that was asked for. */
-static inline bool leat_pool_counts_(const leat_hand_ *h)
-{
-    return h->post_ == LEAT_WORKS_ || (h->post_ == LEAT_COMES_ && !h->old_);
-}
-
-/* Retires workers, or calls back, until n work or come: how many are missing; *err, if one has refused to come since
- * somebody waited for it. resizing_ is held. */
-LEAT_COLD_ int leat_pool_fit_(leat_pool *p, int n, int *err)
-{
-    leat_hand_ *retired = NULL;
-    int have = 0;
-    leat_lock_take_(&p->crew_.lock_);
-    for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) have += leat_pool_counts_(h);
-    for (int pass = 0; pass < 3; pass++) /* those that come, then those whose job waits for room: the others make it */
-        for (leat_hand_ *h = p->crew_.hands_; h && have > n; h = h->next_)
-            if (leat_pool_counts_(h) && (pass == 2 || h->post_ == LEAT_COMES_ || (pass && h->waits_))) {
-                h->post_ = LEAT_RETIRED_;
-                have--;
-                h->pins_++;
-                h->chain_ = retired;
-                retired = h;
-            }
-    for (leat_hand_ *h = p->crew_.hands_; h && have < n; h = h->next_)
-        if (h->post_ == LEAT_RETIRED_) { /* at its job still: called back */
-            h->post_ = h->begins_ ? LEAT_COMES_ : LEAT_WORKS_;
-            have++;
-        }
-    *err = have < n ? p->refused_ : 0;
-    p->refused_ = 0;
-    leat_lock_drop_(&p->crew_.lock_);
-    if (!retired) return n - have;
-    for (leat_hand_ *h = retired; h; h = h->chain_) leat_cancel(&h->ctx_, -ECANCELED); /* they will want the lock */
-    leat_lock_take_(&p->crew_.lock_);
-    for (leat_hand_ *h = retired; h; h = h->chain_) h->pins_--;
-    leat_lock_drop_(&p->crew_.lock_);
-    leat_pool_tell_(p);
-    return 0;
-}
-
-/* Changes the number of workers to n >= 1, under load. Those too many finish the job they run; while they are at
- * it, a call for more workers takes them back first.
- * 0; -EINVAL; -ESHUTDOWN; -ECANCELED, -ETIMEDOUT: the pool's context is done; -EDEADLK: called by a worker_init;
- * -EAGAIN, -ENOMEM, or what a worker_init returned: fewer than n were added. Any thread.
- * try: -EAGAIN also if another call is at it, or a worker_init has not returned. ctx: -ECANCELED, -ETIMEDOUT also when
- * ctx (or NULL) is done. After both, workers whose worker_init had been called come all the same, and count with the
- * next call; which waits for them, or says what they returned. */
-LEAT_COLD_ int leat_pool_resize_ctx(leat_ctx *ctx, leat_pool *p, int n)
-{
-    if (n < 1) return -EINVAL;
-    int err = leat_pool_enter_(p);
-    if (err) return leat_unless_done_(ctx, NULL, err);
-    leat_hand_ *me = leat_me_(&p->crew_);
-    if (me && me->begins_) err = leat_unless_done_(ctx, &p->ctx_, -EDEADLK);
-    else err = leat_acquire_of_(ctx, &p->ctx_, &p->resizing_, 1);
-    if (!err) {
-        int missing = leat_pool_fit_(p, n, &err);
-        if (!err) err = leat_pool_await_(ctx, &p->ctx_, p);
-        while (missing-- > 0 && !err)
-            if ((err = leat_pool_hire_(p, NULL)) == 0) err = leat_pool_await_(ctx, &p->ctx_, p);
-        if (leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
-        leat_pool_reap_(p);
-    }
-    leat_pool_exit_(p);
-    return err;
-}
-
-LEAT_HOT_ int leat_pool_resize(leat_pool *p, int n)
-{
-    return leat_pool_resize_ctx(NULL, p, n);
-}
-
-LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_resize(leat_pool *p, int n)
-{
-    if (n < 1) return -EINVAL;
-    int err = leat_pool_enter_(p);
-    if (err) return err;
-    bool mine = leat_try_acquire(&p->resizing_, 1) == 0;
-    err = leat_unless_done_(&p->ctx_, NULL, mine ? 0 : -EAGAIN);
-    if (!err) {
-        int missing = leat_pool_fit_(p, n, &err);
-        while (missing-- > 0 && !err) err = leat_pool_hire_(p, NULL);
-        leat_lock_take_(&p->crew_.lock_);
-        if (!err) err = leat_pool_coming_(p) ? -EAGAIN : p->refused_;
-        if (err == p->refused_) p->refused_ = 0;
-        leat_lock_drop_(&p->crew_.lock_);
-    }
-    if (mine && leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
-    if (mine) leat_pool_reap_(p);
-    leat_pool_exit_(p);
-    return err;
-}
-
-/* Fills *st. 0, or -EINVAL: never started. Any thread, also after stop. */
-LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
-{
-    if (!p || !st || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
-    leat_hand_ sum = { .next_ = NULL };
-    *st = (leat_stats){ .queue_cap = p->queue_cap_ };
-    leat_lock_take_(&p->crew_.lock_);
-    st->queued = leat_len(&p->queue_);
-    leat_high_(&p->past_, st->queued);
-    leat_fold_(&sum, &p->past_);
-    for (leat_hand_ *h = p->crew_.hands_; h; h = h->next_) {
-        leat_fold_(&sum, h);
-        st->workers += h->post_ == LEAT_WORKS_;
-    }
-    st->dropped = p->dropped_;
-    leat_lock_drop_(&p->crew_.lock_);
-    size_t taken = leat_counted_(&sum.taken_), high = leat_counted_(&sum.high_);
-    st->completed = leat_counted_(&sum.completed_);
-    st->failed = leat_counted_(&sum.failed_);
-    st->queue_high = high < st->queue_cap ? high : st->queue_cap;
-    st->busy = taken > st->completed + st->failed ? taken - st->completed - st->failed : 0;
-    st->submitted = taken + st->queued + st->dropped;
-    return 0;
-}
+#endif
 
-/* ==== 4. Signals ==============================================================================
- *
- * A catch is what one call registers: its context, the actions that the program had, and the thread that cancels, for
- * a handler cannot. The first signal that the handler tells the catch of gives all of them back: so the second is
- * the program's own, with its handler, flags and mask. A signal that finds the catch told already, or is delivered to a
- * child that was forked and has no such thread, is sent again, when the program's action is back.
- *
- * The gate says which of the two catches is the one, and counts the handlers that have entered. A call that changes
- * the catch waits until those are gone; then nothing uses the old one any more. */
+#endif
 
 #if defined LEAT_PTHREAD_EVENT_ || defined LEAT_CUSTOM_OS
 #define LEAT_PIPE_
@@ -1453,8 +203,8 @@ enum { LEAT_SA_ = SA_SIGINFO | 3 };
 enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
 #endif
 
-/* What a handler rings, any number of times, and a thread waits for: it waits while word_ is what it has seen, or
- * returns for no reason. */
+/* A handler rings it, any number of times. A thread waits for it while word_ is what it has seen, and may return for no
+ * reason. */
 typedef struct leat_bell_ {
 #if defined LEAT_PIPE_
     _Atomic uint32_t word_;
@@ -1494,7 +244,7 @@ static inline void leat_bell_free_(leat_bell_ *b)
 
 static inline void leat_bell_ring_(leat_bell_ *b)
 {
-    if (write(b->ends_[1], "", 1) < 0) return; /* the program has closed it; the thread looks all the same */
+    if (write(b->ends_[1], "", 1) < 0) return; /* the program has closed it. The thread looks all the same */
 }
 
 static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
@@ -1533,6 +283,1527 @@ static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 }
 
 #endif
+
+/* Sends the signal to the calling thread once more, from the same sender: it comes when the handler has returned. */
+static inline void leat_send_again_(int sig, void *info)
+{
+#if defined __linux__ && defined SYS_rt_tgsigqueueinfo && defined SYS_gettid && !defined LEAT_CUSTOM_OS
+    if (leat_os_call_(SYS_rt_tgsigqueueinfo, getpid(), leat_os_call_(SYS_gettid, 0, 0, 0, 0), sig, (long)info) == 0) return;
+#endif
+    (void)info;
+    raise(sig);
+}
+
+/* ==== 2. Threads ==============================================================================
+ *
+ * A thread of a group and a worker of a pool are a leat_thread_ with more behind it.
+ *
+ * L1  A thread is in its list before it is made, and until a caller takes it out to join it. It is taken out once, so
+ *     it is joined once and freed once.
+ * L2  A thread is not joined before its id is known: it writes that itself before it does anything else. A pool joins
+ *     only workers that have exited, and only when no call has pinned them.
+ * L3  What may take long or may call back is not done under the list's lock: no thread is made or joined, no context
+ *     is cancelled, no sleeper is woken, no hook or task is called. */
+
+typedef struct leat_thread_ {
+    struct leat_thread_ *next_;
+    struct leat_threads_ *threads_;
+    void (*main_)(struct leat_thread_ *);
+    void (*on_exit_)(struct leat_thread_ *); /* when a job has ended the thread: by pthread_exit, or cancellation */
+    pthread_t thread_;                       /* known when started_ */
+    int id_;                                 /* its number */
+    bool started_, exited_;                  /* exited: nothing runs on it any more but destructors of pthread keys */
+} leat_thread_;
+
+typedef struct leat_threads_ {
+    leat_lock_ lock_; /* guards what follows, and all plain fields of the threads */
+    leat_thread_ *list_;
+    int joining_; /* threads that were taken out of the list, and are being joined */
+    int next_id_;
+    leat_thread_ **(*current_)(void);
+    bool inherit_signals_;
+} leat_threads_;
+
+/* Where a thread keeps which of them it is. Each file of a program may have a function and a variable of its own here.
+ * So the list has a pointer to the function that its threads use, for callers from other files. */
+static inline leat_thread_ **leat_current_(void)
+{
+    static _Thread_local leat_thread_ *current;
+    return &current;
+}
+
+/* The calling thread if it is one of these, also after it has exited. Else NULL. For a group the lock is held. */
+static inline leat_thread_ *leat_self_(const leat_threads_ *threads)
+{
+    leat_thread_ *t = threads->current_ ? *threads->current_() : NULL;
+    return t && t->threads_ == threads ? t : NULL;
+}
+
+LEAT_COLD_ bool leat_is_own_thread_(leat_threads_ *threads)
+{
+    leat_lock_take_(&threads->lock_);
+    bool own = leat_self_(threads) != NULL;
+    leat_lock_drop_(&threads->lock_);
+    return own;
+}
+
+static inline void leat_thread_exits_(leat_thread_ *t)
+{
+    leat_lock_take_(&t->threads_->lock_);
+    t->exited_ = true;
+    leat_lock_drop_(&t->threads_->lock_);
+}
+
+static inline void leat_thread_on_exit_(void *arg)
+{
+    leat_thread_ *t = arg;
+    if (t->exited_) return; /* a second job ended a thread that went on after a first had: then this is called twice */
+    t->on_exit_(t);
+    leat_thread_exits_(t);
+}
+
+/* Calls fn(t). If a job ends the thread, that calls on_exit_. */
+static inline void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
+{
+    pthread_cleanup_push(leat_thread_on_exit_, t);
+    fn(t);
+    pthread_cleanup_pop(0);
+}
+
+LEAT_COLD_ void *leat_thread_main_(void *arg)
+{
+    leat_thread_ *t = arg;
+    leat_lock_take_(&t->threads_->lock_);
+    t->thread_ = pthread_self(); /* L2: its maker may not know it yet */
+    t->started_ = true;
+    leat_lock_drop_(&t->threads_->lock_);
+    *t->threads_->current_() = t;
+    leat_thread_run_(t, t->main_);
+    leat_thread_exits_(t);
+    return NULL;
+}
+
+LEAT_COLD_ void leat_threads_add_(leat_threads_ *threads, leat_thread_ *t)
+{
+    t->threads_ = threads;
+    leat_lock_take_(&threads->lock_);
+    if (!threads->current_) threads->current_ = leat_current_;
+    t->id_ = threads->next_id_++;
+    t->next_ = threads->list_;
+    threads->list_ = t;
+    leat_lock_drop_(&threads->lock_);
+}
+
+/* Takes a thread that could not be made out of the list. */
+LEAT_COLD_ void leat_threads_remove_(leat_threads_ *threads, leat_thread_ *t)
+{
+    leat_lock_take_(&threads->lock_);
+    leat_thread_ **at = &threads->list_;
+    while (*at != t) at = &(*at)->next_;
+    *at = t->next_;
+    if (threads->next_id_ == t->id_ + 1) threads->next_id_--;
+    leat_lock_drop_(&threads->lock_);
+}
+
+/* Makes the thread of `t`, which begins a block from malloc. RETURN VALUES: 0: `t` is in the list. Or an error:
+ * it was freed. */
+LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *t, size_t stack_size)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    int saved = errno, err = pthread_attr_init(&attr);
+    leat_threads_add_(threads, t); /* L1 */
+    if (!err) {
+        if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
+        leat_os_mask_t_ mask = leat_os_mask_workers_();
+        if (threads->inherit_signals_) leat_os_mask_(mask);
+        if (!err) err = pthread_create(&thread, &attr, leat_thread_main_, t); /* L3 */
+        leat_os_mask_(mask);
+        pthread_attr_destroy(&attr);
+    }
+    if (err) {
+        leat_threads_remove_(threads, t);
+        free(t);
+    }
+    errno = saved;
+    return -err;
+}
+
+/* Waits until a thread that was made has written its id. */
+static inline void leat_thread_await_start_(leat_thread_ *t)
+{
+    bool started = false;
+    for (unsigned round = 0;; leat_backoff_(&round)) {
+        leat_lock_take_(&t->threads_->lock_);
+        started = t->started_;
+        leat_lock_drop_(&t->threads_->lock_);
+        if (started) return;
+    }
+}
+
+/* Joins and frees a chain of threads that were taken out of their list. */
+LEAT_COLD_ void leat_join_(leat_thread_ *t)
+{
+    int saved = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* no call of ours ends its thread */
+    for (leat_thread_ *next; t; t = next) {
+        next = t->next_;
+        leat_thread_await_start_(t); /* L2 */
+        pthread_join(t->thread_, NULL);
+        free(t);
+    }
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+}
+
+/* What a call returns that has looked, and found `err`: a context that is done wins (queue.h, I8). */
+static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
+{
+    int end = leat_ctx_err_of_(ctx, also, 0);
+    return end ? end : err;
+}
+
+/* ==== 3. Group: tasks on threads, first error cancels =========================================
+ *
+ * A thread that has finished a task releases a permit of idle_, and receives the next task. To start a task, leat_go
+ * acquires a permit, or makes a thread if the limit allows it, or waits for a permit. Then it sends the task. Tasks are
+ * never queued.
+ *
+ * L4  A permit of idle_ stands for a thread that receives its next task and is promised none, or for one of places_,
+ *     where a thread could not be made. The caller that acquires it sends a task or makes the thread, or releases it
+ *     again. So a task that was accepted has a thread that will run it, and a task that waits at the limit is not
+ *     forgotten. No more than limit_ threads and places_ exist.
+ * L5  A group ends once: by the caller that has seen under the lock that no task is active, and has shut it there. */
+
+typedef struct leat_group {
+    leat_ctx ctx_;
+    leat_sem idle_;
+    leat_jobs_ tasks_; /* unbuffered */
+    leat_threads_ threads_; /* its lock guards what follows */
+    int limit_;   /* 0: none */
+    int making_;  /* threads that exist or are being made, and places_ */
+    int places_;
+    int blocked_; /* tasks that wait in leat_go */
+    bool shut_;   /* no more tasks */
+    bool used_;   /* there were tasks */
+    bool over_;   /* L5 */
+    int64_t active_; /* tasks accepted, not returned */
+    leat_sem *shared_;
+    leat_chan *closes_;
+    leat_wg running_;  /* active_, to wait for */
+    leat_chan joined_; /* closed when all threads are joined */
+    _Atomic int err_;
+    _Atomic size_t errors_;
+} leat_group;
+
+typedef struct leat_task_thread_ {
+    leat_thread_ thread_; /* first */
+    leat_group *group_;
+    leat_job_ first_; /* the task that it begins with, or none */
+    bool promised_;   /* it has no task yet, but the caller that makes it will send one */
+} leat_task_thread_;
+
+/* An initialiser: a group whose tasks run under a context of their own, below `parent` (or NULL). */
+#define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
+
+/* The context that the group's tasks get: done with the first error as cause, and after leat_wait. */
+LEAT_HOT_ leat_ctx *leat_group_ctx(leat_group *g)
+{
+    return &g->ctx_;
+}
+
+/* How many tasks have returned an error so far: 1 if only the one that leat_wait tells. */
+LEAT_HOT_ size_t leat_group_errors(leat_group *g)
+{
+    return !g ? 0 : atomic_load_explicit(&g->errors_, memory_order_relaxed); /* [X7] */
+}
+
+/* At most n tasks at once (n >= 1). 0, or -EINVAL: n < 1, or there have been tasks. */
+LEAT_HOT_ int leat_group_limit(leat_group *g, int n)
+{
+    if (!g || n < 1 || g->used_) return -EINVAL;
+    g->limit_ = n;
+    return 0;
+}
+
+typedef struct leat_thread_opts {
+    bool inherit_signals; /* each has the signal mask of the thread that makes it, not that of a worker */
+} leat_thread_opts;
+
+/* How the group's threads are made. 0, or -EINVAL: there have been tasks. */
+static inline int leat_group_threads(leat_group *g, const leat_thread_opts *opts)
+{
+    if (!g || !opts || g->used_) return -EINVAL;
+    g->threads_.inherit_signals_ = opts->inherit_signals;
+    return 0;
+}
+
+/* Each task holds one permit of *sem while it runs: a limit for several groups together. To be called before the
+ * first task. The semaphore must outlive the group. It bounds the tasks that run. A few more threads than
+ * that may be made, unless leat_group_limit bounds them too. A task that starts another while its own
+ * permit is the last one waits for itself: that is not detected. 0, -EINVAL. */
+LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
+{
+    if (!g || !sem || g->used_) return -EINVAL;
+    g->shared_ = sem;
+    return 0;
+}
+
+/* Counts n tasks as over. With the last one closes the group's channel. */
+LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n)
+{
+    leat_chan *closes = NULL;
+    leat_lock_take_(&g->threads_.lock_);
+    g->active_ -= n;
+    if (!g->active_ && g->closes_) {
+        closes = g->closes_;
+        g->closes_ = NULL;
+        g->shut_ = true;
+    }
+    leat_lock_drop_(&g->threads_.lock_);
+    if (closes) leat_close_(closes);
+    int err = leat_wg_add(&g->running_, -n);
+    LEAT_ASSERT(!err);
+    (void)err;
+}
+
+LEAT_COLD_ void leat_task_done_(leat_group *g, int err)
+{
+    if (err) {
+        int none = 0;
+        atomic_fetch_add_explicit(&g->errors_, 1, memory_order_relaxed); /* [X7] */
+        if (atomic_compare_exchange_strong_explicit(&g->err_, &none, err, memory_order_relaxed, /* [X7] */
+                                                    memory_order_relaxed))
+            leat_cancel(&g->ctx_, err);
+    }
+    if (g->shared_ && leat_release(g->shared_, 1)) LEAT_MISUSE_("shared semaphore over-released");
+    leat_task_end_(g, 1);
+}
+
+static inline leat_task_thread_ *leat_task_thread_of_(leat_thread_ *t)
+{
+    void *whole = t;
+    return whole;
+}
+
+static inline void leat_group_main_(leat_thread_ *thread)
+{
+    leat_task_thread_ *t = leat_task_thread_of_(thread);
+    leat_group *g = t->group_;
+    for (leat_job_ job = t->first_;; t->promised_ = false) {
+        if (job.fn_) leat_task_done_(g, job.fn_(&g->ctx_, job.arg_));
+        int err = t->promised_ ? 0 : leat_release(&g->idle_, 1); /* L4 */
+        LEAT_ASSERT(!err);
+        if (err || leat_recv(&g->tasks_, &job)) return;
+    }
+}
+
+LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread);
+
+/* Makes a thread that begins with `first`. */
+LEAT_COLD_ int leat_group_spawn_(leat_group *g, leat_job_ first, bool promised)
+{
+    leat_task_thread_ *t = leat_zeroed_(1, sizeof *t, 1);
+    if (!t) return -ENOMEM;
+    t->thread_.main_ = leat_group_main_;
+    t->thread_.on_exit_ = leat_group_on_exit_;
+    t->group_ = g;
+    t->first_ = first;
+    t->promised_ = promised;
+    return leat_spawn_(&g->threads_, &t->thread_, 0);
+}
+
+/* A task has ended its thread. Another thread takes its place. If none can be made, this one goes on, here. */
+LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread)
+{
+    leat_task_thread_ *t = leat_task_thread_of_(thread);
+    leat_group *g = t->group_;
+    leat_job_ none = { .fn_ = NULL };
+    int err = leat_group_spawn_(g, none, false);
+    leat_task_done_(g, -EINTR);
+    if (err) {
+        t->first_ = none;
+        leat_thread_run_(thread, leat_group_main_);
+    }
+}
+
+/* Counts n tasks as accepted. RETURN VALUES: 0, -ESHUTDOWN, or the error of a context. */
+LEAT_COLD_ int leat_task_begin_(leat_ctx *ctx, leat_group *g, int64_t n)
+{
+    leat_lock_take_(&g->threads_.lock_);
+    int err = g->shut_ ? -ESHUTDOWN : leat_ctx_err(&g->ctx_);
+    err = leat_unless_done_(ctx, NULL, err);
+    if (!err) {
+        g->used_ = true;
+        g->active_ += n;
+        err = leat_wg_add(&g->running_, n);
+    }
+    leat_lock_drop_(&g->threads_.lock_);
+    return err;
+}
+
+/* What leat_go does at the limit. RETURN VALUES: 0: a permit of `s`, which is idle_ or the shared one, is the
+ * caller's. Or an error. */
+typedef int leat_at_limit_(leat_ctx *ctx, leat_group *g, leat_sem *s);
+
+static inline int leat_dont_wait_(leat_ctx *ctx, leat_group *g, leat_sem *s)
+{
+    (void)ctx, (void)g;
+    return leat_try_acquire(s, 1);
+}
+
+/* A task that waits here blocks its own thread. If all of them did, none would ever be idle. */
+LEAT_COLD_ int leat_wait_for_thread_(leat_ctx *ctx, leat_group *g, leat_sem *s)
+{
+    if (s != &g->idle_) return leat_acquire_of_(ctx, &g->ctx_, s, 1);
+    leat_lock_take_(&g->threads_.lock_);
+    leat_thread_ *self = leat_self_(&g->threads_);
+    bool task = self && !self->exited_, last = task && g->blocked_ + 1 == g->making_;
+    if (!last) g->blocked_ += task;
+    leat_lock_drop_(&g->threads_.lock_);
+    if (last) return leat_unless_done_(ctx, &g->ctx_, -EDEADLK);
+    int err = leat_acquire_of_(ctx, &g->ctx_, s, 1);
+    if (task) {
+        leat_lock_take_(&g->threads_.lock_);
+        g->blocked_--; /* before the task is sent: a thread that has a permit is not blocked */
+        leat_lock_drop_(&g->threads_.lock_);
+    }
+    return err;
+}
+
+/* Gives n permits of idle_ back. Of them, `places` stand for threads that could not be made (L4). */
+LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
+{
+    leat_lock_take_(&g->threads_.lock_);
+    g->places_ += places;
+    leat_lock_drop_(&g->threads_.lock_);
+    if (leat_release(&g->idle_, n)) LEAT_MISUSE_("beyond LEAT_SEM_MAX");
+}
+
+/* Gets an idle thread, or a place for one: then *make. */
+LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, bool *make)
+{
+    int err = leat_try_acquire(&g->idle_, 1);
+    leat_lock_take_(&g->threads_.lock_);
+    *make = err ? !g->limit_ || g->making_ < g->limit_ : g->places_ > 0;
+    g->making_ += err && *make;
+    g->places_ -= !err && *make;
+    leat_lock_drop_(&g->threads_.lock_);
+    if (err && !*make && (err = at_limit(ctx, g, &g->idle_)) == 0) {
+        leat_lock_take_(&g->threads_.lock_);
+        *make = g->places_ > 0;
+        g->places_ -= *make;
+        leat_lock_drop_(&g->threads_.lock_);
+    } else if (*make) {
+        err = 0;
+    }
+    if (!err && (err = leat_unless_done_(ctx, &g->ctx_, 0)) != 0) leat_group_offer_(g, 1, *make);
+    return err;
+}
+
+static inline void leat_group_unshare_(leat_group *g, int n)
+{
+    if (g->shared_ && leat_release(g->shared_, n)) LEAT_MISUSE_("shared semaphore over-released");
+}
+
+/* Starts a task that was counted. */
+LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_job_ job, leat_at_limit_ *at_limit)
+{
+    bool make;
+    int err = g->shared_ ? at_limit(ctx, g, g->shared_) : 0;
+    if (err) return err;
+    if ((err = leat_group_get_(ctx, g, at_limit, &make)) == 0) {
+        err = make ? leat_group_spawn_(g, job, false) : leat_send(&g->tasks_, &job);
+        if (err) leat_group_offer_(g, 1, make);
+    }
+    if (err) leat_group_unshare_(g, 1);
+    return err;
+}
+
+LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job, leat_at_limit_ *at_limit)
+{
+    if (!g || !job.fn_ || n < 0) return -EINVAL;
+    int err = leat_task_begin_(ctx, g, n), i;
+    if (err) return err;
+    for (i = 0; i < n && !err; i++) err = leat_group_start_(ctx, g, job, at_limit);
+    if (err) leat_task_end_(g, n - i + 1);
+    return err;
+}
+
+/* Runs fn(ctx, arg) on a thread of its own. At the limit it waits until another task has returned.
+ * 0: it will run. -ECANCELED, -ETIMEDOUT: the group's context is done, it will not run. -ESHUTDOWN:
+ * after leat_wait, or after the group closed its channel. -EDEADLK: all tasks of a group at its limit
+ * wait in leat_go. -EAGAIN, -ENOMEM: no thread could be made. -EINVAL. Any thread, also the group's tasks.
+ * try: -EAGAIN at the limit. ctx: -ECANCELED, -ETIMEDOUT also when ctx (or NULL), which is not the task's, is done. */
+LEAT_HOT_ int leat_go(leat_group *g, leat_task *fn, void *arg)
+{
+    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_wait_for_thread_);
+}
+
+LEAT_HOT_ int leat_try_go(leat_group *g, leat_task *fn, void *arg)
+{
+    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_dont_wait_);
+}
+
+LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg)
+{
+    return leat_group_go_(ctx, g, 1, (leat_job_){ fn, arg }, leat_wait_for_thread_);
+}
+
+/* n tasks fn(ctx, arg) with the same argument: the workers of a pool. 0: all n will run. Else the error
+ * of the first that could not be started. Those before it run, so see to it that they can end.
+ * try: all n at once, or none, whatever the error. -EAGAIN: there are not so many places. ctx: as leat_go_ctx. */
+LEAT_HOT_ int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
+{
+    return leat_group_go_(NULL, g, n, (leat_job_){ fn, arg }, leat_wait_for_thread_);
+}
+
+LEAT_HOT_ int leat_go_n_ctx(leat_ctx *ctx, leat_group *g, int n, leat_task *fn, void *arg)
+{
+    return leat_group_go_(ctx, g, n, (leat_job_){ fn, arg }, leat_wait_for_thread_);
+}
+
+LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
+{
+    leat_job_ job = { fn, arg }, none = { .fn_ = NULL };
+    if (!g || !fn || n < 0) return -EINVAL;
+    int err = leat_task_begin_(NULL, g, n), got = 0;
+    if (err) return err;
+    if (g->shared_ && (err = leat_try_acquire(g->shared_, n)) != 0) {
+        leat_task_end_(g, n);
+        return err;
+    }
+    for (bool make; got < n && !err; got += !err) { /* first the threads, then the tasks */
+        if ((err = leat_group_get_(NULL, g, leat_dont_wait_, &make)) != 0) break;
+        if (make && (err = leat_group_spawn_(g, none, true)) != 0) leat_group_offer_(g, 1, 1);
+    }
+    if (err) {
+        leat_group_offer_(g, got, 0);
+        leat_group_unshare_(g, n);
+        leat_task_end_(g, n);
+        return err;
+    }
+    while (got-- > 0)
+        if (leat_send(&g->tasks_, &job)) LEAT_MISUSE_("open while there are tasks");
+    return 0;
+}
+
+/* When the last task has returned, the channel is closed, once: leat_group_closes(&g, &results). Call it
+ * after the last leat_go, or around one leat_go_n. Once the channel is closed, leat_go returns -ESHUTDOWN.
+ * Without any task leat_wait closes it. 0, or -EINVAL: the group closes another already. */
+#define leat_group_closes(g, c) leat_group_closes_(g, LEAT_C_(c))
+
+LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
+{
+    if (!g || !ch) return -EINVAL;
+    leat_lock_take_(&g->threads_.lock_);
+    bool first = !g->closes_ && !g->shut_;
+    if (first) g->closes_ = ch;
+    bool now = first && g->used_ && !g->active_;
+    leat_lock_drop_(&g->threads_.lock_);
+    if (now) leat_task_end_(g, 0);
+    return first ? 0 : -EINVAL;
+}
+
+/* L5: looks at a group whose tasks have returned. RETURN VALUES: 0: the caller is to end it. -EAGAIN: a task was started
+ * since. -EALREADY: another caller ends it, or has. Or the error of ctx. */
+LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g)
+{
+    leat_lock_take_(&g->threads_.lock_);
+    int err = leat_unless_done_(ctx, NULL, g->active_ ? -EAGAIN : g->over_ ? -EALREADY : 0);
+    if (!err) g->over_ = g->shut_ = true;
+    leat_lock_drop_(&g->threads_.lock_);
+    return err;
+}
+
+/* The same, after the last task has returned. */
+LEAT_COLD_ int leat_group_await_over_(leat_ctx *ctx, leat_group *g)
+{
+    int err = -EAGAIN;
+    while (err == -EAGAIN)
+        if ((err = leat_wg_wait_ctx(ctx, &g->running_)) == 0) err = leat_group_over_(ctx, g);
+    return err;
+}
+
+static inline int leat_group_err_(leat_group *g)
+{
+    return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
+}
+
+/* Ends a group that is over. */
+LEAT_COLD_ int leat_group_end_(leat_group *g)
+{
+    leat_lock_take_(&g->threads_.lock_);
+    leat_chan *closes = g->closes_;
+    g->closes_ = NULL;
+    leat_thread_ *threads = g->threads_.list_; /* no task is active, so none is added */
+    g->threads_.list_ = NULL;
+    leat_lock_drop_(&g->threads_.lock_);
+    if (closes) leat_close_(closes);
+    leat_close(&g->tasks_); /* the threads return */
+    leat_join_(threads);
+    leat_cancel(&g->ctx_, -ECANCELED);
+    int err = leat_group_err_(g);
+    leat_close_(&g->joined_);
+    return err;
+}
+
+/* Waits until all tasks have returned, and joins the threads. 0, or the first non-zero that a task
+ * returned. It cancelled the group's context, but the cancellation does not hide it. -EDEADLK: called on
+ * a thread of the group. May be called again: it returns the same. Frees everything that the group holds.
+ * try: -EAGAIN while tasks run, or while another call joins their threads. ctx: -ECANCELED, -ETIMEDOUT when ctx (or
+ * NULL) is done. Then the group goes on, and is still to be waited for. A task may have returned the same: where that
+ * matters, leat_ctx_err(ctx) tells which it was. */
+LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
+{
+    if (!g) return -EINVAL;
+    if (leat_is_own_thread_(&g->threads_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
+    int err = leat_group_await_over_(ctx, g);
+    if (!err) return leat_group_end_(g);
+    if (err != -EALREADY) return err;
+    err = leat_recv_(ctx, &g->joined_, &(char){ 0 }, 1, 1);
+    return err == -EPIPE ? leat_group_err_(g) : err;
+}
+
+LEAT_HOT_ int leat_wait(leat_group *g)
+{
+    return leat_wait_ctx(NULL, g);
+}
+
+LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
+{
+    if (!g) return -EINVAL;
+    if (leat_is_own_thread_(&g->threads_) || leat_try_wg_wait(&g->running_)) return -EAGAIN;
+    int err = leat_group_over_(NULL, g);
+    if (!err) return leat_group_end_(g);
+    return err == -EALREADY && leat_is_closed_(&g->joined_) ? leat_group_err_(g) : -EAGAIN;
+}
+
+/* ==== 4. Pool: fixed workers, a bounded queue, drain, stop ====================================
+ *
+ * The queue is a channel of jobs: a submit is a send, and a worker's next job is a receive under the worker's own
+ * context. A resize cancels that to retire the worker. The end of the pool's context ends all.
+ *
+ * L6  Wanted are the workers that are RUNNING, and those STARTING that replace no other: as many as a resize asked for,
+ *     but for those that could not be had. A replacement takes over the state of the worker that it replaces, and makes
+ *     that EXITING, in one step: a place does not count twice, nor is it missing.
+ * L7  EXITING is final. Until then a resize may take a RETIRING worker back. That worker, which alone receives under
+ *     its context, replaces the cancelled one itself. It makes itself EXITING only if it was not taken back.
+ * L8  An accepted job is counted once: as taken by a worker, or as dropped. Calls that entered the gate, less those
+ *     counted out, are as many as jobs taken, dropped and queued, when no call is inside. A stop frees nothing before
+ *     that is so, and no thread is left or being joined. So a submit may race with a stop.
+ * L9  A worker that waits for room is blocked. While one is, and the pool accepts jobs, another is STARTING or RUNNING
+ *     and neither blocked nor waiting for an init hook, or one is told -EDEADLK. A worker looks before it is blocked. A
+ *     call that takes away a worker on which others may count (it is refused, retired, cannot be made, or waits for an
+ *     init hook) looks afterwards, and tells one that is blocked.
+ * L10 A thread that tells a blocked worker uses what lies on that worker's stack. The worker waits until it has been
+ *     told. */
+
+typedef struct leat_pool_opts {
+    int workers;       /* threads; 0: leat_cpus() */
+    int queue;         /* jobs that may wait; 0: twice the workers */
+    const char *name;  /* of the threads, 15 bytes with their number; copied. NULL: "leat" */
+    size_t stack_size; /* bytes; 0: the system's default */
+    bool inherit_signals; /* a worker has the signal mask of the thread that makes it: by leat_pool_start or
+                             _resize, or the worker that it replaces */
+    int (*worker_init)(void *user, int id);  /* on each worker's thread, first: 0, or an error that
+                                                leat_pool_start or _resize then returns. May be NULL */
+    void (*worker_fini)(void *user, int id); /* on it, last, if init succeeded. May be NULL */
+    void *user;        /* handed to both. A job is not told its worker: what init made for the thread
+                          belongs in a _Thread_local */
+} leat_pool_opts;
+
+/* A snapshot. submitted = completed + failed + dropped + busy + queued, when nothing moves. */
+typedef struct leat_stats {
+    size_t workers, busy;      /* threads; those that run a job: saturation is busy / workers */
+    size_t queued, queue_cap;
+    size_t queue_high; /* the most that were seen waiting: by each call of leat_pool_stats, by each submit
+                          that waited for room, but not briefly, by every 16th job */
+    size_t submitted, completed, failed, dropped; /* jobs accepted; that returned 0; that did not;
+                                                     that leat_pool_abort handed back */
+} leat_stats;
+
+/* Counters with one writer at a time: no locked operation. */
+typedef struct leat_counts_ {
+    _Atomic size_t taken_, completed_, failed_, high_water_; /* high_water_: of the queue's length */
+} leat_counts_;
+
+typedef struct leat_pool {
+    leat_ctx ctx_;
+    leat_jobs_ queue_;
+    char pad0_[LEAT_LINE_];
+    _Atomic int64_t gate_; /* calls that entered, less those counted out, * 4 | STARTED | SHUT */
+    char pad1_[LEAT_LINE_];
+    _Atomic int end_;       /* OPEN, ENDING, OVER */
+    leat_threads_ threads_; /* its lock guards what follows */
+    leat_counts_ totals_;   /* of the workers that were joined */
+    size_t queue_cap_, dropped_;
+    int aborting_;         /* aborts that hand back and then end the pool: a stop leaves it to them */
+    int refused_;          /* what an init hook returned, for the resize that asked for the worker, or the next */
+    leat_wg running_;      /* workers that may take another job */
+    leat_sem resizing_;
+    leat_pool_opts opts_;
+    char name_[16];
+} leat_pool;
+
+enum { LEAT_SHUT_ = 1, LEAT_STARTED_ = 2, LEAT_INSIDE_ = 4 };
+enum { LEAT_OPEN_ = 0, LEAT_ENDING_ = 1, LEAT_OVER_ = 2 };
+
+enum { LEAT_UNTOLD_ = 0, LEAT_TELLING_ = 1, LEAT_TOLD_ = 2 };
+
+/* On the stack of a worker that waits for room. */
+typedef struct leat_blocked_ {
+    leat_case *case_;
+    leat_ctx room_; /* it waits under this. Cancelled: there will be none */
+    int told_;
+} leat_blocked_;
+
+/* A worker's life:
+ *
+ *                       a resize wants more again (to STARTING, while the init hook runs)
+ *                                 .-----------------------.
+ *                                 v    a resize wants     |
+ *     STARTING ---------------> RUNNING ------------> RETIRING
+ *       |  |   init hook: 0       |       fewer        ^   |
+ *       |  '----------------------+--------------------'   |
+ *       | init hook: an error     | no more jobs           | after its job
+ *       v                         v                        v
+ *     EXITING <--------------------------------------------'
+ *       |
+ *     fini hook, unless the init hook failed; exited_; joined
+ *
+ * A worker whose job ends its thread is replaced: by a worker that is STARTING until its init hook has returned, and
+ * then takes the state of the one that it replaces. If no thread can be made, the worker itself goes on, on what is
+ * left of its thread (a rerun): it stays RUNNING, and its hooks are called once more. */
+enum { LEAT_STARTING_ = 0, LEAT_RUNNING_ = 1, LEAT_RETIRING_ = 2, LEAT_EXITING_ = 3 };
+
+typedef struct leat_worker_ {
+    leat_thread_ thread_; /* first */
+    leat_pool *pool_;
+    int state_;
+    int pins_;     /* calls that will look at it again (L2) */
+    leat_ctx ctx_; /* cancelled to retire it */
+    struct leat_worker_ *next_retired_;
+    struct leat_worker_ *replaces_;
+    struct leat_worker_ *joiner_; /* the worker that waits for this thread to end */
+    bool in_init_;
+    int init_err_;
+    leat_chan init_done_; /* closed when the init hook has returned */
+    bool awaits_init_;    /* of another worker */
+    leat_blocked_ *blocked_;
+    int reruns_;
+    char pad_[LEAT_LINE_];
+    leat_counts_ counts_;
+} leat_worker_;
+
+static inline size_t leat_counter_(_Atomic size_t *n)
+{
+    return atomic_load_explicit(n, memory_order_relaxed); /* [X7] */
+}
+
+static inline void leat_count_add_(_Atomic size_t *n, size_t more)
+{
+    atomic_store_explicit(n, leat_counter_(n) + more, memory_order_relaxed); /* [X7] */
+}
+
+static inline void leat_high_water_(leat_counts_ *c, size_t depth)
+{
+    if (depth > leat_counter_(&c->high_water_)) leat_count_add_(&c->high_water_, depth - leat_counter_(&c->high_water_));
+}
+
+static inline void leat_counts_sum_(leat_counts_ *sum, leat_counts_ *c)
+{
+    leat_high_water_(sum, leat_counter_(&c->high_water_));
+    leat_count_add_(&sum->completed_, leat_counter_(&c->completed_));
+    leat_count_add_(&sum->failed_, leat_counter_(&c->failed_));
+    leat_count_add_(&sum->taken_, leat_counter_(&c->taken_));
+}
+
+static inline void leat_pool_exit_(leat_pool *p)
+{
+    atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] our last touch */
+}
+
+/* A call that queues a job is over when the job was taken, or lies in the queue: it need not be counted out (L8). The
+ * others are. */
+static inline int leat_pool_enter_(leat_pool *p)
+{
+    if (LEAT_RARELY_(!p)) return -EINVAL;
+    int64_t gate = atomic_fetch_add_explicit(&p->gate_, LEAT_INSIDE_, memory_order_acquire); /* [G2] <- [G1] */
+    if (LEAT_USUALLY_((gate & (LEAT_STARTED_ | LEAT_SHUT_)) == LEAT_STARTED_)) return 0;
+    leat_pool_exit_(p);
+    return gate & LEAT_SHUT_ ? -ESHUTDOWN : -EINVAL;
+}
+
+static inline leat_worker_ *leat_worker_of_(leat_thread_ *t)
+{
+    void *whole = t;
+    return whole;
+}
+
+static inline leat_worker_ *leat_worker_first_(leat_pool *p)
+{
+    return leat_worker_of_(p->threads_.list_);
+}
+
+static inline leat_worker_ *leat_worker_next_(leat_worker_ *w)
+{
+    return leat_worker_of_(w->thread_.next_);
+}
+
+static inline leat_worker_ *leat_worker_self_(leat_pool *p)
+{
+    return leat_worker_of_(leat_self_(&p->threads_));
+}
+
+/* Joins the workers that have exited, unless they are pinned. A thread on which only destructors still run does not: two
+ * of those could wait for each other. */
+LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
+{
+    leat_thread_ *exited = NULL;
+    leat_worker_ *self = leat_worker_self_(p);
+    int n = 0;
+    if (self && self->thread_.exited_) return;
+    leat_lock_take_(&p->threads_.lock_);
+    for (leat_thread_ **at = &p->threads_.list_, *t; (t = *at) != NULL;) {
+        leat_worker_ *w = leat_worker_of_(t);
+        if (t->exited_ && !w->pins_) { /* L2 */
+            leat_counts_sum_(&p->totals_, &w->counts_);
+            w->joiner_ = self;
+            *at = t->next_;
+            t->next_ = exited;
+            exited = t;
+            n++;
+        } else {
+            at = &t->next_;
+        }
+    }
+    p->threads_.joining_ += n;
+    leat_lock_drop_(&p->threads_.lock_);
+    if (!n) return;
+    leat_join_(exited);
+    leat_lock_take_(&p->threads_.lock_);
+    p->threads_.joining_ -= n;
+    leat_lock_drop_(&p->threads_.lock_);
+}
+
+/* L9: whether a worker, beside `self`, will take jobs. *unsure: one that seems to be blocked may have got room, and be on
+ * its way back. The lock is held, and that of the queue. */
+static inline bool leat_pool_has_runner_(leat_pool *p, const leat_worker_ *self, bool *unsure)
+{
+    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) {
+        if (w == self || w->awaits_init_ || (self && w == self->joiner_)) continue;
+        if (w->state_ != LEAT_RUNNING_ && w->state_ != LEAT_STARTING_) continue;
+        if (!w->blocked_ || w->blocked_->told_) return true;
+        *unsure |= !w->blocked_->case_->link_.linked_;
+    }
+    return false;
+}
+
+/* A blocked worker that is RUNNING or STARTING, or NULL. The lock is held. */
+static inline leat_worker_ *leat_pool_first_blocked_(leat_pool *p)
+{
+    leat_worker_ *w = leat_worker_first_(p);
+    while (w && !(w->blocked_ && (w->state_ == LEAT_RUNNING_ || w->state_ == LEAT_STARTING_))) w = leat_worker_next_(w);
+    return w;
+}
+
+/* The blocked worker that is to be told that there will be no room, now TELLING, or NULL. *unsure: it cannot be said yet
+ * whether there is one. */
+LEAT_COLD_ leat_blocked_ *leat_pool_find_deadlock_(leat_pool *p, bool *unsure)
+{
+    leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_job_), _Alignof(leat_job_)); /* to look at */
+    *unsure = false;
+    leat_lock_take_(&p->threads_.lock_);
+    leat_lock_take_(&p->queue_.chan.lock_);
+    leat_worker_ *w = leat_pool_has_runner_(p, NULL, unsure) ? NULL : leat_pool_first_blocked_(p);
+    *unsure = w && (*unsure || leat_poll_case_(&c) != -EAGAIN);
+    leat_blocked_ *b = w && !*unsure ? w->blocked_ : NULL;
+    if (b) b->told_ = LEAT_TELLING_;
+    leat_lock_drop_(&p->queue_.chan.lock_);
+    leat_lock_drop_(&p->threads_.lock_);
+    return b;
+}
+
+/* L9: called when a worker that may have been counted on is refused, retires or waits itself. */
+LEAT_COLD_ void leat_pool_break_deadlock_(leat_pool *p)
+{
+    bool unsure = false;
+    leat_blocked_ *b;
+    for (unsigned round = 0; !(b = leat_pool_find_deadlock_(p, &unsure)) && unsure;) leat_backoff_(&round);
+    if (!b) return;
+    leat_cancel(&b->room_, -EDEADLK);
+    leat_lock_take_(&p->threads_.lock_);
+    b->told_ = LEAT_TOLD_; /* L10: our last touch */
+    leat_lock_drop_(&p->threads_.lock_);
+}
+
+/* L7: a worker that gets no more jobs. True: a resize took it back meanwhile, and it has a new context. */
+LEAT_COLD_ bool leat_worker_unretire_(leat_worker_ *w)
+{
+    leat_lock_take_(&w->pool_->threads_.lock_);
+    bool back = w->state_ == LEAT_RUNNING_ && leat_ctx_err(&w->ctx_) && !leat_ctx_err(w->ctx_.parent_);
+    if (back) w->ctx_ = (leat_ctx){ .parent_ = w->ctx_.parent_ };
+    else w->state_ = LEAT_EXITING_;
+    leat_lock_drop_(&w->pool_->threads_.lock_);
+    return back;
+}
+
+static inline void leat_worker_loop_(leat_worker_ *w)
+{
+    leat_pool *p = w->pool_;
+    leat_job_ job;
+    do {
+        while (leat_recv_ctx(&w->ctx_, &p->queue_, &job) == 0) {
+            if (leat_counter_(&w->counts_.taken_) % 16 == 0)
+                leat_high_water_(&w->counts_, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
+            leat_count_add_(&w->counts_.taken_, 1);
+            int err = job.fn_(&p->ctx_, job.arg_);
+            leat_count_add_(err ? &w->counts_.failed_ : &w->counts_.completed_, 1);
+        }
+    } while (leat_worker_unretire_(w));
+}
+
+/* L6: STARTING ends well. True: the worker is RETIRING, as was the one that it replaces, and its context is to be
+ * cancelled. The lock is held. */
+static inline bool leat_worker_started_(leat_worker_ *w)
+{
+    if (w->state_ != LEAT_STARTING_) return false;
+    w->state_ = w->replaces_ ? w->replaces_->state_ : LEAT_RUNNING_;
+    if (w->replaces_) w->replaces_->state_ = LEAT_EXITING_;
+    return w->state_ == LEAT_RETIRING_;
+}
+
+/* The init hook of a worker has returned, or there is none. */
+LEAT_COLD_ void leat_worker_init_done_(leat_worker_ *w, int err)
+{
+    leat_pool *p = w->pool_;
+    leat_lock_take_(&p->threads_.lock_);
+    w->in_init_ = false;
+    w->init_err_ = err;
+    if (err && w->state_ == LEAT_STARTING_ && !w->replaces_) p->refused_ = err;
+    bool retired = !err && leat_worker_started_(w);
+    if (err) w->state_ = LEAT_EXITING_;
+    leat_lock_drop_(&p->threads_.lock_);
+    if (retired) leat_cancel(&w->ctx_, -ECANCELED);
+    leat_close_(&w->init_done_);
+    if (err && w->reruns_) leat_cancel(&p->ctx_, err); /* no other thread could be made: none may be left for the queue */
+    if (err) leat_pool_break_deadlock_(p);
+}
+
+/* Runs the hooks, and jobs between them. */
+static inline void leat_worker_run_(leat_thread_ *t)
+{
+    leat_worker_ *w = leat_worker_of_(t);
+    leat_pool *p = w->pool_;
+    int err = w->in_init_ ? p->opts_.worker_init(p->opts_.user, t->id_) : 0;
+    leat_worker_init_done_(w, err);
+    if (err) return;
+    leat_worker_loop_(w);
+    if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, t->id_);
+}
+
+static inline void leat_worker_main_(leat_thread_ *t)
+{
+    leat_pool *p = leat_worker_of_(t)->pool_;
+    char name[32];
+    snprintf(name, sizeof name, "%.11s-%d", p->name_, t->id_);
+    leat_os_name_(name);
+    leat_worker_run_(t);
+    leat_wg_done(&p->running_);
+}
+
+static inline void leat_worker_on_exit_(leat_thread_ *t);
+
+/* Waits until the init hook of a worker has returned, which the caller has pinned for that, and unpins it. RETURN VALUES:
+ * 0, or the error of a context. */
+LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, leat_worker_ *w)
+{
+    leat_worker_ *self = leat_worker_self_(p);
+    char none;
+    leat_case c = leat_case_(&w->init_done_, LEAT_RECEIVES_, &none, 1, 1);
+    if (self) {
+        leat_lock_take_(&p->threads_.lock_);
+        self->awaits_init_ = true;
+        leat_lock_drop_(&p->threads_.lock_);
+        leat_pool_break_deadlock_(p);
+    }
+    int err = leat_select_(ctx, also, &c, 1);
+    leat_lock_take_(&p->threads_.lock_);
+    if (self) self->awaits_init_ = false;
+    w->pins_--;
+    leat_lock_drop_(&p->threads_.lock_);
+    return err < 0 ? err : 0;
+}
+
+/* Adds a worker, in the place of `replaces` or NULL, with a count of running_. Without init hook it is RUNNING when this
+ * returns. With one it is STARTING, but a replacement has started then, or its error is returned. */
+LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
+{
+    leat_worker_ *w = leat_zeroed_(1, sizeof *w, 1);
+    if (!w) return -ENOMEM;
+    bool hook = p->opts_.worker_init != NULL, awaited = hook && replaces;
+    w->thread_.main_ = leat_worker_main_;
+    w->thread_.on_exit_ = leat_worker_on_exit_;
+    w->pool_ = p;
+    w->ctx_.parent_ = &p->ctx_;
+    w->replaces_ = replaces;
+    w->in_init_ = hook;
+    w->pins_ = 1 + awaited;
+    leat_wg_add(&p->running_, 1);
+    int err = leat_spawn_(&p->threads_, &w->thread_, p->opts_.stack_size);
+    if (err) {
+        leat_wg_done(&p->running_);
+        leat_pool_break_deadlock_(p);
+        return err;
+    }
+    if (awaited) leat_pool_await_init_(NULL, NULL, p, w);
+    leat_lock_take_(&p->threads_.lock_);
+    bool retired = !hook && leat_worker_started_(w); /* it is wanted before its thread has run */
+    if (awaited) err = w->init_err_;
+    leat_lock_drop_(&p->threads_.lock_);
+    if (retired) leat_cancel(&w->ctx_, -ECANCELED);
+    leat_lock_take_(&p->threads_.lock_);
+    w->pins_--;
+    leat_lock_drop_(&p->threads_.lock_);
+    return err;
+}
+
+/* A job has ended the thread of a worker, and no other could be made. The worker goes on, on the same thread, unless it
+ * was retired, or so many jobs have ended the thread that its stack might not suffice. */
+LEAT_COLD_ void leat_worker_rerun_(leat_worker_ *w, int err)
+{
+    leat_pool *p = w->pool_;
+    leat_lock_take_(&p->threads_.lock_);
+    bool running = w->state_ == LEAT_RUNNING_;
+    bool reruns = running && w->reruns_++ < 20;
+    if (!reruns) w->state_ = LEAT_EXITING_;
+    w->in_init_ = reruns && p->opts_.worker_init;
+    leat_lock_drop_(&p->threads_.lock_);
+    w->replaces_ = NULL;
+    if (reruns) leat_thread_run_(&w->thread_, leat_worker_run_);
+    else if (running) leat_cancel(&p->ctx_, err);
+}
+
+/* A job has ended the thread of a worker, and counts as failed: the worker is replaced, unless it was retired. */
+LEAT_COLD_ void leat_worker_replace_(leat_worker_ *w)
+{
+    leat_pool *p = w->pool_;
+    leat_count_add_(&w->counts_.failed_, 1);
+    if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, w->thread_.id_);
+    leat_lock_take_(&p->threads_.lock_);
+    if (w->state_ == LEAT_RETIRING_) w->state_ = LEAT_EXITING_;
+    bool running = w->state_ == LEAT_RUNNING_;
+    leat_lock_drop_(&p->threads_.lock_);
+    int err = running ? leat_pool_spawn_(p, w) : 0;
+    leat_pool_reap_(p); /* or jobs that end their threads would leave ever more of them */
+    if (err) leat_worker_rerun_(w, err);
+}
+
+/* An init hook that ends its thread has failed. */
+static inline void leat_worker_on_exit_(leat_thread_ *t)
+{
+    leat_worker_ *w = leat_worker_of_(t);
+    leat_pool *p = w->pool_;
+    if (w->in_init_) leat_worker_init_done_(w, -EINTR);
+    else leat_worker_replace_(w);
+    leat_wg_done(&p->running_);
+}
+
+/* Shuts the gate and closes the queue: no more jobs are accepted. */
+static inline int leat_pool_shut_(leat_pool *p)
+{
+    if (!p || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
+    atomic_fetch_or_explicit(&p->gate_, LEAT_SHUT_, memory_order_release); /* [G1] -> [G2] */
+    leat_close_(&p->queue_.chan);
+    return 0;
+}
+
+/* The same for a call that waits, which no thread of the pool may. */
+static inline int leat_pool_shut_and_wait_(leat_ctx *ctx, leat_pool *p)
+{
+    if (p && leat_self_(&p->threads_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
+    return leat_pool_shut_(p);
+}
+
+/* Takes a job that no worker has taken out of a closed queue. Under the lock: it is counted in the same step (L8), and
+ * the queue is not freed meanwhile. */
+LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_job_ *job)
+{
+    leat_lock_take_(&p->threads_.lock_);
+    bool any = leat_try_recv(&p->queue_, job) == 0;
+    p->dropped_ += any;
+    leat_lock_drop_(&p->threads_.lock_);
+    return any;
+}
+
+/* L8: whether a shut pool may be ended, by an abort (1) or a stop (0), which leaves it to an abort. *left: jobs in the
+ * queue. */
+LEAT_COLD_ bool leat_pool_is_idle_(leat_pool *p, int aborts, size_t *left)
+{
+    leat_lock_take_(&p->threads_.lock_);
+    int64_t calls = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
+    *left = leat_len(&p->queue_);
+    bool idle = !p->threads_.list_ && !p->threads_.joining_ && (aborts || !p->aborting_);
+    idle = idle && (size_t)calls == leat_counter_(&p->totals_.taken_) + p->dropped_ + *left;
+    leat_lock_drop_(&p->threads_.lock_);
+    return idle;
+}
+
+static inline void leat_pool_free_queue_(leat_pool *p)
+{
+    leat_lock_take_(&p->threads_.lock_);
+    leat_quiet_free_(p->queue_.chan.slots_);
+    p->queue_.chan.slots_ = NULL;
+    leat_lock_drop_(&p->threads_.lock_);
+}
+
+/* Ends a shut pool whose workers exit: joins them and frees the queue. RETURN VALUES: 0: ended. -EALREADY: it was.
+ * -EAGAIN: not yet. Or the error of ctx, or of the pool's context, if jobs are left. */
+LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
+{
+    size_t left;
+    int open = LEAT_OPEN_;
+    if (atomic_load_explicit(&p->end_, memory_order_acquire) == LEAT_OVER_) /* [G2] <- [G1] */
+        return leat_unless_done_(ctx, NULL, -EALREADY);
+    leat_pool_reap_(p);
+    int err = leat_unless_done_(ctx, NULL, leat_pool_is_idle_(p, aborts, &left) ? 0 : -EAGAIN);
+    if (!err && left) err = leat_unless_done_(&p->ctx_, NULL, -EAGAIN);
+    if (err) return err;
+    if (!atomic_compare_exchange_strong_explicit(&p->end_, &open, LEAT_ENDING_, memory_order_relaxed, /* [X7] */
+                                                 memory_order_relaxed))
+        return -EAGAIN; /* another caller ends it. The next look finds it over */
+    leat_pool_free_queue_(p);
+    leat_cancel(&p->ctx_, -ECANCELED);
+    atomic_store_explicit(&p->end_, LEAT_OVER_, memory_order_release); /* [G1] -> [G2] our last touch */
+    return 0;
+}
+
+/* The same, and waits until it may be ended. */
+LEAT_COLD_ int leat_pool_finish_(leat_ctx *ctx, leat_pool *p, int aborts)
+{
+    for (unsigned round = 0;; leat_backoff_(&round)) { /* a call that is still inside was woken by the close */
+        int err = leat_wg_wait_ctx(ctx, &p->running_);
+        if (!err) err = leat_pool_end_(ctx, p, aborts);
+        if (err != -EAGAIN) return err;
+    }
+}
+
+static inline int leat_pool_try_finish_(leat_pool *p, int aborts)
+{
+    int err = leat_try_wg_wait(&p->running_);
+    return err ? err : leat_pool_end_(NULL, p, aborts);
+}
+
+/* A STARTING worker that replaces no other, or NULL. The lock is held. */
+static inline leat_worker_ *leat_pool_starting_(leat_pool *p)
+{
+    leat_worker_ *w = leat_worker_first_(p);
+    while (w && !(w->state_ == LEAT_STARTING_ && !w->replaces_)) w = leat_worker_next_(w);
+    return w;
+}
+
+/* What an init hook has returned that no call was told yet. -EAGAIN while one runs. */
+LEAT_COLD_ int leat_pool_try_inits_(leat_pool *p)
+{
+    leat_lock_take_(&p->threads_.lock_);
+    bool starting = leat_pool_starting_(p) != NULL;
+    int err = starting ? -EAGAIN : p->refused_;
+    if (!starting) p->refused_ = 0;
+    leat_lock_drop_(&p->threads_.lock_);
+    return err;
+}
+
+/* Waits until no init hook runs: 0, or what one has returned. Or the error of a context, and the next call is told. */
+LEAT_COLD_ int leat_pool_await_inits_(leat_ctx *ctx, leat_ctx *also, leat_pool *p)
+{
+    for (leat_worker_ *w;;) {
+        leat_lock_take_(&p->threads_.lock_);
+        w = leat_pool_starting_(p);
+        if (w) w->pins_++;
+        leat_lock_drop_(&p->threads_.lock_);
+        int err = w ? leat_pool_await_init_(ctx, also, p, w) : leat_unless_done_(ctx, also, 0);
+        if (err) return err;
+        if (!w) break;
+    }
+    return leat_pool_try_inits_(p);
+}
+
+/* Adds n workers. Each is waited for before the next is made. */
+LEAT_COLD_ int leat_pool_grow_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, int n)
+{
+    int err = 0;
+    while (n-- > 0 && !err)
+        if ((err = leat_pool_spawn_(p, NULL)) == 0) err = leat_pool_await_inits_(ctx, also, p);
+    return err;
+}
+
+/* Starts a pool whose jobs run under a context of its own, below `ctx` (or NULL). `opts` may be NULL. It
+ * is copied, its `user` is not. 0, or, with everything unwound, -EINVAL (a negative number), -ENOMEM,
+ * -EAGAIN (no thread could be made), or what a worker_init returned. When `ctx` ends, the workers finish
+ * their jobs and take no more, and submit returns its error. leat_pool_stop or _abort is still needed. */
+LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts *opts)
+{
+    leat_pool_opts o = { .workers = 0 };
+    if (opts) o = *opts;
+    if (!p || o.workers < 0 || o.queue < 0 || o.queue > INT_MAX / 2 || o.workers > INT_MAX / 2) return -EINVAL;
+    if (!o.workers) o.workers = leat_cpus();
+    if (!o.queue) o.queue = 2 * o.workers;
+    *p = (leat_pool){ .ctx_ = LEAT_CTX(ctx), .resizing_ = LEAT_SEM(1), .opts_ = o, .queue_cap_ = (size_t)o.queue };
+    p->threads_.inherit_signals_ = o.inherit_signals;
+    int saved = errno;
+    snprintf(p->name_, sizeof p->name_, "%s", o.name ? o.name : "leat");
+    errno = saved;
+    int err = leat_make(&p->queue_, (size_t)o.queue);
+    if (err) return err;
+    atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] no other thread has it yet */
+    if ((err = leat_pool_grow_(NULL, NULL, p, o.workers)) == 0) return 0;
+    leat_pool_shut_(p);
+    leat_wg_wait(&p->running_); /* a hook may have submitted jobs: they run, if there is a worker */
+    for (leat_job_ job = { NULL, NULL }; leat_pool_take_left_(p, &job);) {}
+    leat_pool_finish_(NULL, p, 1);
+    return err;
+}
+
+/* A worker has found the queue full: it is blocked from now on, if it may be. RETURN VALUES: 0: it is. -EDEADLK: all
+ * others are blocked. -EAGAIN: that cannot be said yet. A worker that is really blocked is linked to a queue that is
+ * full. One that has just got room, and is on its way back, is not. */
+LEAT_COLD_ int leat_worker_block_(leat_worker_ *self, leat_blocked_ *b)
+{
+    leat_pool *p = self->pool_;
+    bool unsure = false;
+    leat_lock_take_(&p->threads_.lock_);
+    leat_lock_take_(&b->case_->chan_->lock_);
+    bool runner = leat_pool_has_runner_(p, self, &unsure);
+    if (!runner) unsure |= leat_poll_case_(b->case_) != -EAGAIN;
+    leat_lock_drop_(&b->case_->chan_->lock_);
+    if (runner) {
+        self->blocked_ = b;
+        self->pins_ += self->thread_.exited_; /* a destructor submits: a worker that joined it would make no room */
+    }
+    leat_lock_drop_(&p->threads_.lock_);
+    return runner ? 0 : unsure ? -EAGAIN : -EDEADLK;
+}
+
+/* It is blocked no more. True: it was told that there will be no room. */
+LEAT_COLD_ bool leat_worker_unblock_(leat_worker_ *self, leat_blocked_ *b)
+{
+    leat_lock_ *lock = &self->pool_->threads_.lock_;
+    leat_lock_take_(lock);
+    self->pins_ -= self->thread_.exited_;
+    self->blocked_ = NULL;
+    int told = b->told_;
+    leat_lock_drop_(lock);
+    for (unsigned round = 0; told == LEAT_TELLING_; leat_backoff_(&round)) { /* L10 */
+        leat_lock_take_(lock);
+        told = b->told_;
+        leat_lock_drop_(lock);
+    }
+    return told;
+}
+
+/* A worker waits for room. */
+LEAT_COLD_ int leat_worker_wait_(leat_ctx *ctx, leat_worker_ *self, leat_case *c)
+{
+    leat_ctx *end = &self->pool_->ctx_;
+    leat_blocked_ b = { .case_ = c, .room_ = LEAT_CTX(end) };
+    int r;
+    for (unsigned round = 0; (r = leat_worker_block_(self, &b)) == -EAGAIN; leat_backoff_(&round))
+        if ((r = leat_poll_(ctx, end, c, 1)) != -EAGAIN && r != LEAT_IN_FLIGHT_) return r;
+    if (!r) {
+        r = leat_select_(ctx, &b.room_, c, 1);
+        if (leat_worker_unblock_(self, &b) && r < 0) r = -EDEADLK;
+    }
+    return r < 0 ? leat_unless_done_(ctx, end, r) : r;
+}
+
+LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
+{
+    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
+    leat_worker_ *self = leat_worker_self_(p);
+    int r = leat_wait_first_(ctx, &p->ctx_, &c);
+    if (r != -EAGAIN) return r;
+    if (leat_counter_(&p->totals_.high_water_) < p->queue_cap_) {
+        leat_lock_take_(&p->threads_.lock_);
+        leat_high_water_(&p->totals_, p->queue_cap_);
+        leat_lock_drop_(&p->threads_.lock_);
+    }
+    r = self ? leat_worker_wait_(ctx, self, &c) : leat_select_(ctx, &p->ctx_, &c, 1);
+    return r < 0 ? r : c.err;
+}
+
+LEAT_COLD_ int leat_pool_try_again_(leat_pool *p, const leat_job_ *job)
+{
+    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
+    int r = leat_try_select_(&p->ctx_, &c, 1);
+    if (r == -EAGAIN) return leat_unless_done_(&p->ctx_, NULL, r);
+    return r < 0 ? r : c.err;
+}
+
+LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
+{
+    leat_pool_exit_(p);
+    return err == -EPIPE ? -ESHUTDOWN : err;
+}
+
+/* Queues a job: fn(ctx, arg) on one of the workers. Waits while the queue is full.
+ * 0: accepted. It will run once, or go to the `dropped` of leat_pool_abort. -ESHUTDOWN: the pool is being
+ * stopped. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: this is a thread of the pool (a job, a
+ * hook), and no worker is left that does not wait for room. -EINVAL. Any thread, also jobs. Allocates nothing.
+ * try: -EAGAIN instead of waiting. ctx: -ECANCELED, -ETIMEDOUT also when ctx is done. */
+LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *arg)
+{
+    leat_job_ job = { fn, arg };
+    if (LEAT_RARELY_(!fn)) return -EINVAL;
+    int err = leat_pool_enter_(p);
+    if (LEAT_RARELY_(err)) return leat_unless_done_(ctx, NULL, err);
+    err = leat_move_(ctx, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_job_));
+    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_wait_(ctx, p, &job);
+    return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
+}
+
+LEAT_HOT_ int leat_submit(leat_pool *p, leat_task *fn, void *arg)
+{
+    return leat_submit_ctx(NULL, p, fn, arg);
+}
+
+LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void *arg)
+{
+    leat_job_ job = { fn, arg };
+    if (LEAT_RARELY_(!fn)) return -EINVAL;
+    int err = leat_pool_enter_(p);
+    if (LEAT_RARELY_(err)) return err;
+    err = leat_move_(NULL, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_job_));
+    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_try_again_(p, &job);
+    return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
+}
+
+/* Accepts no more jobs, waits until those that were accepted have run, joins the workers, frees all.
+ * 0: done. -ETIMEDOUT, -ECANCELED: the pool's own context ended and jobs are left. The pool is still valid: stop
+ * it again, or abort it. -EALREADY: it was stopped before, and is. -EDEADLK: called on a thread of the pool (by a job,
+ * a hook, the destructor of a pthread key): nothing has changed. -EINVAL: never started. Any thread, also several at
+ * the same time.
+ * try: -EAGAIN instead of waiting, also on a thread of the pool: no more jobs are accepted, but another thread is to
+ * stop it. ctx: the same errors when `ctx` (or NULL) ends first. */
+LEAT_COLD_ int leat_pool_stop_ctx(leat_ctx *ctx, leat_pool *p)
+{
+    int err = leat_pool_shut_and_wait_(ctx, p);
+    return err ? err : leat_pool_finish_(ctx, p, 0);
+}
+
+LEAT_HOT_ int leat_pool_stop(leat_pool *p)
+{
+    return leat_pool_stop_ctx(NULL, p);
+}
+
+LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_stop(leat_pool *p)
+{
+    int err = leat_pool_shut_(p);
+    return err ? err : leat_pool_try_finish_(p, 0);
+}
+
+typedef void leat_hand_back_(leat_task *fn, void *arg, void *user);
+
+static inline void leat_pool_aborts_(leat_pool *p, int more)
+{
+    leat_lock_take_(&p->threads_.lock_);
+    p->aborting_ += more;
+    leat_lock_drop_(&p->threads_.lock_);
+}
+
+/* Cancels a shut pool, and hands back the jobs that no worker has taken. */
+LEAT_COLD_ void leat_pool_hand_back_(leat_pool *p, leat_hand_back_ *dropped, void *user)
+{
+    leat_pool_aborts_(p, 1);
+    leat_cancel(&p->ctx_, -ECANCELED);
+    for (leat_job_ job; leat_pool_take_left_(p, &job);)
+        if (dropped) dropped(job.fn_, job.arg_, user);
+}
+
+/* What an abort returns. If it gave up, a stop may end the pool. */
+static inline int leat_pool_aborted_(leat_pool *p, int err)
+{
+    if (err && err != -EALREADY) leat_pool_aborts_(p, -1); /* else the pool may be gone */
+    return err;
+}
+
+/* Accepts no more jobs, cancels the pool's context, and hands every job that was accepted but not started to
+ * dropped(fn, arg, user), at once, once each, in order, on this thread. With NULL they are only counted. Then waits until
+ * the jobs that run have returned (they should look at their context), joins, frees.
+ * 0, or -EALREADY, -EDEADLK, -EINVAL as leat_pool_stop. A stop that waits meanwhile gets -EALREADY, or -ECANCELED.
+ * try: -EAGAIN instead of waiting for the jobs that run. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or NULL) is done.
+ * After both the pool is still valid, and has handed everything back: call again, or stop it. */
+LEAT_COLD_ int leat_pool_abort_ctx(leat_ctx *ctx, leat_pool *p, leat_hand_back_ *dropped, void *user)
+{
+    int err = leat_pool_shut_and_wait_(ctx, p);
+    if (err) return err;
+    leat_pool_hand_back_(p, dropped, user);
+    return leat_pool_aborted_(p, leat_pool_finish_(ctx, p, 1));
+}
+
+LEAT_HOT_ int leat_pool_abort(leat_pool *p, leat_hand_back_ *dropped, void *user)
+{
+    return leat_pool_abort_ctx(NULL, p, dropped, user);
+}
+
+LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_abort(leat_pool *p, leat_hand_back_ *dropped, void *user)
+{
+    int err = leat_pool_shut_(p);
+    if (err) return err;
+    leat_pool_hand_back_(p, dropped, user);
+    return leat_pool_aborted_(p, leat_pool_try_finish_(p, 1));
+}
+
+/* L6: whether the worker is one of those that were asked for. */
+static inline bool leat_worker_is_wanted_(const leat_worker_ *w)
+{
+    return w->state_ == LEAT_RUNNING_ || (w->state_ == LEAT_STARTING_ && !w->replaces_);
+}
+
+/* A resize retires first workers that are STARTING, then those that are blocked, because the others make room. */
+static inline int leat_worker_rank_(const leat_worker_ *w)
+{
+    return w->state_ == LEAT_STARTING_ ? 0 : w->blocked_ ? 1 : 2;
+}
+
+/* Retires n workers, which are pinned, and chained. The lock is held. */
+static inline leat_worker_ *leat_pool_retire_some_(leat_pool *p, int n)
+{
+    leat_worker_ *retired = NULL;
+    for (int rank = 0; rank < 3; rank++)
+        for (leat_worker_ *w = leat_worker_first_(p); w && n > 0; w = leat_worker_next_(w)) {
+            if (!leat_worker_is_wanted_(w) || leat_worker_rank_(w) > rank) continue;
+            w->state_ = LEAT_RETIRING_;
+            w->pins_++;
+            w->next_retired_ = retired;
+            retired = w;
+            n--;
+        }
+    return retired;
+}
+
+/* Takes up to n workers back that are RETIRING: how many. The lock is held. */
+static inline int leat_pool_unretire_some_(leat_pool *p, int n)
+{
+    int back = 0;
+    for (leat_worker_ *w = leat_worker_first_(p); w && back < n; w = leat_worker_next_(w)) {
+        if (w->state_ != LEAT_RETIRING_) continue;
+        w->state_ = w->in_init_ ? LEAT_STARTING_ : LEAT_RUNNING_;
+        back++;
+    }
+    return back;
+}
+
+/* Tells retired workers, and unpins them. */
+LEAT_COLD_ void leat_pool_cancel_retired_(leat_pool *p, leat_worker_ *retired)
+{
+    for (leat_worker_ *w = retired; w; w = w->next_retired_) leat_cancel(&w->ctx_, -ECANCELED); /* L3 */
+    leat_lock_take_(&p->threads_.lock_);
+    for (leat_worker_ *w = retired; w; w = w->next_retired_) w->pins_--;
+    leat_lock_drop_(&p->threads_.lock_);
+    leat_pool_break_deadlock_(p);
+}
+
+/* Retires workers, or takes some back, until n are wanted: how many are missing. *err: if some are, what an init hook has
+ * returned that no call was told. resizing_ is held. */
+LEAT_COLD_ int leat_pool_adjust_(leat_pool *p, int n, int *err)
+{
+    int missing = n;
+    leat_lock_take_(&p->threads_.lock_);
+    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) missing -= leat_worker_is_wanted_(w);
+    leat_worker_ *retired = leat_pool_retire_some_(p, -missing);
+    if (missing > 0) missing -= leat_pool_unretire_some_(p, missing);
+    *err = missing > 0 ? p->refused_ : 0;
+    p->refused_ = 0;
+    leat_lock_drop_(&p->threads_.lock_);
+    if (retired) leat_pool_cancel_retired_(p, retired);
+    return retired ? 0 : missing;
+}
+
+/* Changes the number of workers to n >= 1, under load. Surplus workers finish the job that they run. Until then
+ * a call for more workers takes them back first.
+ * 0. -EINVAL. -ESHUTDOWN. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: called by a worker_init.
+ * -EAGAIN, -ENOMEM, or what a worker_init returned: fewer than n were added. Any thread.
+ * try: -EAGAIN also if another call resizes the pool, or a worker_init has not returned. ctx: -ECANCELED, -ETIMEDOUT also
+ * when ctx (or NULL) is done. After both, workers whose worker_init was called start all the same, and count with the
+ * next call. That waits for them, or returns what their worker_init returned. */
+LEAT_COLD_ int leat_pool_resize_ctx(leat_ctx *ctx, leat_pool *p, int n)
+{
+    if (n < 1) return -EINVAL;
+    int err = leat_pool_enter_(p);
+    if (err) return leat_unless_done_(ctx, NULL, err);
+    leat_worker_ *self = leat_worker_self_(p);
+    if (self && self->in_init_) err = leat_unless_done_(ctx, &p->ctx_, -EDEADLK);
+    else err = leat_acquire_of_(ctx, &p->ctx_, &p->resizing_, 1);
+    if (!err) {
+        int missing = leat_pool_adjust_(p, n, &err);
+        if (!err) err = leat_pool_await_inits_(ctx, &p->ctx_, p);
+        if (!err) err = leat_pool_grow_(ctx, &p->ctx_, p, missing);
+        if (leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
+        leat_pool_reap_(p);
+    }
+    leat_pool_exit_(p);
+    return err;
+}
+
+LEAT_HOT_ int leat_pool_resize(leat_pool *p, int n)
+{
+    return leat_pool_resize_ctx(NULL, p, n);
+}
+
+LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_resize(leat_pool *p, int n)
+{
+    if (n < 1) return -EINVAL;
+    int err = leat_pool_enter_(p);
+    if (err) return err;
+    bool mine = leat_try_acquire(&p->resizing_, 1) == 0;
+    err = leat_unless_done_(&p->ctx_, NULL, mine ? 0 : -EAGAIN);
+    if (!err) {
+        int missing = leat_pool_adjust_(p, n, &err);
+        while (missing-- > 0 && !err) err = leat_pool_spawn_(p, NULL);
+        if (!err) err = leat_pool_try_inits_(p);
+    }
+    if (mine && leat_release(&p->resizing_, 1)) LEAT_MISUSE_("released once");
+    if (mine) leat_pool_reap_(p);
+    leat_pool_exit_(p);
+    return err;
+}
+
+/* Fills *st. 0, or -EINVAL: never started. Any thread, also after stop. */
+LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
+{
+    if (!p || !st || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
+    leat_counts_ sum = { .taken_ = 0 };
+    *st = (leat_stats){ .queue_cap = p->queue_cap_ };
+    leat_lock_take_(&p->threads_.lock_);
+    st->queued = leat_len(&p->queue_);
+    leat_high_water_(&p->totals_, st->queued);
+    leat_counts_sum_(&sum, &p->totals_);
+    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) {
+        leat_counts_sum_(&sum, &w->counts_);
+        st->workers += w->state_ == LEAT_RUNNING_;
+    }
+    st->dropped = p->dropped_;
+    leat_lock_drop_(&p->threads_.lock_);
+    size_t taken = leat_counter_(&sum.taken_), high = leat_counter_(&sum.high_water_);
+    st->completed = leat_counter_(&sum.completed_);
+    st->failed = leat_counter_(&sum.failed_);
+    st->queue_high = high < st->queue_cap ? high : st->queue_cap;
+    st->busy = taken > st->completed + st->failed ? taken - st->completed - st->failed : 0;
+    st->submitted = taken + st->queued + st->dropped;
+    return 0;
+}
+
+/* ==== 5. Signals ==============================================================================
+ *
+ * A catch is what one call registers: its context, the actions that the program had, and a thread that cancels, because
+ * a signal handler cannot. With the first signal the handler writes it into the catch, wakes the thread, and gives all
+ * actions back. So the second signal is the program's own, with its handler, flags and mask. A signal that finds another
+ * in the catch, or that is delivered to a forked child, which has no such thread, is sent again when the program's
+ * action is back.
+ *
+ * Of two catches the gate says which is in use, and counts the handlers that have entered. A call that changes the catch
+ * waits until those have left. Then no thread uses the old one any more. */
 
 typedef struct leat_caught_ {
     int sig_;
@@ -1581,16 +1852,6 @@ static inline void leat_give_back_(const leat_caught_ *c)
 {
     struct sigaction now;
     if (leat_is_ours_(c->sig_, &now)) sigaction(c->sig_, &c->was_, NULL);
-}
-
-/* Sends the signal to the calling thread once more, from the same sender: it comes when the handler has returned. */
-static inline void leat_send_again_(int sig, void *info)
-{
-#if defined __linux__ && defined SYS_rt_tgsigqueueinfo && defined SYS_gettid && !defined LEAT_CUSTOM_OS
-    if (leat_os_call_(SYS_rt_tgsigqueueinfo, getpid(), leat_os_call_(SYS_gettid, 0, 0, 0, 0), sig, (long)info) == 0) return;
-#endif
-    (void)info;
-    raise(sig);
 }
 
 LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
@@ -1715,18 +1976,18 @@ LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
 }
 
 /* leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0): the first of these signals cancels ctx, with the
- * signal's number as cause, for a graceful end; the second does what it would have done without us: ends the
+ * signal's number as cause, for a graceful end. The second does what it would have done without us: it ends the
  * process, or calls the handler that the program had. What was ignored (by nohup) stays ignored. The list ends
  * with 0.
- * A call replaces the one before, from whichever file of the program; with ctx = NULL it only takes it back. The
- * signals it leaves get back the actions that they had; a handler with which the program has replaced ours
+ * A call replaces the one before, from whichever file of the program. With ctx = NULL it only takes that back. The
+ * signals it leaves get back the actions that they had. A handler with which the program has replaced ours
  * meanwhile stays. When the call returns, nothing uses the ctx of the one before any more, and
  * if it took it back, neither a thread nor a descriptor is left: a plug-in may then be unloaded. Otherwise ctx must
  * live as long as the process.
  * The handler wakes a thread of the toolkit's, which cancels. In the child of a fork each signal does what it would have
  * done without us. Not from a signal handler.
  * 0, or, with nothing changed, -EINVAL (no signal, or not one that can be caught), -ENOMEM, -EAGAIN (no thread could
- * be made); without futex also the error of pipe. */
+ * be made). Without futex also the error of pipe. */
 LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
 {
     size_t n = 0, known = 0;

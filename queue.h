@@ -171,8 +171,8 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 
 /* ==== 1. The operating system =================================================================
  *
- * All that the toolkit knows of its platform: a clock, an event that a thread can wait on, yield,
- * pause, the number of usable CPUs. */
+ * All that this file knows of its platform: a clock, an event that a thread can wait on, yield,
+ * pause, the number of usable CPUs. Threads and signals have a page of their own, in pool.h. */
 
 #define LEAT_FOREVER INT64_MAX
 #define LEAT_NS(n) ((int64_t)(n))
@@ -430,85 +430,6 @@ static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
 static inline void leat_os_done_(leat_os_event_ *e)
 {
     (void)e;
-}
-
-#endif
-
-/* For threads that the toolkit makes: a name (15 bytes count), and a mask of signals. leat_os_mask_workers_ gives the
- * calling thread, and so those that it makes, the mask of a worker, and hands back what it had, for leat_os_mask_. A
- * worker blocks what asks the process for something (TERM, INT, CHLD..); it takes what its own faults raise; what
- * profilers and collectors send to threads (PROF, VTALRM, PWR, the real-time ones) is left as it was. */
-#if defined __linux__
-
-typedef struct leat_os_mask_t_ {
-    unsigned long words_[8 / sizeof(long)]; /* the first has those below 32 */
-} leat_os_mask_t_;
-
-/* How: 0 SIG_BLOCK, 2 SIG_SETMASK. */
-static inline leat_os_mask_t_ leat_os_sigmask_(long how, leat_os_mask_t_ mask)
-{
-    leat_os_mask_t_ old = { { 0 } };
-    leat_os_call_(SYS_rt_sigprocmask, how, (long)&mask, (long)&old, 8);
-    return old;
-}
-
-static inline void leat_os_mask_(leat_os_mask_t_ mask)
-{
-    leat_os_sigmask_(2, mask);
-}
-
-static inline leat_os_mask_t_ leat_os_mask_workers_(void)
-{
-    /* ILL 4, TRAP 5, ABRT 6, BUS 7, FPE 8, SEGV 11, SYS 31; VTALRM 26, PROF 27, PWR 30 */
-    const unsigned long faults = 0x400004F8, theirs = 0x26000000;
-    leat_os_mask_t_ ours = { { 0x7FFFFFFF & ~faults & ~theirs } }, old = leat_os_sigmask_(0, ours);
-    ours.words_[0] |= old.words_[0] & ~faults;
-    for (size_t i = 1; i < sizeof ours / sizeof(long); i++) ours.words_[i] = old.words_[i];
-    leat_os_mask_(ours);
-    return old;
-}
-
-static inline void leat_os_name_(const char *name)
-{
-    leat_os_call_(SYS_prctl, 15 /* PR_SET_NAME */, (long)name, 0, 0);
-}
-
-#else
-
-#include <signal.h>
-typedef sigset_t leat_os_mask_t_;
-
-static inline void leat_os_mask_(leat_os_mask_t_ mask)
-{
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
-}
-
-static inline leat_os_mask_t_ leat_os_mask_workers_(void)
-{
-    static const int faults[] = { SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS };
-    sigset_t ours, open, old;
-    sigfillset(&ours);
-    sigemptyset(&open);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-        sigdelset(&ours, faults[i]);
-        sigaddset(&open, faults[i]);
-    }
-    sigdelset(&ours, SIGPROF);
-    sigdelset(&ours, SIGVTALRM);
-#if defined SIGPWR
-    sigdelset(&ours, SIGPWR);
-#endif
-#if defined SIGRTMIN && defined SIGRTMAX
-    for (int i = SIGRTMIN; i <= SIGRTMAX; i++) sigdelset(&ours, i);
-#endif
-    pthread_sigmask(SIG_BLOCK, &ours, &old);
-    pthread_sigmask(SIG_UNBLOCK, &open, NULL);
-    return old;
-}
-
-static inline void leat_os_name_(const char *name)
-{
-    (void)name; /* a nicety that each system spells differently */
 }
 
 #endif

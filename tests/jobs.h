@@ -20,12 +20,12 @@ static inline int at_door(leat_ctx *ctx, void *arg)
 }
 
 /* Threads that are not joined. */
-static inline int hands(leat_crew_ *crew)
+static inline int threads(leat_threads_ *threads)
 {
     int n = 0;
-    leat_lock_take_(&crew->lock_);
-    for (leat_hand_ *h = crew->hands_; h; h = h->next_) n++;
-    leat_lock_drop_(&crew->lock_);
+    leat_lock_take_(&threads->lock_);
+    for (leat_thread_ *h = threads->list_; h; h = h->next_) n++;
+    leat_lock_drop_(&threads->lock_);
     return n;
 }
 

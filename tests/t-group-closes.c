@@ -22,9 +22,9 @@ static int drain(ints *c)
 /* Accepted, not returned. */
 static int64_t tasks(leat_group *g)
 {
-    leat_lock_take_(&g->crew_.lock_);
+    leat_lock_take_(&g->threads_.lock_);
     int64_t n = g->active_;
-    leat_lock_drop_(&g->crew_.lock_);
+    leat_lock_drop_(&g->threads_.lock_);
     return n;
 }
 

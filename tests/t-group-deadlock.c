@@ -1,4 +1,4 @@
-/* t-group-deadlock.c - what would wait for ever is told -EDEADLK; and nobody else is.
+/* t-group-deadlock.c - what would wait for ever is told -EDEADLK; and no other call is.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 #include "pool.h"
@@ -108,7 +108,7 @@ static int stands(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(who_has_waited_at_the_limit_is_not_taken_for_waiting_afterwards)
+TEST(a_task_that_has_waited_at_the_limit_is_not_taken_for_waiting_afterwards)
 {
     leat_group g = LEAT_GROUP(NULL);
     struct nested a = { .g = &g }, d = { .g = &g };
@@ -170,7 +170,7 @@ static int goes_many(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(nobody_is_told_while_another_task_could_still_end)
+TEST(no_task_is_told_while_another_could_still_end)
 {
     /* One task never starts another, so all the others may always hope. */
     for (int k = 0; k < tap_rounds(50); k++) {

@@ -60,7 +60,7 @@ static int goes_under_ctx(void *arg)
                 : leat_go_ctx(&w->ctx, &w->g, counts, (void *)&w->ran);
 }
 
-TEST(who_waits_at_the_limit_is_woken_by_either_context)
+TEST(a_go_that_waits_at_the_limit_is_woken_by_either_context)
 {
     for (int k = 0; k < 8; k++) {
         struct goes w = { .g = LEAT_GROUP(NULL), .ctx = LEAT_CTX(NULL), .n = k & 1 };
@@ -191,7 +191,7 @@ TEST(a_wait_that_only_tries_joins_when_all_tasks_have_returned)
     door_open(&d);
     UNTIL((err = leat_try_wait(&g)) != -EAGAIN);
     CHECK_EQ(err, 6);
-    CHECK(!g.crew_.hands_);
+    CHECK(!g.threads_.list_);
     CHECK_EQ(leat_try_wait(&g), 6);
     CHECK_EQ(leat_wait(&g), 6);
     CHECK_EQ(leat_go(&g, RETURN(0)), -ESHUTDOWN);
@@ -255,7 +255,7 @@ static void waits_somehow(int i, void *arg)
     CHECK_EQ(err, 9);
 }
 
-TEST(whoever_waits_however_gets_the_answer)
+TEST(every_form_of_wait_returns_the_same)
 {
     for (int k = 0; k < tap_rounds(200); k++) {
         struct many m = { .g = LEAT_GROUP(NULL) };

@@ -87,7 +87,7 @@ static int waits(void *g)
     return err ? err : joined;
 }
 
-TEST(whoever_has_waited_finds_all_threads_gone)
+TEST(after_a_wait_all_threads_are_joined)
 {
     for (int k = 0; k < tap_rounds(100); k++) {
         leat_group g = LEAT_GROUP(NULL);
@@ -221,7 +221,7 @@ static int go_after(void *arg)
     return leat_go(arg, nothing, NULL);
 }
 
-TEST(who_waits_at_the_limit_for_a_task_that_ends_its_thread_goes_on)
+TEST(a_go_that_waits_at_the_limit_for_a_task_that_ends_its_thread_returns)
 {
     for (int k = 0; k < tap_rounds(100); k++) {
         leat_group g = LEAT_GROUP(NULL);

@@ -228,7 +228,7 @@ static int go_one(void *arg)
     return leat_go(w->g, counts, w->ran);
 }
 
-TEST(who_waits_at_the_limit_is_told_when_the_group_fails)
+TEST(a_go_that_waits_at_the_limit_is_told_when_the_group_fails)
 {
     leat_group g = LEAT_GROUP(NULL);
     _Atomic int there = 0, ran = 0;

@@ -32,7 +32,7 @@ TEST(retiring_many_workers_takes_about_as_long_as_making_them)
     int64_t since = leat_now();
     CHECK_EQ(leat_pool_resize(&p, 1), 0);
     CHECK_EQ(workers(&p), 1);
-    UNTIL((leat_pool_reap_(&p), hands(&p.crew_)) == 1);
+    UNTIL((leat_pool_reap_(&p), threads(&p.threads_)) == 1);
     check_linear(leat_now() - since, made);
     CHECK_EQ(leat_submit(&p, counts, &ran), 0);
     CHECK_EQ(leat_pool_stop(&p), 0);

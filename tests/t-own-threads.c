@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
 
-/* ==== A worker that comes ===================================================================== */
+/* ==== A worker that is STARTING =============================================================== */
 
 /* The first worker is there at once; the others stand in their init hook. */
 static struct {
@@ -56,7 +56,7 @@ static void job_waits_for_one_that_comes(side *resizer)
     CHECK_EQ(coming.err, 0);
 }
 
-TEST(a_job_may_wait_for_room_that_a_worker_will_make_which_comes)
+TEST(a_job_may_wait_for_room_that_a_starting_worker_will_make)
 {
     side resizer;
     start_coming(0);
@@ -69,7 +69,7 @@ TEST(a_job_may_wait_for_room_that_a_worker_will_make_which_comes)
     CHECK_EQ(coming.ran, 4);
 }
 
-TEST(a_job_that_counts_on_a_worker_is_told_when_that_refuses_to_come)
+TEST(a_job_that_counts_on_a_worker_is_told_when_that_cannot_start)
 {
     side resizer;
     start_coming(77);
@@ -97,7 +97,7 @@ TEST(a_job_that_counts_on_a_worker_is_told_when_that_is_not_wanted_any_more)
     CHECK_EQ(coming.ran, coming.accepted);
 }
 
-TEST(who_was_told_once_may_wait_for_room_again)
+TEST(a_job_that_was_told_once_may_wait_for_room_again)
 {
     for (int k = 0; k < tap_rounds(30); k++) {
         side resizer;
@@ -200,7 +200,7 @@ static int init_submits(void *user, int id)
     return 0;
 }
 
-TEST(an_init_hook_may_submit_and_is_told_when_nobody_would_make_room)
+TEST(an_init_hook_may_submit_and_is_told_when_no_worker_would_make_room)
 {
     memset(&hook, 0, sizeof hook);
     leat_pool_opts opts = { .workers = 1, .queue = 2, .worker_init = init_submits };
@@ -390,11 +390,11 @@ static int stops_late(void *arg)
     return leat_pool_stop(&late.p);
 }
 
-static int joining(leat_crew_ *crew)
+static int joining(leat_threads_ *threads)
 {
-    leat_lock_take_(&crew->lock_);
-    int n = crew->joining_;
-    leat_lock_drop_(&crew->lock_);
+    leat_lock_take_(&threads->lock_);
+    int n = threads->joining_;
+    leat_lock_drop_(&threads->lock_);
     return n;
 }
 
@@ -407,7 +407,7 @@ TEST(a_pool_is_not_said_to_be_stopped_while_another_call_joins_its_threads)
     CHECK_EQ(leat_submit(&late.p, sets_key, NULL), 0);
     side_start(&s, stops_late, NULL);
     door_until(&late.d, 1);
-    UNTIL(joining(&late.p.crew_) == 1);
+    UNTIL(joining(&late.p.threads_) == 1);
     CHECK_EQ(leat_try_pool_stop(&late.p), -EAGAIN);
     door_open(&late.d);
     CHECK_EQ(side_join(&s), 0);

@@ -1,5 +1,5 @@
 /* t-pool-deadlock.c - jobs may submit jobs. The one whose waiting for room would stop the pool for ever is
- * told -EDEADLK; nobody else is, whatever the load. And what ends a wait for room.
+ * told -EDEADLK; no other is, whatever the load. And what ends a wait for room.
  * SPDX-License-Identifier: MIT */
 #include <stdint.h>
 
@@ -180,7 +180,7 @@ TEST(a_job_that_has_just_got_room_is_not_taken_for_one_that_waits)
     }
 }
 
-/* One worker never submits: so whoever waits will have room some day, and must not be told otherwise. */
+/* One worker never submits: so a job that waits will have room some day, and must not be told otherwise. */
 struct load {
     leat_pool p;
     _Atomic int ran, submitters;
@@ -212,7 +212,7 @@ static void from_outside(int i, void *arg)
         if (!CHECK_EQ(leat_submit(&l->p, drains, l), 0)) break;
 }
 
-TEST(nobody_is_told_while_somebody_drains)
+TEST(no_worker_is_told_while_another_drains)
 {
     for (int queue = 1; queue <= 3; queue++) {
         struct load l = { .each = tap_rounds(5000), .submitters = 3 };
@@ -286,7 +286,7 @@ static int waits_for_room_or_ends(leat_ctx *ctx, void *arg)
 TEST(after_shrinking_a_job_that_waits_for_room_is_not_left_alone)
 {
     /* Two workers: one's job waits for room, the other's ends, and one of the two is being retired.
-     * Either somebody makes room, or the waiting job is told. */
+     * Either another worker makes room, or the waiting job is told. */
     for (int id = 0; id < 2; id++) {
         leat_pool p;
         struct either e = { .p = &p, .waits_id = id };
@@ -331,7 +331,7 @@ static int stops(void *pool)
     return leat_pool_stop(pool);
 }
 
-TEST(who_rests_for_room_is_woken_when_the_pool_ends)
+TEST(a_job_that_rests_for_room_is_woken_when_the_pool_ends)
 {
     for (int stopped = 0; stopped <= 1; stopped++) {
         leat_pool p;

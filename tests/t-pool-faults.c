@@ -89,7 +89,7 @@ TEST(no_thread_is_made_while_others_are_kept_from_the_lock)
     leat_pool p;
     memset(&p, 0, sizeof p);
     fake_nothing();
-    maker = &p.crew_.lock_;
+    maker = &p.threads_.lock_;
     leat_pool_opts opts = { .workers = 1 };
     REQUIRE_EQ(leat_pool_start(&p, NULL, &opts), 0);
     UNTIL(peek_receivers(&p.queue_) == 1); /* it does not want the lock */
@@ -241,7 +241,7 @@ TEST(jobs_that_end_their_threads_when_no_others_can_be_made_hang_nobody)
     fail_always = 1;
     for (int i = 0; i < 3; i++) CHECK_EQ(leat_submit(&p, exits, &ended), 0);
     for (int i = 0; i < 10; i++) (void)leat_submit(&p, counts, &ran);
-    int err = leat_pool_stop(&p); /* drained, or told that nobody could: but not for ever */
+    int err = leat_pool_stop(&p); /* drained, or told that no worker could: but not for ever */
     if (err) CHECK_EQ(leat_pool_abort(&p, NULL, NULL), 0);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.submitted, st.completed + st.failed + st.dropped);
@@ -365,7 +365,7 @@ TEST(threads_that_jobs_have_ended_do_not_pile_up)
     for (int i = 1; i <= 200; i++) {
         REQUIRE_EQ(leat_submit(&p, exits, &ended), 0);
         UNTIL(atomic_load(&ended) == i);
-        REQUIRE(hands(&p.crew_) <= 50); /* one that works, and those that are on their way */
+        REQUIRE(threads(&p.threads_) <= 50); /* one that works, and those that are on their way */
     }
     CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(made, 201);
@@ -383,7 +383,7 @@ TEST(nor_do_their_stacks_grow_without_end_when_no_others_can_be_made)
     while (leat_submit(&p, exits, &ended) == 0) accepted++;
     CHECK(ended > 10 && ended < 100);
     int left = 0, err = leat_pool_stop(&p);
-    CHECK(err == 0 || err == -ECANCELED); /* nobody was left to run the rest, if there was any */
+    CHECK(err == 0 || err == -ECANCELED); /* no worker was left to run the rest, if there was any */
     if (err) CHECK_EQ(leat_pool_abort(&p, counts_dropped, &left), 0);
     CHECK_EQ(ended + left, accepted);
     CHECK_EQ(leat_ctx_err(&up), 0);
@@ -417,7 +417,7 @@ TEST(an_init_hook_that_ends_the_thread_of_each_replacement_ends_the_pool)
     int err = leat_pool_stop(&p);
     CHECK(err == 0 || err == -ECANCELED); /* what it had accepted has run; or stop came before */
     CHECK_EQ(ended, 1);
-    CHECK_EQ(inits, 3); /* the first, its replacement, and the first again, that goes on */
+    CHECK_EQ(inits, 3); /* the first, its replacement, and the first again, a rerun */
     CHECK_EQ(finis, 1);
     if (err) CHECK_EQ(leat_pool_abort(&p, NULL, NULL), 0);
     CHECK_EQ(gotten, given_back);
@@ -425,7 +425,7 @@ TEST(an_init_hook_that_ends_the_thread_of_each_replacement_ends_the_pool)
 
 /* ==== A retired worker ======================================================================== */
 
-struct retiree {
+struct retired {
     leat_pool p;
     door d;
 };
@@ -433,13 +433,13 @@ struct retiree {
 static int exits_at_door(leat_ctx *ctx, void *arg)
 {
     (void)ctx;
-    door_pass(&((struct retiree *)arg)->d);
+    door_pass(&((struct retired *)arg)->d);
     pthread_exit(NULL);
 }
 
 TEST(a_retired_worker_whose_job_ends_its_thread_asks_for_nothing_and_ends_nobody)
 {
-    struct retiree r = { .d = { 0 } };
+    struct retired r = { .d = { 0 } };
     _Atomic int ran = 0;
     fake_nothing();
     inits = finis = 0;
@@ -527,7 +527,7 @@ TEST(a_replacement_of_one_that_was_retired_meanwhile_leaves)
     CHECK_EQ(stage.inits, 3);
 }
 
-TEST(or_stays_if_that_was_called_back)
+TEST(or_runs_if_that_was_taken_back)
 {
     _Atomic int ran = 0;
     set_stage(0);
@@ -541,7 +541,7 @@ TEST(or_stays_if_that_was_called_back)
     CHECK_EQ(stage.inits, 3);
 }
 
-TEST(who_was_retired_does_not_go_on_if_its_replacement_cannot_begin)
+TEST(a_retired_worker_does_not_rerun_if_its_replacement_cannot_start)
 {
     _Atomic int ran = 0;
     set_stage(-EIO);
@@ -554,7 +554,7 @@ TEST(who_was_retired_does_not_go_on_if_its_replacement_cannot_begin)
     CHECK_EQ(ran, 1);
 }
 
-TEST(who_was_not_goes_on)
+TEST(a_worker_that_was_not_retired_reruns)
 {
     _Atomic int ran = 0;
     set_stage(-EIO);

@@ -1,4 +1,4 @@
-/* t-pool-forms.c - stop, abort and resize in their three forms: each answer; who gives up leaves a pool that is valid,
+/* t-pool-forms.c - stop, abort and resize in their three forms: each answer; a call that gives up leaves a pool that is valid,
  * and hands nothing back twice.
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
@@ -108,7 +108,7 @@ TEST(a_stop_that_only_tries_shuts_the_pool_and_ends_it_once_its_jobs_have_run)
     door_open(&b.d);
     until_stopped(&b.p);
     check_back(&b, 0);
-    CHECK_EQ(hands(&b.p.crew_), 0);
+    CHECK_EQ(threads(&b.p.threads_), 0);
     over(&b.p);
 }
 
@@ -120,7 +120,7 @@ static int tries_to_stop(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(a_job_may_shut_its_pool_for_somebody_else_to_stop)
+TEST(a_job_may_shut_its_pool_for_another_thread_to_stop)
 {
     struct busy b;
     memset(&b, 0, sizeof b);
@@ -257,7 +257,7 @@ static void drops_and_asks(leat_task *fn, void *arg, void *user)
     CHECK_EQ(leat_submit(&b->p, queued, arg), -ESHUTDOWN);
 }
 
-TEST(who_gets_a_job_back_may_call_the_pool)
+TEST(a_function_that_gets_a_job_back_may_call_the_pool)
 {
     struct busy b;
     make_busy(&b);
@@ -326,7 +326,7 @@ TEST(without_hooks_a_resize_that_only_tries_does_it)
     CHECK_EQ(leat_pool_stop(&p), 0);
 }
 
-TEST(a_resize_that_gave_up_waiting_for_a_hook_leaves_a_worker_that_comes_all_the_same)
+TEST(a_resize_that_gave_up_waiting_for_a_hook_leaves_a_worker_that_starts_all_the_same)
 {
     leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(10)), ctx;
     start_grown(0);
@@ -344,7 +344,7 @@ TEST(a_resize_that_gave_up_waiting_for_a_hook_leaves_a_worker_that_comes_all_the
     CHECK_EQ(grown.finis, 2);
 }
 
-TEST(who_gave_up_waiting_for_a_hook_is_told_next_time_what_it_returned)
+TEST(a_resize_that_gave_up_waiting_for_a_hook_is_told_next_time_what_it_returned)
 {
     start_grown(1);
     CHECK_EQ(leat_try_pool_resize(&grown.p, 3), -EAGAIN);
@@ -367,13 +367,13 @@ TEST(a_refusal_that_nobody_waited_for_is_not_the_error_of_a_resize_that_needs_no
     start_grown(1);
     CHECK_EQ(leat_try_pool_resize(&grown.p, 2), -EAGAIN);
     door_open(&grown.hook);
-    UNTIL(hands(&grown.p.crew_) == 1 || (leat_pool_reap_(&grown.p), hands(&grown.p.crew_) == 1));
+    UNTIL(threads(&grown.p.threads_) == 1 || (leat_pool_reap_(&grown.p), threads(&grown.p.threads_) == 1));
     CHECK_EQ(leat_pool_resize(&grown.p, 1), 0);
     CHECK_EQ(leat_pool_resize(&grown.p, 2), 0);
     CHECK_EQ(leat_pool_stop(&grown.p), 0);
 }
 
-TEST(a_worker_that_comes_may_be_retired_and_called_back_before_it_is_there)
+TEST(a_starting_worker_may_be_retired_and_taken_back_before_it_runs)
 {
     start_grown(0);
     CHECK_EQ(leat_try_pool_resize(&grown.p, 4), -EAGAIN);

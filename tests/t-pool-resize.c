@@ -48,7 +48,7 @@ TEST(a_worker_too_many_ends_the_job_that_it_runs_undisturbed)
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 4, .queue = 4 }), 0);
     for (int i = 0; i < 4; i++) REQUIRE_EQ(leat_submit(&p, at_door, &d), 0);
     door_until(&d, 4);
-    CHECK_EQ(leat_pool_resize(&p, 1), 0); /* waits for nobody */
+    CHECK_EQ(leat_pool_resize(&p, 1), 0); /* waits for no job */
     CHECK_EQ(workers(&p), 1);
     for (int i = 0; i < 4; i++) REQUIRE_EQ(leat_submit(&p, counts, &ran), 0);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
@@ -131,7 +131,7 @@ TEST(resizing_while_it_stops_loses_no_job_and_leaves_no_worker)
     }
 }
 
-TEST(who_was_retired_and_is_at_work_still_is_called_back_first)
+TEST(a_retired_worker_that_still_runs_a_job_is_taken_back_first)
 {
     enum { WIDE = 6 };
     leat_pool p;
@@ -146,7 +146,7 @@ TEST(who_was_retired_and_is_at_work_still_is_called_back_first)
         CHECK_EQ(leat_pool_resize(&p, n), 0);
         CHECK_EQ(workers(&p), n);
     }
-    CHECK_EQ(hands(&p.crew_), WIDE);
+    CHECK_EQ(threads(&p.threads_), WIDE);
     for (int i = 0; i < WIDE; i++) REQUIRE_EQ(leat_submit(&p, at_door, &fresh), 0);
     door_open(&old);
     door_until(&fresh, WIDE);
@@ -190,7 +190,7 @@ static void resizes_to(int i, void *arg)
     CHECK_EQ(leat_pool_resize(&z->p, z->n), 0);
 }
 
-TEST(two_who_resize_at_once_to_the_same_number_get_it)
+TEST(two_resizes_at_once_to_the_same_number_both_get_it)
 {
     struct sizing z;
     REQUIRE_EQ(leat_pool_start(&z.p, NULL, &(leat_pool_opts){ .workers = 1 }), 0);

@@ -51,7 +51,7 @@ TEST(stop_twice_is_harmless_and_said)
     CHECK_EQ(leat_pool_stop(&p), -EALREADY);
 }
 
-TEST(of_many_who_stop_at_once_one_did_and_all_return_after_the_last_job)
+TEST(of_many_stops_at_once_one_did_and_all_return_after_the_last_job)
 {
     for (int k = 0; k < tap_rounds(200); k++) {
         leat_pool p;
@@ -80,7 +80,7 @@ static int submits(void *arg)
     return leat_submit(&x->p, runs, &x->ran);
 }
 
-TEST(who_waits_for_room_when_stop_comes_is_told)
+TEST(a_submit_that_waits_for_room_when_the_pool_is_stopped_is_told)
 {
     struct { leat_pool p; _Atomic int ran; } x;
     door d = { 0 };

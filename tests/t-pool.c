@@ -1,4 +1,4 @@
-/* t-pool.c - a pool runs every accepted job once, holds back who submits too fast, and counts right.
+/* t-pool.c - a pool runs every accepted job once, holds back threads that submit too fast, and counts right.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 #include "pool.h"
@@ -151,7 +151,7 @@ TEST(a_full_queue_is_full_exactly)
     }
 }
 
-TEST(who_submits_too_fast_waits_for_room)
+TEST(a_thread_that_submits_too_fast_waits_for_room)
 {
     leat_pool p;
     door d = { 0 };
@@ -167,7 +167,7 @@ TEST(who_submits_too_fast_waits_for_room)
     CHECK_EQ(ran, 3);
 }
 
-TEST(who_waits_for_room_is_told_when_his_context_or_the_pools_ends)
+TEST(a_submit_that_waits_for_room_is_told_when_its_context_or_the_pools_ends)
 {
     leat_pool p;
     door d = { 0 };
@@ -231,7 +231,7 @@ TEST(jobs_see_the_end_of_the_pools_context_and_no_more_are_taken)
     UNTIL(atomic_load_explicit(&there, memory_order_acquire) == 2);
     for (int i = 0; i < 4; i++) CHECK_EQ(leat_submit(&p, counts, &ran), 0);
     leat_cancel(&parent, 5);
-    CHECK_EQ(leat_pool_stop(&p), -ECANCELED); /* jobs are left, nobody will run them */
+    CHECK_EQ(leat_pool_stop(&p), -ECANCELED); /* jobs are left that no worker will run */
     CHECK_EQ(leat_pool_stop(&p), -ECANCELED);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.queued, 4);

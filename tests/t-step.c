@@ -254,7 +254,7 @@ static uint64_t id_of(const struct call *c, int k)
 static void *play(void *arg)
 {
     struct call *c = arg;
-    *leat_here_() = NULL; /* this thread may have been one of a pool's or group's, which is over */
+    *leat_current_() = NULL; /* this thread may have been one of a pool's or group's, which is over */
     for (int k = 0; k < BATCH; k++) c->out[k] = (msg){ id_of(c, k), ~id_of(c, k) };
     c->start = ++stage.ticks;
     trap_flag(stage.notes && actor_self == stage.stepped);
@@ -647,8 +647,8 @@ static bool channel_is_half_way(leat_chan *ch, int does)
 
 static bool tasks_are_half_way(const struct call *c)
 {
-    leat_lock_ *locks[] = { &group.crew_.lock_,    &group.idle_.lock_,   &group.ctx_.lock_,
-                            &group.running_.lock_, &pool.crew_.lock_,    &pool.ctx_.lock_,
+    leat_lock_ *locks[] = { &group.threads_.lock_,    &group.idle_.lock_,   &group.ctx_.lock_,
+                            &group.running_.lock_, &pool.threads_.lock_,    &pool.ctx_.lock_,
                             &pool.running_.lock_,  &pool.resizing_.lock_ };
     for (size_t i = 0; i < COUNT(locks); i++)
         if (is_set(locks[i])) return true;

@@ -14,7 +14,7 @@ static leat_ints_ c;
 #define GO(fn, id) sim_go(fn, (void *)(intptr_t)(id))
 #define ARG(n) ((void *)(intptr_t)(n))
 
-/* Jobs and what becomes of them. A plain store each: who counts them has joined their threads. */
+/* Jobs and what becomes of them. A plain store each: they are counted when their threads are joined. */
 enum { JOBS = 32 };
 static int ran[JOBS], dropped[JOBS], accepted[JOBS];
 
@@ -98,7 +98,7 @@ SCENARIO(group_grows, { .each = 3, .cap = 0 }, { .each = 3, .cap = 1 }, { .each 
     EXPECT(n >= 1 && (k->cap != 1 || n == 1) && (k->cap || n == k->each));
 }
 
-/* Several wait; somebody else starts tasks meanwhile; a channel is closed behind the last. */
+/* Several threads wait, while another starts tasks. A channel is closed behind the last. */
 static int sends(leat_ctx *x, void *arg)
 {
     int n = ID(arg);
@@ -175,7 +175,7 @@ SCENARIO(groups_share_a_limit, { .cap = 1, .each = 1 }, { .cap = 1, .each = 2 },
     EXPECT(leat_sem_available(&shared) == k->cap);
 }
 
-/* Who waits at the limit for a thread that cannot be made is not left alone: it makes it, or is told. */
+/* A task that waits at the limit for a thread that cannot be made is not forgotten: it makes it, or is told. */
 static int goes_once(leat_ctx *x, void *arg)
 {
     (void)x;
@@ -203,7 +203,7 @@ SCENARIO(group_waits_for_a_thread_that_cannot_be_made, { .each = 1, .cap = 2 }, 
     jobs_done();
 }
 
-/* n at once, or none: beside another who takes their places. */
+/* n at once, or none: beside another call that takes their places. */
 static _Atomic int ran_at_once;
 
 static int counts_at_once(leat_ctx *x, void *arg)
@@ -225,6 +225,7 @@ static void *goes_two_at_once(void *arg)
 
 SCENARIO(two_at_once_or_none, { .cap = 2 }, { .cap = 3 }, { .cap = 2, .each = 1 })
 {
+    int err;
     now_ = k;
     group = (leat_group)LEAT_GROUP(NULL);
     sim_refuse = 0;
@@ -233,8 +234,10 @@ SCENARIO(two_at_once_or_none, { .cap = 2 }, { .cap = 3 }, { .cap = 2, .each = 1 
     int one = GO(goes_two_at_once, 0), other = GO(goes_two_at_once, 1);
     sim_join_one(one);
     sim_join_one(other);
+    while ((err = leat_try_go_n(&group, k->cap, counts_at_once, NULL)) == -EAGAIN) sim_yield(); /* none keeps a permit */
+    EXPECT(err == 0);
     EXPECT(leat_wait(&group) == 0);
-    EXPECT(atomic_load_explicit(&ran_at_once, memory_order_relaxed) == 2 * (accepted[0] + accepted[1]));
+    EXPECT(atomic_load_explicit(&ran_at_once, memory_order_relaxed) == 2 * (accepted[0] + accepted[1]) + k->cap);
 }
 
 /* The last task returns while one looks whether it has, another waits, and a third gives up. */
@@ -333,9 +336,9 @@ static void stopped(void)
 }
 
 /* receivers: workers; cap: their queue. */
-#define CREW(s, w, q, e) .senders = s, .receivers = w, .cap = q, .each = e
+#define KNOBS(s, w, q, e) .senders = s, .receivers = w, .cap = q, .each = e
 
-SCENARIO(submit_against_stop, { CREW(1, 1, 1, 1) }, { CREW(1, 1, 1, 3) }, { CREW(2, 1, 1, 2) }, { CREW(2, 2, 1, 2) }, { CREW(3, 2, 2, 1) })
+SCENARIO(submit_against_stop, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 1, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 1, 2) }, { KNOBS(3, 2, 2, 1) })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
@@ -343,7 +346,7 @@ SCENARIO(submit_against_stop, { CREW(1, 1, 1, 1) }, { CREW(1, 1, 1, 3) }, { CREW
     stopped();
 }
 
-SCENARIO(submit_against_abort, { CREW(1, 1, 1, 1) }, { CREW(1, 1, 2, 3) }, { CREW(2, 1, 1, 2) }, { CREW(2, 2, 2, 2) })
+SCENARIO(submit_against_abort, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 2, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 2, 2) })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
@@ -359,7 +362,7 @@ static void *cancels(void *arg)
     return NULL;
 }
 
-SCENARIO(submit_against_cancel, { CREW(1, 1, 1, 2) }, { CREW(2, 1, 2, 2) }, { CREW(2, 2, 2, 2) })
+SCENARIO(submit_against_cancel, { KNOBS(1, 1, 1, 2) }, { KNOBS(2, 1, 2, 2) }, { KNOBS(2, 2, 2, 2) })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
@@ -382,7 +385,7 @@ static void *stops(void *arg)
     return NULL;
 }
 
-SCENARIO(stop_against_stop, { CREW(0, 1, 2, 2) }, { CREW(0, 2, 2, 2) }, { CREW(0, 1, 2, 2), .a = 1 }, { CREW(0, 2, 2, 2), .a = 1 })
+SCENARIO(stop_against_stop, { KNOBS(0, 1, 2, 2) }, { KNOBS(0, 2, 2, 2) }, { KNOBS(0, 1, 2, 2), .a = 1 }, { KNOBS(0, 2, 2, 2), .a = 1 })
 {
     start(k);
     for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
@@ -410,8 +413,8 @@ static void *ends_it(void *arg)
     return NULL;
 }
 
-SCENARIO(one_of_two_gives_up, { CREW(0, 1, 2, 2), .a = 0 }, { CREW(0, 1, 2, 2), .a = 1 }, { CREW(0, 1, 2, 2), .a = 2 },
-         { CREW(0, 1, 2, 2), .a = 3 })
+SCENARIO(one_of_two_gives_up, { KNOBS(0, 1, 2, 2), .a = 0 }, { KNOBS(0, 1, 2, 2), .a = 1 }, { KNOBS(0, 1, 2, 2), .a = 2 },
+         { KNOBS(0, 1, 2, 2), .a = 3 })
 {
     start(k);
     soon = (leat_ctx)LEAT_CTX(NULL);
@@ -425,7 +428,7 @@ SCENARIO(one_of_two_gives_up, { CREW(0, 1, 2, 2), .a = 0 }, { CREW(0, 1, 2, 2), 
     stopped();
 }
 
-/* A job hangs: abort hands back what it has not begun all the same, whoever else is at it. */
+/* A job hangs: abort hands back the jobs that no worker has taken all the same, also beside another abort. */
 static leat_wg held;
 static _Atomic int hanging;
 
@@ -438,7 +441,7 @@ static int hangs(leat_ctx *x, void *arg)
     return 0;
 }
 
-SCENARIO(abort_hands_back_while_a_job_hangs, { CREW(0, 1, 2, 2) }, { CREW(0, 1, 2, 2), .a = 1 }, { CREW(1, 1, 2, 1) })
+SCENARIO(abort_hands_back_while_a_job_hangs, { KNOBS(0, 1, 2, 2) }, { KNOBS(0, 1, 2, 2), .a = 1 }, { KNOBS(1, 1, 2, 1) })
 {
     start(k);
     held = (leat_wg)LEAT_WG(1);
@@ -466,8 +469,8 @@ static void *resizes(void *arg)
     return NULL;
 }
 
-SCENARIO(resize_against_stop, { CREW(1, 1, 1, 1), .a = 2 }, { CREW(1, 2, 1, 2), .a = 1 }, { CREW(1, 1, 1, 2), .a = 3 },
-         { CREW(2, 2, 2, 1), .a = 1 })
+SCENARIO(resize_against_stop, { KNOBS(1, 1, 1, 1), .a = 2 }, { KNOBS(1, 2, 1, 2), .a = 1 }, { KNOBS(1, 1, 1, 2), .a = 3 },
+         { KNOBS(2, 2, 2, 1), .a = 1 })
 {
     start(k);
     GO(resizes, k->a);
@@ -476,7 +479,7 @@ SCENARIO(resize_against_stop, { CREW(1, 1, 1, 1), .a = 2 }, { CREW(1, 2, 1, 2), 
     stopped();
 }
 
-SCENARIO(resize_against_resize, { CREW(1, 2, 1, 2), .a = 1 }, { CREW(1, 1, 1, 2), .a = 2 })
+SCENARIO(resize_against_resize, { KNOBS(1, 2, 1, 2), .a = 1 }, { KNOBS(1, 1, 1, 2), .a = 2 })
 {
     leat_stats st;
     start(k);
@@ -489,8 +492,8 @@ SCENARIO(resize_against_resize, { CREW(1, 2, 1, 2), .a = 1 }, { CREW(1, 1, 1, 2)
     stopped();
 }
 
-/* Never more jobs at once than the most that were asked for: who is retired, but at work, is called back first. */
-SCENARIO(resize_calls_back, { CREW(0, 2, 2, 1) }, { CREW(0, 2, 2, 2) })
+/* Never more jobs at once than the most that were asked for: a retired worker that still runs a job is taken back first. */
+SCENARIO(resize_takes_back, { KNOBS(0, 2, 2, 1) }, { KNOBS(0, 2, 2, 2) })
 {
     leat_stats st;
     start(k);
@@ -505,7 +508,7 @@ SCENARIO(resize_calls_back, { CREW(0, 2, 2, 1) }, { CREW(0, 2, 2, 2) })
     stopped();
 }
 
-SCENARIO(resize_against_abort, { CREW(1, 2, 2, 2), .a = 1 }, { CREW(1, 1, 1, 2), .a = 2 })
+SCENARIO(resize_against_abort, { KNOBS(1, 2, 2, 2), .a = 1 }, { KNOBS(1, 1, 1, 2), .a = 2 })
 {
     start(k);
     GO(resizes, k->a);
@@ -549,9 +552,9 @@ static void drop_all(leat_task *fn, void *arg, void *user)
     dropped[ID(arg)]++;
 }
 
-/* each: the bits of sim_refuse. a: who else is there. */
+/* each: the bits of sim_refuse. a: what else happens. */
 enum { NOBODY, A_CANCEL, AN_ABORT, A_RESIZE, A_JOB_THAT_RESIZES };
-#define DYING(bits, who) { CREW(0, 2, 2, bits), .a = who }
+#define DYING(bits, other) { KNOBS(0, 2, 2, bits), .a = other }
 
 SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOBODY), DYING(1, NOBODY), DYING(2, NOBODY), DYING(3, NOBODY), DYING(7, NOBODY),
          DYING(0, A_CANCEL), DYING(1, A_CANCEL), DYING(0, AN_ABORT), DYING(3, AN_ABORT), DYING(0, A_RESIZE), DYING(1, A_RESIZE),
@@ -601,7 +604,7 @@ static void start_with_refusal(const sim_knobs *k)
     EXPECT(leat_pool_start(&pool, NULL, &(leat_pool_opts){ .workers = k->receivers, .queue = k->cap, .worker_init = refuses_one }) == 0);
 }
 
-SCENARIO(resize_again_after_a_refusal, { CREW(0, 1, 1, 0), .a = 1 })
+SCENARIO(resize_again_after_a_refusal, { KNOBS(0, 1, 1, 0), .a = 1 })
 {
     leat_stats st;
     start_with_refusal(k);
@@ -612,7 +615,7 @@ SCENARIO(resize_again_after_a_refusal, { CREW(0, 1, 1, 0), .a = 1 })
     EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 0);
 }
 
-/* A resize that gives up while an init hook runs leaves a worker that comes, or whose refusal is told next time. */
+/* A resize that gives up while an init hook runs leaves a STARTING worker, or one whose refusal is told next time. */
 static int waits_in_init(void *user, int id)
 {
     (void)user;
@@ -626,8 +629,8 @@ static void *resizes_for_a_while(void *arg)
     return NULL;
 }
 
-SCENARIO(resize_gives_up_while_a_hook_runs, { CREW(0, 1, 1, 2), .a = 0 }, { CREW(0, 1, 1, 2), .a = 1 }, { CREW(0, 1, 1, 1), .a = 0 },
-         { CREW(0, 1, 1, 1), .a = 1 }, { CREW(0, 1, 1, 0), .a = 0 })
+SCENARIO(resize_gives_up_while_a_hook_runs, { KNOBS(0, 1, 1, 2), .a = 0 }, { KNOBS(0, 1, 1, 2), .a = 1 }, { KNOBS(0, 1, 1, 1), .a = 0 },
+         { KNOBS(0, 1, 1, 1), .a = 1 }, { KNOBS(0, 1, 1, 0), .a = 0 })
 {
     leat_stats st;
     now_ = k;
@@ -662,8 +665,8 @@ static int submits_two(leat_ctx *x, void *arg)
     return 0;
 }
 
-/* A job that waits for room does not wait for a worker who cannot begin. */
-SCENARIO(job_waits_beside_a_refusal, { CREW(0, 1, 1, 1), .a = 1 }, { CREW(0, 1, 1, 2), .a = 1 })
+/* A job that waits for room does not wait for a worker that cannot start. */
+SCENARIO(job_waits_beside_a_refusal, { KNOBS(0, 1, 1, 1), .a = 1 }, { KNOBS(0, 1, 1, 2), .a = 1 })
 {
     start_with_refusal(k);
     accepted[1] = leat_submit(&pool, submits_two, ARG(1)) == 0;
@@ -683,7 +686,7 @@ static int submits_two_and_tells(leat_ctx *x, void *arg)
     return err;
 }
 
-SCENARIO(job_waits_beside_a_retired, { CREW(0, 2, 1, 1) })
+SCENARIO(job_waits_beside_a_retired, { KNOBS(0, 2, 1, 1) })
 {
     int m;
     start(k);
@@ -695,8 +698,58 @@ SCENARIO(job_waits_beside_a_retired, { CREW(0, 2, 1, 1) })
     stopped();
 }
 
-/* Nor are there more workers than asked for, if the one that was to replace another cannot begin. */
-SCENARIO(replacement_cannot_begin, { CREW(0, 2, 2, 1), .a = 2 }, { CREW(0, 2, 2, 2), .a = 2 }, { CREW(0, 2, 2, 3), .a = 2 })
+/* Nor for one whose thread cannot be made. */
+SCENARIO(job_waits_beside_a_thread_that_cannot_be_made, { KNOBS(0, 1, 1, 1) })
+{
+    int m;
+    sim_refuse = 0;
+    start(k);
+    EXPECT(leat_make(&answers, 0) == 0);
+    accepted[1] = leat_submit(&pool, submits_two_and_tells, ARG(1)) == 0;
+    sim_refuse = k->each;
+    EXPECT(leat_pool_resize(&pool, 2) == -EAGAIN);
+    EXPECT(leat_recv(&answers, &m) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
+
+/* Nor does an init hook wait for the job that waits for it. */
+static int submits_two_in_init(void *user, int id)
+{
+    (void)user;
+    for (int i = 2; id && i < 4; i++) {
+        int err = leat_submit(&pool, job, ARG(i));
+        EXPECT(err == 0 || err == -EDEADLK);
+        accepted[i] = !err;
+    }
+    return 0;
+}
+
+static int grows_its_pool(leat_ctx *x, void *arg)
+{
+    (void)x;
+    int one = 1;
+    ran[ID(arg)]++;
+    EXPECT(leat_pool_resize(&pool, 2) == 0);
+    EXPECT(leat_send(&answers, &one) == 0);
+    return 0;
+}
+
+SCENARIO(hook_waits_beside_the_job_that_waits_for_it, { KNOBS(0, 1, 1, 1) })
+{
+    int m;
+    now_ = k;
+    leat_pool_opts opts = { .workers = 1, .queue = 1, .worker_init = submits_two_in_init };
+    EXPECT(leat_pool_start(&pool, NULL, &opts) == 0);
+    EXPECT(leat_make(&answers, 0) == 0);
+    accepted[1] = leat_submit(&pool, grows_its_pool, ARG(1)) == 0;
+    EXPECT(leat_recv(&answers, &m) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
+
+/* Nor are there more workers than asked for, if the one that was to replace another cannot start. */
+SCENARIO(replacement_cannot_begin, { KNOBS(0, 2, 2, 1), .a = 2 }, { KNOBS(0, 2, 2, 2), .a = 2 }, { KNOBS(0, 2, 2, 3), .a = 2 })
 {
     leat_stats st;
     start_with_refusal(k);
@@ -711,7 +764,7 @@ SCENARIO(replacement_cannot_begin, { CREW(0, 2, 2, 1), .a = 2 }, { CREW(0, 2, 2,
     EXPECT(leat_pool_stop(&pool) == 0);
 }
 
-/* Who is told that the pool is being stopped has seen what came before the stop. */
+/* A submit that is told that the pool is being stopped has seen what came before the stop. */
 static int before_stop;
 
 static void *submits_until_told(void *arg)
@@ -722,7 +775,7 @@ static void *submits_until_told(void *arg)
     return NULL;
 }
 
-SCENARIO(stop_is_a_release, { CREW(0, 1, 1, 0) })
+SCENARIO(stop_is_a_release, { KNOBS(0, 1, 1, 0) })
 {
     start(k);
     GO(submits_until_told, 0);
@@ -749,7 +802,7 @@ static void *submits_one(void *arg)
     return NULL;
 }
 
-SCENARIO(pool_is_freed, { CREW(1, 1, 1, 1) }, { CREW(2, 1, 1, 1) }, { CREW(2, 2, 1, 1) }, { CREW(1, 1, 1, 1), .a = 1 })
+SCENARIO(pool_is_freed, { KNOBS(1, 1, 1, 1) }, { KNOBS(2, 1, 1, 1) }, { KNOBS(2, 2, 1, 1) }, { KNOBS(1, 1, 1, 1), .a = 1 })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits_one, i);
@@ -761,7 +814,7 @@ SCENARIO(pool_is_freed, { CREW(1, 1, 1, 1) }, { CREW(2, 1, 1, 1) }, { CREW(2, 2,
 
 /* ==== Pool: jobs that do more ================================================================= */
 
-/* Jobs that submit: -EDEADLK exactly when nobody is left to make room; what was accepted runs. */
+/* Jobs that submit: -EDEADLK exactly when no worker is left to make room; what was accepted runs. */
 static leat_wg under_way;
 
 static int submits_more(leat_ctx *x, void *arg)
@@ -789,7 +842,7 @@ static int waits_for_the_pool(leat_ctx *x, void *arg)
     return 0;
 }
 
-SCENARIO(jobs_submit_jobs, { CREW(0, 1, 1, 3) }, { CREW(0, 2, 1, 5) }, { CREW(0, 2, 2, 7) })
+SCENARIO(jobs_submit_jobs, { KNOBS(0, 1, 1, 3) }, { KNOBS(0, 2, 1, 5) }, { KNOBS(0, 2, 2, 7) })
 {
     start(k);
     under_way = (leat_wg)LEAT_WG(1);
@@ -802,7 +855,7 @@ SCENARIO(jobs_submit_jobs, { CREW(0, 1, 1, 3) }, { CREW(0, 2, 1, 5) }, { CREW(0,
     if (k->receivers == 1) EXPECT(n == 2); /* one worker, one place: the second has no room */
 }
 
-SCENARIO(job_stops_its_pool, { CREW(0, 1, 1, 1) })
+SCENARIO(job_stops_its_pool, { KNOBS(0, 1, 1, 1) })
 {
     start(k);
     EXPECT(leat_submit(&pool, waits_for_the_pool, NULL) == 0);
@@ -811,7 +864,7 @@ SCENARIO(job_stops_its_pool, { CREW(0, 1, 1, 1) })
 }
 
 /* A job that ends its thread: the worker is replaced, the job counts as failed, none is lost. */
-SCENARIO(job_ends_its_thread, { CREW(1, 1, 1, 1) }, { CREW(1, 2, 1, 2) })
+SCENARIO(job_ends_its_thread, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 2, 1, 2) })
 {
     leat_stats st;
     start(k);
