@@ -128,6 +128,9 @@ proof: $(filter deps deps-proof,$(MAKECMDGOALS)) models faults ## short forms of
 	@python3 tools/mutants.py --sample 25 --runs 5000
 	@sh tools/platforms.sh --short
 
+invariants: ## write the table of docs/testing.md: each invariant's tests, scenarios, models, mutants
+	@python3 tools/invariants.py --write
+
 pairs: ## does every memory order have its partner?
 	@sh tools/pairs.sh $(HEADERS)
 
@@ -155,7 +158,7 @@ clean: ## remove build/
 	rm -rf build
 
 .PHONY: help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single \
-        pairs install uninstall format lint loc clean built explore models mutants coverage soak faults platforms proof
+        invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak faults platforms proof
 .DELETE_ON_ERROR:
 
 # ---- How ------------------------------------------------------------------------------------------

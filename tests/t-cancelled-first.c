@@ -97,41 +97,41 @@ static void cancelled_first(size_t cap, bool full, int (*call)(void), void (*the
     atomic_store_explicit(&w.over, 0, memory_order_relaxed);
 }
 
-TEST(a_receive_takes_no_message_that_was_sent_after_the_cancel)
+TEST(I8_a_receive_takes_no_message_that_was_sent_after_the_cancel)
 {
     cancelled_first(1, false, recvs, send_one);
     cancelled_first(3, false, recvs, send_one);
 }
 
-TEST(a_receive_meets_no_sender_that_came_after_the_cancel)
+TEST(I8_a_receive_meets_no_sender_that_came_after_the_cancel)
 {
     cancelled_first(0, false, recvs, send_one);
 }
 
-TEST(a_receive_hears_of_no_close_that_came_after_the_cancel)
+TEST(I8_a_receive_hears_of_no_close_that_came_after_the_cancel)
 {
     cancelled_first(0, false, recvs, close_it);
     cancelled_first(1, false, recvs, close_it);
 }
 
-TEST(a_send_takes_no_room_that_was_made_after_the_cancel)
+TEST(I8_a_send_takes_no_room_that_was_made_after_the_cancel)
 {
     cancelled_first(1, true, sends, recv_one);
     cancelled_first(3, true, sends, recv_one);
 }
 
-TEST(a_send_meets_no_receiver_that_came_after_the_cancel)
+TEST(I8_a_send_meets_no_receiver_that_came_after_the_cancel)
 {
     cancelled_first(0, false, sends, recv_one);
 }
 
-TEST(a_send_hears_of_no_close_that_came_after_the_cancel)
+TEST(I8_a_send_hears_of_no_close_that_came_after_the_cancel)
 {
     cancelled_first(0, false, sends, close_it);
     cancelled_first(1, true, sends, close_it);
 }
 
-TEST(a_batch_moves_nothing_that_came_after_the_cancel)
+TEST(I8_a_batch_moves_nothing_that_came_after_the_cancel)
 {
     cancelled_first(3, false, recvs_many, send_three);
     cancelled_first(3, true, sends_many, recv_three);
@@ -139,7 +139,7 @@ TEST(a_batch_moves_nothing_that_came_after_the_cancel)
     cancelled_first(0, false, sends_many, recv_one);
 }
 
-TEST(a_select_does_nothing_that_became_ready_after_the_cancel)
+TEST(I8_a_select_does_nothing_that_became_ready_after_the_cancel)
 {
     cancelled_first(1, false, selects, send_one);
     cancelled_first(0, false, selects, send_one);
@@ -148,17 +148,17 @@ TEST(a_select_does_nothing_that_became_ready_after_the_cancel)
     cancelled_first(0, false, selects_sends, recv_one);
 }
 
-TEST(an_acquire_takes_no_permit_that_was_released_after_the_cancel)
+TEST(I8_an_acquire_takes_no_permit_that_was_released_after_the_cancel)
 {
     cancelled_first(0, false, acquires, release);
 }
 
-TEST(an_acquire_hears_of_no_close_that_came_after_the_cancel)
+TEST(I8_an_acquire_hears_of_no_close_that_came_after_the_cancel)
 {
     cancelled_first(0, false, acquires, close_sem);
 }
 
-TEST(a_wait_for_zero_hears_of_no_zero_that_came_after_the_cancel)
+TEST(I8_a_wait_for_zero_hears_of_no_zero_that_came_after_the_cancel)
 {
     cancelled_first(0, false, waits, count_down);
 }

@@ -214,7 +214,7 @@ static bool is_a_send(int which)
     return which == SEND || which == SEND_MANY || which == SELECT_SEND;
 }
 
-TEST(a_context_that_is_done_wins_over_a_message_or_room_that_is_ready)
+TEST(I8_a_context_that_is_done_wins_over_a_message_or_room_that_is_ready)
 {
     leat_ctx cancelled = LEAT_CTX(NULL), under = LEAT_CTX(&cancelled),
              late = LEAT_CTX_WITHIN(NULL, LEAT_S(-1));
@@ -238,7 +238,7 @@ TEST(a_context_that_is_done_wins_over_a_message_or_room_that_is_ready)
     }
 }
 
-TEST(a_context_that_is_done_wins_over_a_partner_in_line)
+TEST(I8_a_context_that_is_done_wins_over_a_partner_in_line)
 {
     leat_ctx cancelled = LEAT_CTX(NULL);
     leat_cancel(&cancelled, 3);

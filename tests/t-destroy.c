@@ -109,7 +109,7 @@ TEST(however_the_reply_was_sent)
     for (int how = TRY; how <= SELECT; how++) serve(how, 1, 1, rounds_of(20000));
 }
 
-TEST(or_if_the_reply_was_a_close)
+TEST(I3_or_if_the_reply_was_a_close)
 {
     serve(CLOSE, 1, 1, rounds_of(50000));
 }
@@ -204,7 +204,7 @@ TEST(after_a_meeting_the_receiver_touches_nothing)
     free_at_once(2, 0, rounds_of(15000));
 }
 
-TEST(also_when_nobody_spins)
+TEST(I3_also_when_nobody_spins)
 {
     never_spin();
     free_at_once(0, 1, rounds_of(10000));

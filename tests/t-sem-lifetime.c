@@ -66,7 +66,7 @@ static void ferry_many(int way, int rounds)
     CHECK_EQ(side_join(&other), 0);
 }
 
-TEST(who_acquired_may_free_the_semaphore_while_release_has_not_returned)
+TEST(S1_who_acquired_may_free_the_semaphore_while_release_has_not_returned)
 {
     ferry_many(0, tap_rounds(100000));
 }
@@ -100,7 +100,7 @@ static int give_on(void *arg)
     return err;
 }
 
-TEST(a_semaphore_on_a_stack_frame_that_is_left_at_once)
+TEST(S1_a_semaphore_on_a_stack_frame_that_is_left_at_once)
 {
     struct ferry f = { .way = TAP_SLOW ? 50000 : 200000 };
     uint64_t rng = tap_seed(9);
@@ -148,7 +148,7 @@ static void two_and_two(int i, void *arg)
     }
 }
 
-TEST(who_acquired_twice_may_free_what_two_threads_released)
+TEST(S1_who_acquired_twice_may_free_what_two_threads_released)
 {
     struct two t = { .rounds = tap_rounds(20000) };
     tap_threads(3, two_and_two, &t);

@@ -261,14 +261,14 @@ static void one_after_another(int i, void *arg)
     }
 }
 
-TEST(a_request_for_all_permits_is_not_starved_by_requests_for_one)
+TEST(S3_a_request_for_all_permits_is_not_starved_by_requests_for_one)
 {
     struct crowd c = { .s = LEAT_SEM(CROWD) };
     tap_threads(CROWD + 4, one_after_another, &c);
     CHECK_EQ(leat_sem_available(&c.s), CROWD);
 }
 
-TEST(cancelling_the_first_in_line_serves_the_next)
+TEST(S2_cancelling_the_first_in_line_serves_the_next)
 {
     leat_sem s = LEAT_SEM(10);
     leat_ctx ctx = LEAT_CTX(NULL);
@@ -308,7 +308,7 @@ TEST(who_leaves_from_the_middle_of_the_line_is_gone_from_it)
     CHECK_EQ(leat_sem_available(&s), 1);
 }
 
-TEST(a_time_out_of_the_first_in_line_serves_the_next)
+TEST(S2_a_time_out_of_the_first_in_line_serves_the_next)
 {
     leat_sem s = LEAT_SEM(10);
     leat_ctx ctx = LEAT_CTX_WITHIN(NULL, LEAT_MS(100));
@@ -322,7 +322,7 @@ TEST(a_time_out_of_the_first_in_line_serves_the_next)
     CHECK_EQ(side_join(&small), 0);
 }
 
-TEST(who_has_waited_for_a_millisecond_is_not_overtaken)
+TEST(S3_who_has_waited_for_a_millisecond_is_not_overtaken)
 {
     leat_sem s = LEAT_SEM(1);
     side waiter;
@@ -336,7 +336,7 @@ TEST(who_has_waited_for_a_millisecond_is_not_overtaken)
     CHECK_EQ(side_join(&waiter), 0);
 }
 
-TEST(who_has_waited_and_was_overtaken_all_the_same_is_overtaken_only_once)
+TEST(S3_who_has_waited_and_was_overtaken_all_the_same_is_overtaken_only_once)
 {
     leat_sem s = LEAT_SEM(1);
     side waiter;
@@ -365,7 +365,7 @@ static int acquire_ticket(void *arg)
     return err ? err : atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
 }
 
-TEST(those_in_line_are_served_in_order)
+TEST(S3_those_in_line_are_served_in_order)
 {
     enum { N = 5 };
     struct queued q = { .s = LEAT_SEM_OF(0, N) };
@@ -382,7 +382,7 @@ TEST(those_in_line_are_served_in_order)
     for (int i = 0; i < N; i++) CHECK_EQ(side_join(&waiter[i]), i);
 }
 
-TEST(who_was_woken_for_nothing_keeps_the_first_place)
+TEST(S2_who_was_woken_for_nothing_keeps_the_first_place)
 {
     for (bool overtaken = false; !overtaken;) { /* until we were faster than the one who was woken */
         struct queued q = { .s = LEAT_SEM_OF(0, 1) };
@@ -404,7 +404,7 @@ TEST(who_was_woken_for_nothing_keeps_the_first_place)
     }
 }
 
-TEST(one_release_of_many_permits_serves_everybody_who_waits)
+TEST(S2_one_release_of_many_permits_serves_everybody_who_waits)
 {
     enum { N = 8 };
     leat_sem s = LEAT_SEM_OF(0, 2 * N);
@@ -417,7 +417,7 @@ TEST(one_release_of_many_permits_serves_everybody_who_waits)
     CHECK_EQ(leat_sem_available(&s), 0);
 }
 
-TEST(who_is_served_late_passes_what_is_left_on)
+TEST(S3_who_is_served_late_passes_what_is_left_on)
 {
     leat_sem s = LEAT_SEM_OF(0, 4);
     side a, b, c;

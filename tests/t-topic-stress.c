@@ -174,7 +174,7 @@ static const size_t capacities[] = { 1, 0, 2, 64 };
 
 static struct concert concert;
 
-TEST(each_sees_what_one_publisher_publishes_in_that_order_and_what_it_misses_is_counted)
+TEST(P1_each_sees_what_one_publisher_publishes_in_that_order_and_what_it_misses_is_counted)
 {
     concert.listeners = 12;
     for (int i = 0; i < 12; i++)
@@ -466,13 +466,13 @@ static void run(int publishers, int guests, int rounds)
     leat_topic_free(&r.t);
 }
 
-TEST(after_the_latest_there_is_no_gap_and_nothing_twice)
+TEST(P2_after_the_latest_there_is_no_gap_and_nothing_twice)
 {
     run(1, 1, 8 * VISITS);
     run(1, 3, 4 * VISITS);
 }
 
-TEST(nor_of_any_of_several_publishers)
+TEST(P2_nor_of_any_of_several_publishers)
 {
     run(2, 2, 4 * VISITS);
     run(3, 3, 2 * VISITS);
@@ -530,7 +530,7 @@ static void press_part(int i, void *arg)
     }
 }
 
-TEST(the_latest_is_never_torn_and_never_older_than_before)
+TEST(P3_the_latest_is_never_torn_and_never_older_than_before)
 {
     for (int publishers = 1; publishers <= PUBLISHERS; publishers++) {
         static struct press s;

@@ -356,7 +356,7 @@ TEST(a_topic_that_was_freed_is_all_zero)
     CHECK_EQ(gotten, given_back);
 }
 
-TEST(every_subscriber_gets_every_message_in_order)
+TEST(P1_every_subscriber_gets_every_message_in_order)
 {
     enum { N = 5, MESSAGES = 8 };
     for (size_t k = 0; k < COUNT(policies); k++) {
@@ -1045,7 +1045,7 @@ TEST(a_waiting_publisher_goes_on_when_the_topic_is_closed)
 }
 
 /* Nobody else is held up: neither who has got it, nor who comes after. */
-TEST(others_may_come_and_go_while_a_publisher_waits_for_one)
+TEST(P4_others_may_come_and_go_while_a_publisher_waits_for_one)
 {
     for (int full = 0; full < 2; full++)
         for (size_t k = 0; k < COUNT(policies); k++) {
@@ -1096,7 +1096,7 @@ static void disperse(struct crowd *w, int n)
     for (int i = 0; i < n; i++) leat_free(&w->c[i]);
 }
 
-TEST(all_of_a_crowd_without_room_get_it_once)
+TEST(P1_all_of_a_crowd_without_room_get_it_once)
 {
     static struct crowd w;
     static const int sizes[] = { LEAT_LATER_ - 1, LEAT_LATER_,         LEAT_LATER_ + 1,
@@ -1287,7 +1287,7 @@ TEST(without_room_for_a_first_message_it_comes_without)
 
 /* What a publisher that is at work has published is the latest already. Who comes now has it first, and
  * although the publisher comes by, only once; and is counted once. */
-TEST(who_comes_while_a_publisher_is_on_its_way_gets_its_message_once)
+TEST(P2_who_comes_while_a_publisher_is_on_its_way_gets_its_message_once)
 {
     for (int room = 0; room < 2; room++) {
         int_topic t;
@@ -1317,7 +1317,7 @@ TEST(who_comes_while_a_publisher_is_on_its_way_gets_its_message_once)
     }
 }
 
-TEST(who_comes_while_a_publisher_waits_gets_its_message_once)
+TEST(P2_who_comes_while_a_publisher_waits_gets_its_message_once)
 {
     static struct crowd w;
     enum { N = LEAT_LATER_ + 8 };
@@ -1342,7 +1342,7 @@ TEST(who_comes_while_a_publisher_waits_gets_its_message_once)
     }
 }
 
-TEST(what_is_published_as_a_subscriber_joins_is_not_missed)
+TEST(P2_what_is_published_as_a_subscriber_joins_is_not_missed)
 {
     int_topic t;
     int_chan c;
@@ -1408,7 +1408,7 @@ static int publishes_many(void *arg)
 }
 
 /* A reader that is stopped while it copies the latest. */
-TEST(what_somebody_looks_at_is_not_written_over)
+TEST(P3_what_somebody_looks_at_is_not_written_over)
 {
     int_topic t;
     struct call look;
@@ -1429,7 +1429,7 @@ TEST(what_somebody_looks_at_is_not_written_over)
 }
 
 /* A subscriber that is stopped while it gives itself the latest, and as many publishers as there are versions. */
-TEST(nor_is_what_becomes_a_first_message)
+TEST(P3_nor_is_what_becomes_a_first_message)
 {
     static struct call p[LEAT_VERSIONS_];
     int_topic t;

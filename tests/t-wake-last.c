@@ -67,7 +67,7 @@ static void begin(side *waiter, int64_t n, int64_t most)
     atomic_store_explicit(&hold_.on, 1, memory_order_relaxed);
 }
 
-TEST(a_release_that_wakes)
+TEST(S1_a_release_that_wakes)
 {
     for (int k = 0; k < 20; k++) {
         side waiter;
@@ -78,7 +78,7 @@ TEST(a_release_that_wakes)
     }
 }
 
-TEST(a_release_that_hands_over)
+TEST(S1_a_release_that_hands_over)
 {
     for (int k = 0; k < 5; k++) {
         side waiter;
@@ -91,7 +91,7 @@ TEST(a_release_that_hands_over)
     }
 }
 
-TEST(a_resize_that_wakes)
+TEST(S1_a_resize_that_wakes)
 {
     for (int k = 0; k < 20; k++) {
         side waiter;

@@ -46,6 +46,7 @@ static void cast(void *sends(void *), void *receives(void *))
     { .senders = s, .receivers = r, .cap = 1, .each = e, __VA_ARGS__ }, \
     { .senders = s, .receivers = r, .cap = 2, .each = e, __VA_ARGS__ }
 
+/* Nobody sleeps beside a message or beside room (I6). */
 SCENARIO(send_recv, CROWD(1, 1, 3, SMALL), CROWD(2, 1, 1, SMALL), CROWD(1, 2, 2, SMALL), CROWD(2, 2, 1, SMALL),
          CROWD(2, 2, 3, BIG), CROWD(2, 3, 3, BIG), CROWD(3, 3, 1, BIG), CROWD(4, 4, 2, BIG),
          { .senders = 1, .receivers = 4, .cap = 4, .each = 8 }, { .senders = 4, .receivers = 1, .cap = 4, .each = 2 },
@@ -61,6 +62,7 @@ SCENARIO(send_recv, CROWD(1, 1, 3, SMALL), CROWD(2, 1, 1, SMALL), CROWD(1, 2, 2,
     leat_free(&c);
 }
 
+/* Who is woken by the close leaves at once, also while the closer has others to wake (I3). */
 SCENARIO(send_then_close, CROWD(1, 1, 2, SMALL), CROWD(2, 2, 1, BIG), CROWD(2, 3, 2, BIG))
 {
     now_ = k;
@@ -73,7 +75,7 @@ SCENARIO(send_then_close, CROWD(1, 1, 2, SMALL), CROWD(2, 2, 1, BIG), CROWD(2, 3
     leat_free(&c);
 }
 
-/* Stages hand on what they get: a wake that is lost anywhere stops them all. */
+/* Stages hand on what they get: a wake that is lost anywhere stops them all (I1). */
 static ints chain[4];
 
 static void *relay(void *arg)
@@ -276,7 +278,7 @@ static int sum_of_accepted(void)
     return sum;
 }
 
-/* What was accepted is received, and nothing else, whenever the close comes. */
+/* What was accepted is received, and nothing else, whenever the close comes; and nobody sleeps through it (I6). */
 SCENARIO(close_races, CROWD(1, 1, 1, SMALL), CROWD(2, 1, 1, BIG), CROWD(1, 2, 2, BIG), CROWD(2, 2, 2, BIG),
          { .senders = 1, .receivers = 4, .cap = 4, .each = 5 }, { .senders = 2, .receivers = 2, .cap = 3, .each = 3, .start = 2 })
 {
@@ -463,7 +465,7 @@ SCENARIO(len_is_sane, { .senders = 1, .receivers = 1, .cap = 1, .each = 3, SMALL
 /* ==== Freed at once =========================================================================== */
 
 /* A reply channel, which its owner frees as soon as it has all the answers: by then no call of a sender
- * may touch it any more, although it has not returned. */
+ * may touch it any more, although it has not returned (I4). */
 static void *replies(void *arg)
 {
     int m = ID(arg), n;
@@ -519,7 +521,7 @@ SCENARIO(reply_channel_is_freed, REPLY(0), REPLY(1), REPLY(2), REPLY(3))
     leat_free(&d);
 }
 
-/* The same for who learns by -EPIPE that nothing comes any more. */
+/* The same for who learns by -EPIPE that nothing comes any more (I4). */
 static void *sends_and_closes(void *arg)
 {
     (void)arg;

@@ -47,7 +47,7 @@ static void end_contexts(void)
 /* ==== A wake is not lost with who gives up ==================================================== */
 
 /* One receiver may give up, another may not, and there is one message: if the first has been woken for it
- * and gives up all the same, the other gets it. */
+ * and gives up all the same, the other gets it (I5). */
 static void *receives_under_ctx(void *arg)
 {
     (void)arg;
@@ -92,7 +92,7 @@ SCENARIO(receiver_gives_up, EACH_END(.cap = 0), EACH_END(.cap = 1), EACH_END(.ca
     end_contexts();
 }
 
-/* The mirror: a full channel, and one message is taken. */
+/* The mirror: a full channel, and one message is taken (I5). */
 static void *sends_under_ctx(void *arg)
 {
     int m = 1;
@@ -126,7 +126,7 @@ SCENARIO(sender_gives_up, EACH_END(.cap = 0), EACH_END(.cap = 1), EACH_END(.cap 
     end_contexts();
 }
 
-/* Three sleep, there is a message for each; one, perhaps the one that was woken, gives up. */
+/* Three sleep, there is a message for each; one, perhaps the one that was woken, gives up (I5). */
 static void *receives_any(void *arg)
 {
     int m = -1;
@@ -156,7 +156,7 @@ SCENARIO(one_of_three_gives_up, EACH_END(.cap = 1), EACH_END(.cap = 3), EACH_END
     end_contexts();
 }
 
-/* Alone, so that it can be searched: what was not received is still there, what was not sent is not. */
+/* Alone, so that it can be searched: what was not received is still there, what was not sent is not (I2). */
 SCENARIO(one_gives_up, { .cap = 0, .a = CANCEL, .exhaust = true }, { .cap = 1, .a = CANCEL, .exhaust = true },
          { .cap = 0, .a = DEADLINE, .exhaust = true }, { .cap = 1, .a = DEADLINE, .exhaust = true },
          { .cap = 1, .a = CANCEL_BOTH })
@@ -299,7 +299,7 @@ static void *cancels_after(void *arg)
 }
 
 /* Who sees that a context is done has seen what came before the cancel, and may free the context: the
- * canceller does not touch it any more. */
+ * canceller does not touch it any more (I4). */
 SCENARIO(cancelled_context_is_freed, { .cap = 0, .exhaust = true }, { .cap = 1, .exhaust = true },
          { .cap = 0, .each = 1 }, { .cap = 0, .each = 2, .exhaust = true })
 {

@@ -12,6 +12,8 @@ static _Atomic int returned;
 
 /* ==== A context that was cancelled first ====================================================== */
 
+/* One waits; another cancels, and then brings what it waits for: it says -ECANCELED (I8). */
+
 enum { RECV, RECV_CLOSE, SEND, SEND_CLOSE, RECV_MANY, SEND_MANY, SELECT, SELECT_SEND, ACQUIRE, ACQUIRE_CLOSE, ZERO };
 
 static void *waits(void *arg)
@@ -77,7 +79,7 @@ SCENARIO(cancelled_first, EACH_KIND(0), EACH_KIND(1), EACH_KIND(3), { .a = ACQUI
     leat_free(&d);
 }
 
-/* The permit was there, was taken, and came back after the cancel: the word looks as it did before. */
+/* The permit was there, was taken, and came back after the cancel: the word looks as it did before (I8). */
 static void *takes_cancels_releases(void *arg)
 {
     (void)arg;

@@ -28,7 +28,7 @@ static void free_both(void)
 /* ==== Select against select =================================================================== */
 
 /* Even threads send on c or receive from d, odd ones the other way round: without a buffer, each round
- * of one takes a round of another to end. */
+ * of one takes a round of another to end (I7). */
 static int sends[SIM_THREADS], receives[SIM_THREADS];
 
 static void *trades(void *arg)
@@ -87,7 +87,7 @@ SCENARIO(select_against_itself, { .senders = 2, .cap = 0, .exhaust = true }, { .
 /* ==== Select beside others ==================================================================== */
 
 /* Who selects over both channels and is woken by one must not swallow the wake of the other, and a plain
- * waiter must come to his own. */
+ * waiter must come to his own (I5). */
 static void *selects_once(void *arg)
 {
     int m = -1;
@@ -133,7 +133,7 @@ SCENARIO(select_beside_receivers, { .cap = 0 }, { .cap = 1 }, { .cap = 2 }, { .c
     free_both();
 }
 
-/* Two who select over the same two channels, in opposite order, and two senders. */
+/* Two who select over the same two channels, in opposite order, and two senders (I7). */
 static void *selects_backwards(void *arg)
 {
     int m = -1;
@@ -157,7 +157,7 @@ SCENARIO(two_selects_share_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2 
     free_both();
 }
 
-/* The mirror: full channels, two who select to send, two who take. */
+/* The mirror: full channels, two who select to send, two who take (I7). */
 static void *selects_to_send(void *arg)
 {
     int m = ID(arg);
@@ -350,7 +350,7 @@ SCENARIO(try_select_never_misses_a_sender, { .a = 0 }, { .a = 0, .each = 1 }, { 
     free_both();
 }
 
-/* A try that meets one who waits in a select: exactly one of two tries takes him. */
+/* A try that meets one who waits in a select: exactly one of two tries takes him (I2). */
 static int took[2];
 
 static void *tries_once(void *arg)

@@ -79,7 +79,7 @@ SCENARIO(semaphore_bounds, { .senders = 2, .cap = 1, .each = 1, .exhaust = true 
 }
 
 /* A heavy one in line, light ones that come and go: after a while (1 ms) it is its turn. The light ones
- * go on until it has had it; who comes when it is due waits for that. */
+ * go on until it has had it; who comes when it is due waits for that (S3). */
 static _Atomic int heavy_is_done;
 
 static bool heavy_is_due(void)
@@ -119,7 +119,7 @@ SCENARIO(heavy_gets_its_turn, { .senders = 2, .cap = 2 }, { .senders = 3, .cap =
 /* ==== As a signal ============================================================================= */
 
 /* Tasks release, one waits for all and frees the semaphore at once: it waits for all of them together, or
- * one after another (.each). */
+ * one after another (.each). No release touches it then (S1). */
 static int done[SIM_THREADS];
 
 static void *signals(void *arg)
@@ -140,7 +140,7 @@ SCENARIO(semaphore_is_freed, { .senders = 1, .exhaust = true }, { .senders = 2, 
     sim_join();
 }
 
-/* One release for all who wait: each passes the wake on. */
+/* One release for all who wait: each wakes the next (S2). */
 static void *acquires_one(void *arg)
 {
     (void)arg;
@@ -199,7 +199,7 @@ SCENARIO(try_acquire_is_exact, { .senders = 2, .exhaust = true }, { .senders = 3
     end_sem(0);
 }
 
-/* Who goes away from the head of the line lets those behind it come to what is there. */
+/* Who goes away from the head of the line lets those behind it come to what is there: it hands its wake on (S2). */
 static void *goes_away(void *arg)
 {
     (void)arg;

@@ -339,7 +339,7 @@ SCENARIO(a_wait_ends, ENDS(A_CANCEL), ENDS(A_DEADLINE), ENDS(LEAVING), ENDS(A_CL
     else free_channels();
 }
 
-/* P4. One that is not waited for now may leave meanwhile: that needs nobody to receive. */
+/* One that is not waited for now may leave meanwhile: that needs nobody to receive (P4). */
 SCENARIO(leaves_while_another_is_waited_for, { CAST(1, 2, 1), .cap = 0, SMALL }, { CAST(1, 2, 1), .cap = 1, SMALL },
          { CAST(1, 2, 1), .cap = 1, .a = LEAT_DROPS_OLDEST, SMALL }, { CAST(2, 3, 1), .cap = 1 }, { CAST(1, 4, 1), .cap = 1 })
 {
@@ -401,7 +401,7 @@ SCENARIO(room_when_the_wait_is_over, { CAST(1, 2, 1), .cap = 1, SMALL }, { CAST(
     free_channels();
 }
 
-/* More must be waited for than are noted at once; some of them leave meanwhile. */
+/* More must be waited for than are noted at once: each gets it, before the publish returns (P1). Some leave meanwhile. */
 static void *receives_from_all(void *arg)
 {
     int m;
@@ -698,7 +698,7 @@ SCENARIO(nothing_comes_after_close, { CAST(1, 1, 1), .cap = 1, SMALL }, { CAST(1
 
 /* ==== The latest =============================================================================== */
 
-/* Who looks sees a whole message, none older than what it knows of; although each version is soon used again. */
+/* Who looks sees a whole message, none older than what it knows of; although each version is soon used again (P3). */
 static void *looks(void *arg)
 {
     int last[SIM_THREADS], known = atomic_load_explicit(&published[0], memory_order_acquire);
@@ -735,7 +735,7 @@ SCENARIO(latest_is_whole, { CAST(1, 0, 3), .cap = 1, .a = FEW, SMALL }, { CAST(1
     free_topic();
 }
 
-/* Who comes with LATEST_FIRST gets what was the latest, then all that come after it, none twice. */
+/* Who comes with LATEST_FIRST gets what was the latest, then all that come after it, none twice (P2). */
 static _Atomic int there;
 
 static void *comes(void *arg)

@@ -1,10 +1,10 @@
-/* channel.pml - a buffered channel: send, receive, sleep, wake, pass on, give up, close.
+/* channel.pml - a buffered channel: send, receive, sleep, wake, wake the next, give up, close.
  *
  *     sh tests/model/run.sh        (or by hand: spin -search -O2 -DSAFETY -DITEMS=2 channel.pml)
  *
  * SPDX-License-Identifier: MIT
  *
- * Read it beside parts 2, 4 and 5 of queue.h: a step has the name of its function there. To send
+ * Read it beside parts 3, 5 and 6 of queue.h: a step has the name of its function there. To send
  * and to receive mirror each other, so both are told once, for the side that a thread `does`: it
  * claims on position[does], and sees in WAITERS[does] that its peers sleep; it sleeps in
  * list[does], and says so in WAITERS[other].
@@ -13,14 +13,14 @@
  * on; what weak memory adds is for the simulator (tests/explore/). Each d_step below is one access
  * to something that others may change meanwhile, with what nobody could tell from it being there:
  *   - taking or dropping the lock, with its neighbour inside: what it guards waits for us anyway;
- *   - claiming waiters, with what is done next under that lock: those passed over never wait again,
- *     and those claimed do nothing until they are fired;
+ *   - resolving waiters, with what is done next under that lock: those passed over never wait again,
+ *     and those resolved do nothing until they are woken (RESOLVED is CLAIMED here, and WOKEN is FIRED);
  *   - reading an index, the stamp there, and the CAS: had one changed meanwhile, it would fail;
  *   - the copy, with the stamp that publishes it: until then the slot is ours alone.
  * Who hears LEAT_IN_FLIGHT_ waits for another answer: rounds that change nothing are not played. If it
  * never comes, that is a thread that is stuck.
  * A select that another channel's case wins is to this channel one that gives up (DEADLINES): it
- * leaves the list unclaimed, or passes on the wake that it got and cannot use.
+ * leaves the list unresolved, or wakes the next with the wake that it got and cannot use.
  *
  * WHAT IS CHECKED: the invariants of queue.h by their numbers, and what it promises by a word:
  *   awake     no thread is stuck; when nobody can move any more, nobody sleeps beside a message (a
@@ -29,7 +29,7 @@
  *   closed    nothing goes in after CLOSED; nobody hears -EPIPE before all is out; all who sleep do
  *   exact     -EAGAIN: at that instant the channel is empty (full)
  *   unlinked  no list names a waiter that has left (its stack frame is gone)
- *   I2, I3    what was claimed waits until it is fired, and is not touched after that
+ *   I2, I3    what was resolved waits until it is woken, and is not touched after that
  *   I4        nor is the channel, by a call that has published its effect: somebody may have freed
  *             it. (That nobody did this time is no excuse.)
  * I1, I5 and I6 are why `awake` holds.
@@ -40,16 +40,16 @@
  *   BIT_AFTER_LOOK        I1        ... sets it after it has looked
  *   BIT_CLEARED_UNLOCKED  I1        leat_resolve_peer_: drops the lock before it clears WAITERS
  *   DECIDE_IN_TWO         I2        leat_resolve_: a load and a store instead of a CAS
- *   GIVE_UP_CLAIMED       I2        leat_park_: leaves at the deadline though it was claimed
- *   PUBLISH_FIRST         I4        leat_put_and_wake_: publishes before it summons
- *   CLOSED_FIRST          I4        leat_close_: sets CLOSED before it claims who sleeps
- *   NO_PASS_ON            I5        leat_select_: does not pass on the wake that it got
+ *   GIVE_UP_CLAIMED       I2        leat_park_: leaves at the deadline though it was resolved
+ *   PUBLISH_FIRST         I4        leat_move_and_wake_: publishes before it resolves a peer
+ *   CLOSED_FIRST          I4        leat_close_: sets CLOSED before it resolves who sleeps
+ *   NO_PASS_ON            I5        leat_select_: does not wake the next with the wake that it got
  *   NO_PASS_ON_LEAVING    I5        ... does not look once more when it leaves with nothing
  *   PASS_ON_NO_BIT        I5        leat_wake_next_: does not set WAITERS again
  *   SLEEP_IN_FLIGHT       I6        leat_may_sleep_: looks at the slot instead of the other index
  *   SLEEP_WHEN_CLOSING    I6        ... does not mind CLOSING
- *   CLOSE_WAKES_ONE       closed    leat_close_: claims one sleeper of each list
- *   SEND_WHEN_CLOSING     closed    leat_free_stamp_: without CLOSING
+ *   CLOSE_WAKES_ONE       closed    leat_close_: resolves one sleeper of each list
+ *   SEND_WHEN_CLOSING     closed    leat_ready_stamp_: without CLOSING
  *   EPIPE_UNDRAINED       closed    leat_poll_case_: asks for CLOSED before it compares the indices
  *   LOOK_OTHER_FIRST      exact     ... reads the other side's index before its own
  *   LEAVE_LINKED          unlinked  leat_dequeue_all_: does not unlink
@@ -184,7 +184,7 @@ inline leat_wake_all_() {
             :: claimed & (1 << x) -> break
             :: else -> x++
             od;
-            assert(state[x] == CLAIMED); /* a claimed waiter has left before it was fired */
+            assert(state[x] == CLAIMED); /* a resolved waiter has left before it was woken */
             state[x] = FIRED;
             claimed = claimed & ~(1 << x)
         }
@@ -221,7 +221,7 @@ inline publish() {
     }
 }
 
-/* The claim of leat_put_ or leat_take_, if the slot is ready; else the first half of leat_poll_case_. */
+/* The claim of leat_move_, if the slot is ready; else the first half of leat_poll_case_. */
 inline claim_or_look() {
     d_step {
         touch();
@@ -345,7 +345,7 @@ inline leat_enqueue_all_() {
     }
 }
 
-/* leat_park_, leat_dequeue_all_: until it is fired; or until the deadline, if nobody has claimed it. */
+/* leat_park_, leat_dequeue_all_: until it is woken; or until the deadline, if nobody has resolved it. */
 inline leat_block_() {
 #if DEADLINES
     if
@@ -365,7 +365,7 @@ inline leat_block_() {
     :: d_step {
         state[me] == GONE && !lock;
         touch();
-        assert(list[does] ?? [eval(me)]); /* given up by two: by its own time-out and by a claim */
+        assert(list[does] ?? [eval(me)]); /* given up by two: by its own time-out and by who resolved it */
 #ifndef LEAVE_LINKED
         list[does] ?? eval(me);
 #endif

@@ -1,17 +1,17 @@
-/* select.pml - select over unbuffered channels: meet, arm, claim, give up, cancel, close, try.
+/* select.pml - select over unbuffered channels: meet, enter, resolve, give up, cancel, close, try.
  *
  *     sh tests/model/run.sh        (or by hand: spin -search -O2 -DSAFETY select.pml)
  *
  * SPDX-License-Identifier: MIT
  *
- * Read it beside parts 2, 3 and 5 of queue.h: a step has the name of its function there. Three
+ * Read it beside parts 3, 4 and 6 of queue.h: a step has the name of its function there. Three
  * threads or four, P0 to P3, do one select each, of one or two cases on the channels A and B, of
  * which A has the lower address. -DP0="SENDS,A,RECEIVES,B" are the cases of P0; a case on NIL is
  * none.
  *
  * WHAT IS ONE STEP: see channel.pml. Here also:
  *   - what leat_enqueue_all_ does once it has the last of its locks: who sees a bit of it waits for a lock;
- *   - the copy of a message with the fire that follows: until then both buffers are the claimer's.
+ *   - the copy of a message with the wake that follows: until then both buffers belong to who resolved the peer.
  * leat_poll_ may try any case that a look could find ready. It goes on to sleep if it saw none,
  * looking at one after the other; rounds that change nothing are not played.
  *
@@ -22,18 +22,18 @@
  *             case but the one that is returned was done; none after -ECANCELED or -ETIMEDOUT
  *   exact     -EAGAIN: at one instant of the call none of the cases was ready
  *   unlinked  no list names a waiter that has left (its stack frame is gone)
- *   I2, I3    what was claimed waits until it is fired, and is not touched after that
+ *   I2, I3    what was resolved waits until it is woken, and is not touched after that
  * I1, I6 and I7 are why `awake` holds.
  *
  * KNOWN BUGS. -DNAME takes a line out of queue.h, or puts it elsewhere. It breaks what stands
  * beside it, and must be caught.
  *   NO_BIT                     I1        leat_may_sleep_: does not set WAITERS
  *   MEET_CLEARS_BIT            I1        leat_rendezvous_: clears WAITERS though others wait
- *   CANCEL_SETS_WORD_LATE      I1        leat_cancel: claims who sleeps before it says CANCELLING
+ *   CANCEL_SETS_WORD_LATE      I1        leat_cancel: resolves who sleeps before it says CANCELLING
  *   DECIDE_IN_TWO              I2        leat_resolve_: a load and a store instead of a CAS
- *   GIVE_UP_CLAIMED            I2        leat_park_: leaves at the deadline though it was claimed
+ *   GIVE_UP_CLAIMED            I2        leat_park_: leaves at the deadline though it was resolved
  *   CANCEL_FORGETS_CLAIMED     I2        leat_block_: ... as its context is done
- *   FIRE_BEFORE_COPY           I3        leat_rendezvous_: fires its peer, then copies
+ *   FIRE_BEFORE_COPY           I3        leat_rendezvous_: wakes its peer, then copies
  *   SLEEP_WHEN_CLOSING         I6        leat_may_sleep_: does not mind CLOSING
  *   NO_PEER_LOOK               I6        ... without leat_peer_waits_
  *   ONE_LOCK_AT_A_TIME         I7        leat_enqueue_all_: looks, then links, each under its own lock
@@ -41,7 +41,7 @@
  *   LINK_BEFORE_ALL_LOOKED_AT  unlinked  leat_enqueue_all_: links each when it has looked at it
  *   LOSERS_LINKED              unlinked  leat_dequeue_all_: unlinks nothing
  *   CONTEXT_LINKED             unlinked  leat_block_: does not unlink from its context
- *   CLOSE_RECEIVERS_ONLY       awake     leat_close_: does not claim who sends
+ *   CLOSE_RECEIVERS_ONLY       awake     leat_close_: does not resolve who sends
  *   NO_SECOND_LOOK             exact     leat_try_select_: believes the first
  *   NO_COUNT                   exact     leat_may_sleep_: does not count in the word who came
  */
@@ -145,7 +145,7 @@ bool none_was_ready;
 #define CALLS THREADS
 #endif
 
-/* Claims all of a set of links. */
+/* Resolves all of a set of links. */
 inline leat_resolve_all_(set, how) {
     assert(!(set & dead)); /* a waiter that has left is still in the list */
     for (i : 0 .. 2 * THREADS - 1) {
@@ -162,7 +162,7 @@ inline leat_resolve_all_(set, how) {
 }
 
 inline fire(thread) {
-    assert(state[thread] == CLAIMED); /* a claimed waiter has left before it was fired */
+    assert(state[thread] == CLAIMED); /* a resolved waiter has left before it was woken */
     state[thread] = FIRED
 }
 
@@ -175,7 +175,7 @@ inline leat_wake_all_() {
     }
 }
 
-/* That a claim would find somebody is seen at the same instant as the bit. */
+/* That a look for a peer would find somebody is seen at the same instant as the bit. */
 #define can_meet(k) (has(k) && WAITERS[peers(k)] && !lock[on[k]] && leat_peer_waits_(k))
 
 inline pick(set) {
@@ -332,7 +332,7 @@ inline leat_enqueue_all_() {
 #define under_ctx (CANCEL & (1 << me))
 #define may_give_up (DEADLINES & (1 << me))
 
-/* Until it is fired or gone: links itself on the context, parks, unlinks. */
+/* Until it is woken or gone: links itself on the context, parks, unlinks. */
 inline leat_block_() {
     if
     :: under_ctx ->
@@ -377,7 +377,7 @@ inline leat_block_() {
 #endif
 }
 
-/* Unlinks the cases that were not fired. */
+/* Unlinks the cases that were not woken. */
 inline leat_dequeue_all_() {
 #ifndef LOSERS_LINKED
     for (k : 0 .. 1) {
@@ -423,7 +423,7 @@ inline leat_select_() {
                 leat_block_();
                 leat_dequeue_all_();
                 if
-                :: r == EPIPE /* fired by a close: the next look sees it */
+                :: r == EPIPE /* woken by a close: the next look sees it */
                 :: else -> break
                 fi
             :: else
