@@ -109,7 +109,7 @@ TEST(the_last_task_at_the_limit_is_told_unless_its_context_is_done)
     CHECK_EQ(n.ran, 0);
 }
 
-TEST(n_at_once_are_all_started_or_none)
+TEST(L4_n_at_once_are_all_started_or_none)
 {
     leat_group g = LEAT_GROUP(NULL);
     door d = { 0 }, e = { 0 };
@@ -178,7 +178,7 @@ TEST(tries_are_refused_when_the_groups_context_is_done)
 
 /* ==== Wait ==================================================================================== */
 
-TEST(a_wait_that_only_tries_joins_when_all_tasks_have_returned)
+TEST(L1_a_wait_that_only_tries_joins_when_all_tasks_have_returned)
 {
     leat_group g = LEAT_GROUP(NULL);
     door d = { 0 };

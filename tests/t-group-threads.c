@@ -87,7 +87,7 @@ static int waits(void *g)
     return err ? err : joined;
 }
 
-TEST(after_a_wait_all_threads_are_joined)
+TEST(L1_after_a_wait_all_threads_are_joined)
 {
     for (int k = 0; k < tap_rounds(100); k++) {
         leat_group g = LEAT_GROUP(NULL);
@@ -146,7 +146,7 @@ TEST(of_many_at_once_those_before_the_failure_run_and_the_results_end_after_them
     }
 }
 
-TEST(a_failure_at_the_limit_gives_the_place_and_the_shared_permit_back)
+TEST(L4_a_failure_at_the_limit_gives_the_place_and_the_shared_permit_back)
 {
     leat_group g = LEAT_GROUP(NULL);
     leat_sem s = LEAT_SEM(2);
@@ -165,7 +165,7 @@ TEST(a_failure_at_the_limit_gives_the_place_and_the_shared_permit_back)
     CHECK_EQ(leat_sem_available(&s), 2);
 }
 
-TEST(with_one_thread_and_no_more_to_be_had_all_tasks_run_on_it)
+TEST(L4_with_one_thread_and_no_more_to_be_had_all_tasks_run_on_it)
 {
     leat_group g = LEAT_GROUP(NULL);
     _Atomic int ran = 0;
@@ -285,7 +285,7 @@ static int waits_cancelled(void *g)
     return err;
 }
 
-TEST(a_cancelled_thread_joins_all_others_before_it_ends)
+TEST(L1_a_cancelled_thread_joins_all_others_before_it_ends)
 {
     leat_group g = LEAT_GROUP(NULL);
     side waiter;

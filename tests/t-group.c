@@ -165,7 +165,7 @@ static int is_active(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(never_more_tasks_at_once_than_the_limit)
+TEST(L4_never_more_tasks_at_once_than_the_limit)
 {
     struct busy b = { 0 };
     leat_group g = LEAT_GROUP(NULL);
@@ -317,7 +317,7 @@ static int waits(void *g)
     return leat_wait(g);
 }
 
-TEST(after_wait_nothing_starts)
+TEST(L5_after_wait_nothing_starts)
 {
     leat_group g = LEAT_GROUP(NULL);
     _Atomic int ran = 0;
@@ -330,7 +330,7 @@ TEST(after_wait_nothing_starts)
     CHECK_EQ(ran, 1);
 }
 
-TEST(many_may_wait_at_once_and_all_get_the_answer_after_the_last_task)
+TEST(L5_many_may_wait_at_once_and_all_get_the_answer_after_the_last_task)
 {
     for (int k = 0; k < tap_rounds(200); k++) {
         leat_group g = LEAT_GROUP(NULL);
@@ -370,7 +370,7 @@ static int grow2(leat_ctx *ctx, void *arg) { return grow(ctx, arg, grow1); }
 static int grow3(leat_ctx *ctx, void *arg) { return grow(ctx, arg, grow2); }
 static int grow4(leat_ctx *ctx, void *arg) { return grow(ctx, arg, grow3); }
 
-TEST(tasks_may_start_tasks_and_wait_ends_after_the_last)
+TEST(L5_tasks_may_start_tasks_and_wait_ends_after_the_last)
 {
     for (int k = 0; k < tap_rounds(30); k++) {
         leat_group g = LEAT_GROUP(NULL);

@@ -23,7 +23,7 @@ static void check_linear(int64_t took, int64_t made)
         tap_note("%lld ms, made in %lld ms", (long long)took / 1000000, (long long)made / 1000000);
 }
 
-TEST(retiring_many_workers_takes_about_as_long_as_making_them)
+TEST(L3_retiring_many_workers_takes_about_as_long_as_making_them)
 {
     leat_pool p;
     int64_t made;

@@ -56,7 +56,7 @@ static void job_waits_for_one_that_comes(side *resizer)
     CHECK_EQ(coming.err, 0);
 }
 
-TEST(a_job_may_wait_for_room_that_a_starting_worker_will_make)
+TEST(L9_a_job_may_wait_for_room_that_a_starting_worker_will_make)
 {
     side resizer;
     start_coming(0);
@@ -69,7 +69,7 @@ TEST(a_job_may_wait_for_room_that_a_starting_worker_will_make)
     CHECK_EQ(coming.ran, 4);
 }
 
-TEST(a_job_that_counts_on_a_worker_is_told_when_that_cannot_start)
+TEST(L9_a_job_that_counts_on_a_worker_is_told_when_that_cannot_start)
 {
     side resizer;
     start_coming(77);
@@ -82,7 +82,7 @@ TEST(a_job_that_counts_on_a_worker_is_told_when_that_cannot_start)
     CHECK_EQ(coming.ran, coming.accepted);
 }
 
-TEST(a_job_that_counts_on_a_worker_is_told_when_that_is_not_wanted_any_more)
+TEST(L9_a_job_that_counts_on_a_worker_is_told_when_that_is_not_wanted_any_more)
 {
     side resizer;
     start_coming(0);
@@ -97,7 +97,7 @@ TEST(a_job_that_counts_on_a_worker_is_told_when_that_is_not_wanted_any_more)
     CHECK_EQ(coming.ran, coming.accepted);
 }
 
-TEST(a_job_that_was_told_once_may_wait_for_room_again)
+TEST(L10_a_job_that_was_told_once_may_wait_for_room_again)
 {
     for (int k = 0; k < tap_rounds(30); k++) {
         side resizer;
@@ -220,7 +220,7 @@ static int resizes_from_a_job(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(an_init_hook_that_waits_for_room_which_only_the_job_could_make_that_waits_for_it_is_told)
+TEST(L9_an_init_hook_that_waits_for_room_which_only_the_job_could_make_that_waits_for_it_is_told)
 {
     memset(&hook, 0, sizeof hook);
     hook.asks_id = 1;
@@ -398,7 +398,7 @@ static int joining(leat_threads_ *threads)
     return n;
 }
 
-TEST(a_pool_is_not_said_to_be_stopped_while_another_call_joins_its_threads)
+TEST(L8_a_pool_is_not_said_to_be_stopped_while_another_call_joins_its_threads)
 {
     side s;
     memset(&late, 0, sizeof late);

@@ -63,7 +63,7 @@ static int fills_behind_a_door(leat_ctx *ctx, void *arg)
     return err;
 }
 
-TEST(the_only_worker_is_told_when_it_would_wait_for_itself)
+TEST(L9_the_only_worker_is_told_when_it_would_wait_for_itself)
 {
     for (int queue = 1; queue <= 4; queue++) {
         leat_pool p;
@@ -89,7 +89,7 @@ static int one_more(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(the_last_worker_that_does_not_wait_is_told_and_lets_the_others_go_on)
+TEST(L9_the_last_worker_that_does_not_wait_is_told_and_lets_the_others_go_on)
 {
     for (int k = 0; k < tap_rounds(100); k++) {
         enum { W = 3 };
@@ -152,7 +152,7 @@ static int ends(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(a_job_that_has_just_got_room_is_not_taken_for_one_that_waits)
+TEST(L9_a_job_that_has_just_got_room_is_not_taken_for_one_that_waits)
 {
     for (int k = 0; k < 10; k++) {
         leat_pool p;
@@ -212,7 +212,7 @@ static void from_outside(int i, void *arg)
         if (!CHECK_EQ(leat_submit(&l->p, drains, l), 0)) break;
 }
 
-TEST(no_worker_is_told_while_another_drains)
+TEST(L9_no_worker_is_told_while_another_drains)
 {
     for (int queue = 1; queue <= 3; queue++) {
         struct load l = { .each = tap_rounds(5000), .submitters = 3 };

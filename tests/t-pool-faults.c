@@ -84,7 +84,7 @@ TEST(a_start_that_cannot_make_all_threads_fails_with_all_unwound)
     }
 }
 
-TEST(no_thread_is_made_while_others_are_kept_from_the_lock)
+TEST(L3_no_thread_is_made_while_others_are_kept_from_the_lock)
 {
     leat_pool p;
     memset(&p, 0, sizeof p);
@@ -198,7 +198,7 @@ TEST(a_job_that_ends_its_thread_has_failed_and_its_worker_is_replaced)
     }
 }
 
-TEST(as_many_workers_as_before_after_all_were_replaced)
+TEST(L6_as_many_workers_as_before_after_all_were_replaced)
 {
     leat_pool p;
     _Atomic int ended = 0;
@@ -323,7 +323,7 @@ static int stop(void *p)
     return leat_pool_stop(p);
 }
 
-TEST(jobs_may_end_their_threads_while_it_stops_or_shrinks)
+TEST(L2_jobs_may_end_their_threads_while_it_stops_or_shrinks)
 {
     for (int k = 0; k < tap_rounds(200); k++) {
         leat_pool p;
@@ -356,7 +356,7 @@ static void counts_dropped(leat_task *fn, void *arg, void *dropped)
     ++*(int *)dropped;
 }
 
-TEST(threads_that_jobs_have_ended_do_not_pile_up)
+TEST(L1_threads_that_jobs_have_ended_do_not_pile_up)
 {
     leat_pool p;
     _Atomic int ended = 0;
@@ -515,7 +515,7 @@ static void strike_stage(int ran)
     CHECK_EQ(st.failed, 1);
 }
 
-TEST(a_replacement_of_one_that_was_retired_meanwhile_leaves)
+TEST(L6_a_replacement_of_one_that_was_retired_meanwhile_leaves)
 {
     set_stage(0);
     CHECK_EQ(leat_pool_resize(&stage.p, 1), 0);
@@ -527,7 +527,7 @@ TEST(a_replacement_of_one_that_was_retired_meanwhile_leaves)
     CHECK_EQ(stage.inits, 3);
 }
 
-TEST(or_runs_if_that_was_taken_back)
+TEST(L7_or_runs_if_that_was_taken_back)
 {
     _Atomic int ran = 0;
     set_stage(0);

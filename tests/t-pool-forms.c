@@ -373,7 +373,7 @@ TEST(a_refusal_that_nobody_waited_for_is_not_the_error_of_a_resize_that_needs_no
     CHECK_EQ(leat_pool_stop(&grown.p), 0);
 }
 
-TEST(a_starting_worker_may_be_retired_and_taken_back_before_it_runs)
+TEST(L7_a_starting_worker_may_be_retired_and_taken_back_before_it_runs)
 {
     start_grown(0);
     CHECK_EQ(leat_try_pool_resize(&grown.p, 4), -EAGAIN);

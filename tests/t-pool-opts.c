@@ -215,7 +215,7 @@ TEST(an_init_hook_that_fails_fails_the_start_with_all_unwound)
     }
 }
 
-TEST(an_init_hook_that_fails_fails_the_resize_and_the_others_work_on)
+TEST(L6_an_init_hook_that_fails_fails_the_resize_and_the_others_work_on)
 {
     leat_pool p;
     struct hooks h = { .fail_id = 3, .fail_with = 5 };

@@ -131,7 +131,7 @@ TEST(resizing_while_it_stops_loses_no_job_and_leaves_no_worker)
     }
 }
 
-TEST(a_retired_worker_that_still_runs_a_job_is_taken_back_first)
+TEST(L7_a_retired_worker_that_still_runs_a_job_is_taken_back_first)
 {
     enum { WIDE = 6 };
     leat_pool p;
@@ -190,7 +190,7 @@ static void resizes_to(int i, void *arg)
     CHECK_EQ(leat_pool_resize(&z->p, z->n), 0);
 }
 
-TEST(two_resizes_at_once_to_the_same_number_both_get_it)
+TEST(L6_two_resizes_at_once_to_the_same_number_both_get_it)
 {
     struct sizing z;
     REQUIRE_EQ(leat_pool_start(&z.p, NULL, &(leat_pool_opts){ .workers = 1 }), 0);
@@ -234,7 +234,7 @@ static int exits(leat_ctx *ctx, void *arg)
     pthread_exit(NULL);
 }
 
-TEST(a_worker_that_is_being_replaced_is_counted_once)
+TEST(L6_a_worker_that_is_being_replaced_is_counted_once)
 {
     leat_pool p;
     struct hook h = { .inits = 0 };

@@ -349,22 +349,22 @@ static void feed_while(enum ending ending, int rounds)
     free(f);
 }
 
-TEST(feeding_while_it_stops_every_accepted_job_runs_once_and_the_others_are_told)
+TEST(L8_feeding_while_it_stops_every_accepted_job_runs_once_and_the_others_are_told)
 {
     feed_while(STOP, tap_rounds(400));
 }
 
-TEST(feeding_while_it_is_aborted_every_accepted_job_runs_or_is_handed_back_once)
+TEST(L8_feeding_while_it_is_aborted_every_accepted_job_runs_or_is_handed_back_once)
 {
     feed_while(ABORT, tap_rounds(400));
 }
 
-TEST(feeding_while_it_is_cancelled_every_accepted_job_runs_or_is_handed_back_once)
+TEST(L8_feeding_while_it_is_cancelled_every_accepted_job_runs_or_is_handed_back_once)
 {
     feed_while(CANCEL, tap_rounds(400));
 }
 
-TEST(feeding_while_it_is_stopped_and_aborted_at_once_loses_no_job)
+TEST(L8_feeding_while_it_is_stopped_and_aborted_at_once_loses_no_job)
 {
     feed_while(ABORT_AND_STOP, tap_rounds(400));
 }

@@ -21,7 +21,11 @@ HEADERS = ("queue.h", "semaphore.h", "pool.h", "topic.h")
 BEGIN, END = "<!-- make invariants writes from here -->\n", "<!-- to here -->\n"
 LABEL = r"[A-Z]\d+"
 
-# Why no model has it: all of a header, or one invariant.
+# Why no scenario has it; why no model has it: one invariant, or all of a header.
+NO_SCENARIO = {
+    "L1": "a thread that stays in the list is never joined, which the tests count.",
+    "L3": "what is done under a lock is right, but keeps others waiting. The tests look for threads that wait.",
+}
 NO_MODEL = {
     "I8": "no thread of the models cancels and then sends; the scenarios of `tests/explore/first.c` do.",
     "semaphore.h": "the models are of channels and select. This header is left to the simulator, which runs the code itself.",
@@ -93,8 +97,9 @@ def table():
         for column, name in zip(columns, names):
             cell = "<br>".join(file + ("<br>" if name == "mutant" else ", " if "model" in name or name == "scenario" else "; ").join(all_)
                                for file, all_ in column.get(label, {}).items())
-            why = NO_MODEL.get(label) or NO_MODEL.get(header)
-            if not cell and "model" in name and why:
+            reasons = NO_SCENARIO if name == "scenario" else NO_MODEL if "model" in name else {}
+            why = reasons.get(label) or reasons.get(header)
+            if not cell and why:
                 if why not in notes:
                     notes.append(why)
                 cell = f"none ({notes.index(why) + 1})"

@@ -120,6 +120,7 @@ static void *waits(void *arg)
     return NULL;
 }
 
+/* Shows (L5). */
 SCENARIO(group_has_many_users, { .senders = 1, .receivers = 1 }, { .senders = 1, .receivers = 2 }, { .senders = 2, .receivers = 2 })
 {
     group = (leat_group)LEAT_GROUP(NULL);
@@ -187,6 +188,7 @@ static int goes_once(leat_ctx *x, void *arg)
 }
 
 /* each: the bits of sim_refuse. */
+/* Shows (L4). */
 SCENARIO(group_waits_for_a_thread_that_cannot_be_made, { .each = 1, .cap = 2 }, { .each = 2, .cap = 2 }, { .each = 3, .cap = 2 }, { .each = 1, .cap = 3 })
 {
     group = (leat_group)LEAT_GROUP(NULL);
@@ -223,6 +225,7 @@ static void *goes_two_at_once(void *arg)
     return NULL;
 }
 
+/* Shows (L2). */
 SCENARIO(two_at_once_or_none, { .cap = 2 }, { .cap = 3 }, { .cap = 2, .each = 1 })
 {
     int err;
@@ -285,6 +288,7 @@ static int ends_its_thread(leat_ctx *x, void *arg)
     pthread_exit(NULL);
 }
 
+/* Shows (L2). */
 SCENARIO(task_ends_its_thread, { .each = 1, .cap = 1 }, { .each = 2, .cap = 2 })
 {
     group = (leat_group)LEAT_GROUP(NULL);
@@ -338,6 +342,7 @@ static void stopped(void)
 /* receivers: workers; cap: their queue. */
 #define KNOBS(s, w, q, e) .senders = s, .receivers = w, .cap = q, .each = e
 
+/* Shows (L8). */
 SCENARIO(submit_against_stop, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 1, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 1, 2) }, { KNOBS(3, 2, 2, 1) })
 {
     start(k);
@@ -346,6 +351,7 @@ SCENARIO(submit_against_stop, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 1, 3) }, { KN
     stopped();
 }
 
+/* Shows (L8). */
 SCENARIO(submit_against_abort, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 2, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 2, 2) })
 {
     start(k);
@@ -362,6 +368,7 @@ static void *cancels(void *arg)
     return NULL;
 }
 
+/* Shows (L8). */
 SCENARIO(submit_against_cancel, { KNOBS(1, 1, 1, 2) }, { KNOBS(2, 1, 2, 2) }, { KNOBS(2, 2, 2, 2) })
 {
     start(k);
@@ -493,6 +500,7 @@ SCENARIO(resize_against_resize, { KNOBS(1, 2, 1, 2), .a = 1 }, { KNOBS(1, 1, 1, 
 }
 
 /* Never more jobs at once than the most that were asked for: a retired worker that still runs a job is taken back first. */
+/* Shows (L7). */
 SCENARIO(resize_takes_back, { KNOBS(0, 2, 2, 1) }, { KNOBS(0, 2, 2, 2) })
 {
     leat_stats st;
@@ -556,6 +564,7 @@ static void drop_all(leat_task *fn, void *arg, void *user)
 enum { NOBODY, A_CANCEL, AN_ABORT, A_RESIZE, A_JOB_THAT_RESIZES };
 #define DYING(bits, other) { KNOBS(0, 2, 2, bits), .a = other }
 
+/* Shows (L6). */
 SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOBODY), DYING(1, NOBODY), DYING(2, NOBODY), DYING(3, NOBODY), DYING(7, NOBODY),
          DYING(0, A_CANCEL), DYING(1, A_CANCEL), DYING(0, AN_ABORT), DYING(3, AN_ABORT), DYING(0, A_RESIZE), DYING(1, A_RESIZE),
          DYING(0, A_JOB_THAT_RESIZES), DYING(5, A_JOB_THAT_RESIZES))
@@ -699,6 +708,7 @@ SCENARIO(job_waits_beside_a_retired, { KNOBS(0, 2, 1, 1) })
 }
 
 /* Nor for one whose thread cannot be made. */
+/* Shows (L9). */
 SCENARIO(job_waits_beside_a_thread_that_cannot_be_made, { KNOBS(0, 1, 1, 1) })
 {
     int m;
@@ -735,6 +745,7 @@ static int grows_its_pool(leat_ctx *x, void *arg)
     return 0;
 }
 
+/* Shows (L9), (L10). */
 SCENARIO(hook_waits_beside_the_job_that_waits_for_it, { KNOBS(0, 1, 1, 1) })
 {
     int m;
@@ -749,6 +760,7 @@ SCENARIO(hook_waits_beside_the_job_that_waits_for_it, { KNOBS(0, 1, 1, 1) })
 }
 
 /* Nor are there more workers than asked for, if the one that was to replace another cannot start. */
+/* Shows (L6). */
 SCENARIO(replacement_cannot_begin, { KNOBS(0, 2, 2, 1), .a = 2 }, { KNOBS(0, 2, 2, 2), .a = 2 }, { KNOBS(0, 2, 2, 3), .a = 2 })
 {
     leat_stats st;
@@ -864,6 +876,7 @@ SCENARIO(job_stops_its_pool, { KNOBS(0, 1, 1, 1) })
 }
 
 /* A job that ends its thread: the worker is replaced, the job counts as failed, none is lost. */
+/* Shows (L6). */
 SCENARIO(job_ends_its_thread, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 2, 1, 2) })
 {
     leat_stats st;
