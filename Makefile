@@ -31,7 +31,7 @@ SANFLAGS_integer := -fsanitize=integer -fsanitize-ignorelist=tests/wraps.txt -fn
 SANFLAGS_coverage := --coverage -fprofile-update=atomic -DTAP_COVERAGE -Dalways_inline=unused# one copy of each
 COMMON = -std=$(STD) $(WARN) -pthread -g -fno-omit-frame-pointer -iquote . $(OPT) $(SANFLAGS_$(SAN)) $(DEFS)
 # LEAT_LINT: semaphore.h is usually a system header, of which compilers do not warn.
-TEST_CFLAGS = $(COMMON) -DLEAT_LINT -iquote tests
+TEST_CFLAGS = $(COMMON) -DLEAT_LINT -iquote tests/lib
 
 # ---- What can be built here -----------------------------------------------------------------------
 # An example names its library by its #include; `make deps` installs what is missing.
@@ -48,10 +48,10 @@ TOPIC := $(call users,topic.h)
 LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL))
 
 PROGRAMS := $(filter-out $(LEFT_OUT),$(wildcard examples/*.c examples/seeds/*.c))
-TESTS_C := $(wildcard tests/t-*.c)
-TESTS_SH := $(wildcard tests/t-*.sh)
+TESTS_C := $(wildcard tests/*/t-*.c)# in folders by header; vpath finds them by name
+TESTS_SH := $(wildcard tests/*/t-*.sh)
 chosen = $(if $(strip $(ONLY)),$(foreach word,$(ONLY),$(foreach t,$(1),$(if $(findstring $(word),$(t)),$(t)))),$(1))
-TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(call chosen,$(TESTS_C)))
+TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(notdir $(call chosen,$(TESTS_C))))
 
 # The simulator runs where a compiler for it and its tools are.
 EXPLORE := $(if $(shell command -v gcc >/dev/null && command -v objcopy >/dev/null && uname -sm | grep 'Linux x86_64'),$(BUILD)/explore/explore)
@@ -163,86 +163,19 @@ clean: ## remove build/
 
 # ---- How ------------------------------------------------------------------------------------------
 
-C_FILES = $(wildcard tests/*.[ch] tests/explore/*.[ch] tests/faults/*.[ch] tests/samples/*.c examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch])
+C_FILES = $(wildcard tests/*.c tests/*/*.[ch] examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch])
 Q = $(if $(V),,@echo '  $@' &&)
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 RUN = CC="$(CC)" CXX="$(CXX)" BUILD="$(BUILD)" SAN="$(SAN)" EMULATOR="$(EMULATOR)" sh tools/test.sh
 
+include tests/rules.mk tests/explore/rules.mk bench/rules.mk
+
 built: $(TEST_PROGRAMS) $(PROGRAMS:%.c=$(BUILD)/%) $(EXPLORE)
 	@for p in $(sort $(LEFT_OUT)); do echo "left out: $$p (no library: make deps)"; done
-
-$(BUILD)/tap.o: tests/tap.c tests/tap.h
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_CFLAGS) -c $< -o $@
-
-$(BUILD)/t-%: tests/t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h)
-	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC))
-
-$(BUILD)/t-topic-nourcu: tests/t-topic.c
-$(BUILD)/t-topic-stress-nourcu: tests/t-topic-stress.c
-
-$(BUILD)/faults/%: tests/faults/%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/*.h tests/faults/*.h)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@
-
-$(BUILD)/soak: tests/soak.c $(HEADERS)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_CFLAGS) $< -o $@ $(FOR_TOPIC)
 
 $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/seeds/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) $< -o $@ $(if $(filter $<,$(SQLITE)),-lsqlite3) $(if $(filter $<,$(CURL)),-lcurl) $(if $(filter $<,$(TOPIC)),$(FOR_TOPIC))
-
-# The simulator: scenarios are compiled as if for ThreadSanitizer, then meet our own machine instead.
-SIM_CC := gcc# it says which compare-exchange is weak
-SIM := $(BUILD)/explore
-MACHINE := $(patsubst %,$(SIM)/%.o,memory threads trace system main)
-SCENARIOS := $(filter-out $(MACHINE),$(patsubst tests/explore/%.c,$(SIM)/%.o,$(wildcard tests/explore/*.c)))
-
-$(SIM)/explore: $(MACHINE) $(SCENARIOS)
-	$(Q)$(SIM_CC) -no-pie -pthread $^ -o $@
-
-$(MACHINE): $(SIM)/%.o: tests/explore/%.c tests/explore/machine.h tests/explore/sim.h
-	@mkdir -p $(@D)
-	$(Q)$(SIM_CC) -std=gnu11 $(WARN) -O2 -g -fno-pie -c $< -o $@
-
-$(SCENARIOS): $(SIM)/%.o: tests/explore/%.c $(wildcard tests/explore/*.h) tests/explore/symbols.txt $(HEADERS)
-	@mkdir -p $(@D)
-	$(Q)$(SIM_CC) -std=c11 $(WARN) -O1 -g -fno-pie -fsanitize=thread -DLEAT_LINT -DLEAT_NO_URCU $(DEFS) \
-	    -D__builtin_ia32_pause=sim_pause -include sim.h -iquote $(or $(H),.) -iquote tests/explore -c $< -o $@
-	@objcopy --redefine-syms=tests/explore/symbols.txt $@
-
-# Contestants: for messages of SIZE bytes, with what their libraries want. run.py says CONTESTANTS, H and DEFS if they are
-# leat without a part of it, or of another revision.
-CONTESTANTS := build/bench/$(or $(SIZE),8)
-BENCH_FLAGS = -O2 -DNDEBUG -Wall -Wextra -pthread -DMSG_SIZE=$(or $(SIZE),8) -iquote $(or $(H),.) $(DEFS)
-FOR_rte = $$(pkg-config --cflags libdpdk) -lrte_ring -lrte_eal
-FOR_rte-hts = $(FOR_rte)
-FOR_rte-rts = $(FOR_rte)
-FOR_topic = -lurcu-bp
-FOR_leat-inline = -lurcu-bp
-FOR_wfcqueue = -lurcu-cds -lurcu-common
-FOR_lfqueue = -lurcu-cds -lurcu -lurcu-common
-FOR_glib = $$(pkg-config --cflags --libs glib-2.0)
-FOR_apr = $$(pkg-config --cflags --libs apr-util-1 apr-1)
-FOR_libuv = $$(pkg-config --cflags --libs libuv)
-FOR_tbb = $$(pkg-config --cflags --libs tbb)
-
-$(CONTESTANTS)/%: bench/%.c $(wildcard bench/*.c bench/*.h $(addprefix $(or $(H),.)/,$(HEADERS)))
-	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(BENCH_FLAGS) $< $(FOR_$*) -o $@
-
-$(CONTESTANTS)/%: bench/%.cc $(wildcard bench/*.cc bench/*.h)
-	@mkdir -p $(@D)
-	$(Q)$(CXX) -std=gnu++20 $(BENCH_FLAGS) $< $(FOR_$*) -o $@
-
-$(CONTESTANTS)/go: bench/go/main.go
-	@mkdir -p $(@D)
-	$(Q)cd bench/go && GO111MODULE=off GOPATH=/usr/share/gocode go build -o $(CURDIR)/$@ .
-
-build/bench/rust/release/contestants: bench/rust/Cargo.toml bench/rust/src/main.rs
-	$(Q)cd bench/rust && cargo build -q --release --offline --target-dir $(CURDIR)/build/bench/rust \
-	    --config 'source.crates-io.replace-with="debian"' --config 'source.debian.directory="/usr/share/cargo/registry"'
 
 build/leat.h: $(CORE) tools/single.sh
 	@mkdir -p $(@D)

@@ -70,7 +70,7 @@ def evidence():
     def add(column, label, file, name):
         column.setdefault(label, {}).setdefault(file, []).append(name)
 
-    for label, name, file in lines(rf"^TEST\(({LABEL})_(\w+)\)", "t-*.c"):
+    for label, name, file in lines(rf"^TEST\(({LABEL})_(\w+)\)", "*/t-*.c"):
         add(tests, label, f"`{file.stem}`: ", name.replace("_", " "))
     for label, name, file in scenarios():
         add(scenes, label, f"`{file.name}`: ", name)
@@ -85,7 +85,7 @@ def table():
     """The table, and what is wrong with it."""
     known, columns, wrong = invariants(), evidence(), []
     names = ("test", "scenario", "switch of a model", "mutant")
-    where = ("tests/t-*.c", "tests/explore", "tests/model", "tests/mutants.txt")
+    where = ("tests/*/t-*.c", "tests/explore", "tests/model", "tests/mutants.txt")
     for column, place in zip(columns, where):
         wrong += [f"{place}: {label}: no header has this invariant" for label in column if label not in known]
     wrong += [f"tools/invariants.py: a reason for {of}, which no header has or a model has, too"

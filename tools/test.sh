@@ -6,7 +6,7 @@
 # are, and how long the rest will take: by the seconds that each took the last time ($BUILD/seconds), else by the mean
 # of those that have ended. At the end prove tells once more what failed.
 #
-# A program has its own watchdog, per test (tests/tap.c). This is the one behind it: no test, whatever it
+# A program has its own watchdog, per test (tests/lib/tap.c). This is the one behind it: no test, whatever it
 # is and whatever children it leaves behind, takes longer than LEAT_TEST_LIMIT seconds.
 set -u
 limit=${LEAT_TEST_LIMIT:-600}
@@ -21,7 +21,7 @@ run() { # a test
 }
 
 promise() { # of a test: the first sentence of its source, without the file's name
-    case $1 in *.sh) source=$1 ;; */f-*) source=tests/faults/${1##*/}.c ;; *) source=tests/${1##*/}.c ;; esac
+    case $1 in *.sh) source=$1 ;; */f-*) source=tests/faults/${1##*/}.c ;; *) source=$(echo tests/*/"${1##*/}".c) ;; esac
     [ -r "$source" ] || return 0
     awk '/^#!/ { next }
         !/^(\/\*|#| \*)/ || /^ \*\/?$/ || /^(#| \*) SPDX-/ { exit }

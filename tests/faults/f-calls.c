@@ -3,7 +3,7 @@
  * and the object is as before or unmade.
  * SPDX-License-Identifier: MIT
  *
- * (tests/t-pool-faults.c and tests/t-group-threads.c say what is promised in single cases.) */
+ * (tests/pool/t-pool-faults.c and tests/pool/t-group-threads.c say what is promised in single cases.) */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * puts off no deadline, and loses nothing.
  * SPDX-License-Identifier: MIT
  *
- * (Workers of groups and pools block signals; of leat_cancel_on_signals tests/t-signals.c has the rest.) */
+ * (Workers of groups and pools block signals; of leat_cancel_on_signals tests/pool/t-signals.c has the rest.) */
 #define _GNU_SOURCE
 #include <signal.h>
 

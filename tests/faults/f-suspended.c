@@ -3,7 +3,7 @@
  * have to wait, but burns no core; when it goes on at last, nothing is lost.
  * SPDX-License-Identifier: MIT
  *
- * (tests/t-step.c does it at each instruction, on a stage; here the threads and their time are real.) */
+ * (tests/queue/t-step.c does it at each instruction, on a stage; here the threads and their time are real.) */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>

@@ -9,7 +9,7 @@
  * SPDX-License-Identifier: MIT
  *
  * One program per promise, one TEST per way to lose it; they run in the order of the file. Link with
- * tests/tap.c, which holds main() and a watchdog: a test that hangs is a failure that says where each
+ * tests/lib/tap.c, which holds main() and a watchdog: a test that hangs is a failure that says where each
  * thread stands. All but TEST, SKIP may be used in any thread.
  *
  *     t-x WORD               only the tests with WORD in their name

@@ -1,6 +1,6 @@
 # The clock and deadlines are right whatever the options of the C library say of the size of a time: on 32 bits it may
 # have 64, and functions have other names then, but not where strict -std=c11 hides them.
-. tests/tap.sh
+. tests/lib/tap.sh
 
 cat >"$tmp/theirs.c" <<'EOF'
 #define _GNU_SOURCE

@@ -1,7 +1,7 @@
 # examples.sh - what the tests of the examples share, beside tap.sh. SPDX-License-Identifier: MIT
 #
-#     . tests/tap.sh
-#     . tests/examples.sh
+#     . tests/lib/tap.sh
+#     . tests/lib/examples.sh
 #     program webhooks sqlite3.h libsqlite3-dev   # $webhooks; without its library all is skipped
 #     with_sql && sql "$tmp/db" 'SELECT ...'      # rows, columns separated by |
 #     await $pid command ...                      # until it succeeds; fails if that process ends first
@@ -20,7 +20,7 @@ program() { # name, header, package
 }
 
 with_sql() {
-    $CC -std=c11 -O tests/sql.c -o "$tmp/sql" -lsqlite3 || skip_all "cannot build tests/sql.c"
+    $CC -std=c11 -O tests/lib/sql.c -o "$tmp/sql" -lsqlite3 || skip_all "cannot build tests/lib/sql.c"
 }
 
 is() { # what, what it should be

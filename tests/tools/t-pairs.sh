@@ -1,5 +1,5 @@
 # Every release in the headers has its acquire, or the build fails; and the check itself sees what is wrong.
-. tests/tap.sh
+. tests/lib/tap.sh
 
 for header in queue.h semaphore.h pool.h topic.h; do
     check "each order in $header is labelled and answered" sh tools/pairs.sh $header

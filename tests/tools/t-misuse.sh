@@ -1,5 +1,5 @@
 # A pointer to the wrong type does not compile, without any warning turned on.
-. tests/tap.sh
+. tests/lib/tap.sh
 
 compiles() { # compiler, statement
     cat >"$tmp/use.c" <<EOF

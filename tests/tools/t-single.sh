@@ -1,5 +1,5 @@
 # `make single` writes one file that is all of leat, the same one each time.
-. tests/tap.sh
+. tests/lib/tap.sh
 
 sh tools/single.sh queue.h semaphore.h pool.h >"$tmp/leat.h"
 cat >"$tmp/use.c" <<'EOF'

@@ -1,5 +1,5 @@
 # What `make install` puts on a system can be used by its pkg-config file, and goes away again.
-. tests/tap.sh
+. tests/lib/tap.sh
 
 prefix=$tmp/root/usr/local
 cat >"$tmp/use.c" <<'EOF'

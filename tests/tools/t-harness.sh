@@ -1,8 +1,8 @@
 # The harness can fail: a broken promise, a hang and a crash are seen and told. Else all other tests are in vain.
-. tests/tap.sh
+. tests/lib/tap.sh
 
-flags="-std=c11 -pthread -g -fno-omit-frame-pointer -rdynamic -Itests -O2"
-check "the samples build" $CC $flags tests/samples/harness.c tests/tap.c -o "$tmp/sample"
+flags="-std=c11 -pthread -g -fno-omit-frame-pointer -rdynamic -Itests/lib -O2"
+check "the samples build" $CC $flags tests/samples/harness.c tests/lib/tap.c -o "$tmp/sample"
 
 run() { # word of a test's name: runs it, keeps what it said and how it ended
     LEAT_TEST_SECONDS=1 timeout 60 "$tmp/sample" "$1" >"$tmp/out" 2>&1

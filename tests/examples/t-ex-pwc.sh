@@ -1,7 +1,7 @@
 #!/bin/sh
 # pwc counts what wc counts, whatever the files are called and hold.  SPDX-License-Identifier: MIT
-. tests/tap.sh
-. tests/examples.sh
+. tests/lib/tap.sh
+. tests/lib/examples.sh
 LC_ALL=C
 export LC_ALL
 

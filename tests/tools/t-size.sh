@@ -1,5 +1,5 @@
 # LEAT_ONCE: a program of many files has the slow paths once, and still works.
-. tests/tap.sh
+. tests/lib/tap.sh
 
 flags="-std=c11 -O2 -DLEAT_ONCE -ffunction-sections -Wl,--gc-sections -pthread -iquote ."
 

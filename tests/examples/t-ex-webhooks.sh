@@ -1,6 +1,6 @@
 # The example webhooks: each event that it accepts is a row, also when it is told to stop.
-. tests/tap.sh
-. tests/examples.sh
+. tests/lib/tap.sh
+. tests/lib/examples.sh
 program webhooks sqlite3.h libsqlite3-dev
 with_sql
 sql :memory: "SELECT '[]' -> '$'" >/dev/null 2>&1 || skip_all "SQLite is older than 3.38"

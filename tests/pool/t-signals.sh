@@ -1,5 +1,5 @@
 # Signals are the process's: one state for all files of a program; gone before a plug-in is; whoever started us closed what.
-. tests/tap.sh
+. tests/lib/tap.sh
 
 flags="-std=gnu11 -g -Wall -Wextra -Werror -iquote . -pthread"
 

@@ -1,6 +1,6 @@
 # tap.sh - TAP for shell tests. They run from the root of the repository, with CC, CXX and BUILD set:
 #
-#     . tests/tap.sh
+#     . tests/lib/tap.sh
 #     check "what would be lost" command ...     # ok if it succeeds; else its output is shown
 #     refuse "what must not be" command ...      # ok if it fails, but not by a signal
 #     finish

@@ -1,5 +1,5 @@
 # Each header works alone, whatever was included before it, and semaphore.h keeps no one from the system's.
-. tests/tap.sh
+. tests/lib/tap.sh
 
 strict="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
 
@@ -85,8 +85,8 @@ for cc in $(compilers); do
         check "... and by -I" drops "<$header>" "-I ."
     done
     check "... and in the single file" drops '"leat.h"' "-I $tmp"
-    check "a system of one's own may include <semaphore.h>, $cc" $cc -std=gnu11 $strict -I . -iquote tests -pthread \
-        -fsyntax-only -x c tests/t-step.c
+    check "a system of one's own may include <semaphore.h>, $cc" $cc -std=gnu11 $strict -I . -iquote tests/lib -pthread \
+        -fsyntax-only -x c tests/queue/t-step.c
 done
 
 # Two translation units.

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The twins of the articles' Go programs print what those print; free orders and numbers of workers aside.
 # SPDX-License-Identifier: MIT
-. tests/tap.sh
-. tests/examples.sh
+. tests/lib/tap.sh
+. tests/lib/examples.sh
 
 seed() { # name: sets $bin
     bin=$BUILD/examples/seeds/$1

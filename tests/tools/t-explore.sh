@@ -1,6 +1,6 @@
 # The simulator: its memory is C11's, its search is complete, a failure can be repeated and read, and the
 # toolkit stands it for a while (make explore: for long).
-. tests/tap.sh
+. tests/lib/tap.sh
 
 explore=$BUILD/explore/explore
 if ! [ -x "$explore" ]; then

@@ -1,12 +1,12 @@
 # The example checkurl, against a server on this machine: its verdicts, its deadline, its way to stop.
-. tests/tap.sh
-. tests/examples.sh
+. tests/lib/tap.sh
+. tests/lib/examples.sh
 program checkurl curl/curl.h libcurl4-openssl-dev
 have python3 || skip_all "python3 not installed"
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
 
 mkfifo "$tmp/life"
-python3 tests/http_server.py "$tmp/ports" "$tmp/log" <"$tmp/life" >"$tmp/server" 2>&1 &
+python3 tests/lib/http_server.py "$tmp/ports" "$tmp/log" <"$tmp/life" >"$tmp/server" 2>&1 &
 server=$!
 exec 9>"$tmp/life" # it ends when this does
 await $server [ -e "$tmp/ports" ] || { cat "$tmp/server" >&2; exit 1; }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # errgroup finds the bad file, and the first bad one stops the rest.  SPDX-License-Identifier: MIT
-. tests/tap.sh
-. tests/examples.sh
+. tests/lib/tap.sh
+. tests/lib/examples.sh
 LC_ALL=C
 export LC_ALL
 

@@ -1,6 +1,6 @@
 # The example indexer: what is in the folders can be found; twins are stored once; a second run is cheap.
-. tests/tap.sh
-. tests/examples.sh
+. tests/lib/tap.sh
+. tests/lib/examples.sh
 program indexer sqlite3.h libsqlite3-dev
 with_sql
 

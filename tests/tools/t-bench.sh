@@ -1,6 +1,6 @@
 # t-bench.sh - the benchmark counts every message and job, and says who hung and who lost one.
 # SPDX-License-Identifier: MIT
-. tests/tap.sh
+. tests/lib/tap.sh
 command -v python3 >/dev/null || { echo "1..0 # SKIP no python3"; exit 0; }
 
 run() { python3 bench/run.py --ms 1 -r 1 "$@"; }

@@ -1,6 +1,6 @@
 # The README is short, its program compiles and counts, its index has every public name, and no link in a document is dead.
 # SPDX-License-Identifier: MIT
-. tests/tap.sh
+. tests/lib/tap.sh
 
 headers="queue.h semaphore.h pool.h topic.h"
 documents="README.md CONTRIBUTING.md CHANGELOG.md bench/README.md docs/*.md"
@@ -97,7 +97,7 @@ refuse "a dead link is seen" no_dead "$tmp/links.md"
 check "... and only that" test "$(wc -l <"$tmp/dead")" -eq 2
 
 named() { # each docs/x that a source names is there
-    grep -ohE '\<docs/[a-z/-]+\.md' $headers Makefile CHANGELOG.md tests/*.* tools/* | sort -u >"$tmp/named"
+    grep -ohE '\<docs/[a-z/-]+\.md' $headers Makefile CHANGELOG.md $(git ls-files tests) tools/* | sort -u >"$tmp/named"
     while read -r file; do [ -e "$file" ] || echo "no $file"; done <"$tmp/named" >"$tmp/gone"
     cat "$tmp/gone"
     [ -s "$tmp/named" ] && [ ! -s "$tmp/gone" ]

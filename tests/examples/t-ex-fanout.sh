@@ -1,11 +1,11 @@
 #!/bin/sh
 # fanout: each client gets every line, in order, or is told how many it has lost.  SPDX-License-Identifier: MIT
-. tests/tap.sh
-. tests/examples.sh
+. tests/lib/tap.sh
+. tests/lib/examples.sh
 program fanout stdio.h libc6-dev
 have python3 || skip_all "python3 not installed"
 
-clients="python3 -IS tests/line_clients.py" # starts sooner
+clients="python3 -IS tests/lib/line_clients.py" # starts sooner
 
 # Starts it: $pid, $port; what is written to 3 is its input, which ends when nobody holds that open any more.
 # With LIMIT=n: it may open so many files.
