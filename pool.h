@@ -478,15 +478,15 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
 typedef struct leat_group {
     leat_ctx ctx_;
     leat_sem idle_;
-    leat_jobs_ tasks_; /* unbuffered */
+    leat_jobs_ tasks_;      /* unbuffered */
     leat_threads_ threads_; /* its lock guards what follows */
-    int limit_;   /* 0: none */
-    int making_;  /* threads that exist or are being made, and places_ */
+    int limit_;             /* 0: none */
+    int making_;            /* threads that exist or are being made, and places_ */
     int places_;
-    int blocked_; /* tasks that wait in leat_go */
-    bool shut_;   /* no more tasks */
-    bool used_;   /* there were tasks */
-    bool over_;   /* L5 */
+    int blocked_;    /* tasks that wait in leat_go */
+    bool shut_;      /* no more tasks */
+    bool used_;      /* there were tasks */
+    bool over_;      /* L5 */
     int64_t active_; /* tasks accepted, not returned */
     leat_sem *shared_;
     leat_chan *closes_;
@@ -504,7 +504,9 @@ typedef struct leat_task_thread_ {
 } leat_task_thread_;
 
 /* An initialiser: a group whose tasks run under a context of their own, below `parent` (or NULL). */
+/* clang-format off */
 #define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
+/* clang-format on */
 
 /* The context that the group's tasks get: done with the first error as cause, and after leat_wait. */
 LEAT_HOT_ leat_ctx *leat_group_ctx(leat_group *g)
@@ -571,7 +573,7 @@ LEAT_COLD_ void leat_task_done_(leat_group *g, int err)
 {
     if (err) {
         int none = 0;
-        atomic_fetch_add_explicit(&g->errors_, 1, memory_order_relaxed); /* [X7] */
+        atomic_fetch_add_explicit(&g->errors_, 1, memory_order_relaxed);                        /* [X7] */
         if (atomic_compare_exchange_strong_explicit(&g->err_, &none, err, memory_order_relaxed, /* [X7] */
                                                     memory_order_relaxed))
             leat_cancel(&g->ctx_, err);
@@ -900,22 +902,22 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
  *     told. */
 
 typedef struct leat_pool_opts {
-    int workers;       /* threads; 0: leat_cpus() */
-    int queue;         /* jobs that may wait; 0: twice the workers */
-    const char *name;  /* of the threads, 15 bytes with their number; copied. NULL: "leat" */
-    size_t stack_size; /* bytes; 0: the system's default */
+    int workers;          /* threads; 0: leat_cpus() */
+    int queue;            /* jobs that may wait; 0: twice the workers */
+    const char *name;     /* of the threads, 15 bytes with their number; copied. NULL: "leat" */
+    size_t stack_size;    /* bytes; 0: the system's default */
     bool inherit_signals; /* a worker has the signal mask of the thread that makes it: by leat_pool_start or
                              _resize, or the worker that it replaces */
     int (*worker_init)(void *user, int id);  /* on each worker's thread, first: 0, or an error that
                                                 leat_pool_start or _resize then returns. May be NULL */
     void (*worker_fini)(void *user, int id); /* on it, last, if init succeeded. May be NULL */
-    void *user;        /* handed to both. A job is not told its worker: what init made for the thread
+    void *user;                              /* handed to both. A job is not told its worker: what init made for the thread
                           belongs in a _Thread_local */
 } leat_pool_opts;
 
 /* A snapshot. submitted = completed + failed + dropped + busy + queued, when nothing moves. */
 typedef struct leat_stats {
-    size_t workers, busy;      /* threads; those that run a job: saturation is busy / workers */
+    size_t workers, busy; /* threads; those that run a job: saturation is busy / workers */
     size_t queued, queue_cap;
     size_t queue_high; /* the most that were seen waiting: by each call of leat_pool_stats, by each submit
                           that waited for room, but not briefly, by every 16th job */
@@ -938,9 +940,9 @@ typedef struct leat_pool {
     leat_threads_ threads_; /* its lock guards what follows */
     leat_counts_ totals_;   /* of the workers that were joined */
     size_t queue_cap_, dropped_;
-    int aborting_;         /* aborts that hand back and then end the pool: a stop leaves it to them */
-    int refused_;          /* what an init hook returned, for the resize that asked for the worker, or the next */
-    leat_wg running_;      /* workers that may take another job */
+    int aborting_;    /* aborts that hand back and then end the pool: a stop leaves it to them */
+    int refused_;     /* what an init hook returned, for the resize that asked for the worker, or the next */
+    leat_wg running_; /* workers that may take another job */
     leat_sem resizing_;
     leat_pool_opts opts_;
     char name_[16];
@@ -1314,7 +1316,7 @@ static inline void leat_worker_on_exit_(leat_thread_ *t)
 static inline int leat_pool_shut_(leat_pool *p)
 {
     if (!p || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
-    atomic_fetch_or_explicit(&p->gate_, LEAT_SHUT_, memory_order_release); /* [G1] -> [G2] */
+    atomic_fetch_or_explicit(&p->gate_, LEAT_SHUT_, memory_order_release);                              /* [G1] -> [G2] */
     leat_close_(&p->queue_.chan);
     return 0;
 }
@@ -1821,9 +1823,9 @@ typedef struct leat_catch_ {
 enum { LEAT_ENDS_ = 0x100, LEAT_IN_HANDLER_ = 4 };
 
 typedef struct leat_signals_ {
-    _Atomic int holder_;     /* a lock: the process that holds it, or 0. A child that was forked meanwhile takes it over */
-    _Atomic int pid_;        /* whose the thread of the catch is */
-    _Atomic uint32_t gate_;  /* 0: no catch; 1, 2: the first, the second | handlers that have entered * 4 */
+    _Atomic int holder_;    /* a lock: the process that holds it, or 0. A child that was forked meanwhile takes it over */
+    _Atomic int pid_;       /* whose the thread of the catch is */
+    _Atomic uint32_t gate_; /* 0: no catch; 1, 2: the first, the second | handlers that have entered * 4 */
     leat_catch_ *catches_[2];
 } leat_signals_;
 
@@ -1940,9 +1942,9 @@ LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
     int me = getpid();
     for (unsigned round = 0;; leat_backoff_(&round)) {
         int holder = atomic_load_explicit(&s->holder_, memory_order_relaxed); /* [X7] */
-        if (holder != me && atomic_compare_exchange_strong_explicit(&s->holder_, &holder, me,
-                                                                    memory_order_acquire, /* [G6] <- [G5] */
-                                                                    memory_order_relaxed))
+        if (holder != me &&
+            atomic_compare_exchange_strong_explicit(&s->holder_, &holder, me, memory_order_acquire, /* [G6] <- [G5] */
+                                                    memory_order_relaxed))
             break;
     }
     bool here = atomic_load_explicit(&s->pid_, memory_order_relaxed) == me; /* [X7] else what is, is our parent's */
@@ -1954,7 +1956,7 @@ LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
         if (is) s->catches_[is - 1] = w;
         if (here) atomic_fetch_xor_explicit(&s->gate_, was ^ is, memory_order_release); /* [G5] -> [G6] */
         else atomic_store_explicit(&s->gate_, is, memory_order_release); /* [G7] -> [G8] without our parent's handlers */
-        atomic_store_explicit(&s->pid_, me, memory_order_release); /* [G7] -> [G8] */
+        atomic_store_explicit(&s->pid_, me, memory_order_release);       /* [G7] -> [G8] */
         for (unsigned round = 0;; leat_backoff_(&round))
             if (atomic_load_explicit(&s->gate_, memory_order_acquire) < LEAT_IN_HANDLER_) break; /* [G6] <- [G5] */
         for (size_t i = 0; w && i < w->n_; i++) {
@@ -1995,7 +1997,8 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     struct sigaction now;
     va_list ap;
     va_start(ap, ctx);
-    for (int sig; (sig = va_arg(ap, int)) != 0; n++) known += sigaction(sig, NULL, &now) == 0 && sig != SIGKILL && sig != SIGSTOP;
+    for (int sig; (sig = va_arg(ap, int)) != 0; n++)
+        known += sigaction(sig, NULL, &now) == 0 && sig != SIGKILL && sig != SIGSTOP;
     va_end(ap);
     if (!n || known < n) err = -EINVAL;
     leat_catch_ *w = ctx && !err ? leat_zeroed_(1, sizeof *w + n * sizeof *w->caught_, 1) : NULL;

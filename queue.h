@@ -90,6 +90,7 @@
 /* Around each header, and nowhere else: its style is not what some warnings that a program may have turned on ask
  * for. Declarations stand where they are needed, a void * needs no cast, `inline` says that a function may be unused. */
 #if defined __GNUC__
+/* clang-format off */
 #define LEAT_OWN_STYLE_BEGIN_                                       \
     _Pragma("GCC diagnostic push")                                  \
     _Pragma("GCC diagnostic ignored \"-Wdeclaration-after-statement\"") \
@@ -98,6 +99,7 @@
     _Pragma("GCC diagnostic ignored \"-Wmissing-prototypes\"")      \
     _Pragma("GCC diagnostic ignored \"-Wmissing-declarations\"")    \
     _Pragma("GCC diagnostic ignored \"-Wnested-externs\"")
+/* clang-format on */
 #define LEAT_OWN_STYLE_END_ _Pragma("GCC diagnostic pop")
 #else
 #define LEAT_OWN_STYLE_BEGIN_
@@ -110,7 +112,7 @@ LEAT_OWN_STYLE_BEGIN_
 #define LEAT_HOT_ static inline __attribute__((always_inline))
 #if defined LEAT_ONCE && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT /* those differ from file to file */
 #define LEAT_COLD_ __attribute__((noinline, weak, visibility("hidden")))
-#elif defined __clang__ /* whose -Wused-but-marked-unused would be about each call */
+#elif defined __clang__                                    /* whose -Wused-but-marked-unused would be about each call */
 #define LEAT_COLD_ static inline __attribute__((noinline)) /* the slow path, out of line */
 #else
 #define LEAT_COLD_ static __attribute__((noinline, unused))
@@ -189,12 +191,9 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 #if defined __GNUC__
 #define LEAT_TIMES_(n, unit) \
     __builtin_choose_expr(__builtin_constant_p(n), LEAT_CONSTANT_TIMES_(n, unit), leat_times_((int64_t)(n), unit))
-#define LEAT_IN_RANGE_(n, unit) \
-    ((double)+(n) < (double)(INT64_MAX / (unit)) && (double)+(n) > -(double)(INT64_MAX / (unit)))
-#define LEAT_CONSTANT_TIMES_(n, unit)                                          \
-    (LEAT_IN_RANGE_(n, unit) ? (int64_t)(LEAT_IN_RANGE_(n, unit) ? (n) : 0) * (unit) \
-     : (n) > 0               ? INT64_MAX                                       \
-                             : -INT64_MAX)
+#define LEAT_IN_RANGE_(n, unit) ((double)+(n) < (double)(INT64_MAX / (unit)) && (double)+(n) > -(double)(INT64_MAX / (unit)))
+#define LEAT_CONSTANT_TIMES_(n, unit) \
+    (LEAT_IN_RANGE_(n, unit) ? (int64_t)(LEAT_IN_RANGE_(n, unit) ? (n) : 0) * (unit) : (n) > 0 ? INT64_MAX : -INT64_MAX)
 #else
 #define LEAT_TIMES_(n, unit) leat_times_((int64_t)(n), unit)
 #endif
@@ -346,10 +345,8 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
         if (deadline == LEAT_FOREVER) {
             pthread_cond_wait(&e->cond_, &e->mutex_);
         } else {
-            struct timespec ts = { .tv_sec = leat_os_seconds_(deadline),
-                                   .tv_nsec = (long)(deadline % 1000000000) };
-            if (deadline <= 0 || pthread_cond_timedwait(&e->cond_, &e->mutex_, &ts) == ETIMEDOUT)
-                err = -ETIMEDOUT;
+            struct timespec ts = { .tv_sec = leat_os_seconds_(deadline), .tv_nsec = (long)(deadline % 1000000000) };
+            if (deadline <= 0 || pthread_cond_timedwait(&e->cond_, &e->mutex_, &ts) == ETIMEDOUT) err = -ETIMEDOUT;
         }
     }
     pthread_mutex_unlock(&e->mutex_);
@@ -361,7 +358,7 @@ static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
 {
     pthread_mutex_lock(&e->mutex_);
     bool slept = atomic_load_explicit(&e->word_, memory_order_relaxed) & LEAT_ASLEEP_; /* [X3] the mutex orders it */
-    atomic_store_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
+    atomic_store_explicit(&e->word_, value, memory_order_release);                     /* [S1] -> [S2] */
     pthread_cond_signal(&e->cond_);
     pthread_mutex_unlock(&e->mutex_);
     return slept;
@@ -645,7 +642,7 @@ enum {
     LEAT_AWAY_ = 32,   /* pauses, some microsecond: between the looks of a thread that spins on; it lingers as long */
     LEAT_DOUBT_ = 255, /* at most */
 };
-#ifndef LEAT_WAKE_ /* tests want it shorter */
+#ifndef LEAT_WAKE_             /* tests want it shorter */
 #define LEAT_WAKE_ LEAT_US(50) /* how long it takes to be woken, before that has been measured, and at most */
 #endif
 
@@ -710,11 +707,17 @@ typedef struct leat_spin_ {
 
 /* How a wait begins; and how it goes on if the thread was woken in vain, as others had been faster: it has nothing to lose
  * by a yield, and perhaps it keeps one of them from running. */
+/* clang-format off */
 #define LEAT_SPIN_ { .pauses_ = LEAT_AWAY_ }
+/* clang-format on */
 #ifdef LEAT_WITHOUT_YIELD
+/* clang-format off */
 #define LEAT_SPIN_WOKEN_ { .round_ = LEAT_GLANCES_, .pauses_ = LEAT_AWAY_ }
+/* clang-format on */
 #else
+/* clang-format off */
 #define LEAT_SPIN_WOKEN_ { .round_ = LEAT_GLANCES_ }
+/* clang-format on */
 #endif
 
 /* So many pauses, or until a word (or NULL) is no longer `seen`: true. */
@@ -786,7 +789,7 @@ LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
  *   Resting, a sender into a ring of 256 or more whose receivers are slower than that: it sleeps until an eighth of the ring
  * should have been received, if that takes longer than to be woken twice, and for a millisecond at most.
  * A pace falls at once, and doubles at most: what took far longer than usual only says that another process had the CPU. */
-#ifndef LEAT_RESTS_ /* tests want to see it sooner */
+#ifndef LEAT_RESTS_                  /* tests want to see it sooner */
 #define LEAT_RESTS_ (8 * LEAT_AWAY_) /* slots, at least */
 #define LEAT_REST_ LEAT_MS(1)        /* at most */
 #define LEAT_PACE_ 0                 /* to be added to what a sender has learned */
@@ -869,14 +872,14 @@ typedef _Atomic uint32_t leat_lock_;
 typedef struct leat_waiter_ {
     leat_os_event_ state_;
     struct leat_node_ *won_; /* the node by which it was resolved; read it once WOKEN */
-    int64_t resolved_at_;      /* if it was asleep then; or 0 */
+    int64_t resolved_at_;    /* if it was asleep then; or 0 */
 } leat_waiter_;
 
 typedef struct leat_node_ {
     struct leat_node_ *next_, *prev_;
     leat_waiter_ *waiter_;
-    void *msg_;    /* a rendezvous copies to or from here */
-    int err_;      /* what the wait ended with: 0, -EPIPE */
+    void *msg_; /* a rendezvous copies to or from here */
+    int err_;   /* what the wait ended with: 0, -EPIPE */
     bool linked_;
 } leat_node_;
 
@@ -1004,10 +1007,8 @@ LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
             if (w->resolved_at_) leat_wake_took_(leat_os_now_() - w->resolved_at_);
             return 0;
         }
-        if (!(s & LEAT_ASLEEP_))
-            atomic_fetch_or_explicit(&w->state_.word_, LEAT_ASLEEP_, memory_order_relaxed); /* [X3] */
-        else if (leat_os_wait_(&w->state_, s, leat_is_waiting_(w) ? deadline : LEAT_FOREVER) &&
-                 leat_resolve_(w, LEAT_LEFT_))
+        if (!(s & LEAT_ASLEEP_)) atomic_fetch_or_explicit(&w->state_.word_, LEAT_ASLEEP_, memory_order_relaxed); /* [X3] */
+        else if (leat_os_wait_(&w->state_, s, leat_is_waiting_(w) ? deadline : LEAT_FOREVER) && leat_resolve_(w, LEAT_LEFT_))
             return -ETIMEDOUT;
     }
 }
@@ -1035,9 +1036,11 @@ typedef struct leat_ctx {
  * WITHIN: done `duration` nanoseconds from now. UNTIL: done at the absolute time `deadline`. Either is done at once
  * if that time has passed already.
  * LEAT_WITHIN(duration) is a context for one call: leat_recv_ctx(LEAT_WITHIN(LEAT_MS(20)), &jobs, &job). */
+/* clang-format off */
 #define LEAT_CTX(parent) { .parent_ = (parent) }
 #define LEAT_CTX_WITHIN(parent, duration) { .parent_ = (parent), .deadline_ = leat_deadline_within_(duration) }
 #define LEAT_CTX_UNTIL(parent, deadline) { .parent_ = (parent), .deadline_ = leat_deadline_(deadline) }
+/* clang-format on */
 #define LEAT_WITHIN(duration) (&(leat_ctx)LEAT_CTX_WITHIN(NULL, duration))
 
 #define LEAT_PASSED_ (-1) /* a deadline that no clock, however coarse, has before it */
@@ -1500,7 +1503,7 @@ typedef struct leat_case {
 } leat_case;
 
 #define LEAT_IN_FLIGHT_ INT_MIN /* somebody is half-way through the slot: come again, do not sleep */
-#define LEAT_HANDED_OFF_ 1        /* woken by a rendezvous: the message has changed hands */
+#define LEAT_HANDED_OFF_ 1      /* woken by a rendezvous: the message has changed hands */
 
 static inline bool leat_sends_(const leat_case *c)
 {
@@ -1530,8 +1533,8 @@ static inline bool leat_peer_waits_(leat_case *c)
 static inline bool leat_ready_at_(leat_case *c, uint64_t at)
 {
     leat_chan *ch = c->chan_;
-    uint64_t stamp = atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, at, c->size_, c->align_)),
-                                          memory_order_relaxed); /* [X5] */
+    uint64_t stamp =
+        atomic_load_explicit(leat_stamp_of_(leat_slot_(ch, at, c->size_, c->align_)), memory_order_relaxed); /* [X5] */
     return stamp == leat_ready_stamp_(ch, c->side_, at);
 }
 
@@ -1612,12 +1615,12 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
     if (!ch->slots_) {
         uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] by the lock */
         if (tail & LEAT_CLOSING_ || leat_peer_waits_(c)) return false;
-        atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed);       /* [X2] */
+        atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed);        /* [X2] */
         atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] says that we came */
         return true;
     }
     uint64_t there = atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed); /* [X2] */
-    uint64_t here = atomic_load_explicit(&own->at_, memory_order_relaxed); /* [X2] */
+    uint64_t here = atomic_load_explicit(&own->at_, memory_order_relaxed);           /* [X2] */
     if (leat_sends_(c)) return leat_is_full_(ch, here, there) && !(here & LEAT_CLOSING_);
     return leat_position_(there) == leat_position_(here) && !(there & LEAT_CLOSING_);
 }
@@ -1633,7 +1636,7 @@ LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
     leat_lock_take_(&ch->lock_);
     if (far->peers_.first_) {
         uint64_t there = atomic_fetch_or_explicit(&far->at_, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
-        uint64_t here = atomic_load_explicit(&leat_own_end_(c)->at_, memory_order_relaxed); /* [X2] */
+        uint64_t here = atomic_load_explicit(&leat_own_end_(c)->at_, memory_order_relaxed);        /* [X2] */
         uint64_t n = leat_sends_(c) ? ch->cap_ - leat_count_(ch, here, there) : leat_count_(ch, there, here);
         if (n >= least) next = leat_resolve_first_(&far->peers_, 0);
 #ifndef LEAT_WITHOUT_TWO
@@ -1669,7 +1672,7 @@ LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
     leat_chan *ch = c->chan_;
     if (!c->since_) return;
     uint64_t head = atomic_load_explicit(&ch->ends_[LEAT_RECEIVES_].at_, memory_order_relaxed); /* [X1] */
-    uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X1] */
+    uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed);    /* [X1] */
     uint64_t there = leat_count_(ch, tail, head);
     uint32_t took = (uint32_t)leat_os_now_() - c->since_;
     leat_pace_learn_(&leat_own_end_(c)->pace_, took, leat_sends_(c) ? ch->cap_ - there : there);
@@ -1948,8 +1951,9 @@ LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
 
 LEAT_HOT_ leat_case leat_case_(leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
-    return (leat_case){ .chan_ = ch, .side_ = side, .size_ = (uint32_t)size, .align_ = (uint32_t)align,
-                        .link_ = { .msg_ = msg } };
+    return (leat_case){
+        .chan_ = ch, .side_ = side, .size_ = (uint32_t)size, .align_ = (uint32_t)align, .link_ = { .msg_ = msg }
+    };
 }
 
 LEAT_HOT_ leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t size, size_t align)
@@ -2132,8 +2136,8 @@ LEAT_HOT_ size_t leat_len_(leat_chan *ch)
     if (!ch || !ch->slots_) return 0;
     _Atomic uint64_t *head = &ch->ends_[LEAT_RECEIVES_].at_, *tail = &ch->ends_[LEAT_SENDS_].at_;
     for (;;) {
-        uint64_t h = atomic_load_explicit(head, memory_order_acquire); /* [C2] <- [C1] */
-        uint64_t t = atomic_load_explicit(tail, memory_order_acquire); /* [C2] <- [C1] */
+        uint64_t h = atomic_load_explicit(head, memory_order_acquire);                             /* [C2] <- [C1] */
+        uint64_t t = atomic_load_explicit(tail, memory_order_acquire);                             /* [C2] <- [C1] */
         if (leat_position_(h) == leat_position_(atomic_load_explicit(head, memory_order_relaxed))) /* [X5] */
             return (size_t)leat_count_(ch, t, h);
     }
@@ -2157,12 +2161,14 @@ LEAT_HOT_ bool leat_is_closed_(leat_chan *ch)
 
 /* The type of a channel of T: typedef LEAT_CHAN(struct job) job_chan; all-zero is an unbuffered one. T is any type
  * of a variable, also char[16], void (*)(int), struct { int a, b; }, but not const: messages are written. */
+/* clang-format off */
 #define LEAT_CHAN(...)                  \
     union {                             \
         leat_chan chan;                 \
         __typeof__(__VA_ARGS__) *type_; \
     }
 
+/* clang-format on */
 #ifdef LEAT_DEBUG
 
 /* The channel, as a call on it begins. */
@@ -2217,6 +2223,7 @@ LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
 
 #endif
 
+/* clang-format off */
 struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_expected; };
 struct leat_const_message_type { int messages_are_written_so_their_type_cannot_be_const; };
 #define LEAT_T_(c) __typeof__(*(c)->type_)
@@ -2230,6 +2237,7 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 #define LEAT_FIRST_(...) __builtin_choose_expr(1, __VA_ARGS__)
 #define LEAT_SECOND_(...) __builtin_choose_expr(0, __VA_ARGS__)
 
+/* clang-format on */
 /* int leat_make(c, size_t capacity): a channel that holds exactly `capacity` messages; 0: unbuffered, a
  * send and a receive meet. Not to be called on a channel that is in use.
  * 0, -ENOMEM, -EINVAL (NULL, or a capacity beyond reason). */

@@ -82,7 +82,9 @@ typedef struct leat_sem_waiter_ {
  * with). Initialisers. All-zero is valid: no permits, ever. */
 #define LEAT_SEM_MAX (INT64_MAX / 16)
 #define LEAT_SEM(n) LEAT_SEM_OF(n, n)
+/* clang-format off */
 #define LEAT_SEM_OF(start, most) { .word_ = (int64_t)(start) * LEAT_PERMIT_, .most_ = (most) }
+/* clang-format on */
 
 static inline int64_t leat_permits_(int64_t word)
 {
@@ -373,7 +375,9 @@ typedef struct leat_wg {
 } leat_wg;
 
 /* Initialiser; all-zero is LEAT_WG(0). */
+/* clang-format off */
 #define LEAT_WG(n) { .word_ = (int64_t)(n) * 2 }
+/* clang-format on */
 
 /* Adds n to the count, n may be negative. At zero all threads that wait are released; this call does not touch the
  * wait group after that, so a thread that alone waits for it may free it at once. 0; -EOVERFLOW: the count would be

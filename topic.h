@@ -81,7 +81,7 @@ typedef struct leat_subscriber_ {
     int policy_;
     char pad_[LEAT_LINE_];
     _Atomic size_t refs_; /* calls that use it outside of a section */
-    leat_ctx left_;        /* cancelled when it leaves */
+    leat_ctx left_;       /* cancelled when it leaves */
     _Atomic size_t drops_;
 } leat_subscriber_;
 
@@ -96,20 +96,20 @@ enum { LEAT_HELD_ = 0 /* not yet known */, LEAT_NONE_ = 1 };
 typedef LEAT_CHAN(unsigned char *) leat_versions_;
 
 typedef struct leat_topic {
-    unsigned char *versions_;           /* NULL: it keeps none */
+    unsigned char *versions_; /* NULL: it keeps none */
     _Atomic(leat_subscriber_ *) list_;
     _Atomic bool closed_;
     char pad0_[LEAT_LINE_];
     _Atomic(unsigned char *) latest_;
-    leat_lock_ lock_;                   /* guards changes of the list */
-    uint64_t subscribed_;               /* so many so far */
-    leat_lock_ reclaims_;               /* held by the call that waits for versions to be unused */
+    leat_lock_ lock_;     /* guards changes of the list */
+    uint64_t subscribed_; /* so many so far */
+    leat_lock_ reclaims_; /* held by the call that waits for versions to be unused */
     leat_versions_ unused_, replaced_;
 #ifdef LEAT_NO_URCU
     char pad1_[LEAT_LINE_];
     leat_lock_ synchronizes_;
     _Atomic unsigned phase_;
-    _Atomic size_t readers_[2];          /* sections that began in this phase */
+    _Atomic size_t readers_[2]; /* sections that began in this phase */
 #endif
 } leat_topic;
 
@@ -123,7 +123,7 @@ static inline unsigned leat_read_lock_(leat_topic *t)
 {
 #ifdef LEAT_NO_URCU
     unsigned phase = atomic_load_explicit(&t->phase_, memory_order_relaxed); /* [X8] either will do */
-    atomic_fetch_add_explicit(&t->readers_[phase], 1, memory_order_seq_cst);  /* [R1] -> [R2] */
+    atomic_fetch_add_explicit(&t->readers_[phase], 1, memory_order_seq_cst); /* [R1] -> [R2] */
     return phase;
 #else
     static _Thread_local bool known;
@@ -269,8 +269,9 @@ LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t 
     atomic_init(&s->refs_, 1);
     leat_lock_take_(&t->lock_);
     _Atomic(leat_subscriber_ *) *at = leat_find_(t, ch);
-    int err = atomic_load_explicit(&t->closed_, memory_order_relaxed) ? -EPIPE      /* [X8] the lock orders it */
-              : atomic_load_explicit(at, memory_order_relaxed)        ? -EALREADY : 0; /* [X8] */
+    int err = 0;
+    if (atomic_load_explicit(&t->closed_, memory_order_relaxed)) err = -EPIPE; /* [X8] the lock orders it */
+    else if (atomic_load_explicit(at, memory_order_relaxed)) err = -EALREADY;  /* [X8] */
     if (!err) {
         s->nth_ = ++t->subscribed_;
         atomic_store_explicit(at, s, memory_order_seq_cst); /* [T1] -> [T2] */
@@ -299,12 +300,12 @@ LEAT_COLD_ int leat_unsubscribe_(leat_topic *t, leat_chan *ch)
     leat_subscriber_ *s = atomic_load_explicit(at, memory_order_relaxed); /* [X8] */
     if (s) {
         leat_subscriber_ *next = atomic_load_explicit(&s->next_, memory_order_relaxed); /* [X8] */
-        atomic_store_explicit(at, next, memory_order_seq_cst); /* [T1] -> [T2] */
+        atomic_store_explicit(at, next, memory_order_seq_cst);                          /* [T1] -> [T2] */
     }
     leat_lock_drop_(&t->lock_);
     if (!s) return -ENOENT;
     leat_cancel(&s->left_, 0);
-    leat_synchronize_(t); /* nobody finds it any more */
+    leat_synchronize_(t);                                                            /* nobody finds it any more */
     for (unsigned round = 0; atomic_load_explicit(&s->refs_, memory_order_acquire);) /* [T10] <- [T9] */
         leat_backoff_(&round);
     leat_quiet_free_(s);
@@ -315,7 +316,7 @@ LEAT_COLD_ ptrdiff_t leat_topic_drops_(leat_topic *t, leat_chan *ch)
 {
     if (!t || !ch) return -EINVAL;
     leat_lock_take_(&t->lock_);
-    leat_subscriber_ *s = atomic_load_explicit(leat_find_(t, ch), memory_order_relaxed); /* [X8] */
+    leat_subscriber_ *s = atomic_load_explicit(leat_find_(t, ch), memory_order_relaxed);               /* [X8] */
     ptrdiff_t drops = s ? (ptrdiff_t)atomic_load_explicit(&s->drops_, memory_order_relaxed) : -ENOENT; /* [X8] */
     leat_lock_drop_(&t->lock_);
     return drops;
@@ -327,8 +328,8 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
     if (!t) return -EINVAL;
     leat_node_ *chain = NULL, **end = &chain;
     leat_lock_take_(&t->lock_);
-    bool again = atomic_load_explicit(&t->closed_, memory_order_relaxed); /* [X8] */
-    atomic_store_explicit(&t->closed_, true, memory_order_seq_cst);       /* [T7] -> [T8] */
+    bool again = atomic_load_explicit(&t->closed_, memory_order_relaxed);                       /* [X8] */
+    atomic_store_explicit(&t->closed_, true, memory_order_seq_cst);                             /* [T7] -> [T8] */
     leat_subscriber_ *s = again ? NULL : atomic_load_explicit(&t->list_, memory_order_relaxed); /* [X8] */
     for (; s; s = atomic_load_explicit(&s->next_, memory_order_relaxed)) leat_close_quietly_(s->chan_, &end); /* [X8] */
     leat_lock_drop_(&t->lock_);
@@ -376,7 +377,7 @@ LEAT_HOT_ ptrdiff_t leat_offer_all_(leat_topic *t, leat_publication_ *r, uint64_
 {
     ptrdiff_t got = 0;
     leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_seq_cst); /* [T2] <- [T1] */
-    for (; s; s = atomic_load_explicit(&s->next_, memory_order_seq_cst)) { /* [T2] <- [T1] */
+    for (; s; s = atomic_load_explicit(&s->next_, memory_order_seq_cst)) {       /* [T2] <- [T1] */
         if (behind && s->nth_ <= behind) continue;
         uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
         if (LEAT_USUALLY_((first == LEAT_NONE_ || (first != LEAT_HELD_ && first != r->number_)) &&
@@ -396,7 +397,7 @@ LEAT_HOT_ ptrdiff_t leat_offer_all_(leat_topic *t, leat_publication_ *r, uint64_
 LEAT_COLD_ leat_subscriber_ *leat_subscriber_get_(leat_topic *t, uint64_t nth)
 {
     unsigned in = leat_read_lock_(t);
-    leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_seq_cst); /* [T2] <- [T1] */
+    leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_seq_cst);          /* [T2] <- [T1] */
     while (s && s->nth_ < nth) s = atomic_load_explicit(&s->next_, memory_order_seq_cst); /* [T2] <- [T1] */
     if (s && s->nth_ != nth) s = NULL;
     if (s) atomic_fetch_add_explicit(&s->refs_, 1, memory_order_relaxed); /* [X8] leat_synchronize_ orders it */
@@ -471,7 +472,7 @@ LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, leat_msg_t_ m, b
     if (LEAT_RARELY_(err)) return err;
     if (LEAT_RARELY_(!t || !m.at_)) return -EINVAL;
     if (!t->versions_ && !atomic_load_explicit(&t->list_, memory_order_relaxed)) { /* [X8] one that came before is seen */
-        if (!atomic_load_explicit(&t->closed_, memory_order_acquire)) return 0; /* [T8] <- [T7] */
+        if (!atomic_load_explicit(&t->closed_, memory_order_acquire)) return 0;    /* [T8] <- [T7] */
         return (err = leat_ctx_err(ctx)) != 0 ? err : -EPIPE;
     }
     leat_publication_ r;
@@ -512,9 +513,9 @@ LEAT_HOT_ int leat_latest_(leat_topic *t, void *msg, size_t size, size_t align)
  * anything else does not compile. Messages are copied. */
 
 /* The type of a topic of T: typedef LEAT_TOPIC(struct tick) tick_topic; all-zero is one that keeps no latest. */
-#define LEAT_TOPIC(...)                 \
-    union {                             \
-        leat_topic topic;               \
+#define LEAT_TOPIC(...) \
+    union { \
+        leat_topic topic; \
         __typeof__(__VA_ARGS__) *type_; \
     }
 
@@ -523,12 +524,14 @@ LEAT_HOT_ leat_topic *leat_topic_of_(void *t)
     return t;
 }
 
+/* clang-format off */
 struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_expected; };
 #define LEAT_TOPIC_(t) LEAT_UNLESS_CONST_(t, leat_topic_of_(t), &(t)->topic)
 #define LEAT_MSG_(t, m) leat_msg_(LEAT_IN_(t, m), LEAT_OF_(t))
 #define LEAT_SAME_(t, c) \
     (1 ? _Generic((c)->type_, LEAT_T_(t) *: LEAT_CHAN_(c), default: (struct leat_wrong_channel_type){ 0 }) : &(c)->chan)
 
+/* clang-format on */
 /* int leat_topic_make(t, int keeps): 0, or LEAT_KEEPS_LATEST: leat_latest and LEAT_LATEST_FIRST work, at the
  * price of 64 messages of memory, two more operations on a channel for each publish, and a wait at every 64th
  * for those that just look at an old one. 0, -ENOMEM, -EINVAL.

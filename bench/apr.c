@@ -29,7 +29,10 @@ INLINE void queue_new(struct queue *q, size_t cap)
     if (apr_queue_create(&q->q, (unsigned)cap, q->memory)) wrong("apr_queue_create");
 }
 
-INLINE void queue_free(struct queue *q) { apr_pool_destroy(q->memory); }
+INLINE void queue_free(struct queue *q)
+{
+    apr_pool_destroy(q->memory);
+}
 
 /* "Try again": woken, and somebody else was faster. */
 INLINE bool queue_send(struct queue *q, msg m)
@@ -48,7 +51,10 @@ INLINE bool queue_recv(struct queue *q, msg *m)
     return !err;
 }
 
-INLINE bool queue_try_send(struct queue *q, msg m) { return apr_queue_trypush(q->q, (void *)(uintptr_t)m.v[0]) == 0; }
+INLINE bool queue_try_send(struct queue *q, msg m)
+{
+    return apr_queue_trypush(q->q, (void *)(uintptr_t)m.v[0]) == 0;
+}
 
 INLINE bool queue_try_recv(struct queue *q, msg *m)
 {

@@ -8,12 +8,24 @@
 
 static long permits_left __attribute__((aligned(128)));
 
-INLINE void sem_new(int permits) { __atomic_store_n(&permits_left, permits, __ATOMIC_RELAXED); }
+INLINE void sem_new(int permits)
+{
+    __atomic_store_n(&permits_left, permits, __ATOMIC_RELAXED);
+}
 
-INLINE void sem_take(int n) { __atomic_fetch_sub(&permits_left, n, __ATOMIC_ACQUIRE); }
+INLINE void sem_take(int n)
+{
+    __atomic_fetch_sub(&permits_left, n, __ATOMIC_ACQUIRE);
+}
 
-INLINE void sem_give(int n) { __atomic_fetch_add(&permits_left, n, __ATOMIC_RELEASE); }
+INLINE void sem_give(int n)
+{
+    __atomic_fetch_add(&permits_left, n, __ATOMIC_RELEASE);
+}
 
-INLINE long sem_left(void) { return __atomic_load_n(&permits_left, __ATOMIC_RELAXED); }
+INLINE long sem_left(void)
+{
+    return __atomic_load_n(&permits_left, __ATOMIC_RELAXED);
+}
 
 #include "works.h"

@@ -19,7 +19,10 @@ static inline void queue_new(struct queue *q, size_t cap)
     q->cap = cap;
 }
 
-static inline void queue_free(struct queue *q) { pthread_mutex_destroy(&q->lock); }
+static inline void queue_free(struct queue *q)
+{
+    pthread_mutex_destroy(&q->lock);
+}
 
 /* fn under the lock until it says true. */
 INLINE bool wait_for(struct queue *q, bool fn(struct queue *, msg *), msg *m)
@@ -47,8 +50,14 @@ static bool get(struct queue *q, msg *m)
     return true;
 }
 
-INLINE bool queue_send(struct queue *q, msg m) { return wait_for(q, put, &m); }
+INLINE bool queue_send(struct queue *q, msg m)
+{
+    return wait_for(q, put, &m);
+}
 
-INLINE bool queue_recv(struct queue *q, msg *m) { return wait_for(q, get, m); }
+INLINE bool queue_recv(struct queue *q, msg *m)
+{
+    return wait_for(q, get, m);
+}
 
 #include "works.h"

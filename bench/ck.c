@@ -23,10 +23,19 @@ static inline void queue_new(struct queue *q, size_t cap)
     ck_ring_init(&q->ring, n);
 }
 
-static inline void queue_free(struct queue *q) { free(q->slots); }
+static inline void queue_free(struct queue *q)
+{
+    free(q->slots);
+}
 
-INLINE bool queue_try_send(struct queue *q, msg m) { return CK_RING_ENQUEUE_MPMC(msg, &q->ring, q->slots, &m); }
+INLINE bool queue_try_send(struct queue *q, msg m)
+{
+    return CK_RING_ENQUEUE_MPMC(msg, &q->ring, q->slots, &m);
+}
 
-INLINE bool queue_try_recv(struct queue *q, msg *m) { return CK_RING_DEQUEUE_MPMC(msg, &q->ring, q->slots, m); }
+INLINE bool queue_try_recv(struct queue *q, msg *m)
+{
+    return CK_RING_DEQUEUE_MPMC(msg, &q->ring, q->slots, m);
+}
 
 #include "works.h"

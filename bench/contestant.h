@@ -175,8 +175,8 @@ INLINE void tally_job(uint64_t number)
     if (__builtin_expect(!my_tally, 0)) {
         my_tally = (struct tally *)calloc(1, sizeof *my_tally);
         my_tally->next = __atomic_load_n(&tallies, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(&tallies, &my_tally->next, my_tally, false, __ATOMIC_RELEASE,
-                                            __ATOMIC_RELAXED)) {}
+        while (
+            !__atomic_compare_exchange_n(&tallies, &my_tally->next, my_tally, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {}
     }
     my_tally->count++;
     my_tally->sum += number;

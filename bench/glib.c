@@ -20,7 +20,10 @@ INLINE void queue_new(struct queue *q, size_t cap)
     q->q = g_async_queue_new();
 }
 
-INLINE void queue_free(struct queue *q) { g_async_queue_unref(q->q); }
+INLINE void queue_free(struct queue *q)
+{
+    g_async_queue_unref(q->q);
+}
 
 INLINE bool queue_send(struct queue *q, msg m)
 {
@@ -34,7 +37,10 @@ INLINE bool queue_recv(struct queue *q, msg *m)
     return true;
 }
 
-INLINE bool queue_try_send(struct queue *q, msg m) { return queue_send(q, m); }
+INLINE bool queue_try_send(struct queue *q, msg m)
+{
+    return queue_send(q, m);
+}
 
 INLINE bool queue_try_recv(struct queue *q, msg *m)
 {
@@ -57,7 +63,10 @@ INLINE void pool_start(int workers, int cap)
     pool = g_thread_pool_new(runs, NULL, workers, TRUE, NULL);
 }
 
-INLINE void pool_submit(uint64_t number) { g_thread_pool_push(pool, (gpointer)(uintptr_t)(number << 1), NULL); }
+INLINE void pool_submit(uint64_t number)
+{
+    g_thread_pool_push(pool, (gpointer)(uintptr_t)(number << 1), NULL);
+}
 
 INLINE void pool_ask(uint64_t number)
 {
@@ -65,6 +74,9 @@ INLINE void pool_ask(uint64_t number)
     answer_await();
 }
 
-INLINE void pool_stop(void) { g_thread_pool_free(pool, FALSE, TRUE); }
+INLINE void pool_stop(void)
+{
+    g_thread_pool_free(pool, FALSE, TRUE);
+}
 
 #include "works.h"

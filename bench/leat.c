@@ -25,15 +25,30 @@ INLINE void queue_new(struct queue *q, size_t cap)
     if (leat_make(&q->c, cap)) wrong("leat_make");
 }
 
-INLINE void queue_free(struct queue *q) { leat_free(&q->c); }
+INLINE void queue_free(struct queue *q)
+{
+    leat_free(&q->c);
+}
 
-INLINE bool queue_send(struct queue *q, msg m) { return leat_send(&q->c, &m) == 0; }
+INLINE bool queue_send(struct queue *q, msg m)
+{
+    return leat_send(&q->c, &m) == 0;
+}
 
-INLINE bool queue_recv(struct queue *q, msg *m) { return leat_recv(&q->c, m) == 0; }
+INLINE bool queue_recv(struct queue *q, msg *m)
+{
+    return leat_recv(&q->c, m) == 0;
+}
 
-INLINE bool queue_try_send(struct queue *q, msg m) { return leat_try_send(&q->c, &m) == 0; }
+INLINE bool queue_try_send(struct queue *q, msg m)
+{
+    return leat_try_send(&q->c, &m) == 0;
+}
 
-INLINE bool queue_try_recv(struct queue *q, msg *m) { return leat_try_recv(&q->c, m) == 0; }
+INLINE bool queue_try_recv(struct queue *q, msg *m)
+{
+    return leat_try_recv(&q->c, m) == 0;
+}
 
 INLINE size_t queue_send_some(struct queue *q, msg *m, size_t n)
 {
@@ -47,9 +62,15 @@ INLINE size_t queue_recv_some(struct queue *q, msg *m, size_t n)
     return got < 0 ? 0 : (size_t)got;
 }
 
-INLINE void queue_close(struct queue *q) { leat_close(&q->c); }
+INLINE void queue_close(struct queue *q)
+{
+    leat_close(&q->c);
+}
 
-INLINE bool queue_is_over(struct queue *q) { return leat_is_closed(&q->c) && !leat_len(&q->c); }
+INLINE bool queue_is_over(struct queue *q)
+{
+    return leat_is_closed(&q->c) && !leat_len(&q->c);
+}
 
 #define SELECT
 
@@ -96,13 +117,25 @@ INLINE int select_recv(uint64_t *number)
 
 static leat_sem sem __attribute__((aligned(128)));
 
-INLINE void sem_new(int permits) { sem = (leat_sem)LEAT_SEM(permits); }
+INLINE void sem_new(int permits)
+{
+    sem = (leat_sem)LEAT_SEM(permits);
+}
 
-INLINE void sem_take(int n) { leat_acquire(&sem, n); }
+INLINE void sem_take(int n)
+{
+    leat_acquire(&sem, n);
+}
 
-INLINE void sem_give(int n) { leat_release(&sem, n); }
+INLINE void sem_give(int n)
+{
+    leat_release(&sem, n);
+}
 
-INLINE long sem_left(void) { return (long)leat_sem_available(&sem); }
+INLINE long sem_left(void)
+{
+    return (long)leat_sem_available(&sem);
+}
 
 /* ---- pool.h ---------------------------------------------------------------------------------- */
 
@@ -132,7 +165,10 @@ INLINE void pool_start(int workers, int cap)
     if (leat_pool_start(&pool, NULL, &(leat_pool_opts){ .workers = workers, .queue = cap })) wrong("leat_pool_start");
 }
 
-INLINE void pool_submit(uint64_t number) { leat_submit(&pool, runs, (void *)(uintptr_t)number); }
+INLINE void pool_submit(uint64_t number)
+{
+    leat_submit(&pool, runs, (void *)(uintptr_t)number);
+}
 
 INLINE void pool_ask(uint64_t number)
 {
@@ -140,7 +176,10 @@ INLINE void pool_ask(uint64_t number)
     leat_acquire(&answered, 1);
 }
 
-INLINE void pool_stop(void) { leat_pool_stop(&pool); }
+INLINE void pool_stop(void)
+{
+    leat_pool_stop(&pool);
+}
 
 static int one_task(leat_ctx *ctx, void *unused)
 {

@@ -50,7 +50,10 @@ INLINE void queue_leave(struct queue *q)
     if (!--entered) rcu_unregister_thread();
 }
 
-static void node_free(struct rcu_head *rcu) { free(caa_container_of(rcu, struct node, rcu)); }
+static void node_free(struct rcu_head *rcu)
+{
+    free(caa_container_of(rcu, struct node, rcu));
+}
 
 INLINE bool queue_try_send(struct queue *q, msg m)
 {

@@ -8,7 +8,10 @@
 
 static uv_loop_t loop;
 
-static void runs(uv_work_t *work) { job((uintptr_t)work->data); }
+static void runs(uv_work_t *work)
+{
+    job((uintptr_t)work->data);
+}
 
 static void is_over(uv_work_t *work, int status)
 {

@@ -90,17 +90,35 @@ INLINE size_t recv_some(struct queue *q, msg *m, size_t n, bool wait)
     return n;
 }
 
-INLINE bool queue_send(struct queue *q, msg m) { return send_some(q, &m, 1, true); }
+INLINE bool queue_send(struct queue *q, msg m)
+{
+    return send_some(q, &m, 1, true);
+}
 
-INLINE bool queue_recv(struct queue *q, msg *m) { return recv_some(q, m, 1, true); }
+INLINE bool queue_recv(struct queue *q, msg *m)
+{
+    return recv_some(q, m, 1, true);
+}
 
-INLINE bool queue_try_send(struct queue *q, msg m) { return send_some(q, &m, 1, false); }
+INLINE bool queue_try_send(struct queue *q, msg m)
+{
+    return send_some(q, &m, 1, false);
+}
 
-INLINE bool queue_try_recv(struct queue *q, msg *m) { return recv_some(q, m, 1, false); }
+INLINE bool queue_try_recv(struct queue *q, msg *m)
+{
+    return recv_some(q, m, 1, false);
+}
 
-INLINE size_t queue_send_some(struct queue *q, msg *m, size_t n) { return send_some(q, m, n, true); }
+INLINE size_t queue_send_some(struct queue *q, msg *m, size_t n)
+{
+    return send_some(q, m, n, true);
+}
 
-INLINE size_t queue_recv_some(struct queue *q, msg *m, size_t n) { return recv_some(q, m, n, true); }
+INLINE size_t queue_recv_some(struct queue *q, msg *m, size_t n)
+{
+    return recv_some(q, m, n, true);
+}
 
 static inline void queue_close(struct queue *q)
 {
@@ -143,7 +161,10 @@ static inline void pool_start(int workers, int cap)
         if (pthread_create(&threads[threads_n], NULL, worker, NULL)) wrong("pthread_create");
 }
 
-INLINE void pool_submit(uint64_t number) { queue_send(&jobs_queue, msg_of(number << 1)); }
+INLINE void pool_submit(uint64_t number)
+{
+    queue_send(&jobs_queue, msg_of(number << 1));
+}
 
 INLINE void pool_ask(uint64_t number)
 {
@@ -199,6 +220,9 @@ INLINE void sem_give(int n)
     pthread_mutex_unlock(&sem.lock);
 }
 
-INLINE long sem_left(void) { return sem.permits; }
+INLINE long sem_left(void)
+{
+    return sem.permits;
+}
 
 #include "works.h"

@@ -93,7 +93,10 @@ INLINE bool queue_try_recv(struct queue *q, msg *m)
 
 static sem_t sem __attribute__((aligned(128)));
 
-INLINE void sem_new(int permits) { sem_init(&sem, 0, (unsigned)permits); }
+INLINE void sem_new(int permits)
+{
+    sem_init(&sem, 0, (unsigned)permits);
+}
 
 INLINE void sem_take(int n)
 {

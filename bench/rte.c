@@ -26,11 +26,20 @@ static inline void queue_new(struct queue *q, size_t cap)
     if (rte_ring_init(q->ring, "ring", (unsigned)cap, RTE_FLAGS | RING_F_EXACT_SZ)) wrong("rte_ring_init");
 }
 
-static inline void queue_free(struct queue *q) { free(q->ring); }
+static inline void queue_free(struct queue *q)
+{
+    free(q->ring);
+}
 
-INLINE bool queue_try_send(struct queue *q, msg m) { return rte_ring_enqueue_elem(q->ring, &m, sizeof m) == 0; }
+INLINE bool queue_try_send(struct queue *q, msg m)
+{
+    return rte_ring_enqueue_elem(q->ring, &m, sizeof m) == 0;
+}
 
-INLINE bool queue_try_recv(struct queue *q, msg *m) { return rte_ring_dequeue_elem(q->ring, m, sizeof *m) == 0; }
+INLINE bool queue_try_recv(struct queue *q, msg *m)
+{
+    return rte_ring_dequeue_elem(q->ring, m, sizeof *m) == 0;
+}
 
 INLINE size_t queue_send_some(struct queue *q, msg *m, size_t n)
 {

@@ -56,7 +56,10 @@ static inline void topic_leave(int i)
     unlock(&topic.lock);
 }
 
-static inline uint64_t topic_drops(int i) { return subscribers[i].drops; }
+static inline uint64_t topic_drops(int i)
+{
+    return subscribers[i].drops;
+}
 
 INLINE void topic_publish(msg m)
 {

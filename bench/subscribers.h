@@ -28,6 +28,9 @@ static inline void subscribers_free(void)
     for (int i = 0; i < subscribers_n; i++) leat_free(&subscribers[i].c);
 }
 
-INLINE bool topic_recv(int i, msg *m) { return leat_try_recv(&subscribers[i].c, m) == 0; }
+INLINE bool topic_recv(int i, msg *m)
+{
+    return leat_try_recv(&subscribers[i].c, m) == 0;
+}
 
 #endif

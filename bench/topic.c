@@ -33,10 +33,19 @@ static inline void topic_leave(int i)
     if (leat_unsubscribe(&topic, &subscribers[i].c)) wrong("leat_unsubscribe");
 }
 
-static inline uint64_t topic_drops(int i) { return (uint64_t)leat_topic_drops(&topic, &subscribers[i].c); }
+static inline uint64_t topic_drops(int i)
+{
+    return (uint64_t)leat_topic_drops(&topic, &subscribers[i].c);
+}
 
-INLINE void topic_publish(msg m) { leat_publish(&topic, &m); }
+INLINE void topic_publish(msg m)
+{
+    leat_publish(&topic, &m);
+}
 
-INLINE void topic_latest(msg *m) { leat_latest(&topic, m); }
+INLINE void topic_latest(msg *m)
+{
+    leat_latest(&topic, m);
+}
 
 #include "works.h"

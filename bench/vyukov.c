@@ -36,7 +36,10 @@ static inline void queue_new(struct queue *q, size_t cap)
     atomic_init(&q->head, 0);
 }
 
-static inline void queue_free(struct queue *q) { free(q->slots); }
+static inline void queue_free(struct queue *q)
+{
+    free(q->slots);
+}
 
 INLINE bool queue_try_send(struct queue *q, msg m)
 {
@@ -47,8 +50,7 @@ INLINE bool queue_try_send(struct queue *q, msg m)
         if (ahead < 0) return false;
         if (ahead > 0) {
             t = atomic_load_explicit(&q->tail, memory_order_relaxed);
-        } else if (atomic_compare_exchange_weak_explicit(&q->tail, &t, t + 1, memory_order_relaxed,
-                                                         memory_order_relaxed)) {
+        } else if (atomic_compare_exchange_weak_explicit(&q->tail, &t, t + 1, memory_order_relaxed, memory_order_relaxed)) {
             s->m = m;
             atomic_store_explicit(&s->turn, t + 1, memory_order_release);
             return true;
@@ -65,8 +67,7 @@ INLINE bool queue_try_recv(struct queue *q, msg *m)
         if (ahead < 0) return false;
         if (ahead > 0) {
             h = atomic_load_explicit(&q->head, memory_order_relaxed);
-        } else if (atomic_compare_exchange_weak_explicit(&q->head, &h, h + 1, memory_order_relaxed,
-                                                         memory_order_relaxed)) {
+        } else if (atomic_compare_exchange_weak_explicit(&q->head, &h, h + 1, memory_order_relaxed, memory_order_relaxed)) {
             *m = s->m;
             atomic_store_explicit(&s->turn, h + q->mask + 1, memory_order_release);
             return true;

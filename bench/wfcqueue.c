@@ -27,7 +27,10 @@ static inline void queue_new(struct queue *q, size_t cap)
     cds_wfcq_init(&q->head, &q->tail);
 }
 
-static inline void queue_free(struct queue *q) { cds_wfcq_destroy(&q->head, &q->tail); }
+static inline void queue_free(struct queue *q)
+{
+    cds_wfcq_destroy(&q->head, &q->tail);
+}
 
 INLINE bool queue_try_send(struct queue *q, msg m)
 {

@@ -106,8 +106,7 @@ INLINE void patience(unsigned *failures)
 {
     if ((*failures)++ < 8)
         for (int i = 0; i < 64; i++) cpu_relax();
-    else
-        sched_yield();
+    else sched_yield();
 }
 
 /* Counts a message; false for the one that is the end. */
@@ -364,8 +363,7 @@ static void say_percentiles(uint64_t n, uint64_t most)
         while (p < 3 && (double)seen >= part[p] * (double)n) at[p++] = bucket_begin(b);
     }
     snprintf(round_.more, sizeof round_.more, ", \"p50\": %llu, \"p99\": %llu, \"p99.9\": %llu, \"max\": %llu",
-             (unsigned long long)at[0], (unsigned long long)at[1], (unsigned long long)at[2],
-             (unsigned long long)most);
+             (unsigned long long)at[0], (unsigned long long)at[1], (unsigned long long)at[2], (unsigned long long)most);
 }
 
 static bool timed; /* each round trip by itself */
@@ -741,7 +739,10 @@ static void *publishes(void *member)
     return NULL;
 }
 
-INLINE bool somebody_publishes(void) { return __atomic_load_n(&senders_left, __ATOMIC_ACQUIRE) != 0; }
+INLINE bool somebody_publishes(void)
+{
+    return __atomic_load_n(&senders_left, __ATOMIC_ACQUIRE) != 0;
+}
 
 static uint64_t changes;
 
@@ -860,14 +861,15 @@ static const struct work {
     work_fn *run;
 } works[] = {
 #ifdef QUEUE
-    { "flow", flow },       { "pair", pair },     { "fill", fill }, { "ping-pong", ping_pong },
+    { "flow", flow },         { "pair", pair },
+    { "fill", fill },         { "ping-pong", ping_pong },
     { "latency", latency },
 #ifdef BLOCKING
-    { "burst", burst },     { "idle", idle },
+    { "burst", burst },       { "idle", idle },
 #endif
 #endif
 #ifdef POOL
-    { "jobs", jobs },       { "churn", churn },
+    { "jobs", jobs },         { "churn", churn },
 #endif
 #ifdef SEMAPHORE
     { "sem-pair", sem_pair }, { "sem", sem_crew },
@@ -882,7 +884,7 @@ static const struct work {
     { "cancel", cancel },
 #endif
 #ifdef TOPIC
-    { "publish", publish }, { "publishers", publishers },
+    { "publish", publish },   { "publishers", publishers },
 #ifdef LATEST
     { "latest", latest },
 #endif
@@ -929,10 +931,18 @@ static uint64_t *find_arg(const char *name, size_t length)
     static const struct {
         const char *name;
         uint64_t *value;
-    } all[] = { { "senders", &arg.senders }, { "receivers", &arg.receivers }, { "cap", &arg.cap },
-                { "batch", &arg.batch },     { "blocking", &arg.blocking },   { "pin", &arg.pin },
-                { "workers", &arg.workers }, { "spin", &arg.spin },           { "limit", &arg.limit },
-                { "cases", &arg.cases },     { "ready", &arg.ready },         { "others", &arg.others },
+    } all[] = { { "senders", &arg.senders },
+                { "receivers", &arg.receivers },
+                { "cap", &arg.cap },
+                { "batch", &arg.batch },
+                { "blocking", &arg.blocking },
+                { "pin", &arg.pin },
+                { "workers", &arg.workers },
+                { "spin", &arg.spin },
+                { "limit", &arg.limit },
+                { "cases", &arg.cases },
+                { "ready", &arg.ready },
+                { "others", &arg.others },
                 { "subscribers", &arg.subscribers } };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strlen(all[i].name) == length && memcmp(all[i].name, name, length) == 0) return all[i].value;
@@ -958,8 +968,7 @@ int main(int argc, char **argv)
         else if (!value && !run) return fprintf(stderr, "what is %s?\n", argv[i]), 2;
     }
     if (arg.senders + arg.receivers > MOST_THREADS || arg.workers > MOST_THREADS || arg.batch > MOST_BATCH ||
-        arg.cases > MOST_CASES || arg.subscribers + arg.others > MOST_CASES || arg.limit > 64 || !arg.limit ||
-        !arg.workers)
+        arg.cases > MOST_CASES || arg.subscribers + arg.others > MOST_CASES || arg.limit > 64 || !arg.limit || !arg.workers)
         return fputs("too many or too few\n", stderr), 2;
     /* With one thread alone glibc leaves the locked instructions out of its mutexes and semaphores: then
      * the uncontended works would measure something else. */
@@ -971,9 +980,9 @@ int main(int argc, char **argv)
         run(n);
         struct meter a = round_.from, b = round_.to;
         printf("{\"n\": %llu, \"wall\": %lld, \"cpu\": %lld, \"sleeps\": %ld, \"preemptions\": %ld%s%s%s%s}\n",
-               (unsigned long long)round_.n, (long long)(b.wall - a.wall), (long long)(b.cpu - a.cpu),
-               b.sleeps - a.sleeps, b.preemptions - a.preemptions, round_.more,
-               round_.wrong[0] ? ", \"wrong\": \"" : "", round_.wrong, round_.wrong[0] ? "\"" : "");
+               (unsigned long long)round_.n, (long long)(b.wall - a.wall), (long long)(b.cpu - a.cpu), b.sleeps - a.sleeps,
+               b.preemptions - a.preemptions, round_.more, round_.wrong[0] ? ", \"wrong\": \"" : "", round_.wrong,
+               round_.wrong[0] ? "\"" : "");
         fflush(stdout);
     }
     return 0;

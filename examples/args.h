@@ -68,8 +68,7 @@ static inline int args_number(const char *option, const char *text, int least, i
     uint64_t n;
     const char *rest = args_digits(text, (uint64_t)most, &n);
     if (rest && !*rest && n >= (uint64_t)least) return (int)n;
-    fprintf(stderr, "%s: %s '%s': not a number from %d to %d\n", args_name, option, text, least,
-            most);
+    fprintf(stderr, "%s: %s '%s': not a number from %d to %d\n", args_name, option, text, least, most);
     exit(2);
 }
 
@@ -78,10 +77,8 @@ static inline double args_seconds(const char *option, const char *text, double l
 {
     char *rest;
     double s = strtod(text, &rest);
-    if (text[strspn(text, "0123456789.")] == 0 && rest != text && !*rest && s >= least && s <= most)
-        return s;
-    fprintf(stderr, "%s: %s '%s': not seconds, from %g to %.10g\n", args_name, option, text, least,
-            most);
+    if (text[strspn(text, "0123456789.")] == 0 && rest != text && !*rest && s >= least && s <= most) return s;
+    fprintf(stderr, "%s: %s '%s': not seconds, from %g to %.10g\n", args_name, option, text, least, most);
     exit(2);
 }
 

@@ -117,8 +117,7 @@ static bool add_file(struct list *l, const char *path)
         if (!good) fprintf(stderr, "checkurl: %s: line %zu is not one URL\n", path, nth);
         else if (*url && *url != '#') add(l, url);
     }
-    if (good && !(good = in && feof(in)))
-        fprintf(stderr, "checkurl: %s: %s\n", path, strerror(errno));
+    if (good && !(good = in && feof(in))) fprintf(stderr, "checkurl: %s: %s\n", path, strerror(errno));
     if (in && in != stdin) fclose(in);
     free(line);
     return good;
@@ -134,14 +133,12 @@ static int check_all(struct list *l, int workers, leat_ctx *stop, double deadlin
     leat_pool_opts opts = { .workers = workers, .worker_init = init, .worker_fini = fini };
     int err = leat_pool_start(&pool, NULL, &opts);
     if (err) return err;
-    for (size_t i = 0; i < l->n && !err && !ferror(stdout); i++) { /* else nobody reads the rest */
+    for (size_t i = 0; i < l->n && !err && !ferror(stdout); i++) {   /* else nobody reads the rest */
         err = leat_submit_ctx(&feeding, &pool, check, &l->sites[i]); /* waits for room */
         if (progress) fprintf(stderr, "\r%zu of %zu ", i, l->n);
     }
     if (progress) fputs("\r\033[K", stderr);
-    if (err == -ECANCELED)
-        fprintf(stderr, "checkurl: signal %d: no more URLs but those queued\n",
-                leat_ctx_cause(stop));
+    if (err == -ECANCELED) fprintf(stderr, "checkurl: signal %d: no more URLs but those queued\n", leat_ctx_cause(stop));
     int end = leat_pool_stop_ctx(&draining, &pool);
     if (end == -ETIMEDOUT) {
         fprintf(stderr, "checkurl: not done after %g s\n", deadline);
@@ -150,19 +147,18 @@ static int check_all(struct list *l, int workers, leat_ctx *stop, double deadlin
     return err ? err : end;
 }
 
-static const char usage[] =
-    "usage: checkurl [options] [URL ...]\n"
-    "Tells for each URL, as the answers come, whether it is UP (it answers 200), DOWN (it\n"
-    "does not answer), or UNKNOWN (it answers otherwise). Redirections are followed.\n"
-    "  -f, --file FILE    check the URLs in the file too, one on each line (-: standard\n"
-    "                     input); empty lines and those that begin with # are passed over\n"
-    "  -w, --workers N    N requests at a time (default: 3)\n"
-    "  -t, --timeout S    no answer within S seconds is DOWN (default: 10)\n"
-    "  -d, --deadline S   after S seconds give up what is under way, leave out the rest\n"
-    "  -v, --verbose      say why a server is DOWN\n"
-    "  -h, --help         this text\n"
-    "INT and TERM: only what is queued is still checked. A second one kills.\n"
-    "Ends with 0: all are up; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n";
+static const char usage[] = "usage: checkurl [options] [URL ...]\n"
+                            "Tells for each URL, as the answers come, whether it is UP (it answers 200), DOWN (it\n"
+                            "does not answer), or UNKNOWN (it answers otherwise). Redirections are followed.\n"
+                            "  -f, --file FILE    check the URLs in the file too, one on each line (-: standard\n"
+                            "                     input); empty lines and those that begin with # are passed over\n"
+                            "  -w, --workers N    N requests at a time (default: 3)\n"
+                            "  -t, --timeout S    no answer within S seconds is DOWN (default: 10)\n"
+                            "  -d, --deadline S   after S seconds give up what is under way, leave out the rest\n"
+                            "  -v, --verbose      say why a server is DOWN\n"
+                            "  -h, --help         this text\n"
+                            "INT and TERM: only what is queued is still checked. A second one kills.\n"
+                            "Ends with 0: all are up; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n";
 
 int main(int argc, char **argv)
 {
@@ -207,8 +203,8 @@ int main(int argc, char **argv)
     free(list.sites);
     int sig = leat_ctx_cause(&stop);
     if (sig) fprintf(stderr, "checkurl: stopped by signal %d\n", sig);
-    fprintf(stderr, "checkurl: %zu up, %zu down, %zu unknown, %zu given up, %zu not checked\n",
-            n[UP], n[DOWN], n[UNKNOWN], n[GIVEN_UP], n[NOT_CHECKED]);
+    fprintf(stderr, "checkurl: %zu up, %zu down, %zu unknown, %zu given up, %zu not checked\n", n[UP], n[DOWN], n[UNKNOWN],
+            n[GIVEN_UP], n[NOT_CHECKED]);
     if (err && err != -ETIMEDOUT && !sig) fprintf(stderr, "checkurl: %s\n", strerror(-err));
     return args_end(sig ? 128 + sig : err || n[UP] < list.n);
 }

@@ -47,8 +47,7 @@ static inline bool conns_is_file(sqlite3 *db)
 
 /* 0, or a negative errno, and it is told why: -EINVAL, it is no file. conns_close is due in any case. With a
  * schema the database is made if it is not there; without (NULL) it must be. */
-static inline int conns_open(conn_chan *idle, int n, const char *path, const char *schema,
-                             const char *const *sql)
+static inline int conns_open(conn_chan *idle, int n, const char *path, const char *schema, const char *const *sql)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (schema ? SQLITE_OPEN_CREATE : 0);
     int err = leat_make(idle, (size_t)n);
@@ -61,8 +60,7 @@ static inline int conns_open(conn_chan *idle, int n, const char *path, const cha
         }
         if (!no) no = sqlite3_busy_timeout(c.db, 30000); /* others' transactions are short */
         if (!no && schema) no = sqlite3_exec(c.db, schema, NULL, NULL, NULL);
-        for (int i = 0; sql[i] && !no; i++)
-            no = sqlite3_prepare_v2(c.db, sql[i], -1, &c.stmt[i], NULL);
+        for (int i = 0; sql[i] && !no; i++) no = sqlite3_prepare_v2(c.db, sql[i], -1, &c.stmt[i], NULL);
         if (no && !err) err = conns_complain(&c, path);
         if (leat_send(idle, &c)) abort(); /* cannot be: there is room, and nobody closes it */
     }

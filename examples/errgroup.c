@@ -104,14 +104,13 @@ static int read_manifest(FILE *in, const char *name, struct check **checks)
     return n;
 }
 
-static const char usage[] =
-    "usage: errgroup [options] [manifest]\n"
-    "Verifies files against a manifest made by cksum (default: standard input), several at\n"
-    "a time. The first that is bad or cannot be read is reported, and stops the rest.\n"
-    "  -j, --jobs N        N files at a time (default: the number of usable CPUs)\n"
-    "  -k, --keep-going    verify and report all\n"
-    "  -h, --help          this text\n"
-    "Ends with 0: all good; 1: not all; 2: wrong usage or manifest; 128 + n: signal n.\n";
+static const char usage[] = "usage: errgroup [options] [manifest]\n"
+                            "Verifies files against a manifest made by cksum (default: standard input), several at\n"
+                            "a time. The first that is bad or cannot be read is reported, and stops the rest.\n"
+                            "  -j, --jobs N        N files at a time (default: the number of usable CPUs)\n"
+                            "  -k, --keep-going    verify and report all\n"
+                            "  -h, --help          this text\n"
+                            "Ends with 0: all good; 1: not all; 2: wrong usage or manifest; 128 + n: signal n.\n";
 
 int main(int argc, char **argv)
 {
@@ -152,12 +151,10 @@ int main(int argc, char **argv)
     for (struct check *c = checks; c < checks + n; free(c++->path)) {
         count[c->state]++;
         if (c->number == first || (keep_going && c->state == BAD))
-            fprintf(stderr, "errgroup: %s: %s\n", c->path,
-                    c->err ? strerror(c->err) : "checksum or size differs");
+            fprintf(stderr, "errgroup: %s: %s\n", c->path, c->err ? strerror(c->err) : "checksum or size differs");
     }
     free(checks);
-    printf("%d good, %d bad, %d given up, %d not begun\n", count[GOOD], count[BAD], count[GIVEN_UP],
-           count[NOT_BEGUN]);
+    printf("%d good, %d bad, %d given up, %d not begun\n", count[GOOD], count[BAD], count[GIVEN_UP], count[NOT_BEGUN]);
     if (leat_ctx_err(&stop)) {
         fprintf(stderr, "errgroup: stopped by signal %d\n", leat_ctx_cause(&stop));
         return args_end(128 + leat_ctx_cause(&stop));

@@ -240,31 +240,30 @@ static int listen_on(int port)
     socklen_t size = sizeof a;
     int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bool good = fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) &&
-                !bind(fd, any, size) && !listen(fd, BACKLOG) && !getsockname(fd, any, &size);
+    bool good = fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) && !bind(fd, any, size) &&
+                !listen(fd, BACKLOG) && !getsockname(fd, any, &size);
     if (good) fprintf(stderr, "fanout: listening on 127.0.0.1:%d\n", ntohs(a.sin_port));
     else fprintf(stderr, "fanout: port %d: %s\n", port, strerror(errno));
     return good ? fd : -1;
 }
 
-static const char usage[] =
-    "usage: fanout [options]\n"
-    "Serves the lines of its standard input to all who connect to a TCP port of 127.0.0.1,\n"
-    "from then on. Who is slow loses the oldest lines that wait for him; in their place he\n"
-    "gets the line \"# lost N lines\". A line of the input that begins with # comes with one #\n"
-    "more. A line has at most 1000 bytes: the rest is cut off.\n"
-    "  -p, --port N        the port (default: 0, any that is free; standard error has it)\n"
-    "  -f, --follow FILE   instead of standard input, what is appended to the file\n"
-    "  -l, --latest        who connects gets the latest line at once\n"
-    "  -q, --queue N       at most N lines wait for each client (default: 256)\n"
-    "  -w, --wait          nobody loses lines: all wait for the slowest\n"
-    "  -g, --grace S       at the end clients have S seconds to take what waits for them\n"
-    "                      (default: 5); who has not is cut off, by a reset\n"
-    "  -h, --help          this text\n"
-    "INT and TERM end the reading; what was read is served. A second one kills.\n"
-    "A client leaves when it closes the connection, or its half of it.\n"
-    "Ends with 0; 1: it could not listen, or not read; 2: wrong usage; 128 + n: signal n has\n"
-    "ended the reading.\n";
+static const char usage[] = "usage: fanout [options]\n"
+                            "Serves the lines of its standard input to all who connect to a TCP port of 127.0.0.1,\n"
+                            "from then on. Who is slow loses the oldest lines that wait for him; in their place he\n"
+                            "gets the line \"# lost N lines\". A line of the input that begins with # comes with one #\n"
+                            "more. A line has at most 1000 bytes: the rest is cut off.\n"
+                            "  -p, --port N        the port (default: 0, any that is free; standard error has it)\n"
+                            "  -f, --follow FILE   instead of standard input, what is appended to the file\n"
+                            "  -l, --latest        who connects gets the latest line at once\n"
+                            "  -q, --queue N       at most N lines wait for each client (default: 256)\n"
+                            "  -w, --wait          nobody loses lines: all wait for the slowest\n"
+                            "  -g, --grace S       at the end clients have S seconds to take what waits for them\n"
+                            "                      (default: 5); who has not is cut off, by a reset\n"
+                            "  -h, --help          this text\n"
+                            "INT and TERM end the reading; what was read is served. A second one kills.\n"
+                            "A client leaves when it closes the connection, or its half of it.\n"
+                            "Ends with 0; 1: it could not listen, or not read; 2: wrong usage; 128 + n: signal n has\n"
+                            "ended the reading.\n";
 
 int main(int argc, char **argv)
 {

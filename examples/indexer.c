@@ -24,7 +24,7 @@ enum { STAGES = 3, BATCH = 64, MOST = 10000, LARGEST = 16 << 20 };
 
 enum fate { UNDECIDED, ADDED, UNCHANGED, DUPLICATE, PASSED_OVER, UNREADABLE, LOST, FATES };
 
-struct doc { /* goes from the walker through the stages to the collector, who frees it */
+struct doc {                   /* goes from the walker through the stages to the collector, who frees it */
     char *path, *text, *words; /* the words in lower case, each with a space after it */
     size_t size, words_size;
     uint64_t print; /* the fingerprint of the words */
@@ -50,14 +50,13 @@ struct stage {
     " WHEN NOT EXISTS(SELECT 1 FROM files WHERE content = OLD.content) BEGIN" \
     " DELETE FROM contents WHERE id = OLD.content;" \
     " DELETE FROM texts WHERE rowid = OLD.content; END;"
-static const char schema[] =
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-    "CREATE TABLE IF NOT EXISTS contents(id INTEGER PRIMARY KEY, print INTEGER NOT NULL UNIQUE);"
-    "CREATE TABLE IF NOT EXISTS files(path TEXT PRIMARY KEY, content INTEGER, run INTEGER);"
-    "CREATE INDEX IF NOT EXISTS files_content ON files(content);"
-    "CREATE VIRTUAL TABLE IF NOT EXISTS texts USING fts5(body);"
-    "CREATE TRIGGER IF NOT EXISTS changed AFTER UPDATE OF content ON files" DROP_CONTENT
-    "CREATE TRIGGER IF NOT EXISTS gone AFTER DELETE ON files" DROP_CONTENT;
+static const char schema[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                             "CREATE TABLE IF NOT EXISTS contents(id INTEGER PRIMARY KEY, print INTEGER NOT NULL UNIQUE);"
+                             "CREATE TABLE IF NOT EXISTS files(path TEXT PRIMARY KEY, content INTEGER, run INTEGER);"
+                             "CREATE INDEX IF NOT EXISTS files_content ON files(content);"
+                             "CREATE VIRTUAL TABLE IF NOT EXISTS texts USING fts5(body);"
+                             "CREATE TRIGGER IF NOT EXISTS changed AFTER UPDATE OF content ON files" DROP_CONTENT
+                             "CREATE TRIGGER IF NOT EXISTS gone AFTER DELETE ON files" DROP_CONTENT;
 enum { FIND, ADD_CONTENT, ADD_TEXT, ADD_FILE, FORGET, SEARCH };
 static const char *const sql[] = {
     "SELECT path FROM files JOIN contents ON id = content WHERE print = ?1"
@@ -95,8 +94,7 @@ static int read_file(struct doc *d)
     int err = fd < 0 || fstat(fd, &st) ? errno : S_ISREG(st.st_mode) ? 0 : ENOTSUP;
     size_t size = err || st.st_size > LARGEST ? 0 : (size_t)st.st_size;
     d->text = got(malloc(size + 1));
-    while (d->size < size && (n = read(fd, d->text + d->size, size - d->size)) > 0)
-        d->size += (size_t)n;
+    while (d->size < size && (n = read(fd, d->text + d->size, size - d->size)) > 0) d->size += (size_t)n;
     if (n < 0) err = errno;
     if (fd >= 0) close(fd);
     return err;
@@ -134,8 +132,7 @@ static void fingerprint(struct doc **docs, size_t n)
     struct doc *d = *docs;
     (void)n;
     d->print = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < d->words_size; i++)
-        d->print = (d->print ^ (unsigned char)d->words[i]) * UINT64_C(0x100000001b3);
+    for (size_t i = 0; i < d->words_size; i++) d->print = (d->print ^ (unsigned char)d->words[i]) * UINT64_C(0x100000001b3);
 }
 
 /* The third: what is there, at most a batch, in one transaction. */
@@ -294,9 +291,8 @@ static void tell_stages(int64_t elapsed)
     puts("stage        workers   items    busy s  starved s  blocked s  saturation");
     for (struct stage *s = stages; s < stages + STAGES; s++) {
         double saturation = load(&s->busy) / ((double)elapsed * s->workers);
-        printf("%-12s %7d %7.0f %9.3f %10.3f %10.3f %9.0f %%\n", s->name, s->workers,
-               load(&s->items), load(&s->busy) / 1e9, load(&s->starved) / 1e9,
-               load(&s->blocked) / 1e9, 100 * saturation);
+        printf("%-12s %7d %7.0f %9.3f %10.3f %10.3f %9.0f %%\n", s->name, s->workers, load(&s->items), load(&s->busy) / 1e9,
+               load(&s->starved) / 1e9, load(&s->blocked) / 1e9, 100 * saturation);
         if (saturation > most) most = saturation, bottleneck = s->name;
     }
     printf("bottleneck: %s\n", bottleneck);
@@ -345,10 +341,8 @@ static int index_folders(void)
     if (!err) err = n[UNREADABLE] || n[LOST];
     if (!err) err = conns_transact(&idle, forget, &gone); /* else who knows whether they are gone */
 
-    printf("%zu files: %zu added, %zu unchanged, %zu duplicates, ", found, n[ADDED], n[UNCHANGED],
-           n[DUPLICATE]);
-    printf("%zu passed over, %zu unreadable, %zu lost; %d gone\n", n[PASSED_OVER], n[UNREADABLE],
-           n[LOST], gone);
+    printf("%zu files: %zu added, %zu unchanged, %zu duplicates, ", found, n[ADDED], n[UNCHANGED], n[DUPLICATE]);
+    printf("%zu passed over, %zu unreadable, %zu lost; %d gone\n", n[PASSED_OVER], n[UNREADABLE], n[LOST], gone);
     tell_stages(elapsed);
     return err;
 }
@@ -361,8 +355,7 @@ static int search(sqlite3_stmt *s, const char *query, int most)
     sqlite3_bind_int(s, 2, most);
     for (; sqlite3_step(s) == SQLITE_ROW; rows++) {
         printf("%s: ", sqlite3_column_text(s, 0));
-        for (const unsigned char *c = sqlite3_column_text(s, 1); *c; c++)
-            putchar(*c < ' ' ? ' ' : *c);
+        for (const unsigned char *c = sqlite3_column_text(s, 1); *c; c++) putchar(*c < ' ' ? ' ' : *c);
         putchar('\n');
     }
     if (!sqlite3_reset(s)) return !rows;
@@ -370,21 +363,20 @@ static int search(sqlite3_stmt *s, const char *query, int most)
     return 2;
 }
 
-static const char usage[] =
-    "usage: indexer [options] folder ...\n"
-    "       indexer [options] --query TEXT\n"
-    "Brings a full-text index of the folders' text files up to date; or searches it. Files\n"
-    "with the same words in the same order are duplicates: they are named, and stored once.\n"
-    "Files without text, or above 16 MB, are passed over; links are not followed.\n"
-    "  -d, --db FILE         the index, an SQLite database (default: index.db)\n"
-    "  -w, --workers R,F,I   threads that read, fingerprint, insert (default: CPUs,1,1)\n"
-    "  -q, --query TEXT      print the files that match, best first. TEXT is an FTS5 query:\n"
-    "                        words, all of them; \"a phrase\"; a OR b; a NOT b; pre*\n"
-    "  -n, --most N          print at most N of them (default: 20)\n"
-    "  -h, --help            this text\n"
-    "INT and TERM end the walk; what was found is still indexed. A second one kills.\n"
-    "Ends with 0; 1: not all could be indexed, or written, or nothing was found; 2: wrong usage;\n"
-    "128 + n: signal n came.\n";
+static const char usage[] = "usage: indexer [options] folder ...\n"
+                            "       indexer [options] --query TEXT\n"
+                            "Brings a full-text index of the folders' text files up to date; or searches it. Files\n"
+                            "with the same words in the same order are duplicates: they are named, and stored once.\n"
+                            "Files without text, or above 16 MB, are passed over; links are not followed.\n"
+                            "  -d, --db FILE         the index, an SQLite database (default: index.db)\n"
+                            "  -w, --workers R,F,I   threads that read, fingerprint, insert (default: CPUs,1,1)\n"
+                            "  -q, --query TEXT      print the files that match, best first. TEXT is an FTS5 query:\n"
+                            "                        words, all of them; \"a phrase\"; a OR b; a NOT b; pre*\n"
+                            "  -n, --most N          print at most N of them (default: 20)\n"
+                            "  -h, --help            this text\n"
+                            "INT and TERM end the walk; what was found is still indexed. A second one kills.\n"
+                            "Ends with 0; 1: not all could be indexed, or written, or nothing was found; 2: wrong usage;\n"
+                            "128 + n: signal n came.\n";
 
 /* R,F,I; or it says why not, and exit(2). */
 static void set_workers(const char *text)

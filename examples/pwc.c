@@ -71,8 +71,7 @@ static bool count_block(const unsigned char *p, bool posix, struct counts *n)
 }
 
 /* Counts len bytes; p[-1] is scratch. Tells whether they end inside a word. */
-static bool count_bytes(const struct app *app, unsigned char *p, size_t len, bool in_word,
-                        struct counts *n)
+static bool count_bytes(const struct app *app, unsigned char *p, size_t len, bool in_word, struct counts *n)
 {
     n->bytes += len;
     for (size_t take; len; p += take, len -= take) {
@@ -92,8 +91,7 @@ static bool count_bytes(const struct app *app, unsigned char *p, size_t len, boo
 }
 
 /* What the walker saw there may be gone by now, or a FIFO that nobody writes to. */
-static int count_file(const struct app *app, const char *path, unsigned char *buffer,
-                      struct counts *n)
+static int count_file(const struct app *app, const char *path, unsigned char *buffer, struct counts *n)
 {
     struct stat st;
     ssize_t got = 0;
@@ -101,8 +99,7 @@ static int count_file(const struct app *app, const char *path, unsigned char *bu
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) return errno;
     int err = fstat(fd, &st) ? errno : S_ISREG(st.st_mode) ? 0 : ENOTSUP;
-    while (!err && (got = read(fd, buffer + 1, BUFFER)) > 0)
-        in_word = count_bytes(app, buffer + 1, (size_t)got, in_word, n);
+    while (!err && (got = read(fd, buffer + 1, BUFFER)) > 0) in_word = count_bytes(app, buffer + 1, (size_t)got, in_word, n);
     if (got < 0) err = errno;
     close(fd);
     return err;
@@ -215,27 +212,25 @@ static struct file collect(struct app *app, leat_ctx *stop)
         if (ferror(stdout)) leat_cancel(stop, -EIO);
         if (app->progress && leat_now() - tick > LEAT_MS(100)) {
             tick = leat_now();
-            fprintf(stderr, "\r\033[K%" PRIu64 " files, %" PRIu64 " MB", total.seq,
-                    total.n.bytes / 1000000);
+            fprintf(stderr, "\r\033[K%" PRIu64 " files, %" PRIu64 " MB", total.seq, total.n.bytes / 1000000);
         }
     }
     if (app->progress) fputs("\r\033[K", stderr);
     return total;
 }
 
-static const char usage[] =
-    "usage: pwc [options] [folder or file ...]\n"
-    "Counts lines, words and bytes of all files below the folders (default: this one), in\n"
-    "parallel, as wc does in the C locale. Links are followed only if they are arguments.\n"
-    "  -j, --jobs N    N workers (default: the number of usable CPUs)\n"
-    "  -o, --ordered   print the files in the order of their names, folder by folder\n"
-    "  -q, --quiet     print the total only\n"
-    "  -v, --verbose   tell files, time and speed on stderr\n"
-    "  -p, --posix     a word is any run of bytes without white space, as in POSIX; without\n"
-    "                  this it starts with a printable ASCII character, as in GNU wc 9.1\n"
-    "  -h, --help      this text\n"
-    "Ends with 0; 1: something could not be read, or not written; 2: wrong usage; 128 + n:\n"
-    "stopped by signal n (INT, TERM), and the total is of the files that were begun with.\n";
+static const char usage[] = "usage: pwc [options] [folder or file ...]\n"
+                            "Counts lines, words and bytes of all files below the folders (default: this one), in\n"
+                            "parallel, as wc does in the C locale. Links are followed only if they are arguments.\n"
+                            "  -j, --jobs N    N workers (default: the number of usable CPUs)\n"
+                            "  -o, --ordered   print the files in the order of their names, folder by folder\n"
+                            "  -q, --quiet     print the total only\n"
+                            "  -v, --verbose   tell files, time and speed on stderr\n"
+                            "  -p, --posix     a word is any run of bytes without white space, as in POSIX; without\n"
+                            "                  this it starts with a printable ASCII character, as in GNU wc 9.1\n"
+                            "  -h, --help      this text\n"
+                            "Ends with 0; 1: something could not be read, or not written; 2: wrong usage; 128 + n:\n"
+                            "stopped by signal n (INT, TERM), and the total is of the files that were begun with.\n";
 
 int main(int argc, char **argv)
 {
@@ -291,8 +286,8 @@ int main(int argc, char **argv)
 
     print_counts(&total.n, "total");
     if (verbose)
-        fprintf(stderr, "pwc: %.0f files, %.1f MB in %.3f s: %.0f files/s, %.0f MB/s, %d workers\n",
-                files, mb, s, files / s, mb / s, workers);
+        fprintf(stderr, "pwc: %.0f files, %.1f MB in %.3f s: %.0f files/s, %.0f MB/s, %d workers\n", files, mb, s, files / s,
+                mb / s, workers);
     if (total.err) fprintf(stderr, "pwc: %d could not be read\n", total.err);
     int sig = leat_ctx_cause(&stop);
     if (sig <= 0) return args_end(err || total.err);

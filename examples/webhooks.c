@@ -26,11 +26,10 @@ enum { BLOCK = 64 * 1024, LONGEST = 16 * 1024 * 1024, MOST = 1024 };
 /* An event's id as the JSON has it; NULL, of which there may be many, if it has none. Needs SQLite 3.38. */
 #define ID "nullif(payload -> '$.id', 'null')"
 
-static const char schema[] =
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-    "CREATE TABLE IF NOT EXISTS events(id TEXT, type TEXT, payload TEXT NOT NULL,"
-    "                                  stored TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);"
-    "CREATE UNIQUE INDEX IF NOT EXISTS known ON events(" ID ")";
+static const char schema[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                             "CREATE TABLE IF NOT EXISTS events(id TEXT, type TEXT, payload TEXT NOT NULL,"
+                             "                                  stored TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);"
+                             "CREATE UNIQUE INDEX IF NOT EXISTS known ON events(" ID ")";
 enum { CHECK, INSERT };
 static const char *const sql[] = {
     "SELECT CASE WHEN json_valid(?1) THEN json_type(?1) = 'object' ELSE 0 END",
@@ -106,8 +105,7 @@ static int store(leat_ctx *ctx, void *arg)
         b->count[LOST] = b->lines - b->count[MALFORMED] - b->count[BLANK];
         leat_cancel(&stop, -EIO);
     }
-    for (int kind = 0; kind < KINDS; kind++)
-        atomic_fetch_add_explicit(&total[kind], b->count[kind], memory_order_relaxed);
+    for (int kind = 0; kind < KINDS; kind++) atomic_fetch_add_explicit(&total[kind], b->count[kind], memory_order_relaxed);
     free(b);
     return 0;
 }
@@ -149,8 +147,7 @@ static struct batch *next_batch(struct input *in, size_t most)
     if (in->begin == in->whole || leat_ctx_err(&stop)) return NULL;
     const char *text = in->text + in->begin, *end = text, *whole = in->text + in->whole;
     size_t lines = 0;
-    for (; lines < most && end < whole; lines++)
-        end = (char *)memchr(end, '\n', (size_t)(whole - end)) + 1;
+    for (; lines < most && end < whole; lines++) end = (char *)memchr(end, '\n', (size_t)(whole - end)) + 1;
     size_t size = (size_t)(end - text);
     struct batch *b = got(calloc(1, sizeof *b + size));
     b->first = in->lines + 1;
@@ -177,8 +174,8 @@ static int store_all(struct input *in, int workers, int batch, bool spawn)
     leat_sem slots = LEAT_SEM(workers);
     leat_group group = LEAT_GROUP(NULL);
     leat_pool pool;
-    int err = spawn ? leat_group_share(&group, &slots)
-                    : leat_pool_start(&pool, NULL, &(leat_pool_opts){ .workers = workers });
+    int err =
+        spawn ? leat_group_share(&group, &slots) : leat_pool_start(&pool, NULL, &(leat_pool_opts){ .workers = workers });
     if (err) return err;
     for (struct batch *b; !err && (b = next_batch(in, (size_t)batch)) != NULL; show(in->lines)) {
         err = spawn ? leat_go(&group, store, b) : leat_submit_ctx(&stop, &pool, store, b);
@@ -188,21 +185,20 @@ static int store_all(struct input *in, int workers, int batch, bool spawn)
     return err && err != -ECANCELED ? err : end;
 }
 
-static const char usage[] =
-    "usage: webhooks [options] [file]\n"
-    "Stores the events of a file (default: standard input), one JSON object on each line, in\n"
-    "the table events(id, type, payload, stored) of an SQLite database. An event whose id is\n"
-    "known already is not stored again, so it may be delivered twice: ids are compared as they\n"
-    "are written, so 1 and \"1\" are two. Blank lines are passed over; a line of more than 16 MB\n"
-    "is refused.\n"
-    "  -d, --db FILE         the database (default: webhooks.db)\n"
-    "  -w, --workers N       at most N threads (default: 4)\n"
-    "  -c, --connections N   at most N connections to the database (default: 2)\n"
-    "  -b, --batch N         at most N events in a job and its transaction (default: 64)\n"
-    "  -s, --spawn           start a task for each job, instead of a fixed pool of workers\n"
-    "  -h, --help            this text\n"
-    "INT and TERM end the reading; what was accepted is stored. A second one kills.\n"
-    "Ends with 0: all are stored; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n";
+static const char usage[] = "usage: webhooks [options] [file]\n"
+                            "Stores the events of a file (default: standard input), one JSON object on each line, in\n"
+                            "the table events(id, type, payload, stored) of an SQLite database. An event whose id is\n"
+                            "known already is not stored again, so it may be delivered twice: ids are compared as they\n"
+                            "are written, so 1 and \"1\" are two. Blank lines are passed over; a line of more than 16 MB\n"
+                            "is refused.\n"
+                            "  -d, --db FILE         the database (default: webhooks.db)\n"
+                            "  -w, --workers N       at most N threads (default: 4)\n"
+                            "  -c, --connections N   at most N connections to the database (default: 2)\n"
+                            "  -b, --batch N         at most N events in a job and its transaction (default: 64)\n"
+                            "  -s, --spawn           start a task for each job, instead of a fixed pool of workers\n"
+                            "  -h, --help            this text\n"
+                            "INT and TERM end the reading; what was accepted is stored. A second one kills.\n"
+                            "Ends with 0: all are stored; 1: not all; 2: wrong usage; 128 + n: stopped by signal n.\n";
 
 int main(int argc, char **argv)
 {
@@ -242,11 +238,10 @@ int main(int argc, char **argv)
     close(in.fd);
 
     size_t n[KINDS];
-    for (int kind = 0; kind < KINDS; kind++)
-        n[kind] = atomic_load_explicit(&total[kind], memory_order_relaxed);
+    for (int kind = 0; kind < KINDS; kind++) n[kind] = atomic_load_explicit(&total[kind], memory_order_relaxed);
     size_t accepted = in.lines - n[BLANK] - n[MALFORMED];
-    printf("%zu lines: %zu accepted, %zu stored, %zu known before, %zu malformed, %zu lost\n",
-           in.lines, accepted, n[STORED], n[KNOWN], n[MALFORMED], n[LOST]);
+    printf("%zu lines: %zu accepted, %zu stored, %zu known before, %zu malformed, %zu lost\n", in.lines, accepted, n[STORED],
+           n[KNOWN], n[MALFORMED], n[LOST]);
     if (err) fprintf(stderr, "webhooks: %s\n", strerror(-err));
     if (in.err) fprintf(stderr, "webhooks: %s: %s\n", name, strerror(in.err));
     int sig = leat_ctx_cause(&stop);

@@ -53,6 +53,7 @@ extern void __sanitizer_set_death_callback(void (*)(void));
  * What the headers ask of the system is counted where they ask, by macros around the system's
  * names: so the real part 1 of queue.h runs here, and who does not sleep pays nothing. */
 
+/* clang-format off */
 #define COUNTERS(X) \
     X(MESSAGES, "messages moved") X(BATCHES, "  in batches") X(SELECTS, "selects") \
     X(REFUSED, "tries refused") X(TIMEOUTS, "time-outs") X(CANCELS, "cancels") X(CLOSES, "closes") \
@@ -61,6 +62,7 @@ extern void __sanitizer_set_death_callback(void (*)(void));
     X(PUBLISHED, "messages published") X(HEARD, "  received") X(MISSED, "  dropped") \
     X(VISITS, "  subscribers that left") X(LOOKS, "looks at the latest") \
     X(SIGNALS, "signals") X(SLEEPS, "sleeps") X(WAKES, "wakes") X(THREADS, "threads started")
+/* clang-format on */
 
 #define NAME(name, text) name,
 #define TEXT(name, text) text,
@@ -163,14 +165,14 @@ struct player {
     const char *role;
     int id; /* in its role */
     uint64_t rng;
-    _Atomic(leat_ctx *) leash;    /* what the gremlin may cancel */
+    _Atomic(leat_ctx *) leash;   /* what the gremlin may cancel */
     _Atomic(const char *) doing; /* for the watch; NULL: it has left */
 };
 
 static struct player players[MOST_PLAYERS];
 static int cast; /* how many of them */
 static leat_wg acting;
-static _Thread_local struct player *me; /* NULL: not a player */
+static _Thread_local struct player *me;  /* NULL: not a player */
 static _Thread_local uint64_t other_rng; /* for who is none */
 
 static int most_threads = 8;
@@ -245,8 +247,7 @@ __attribute__((format(printf, 1, 2))) _Noreturn static void fail(const char *for
 
 #define MUST(cond) ((cond) ? (void)0 : fail("line %d: not so: %s", __LINE__, #cond))
 #define ANSWER(r, cond) \
-    ((cond) ? (void)0 \
-            : fail("line %d: an answer of %lld, expected was: %s", __LINE__, (long long)(r), #cond))
+    ((cond) ? (void)0 : fail("line %d: an answer of %lld, expected was: %s", __LINE__, (long long)(r), #cond))
 
 /* A context's end. */
 static bool is_end(long long r)
@@ -275,8 +276,9 @@ static void enter(void *scene, int n, const char *role, void act(void))
     for (int id = 0; id < n; id++) {
         struct player *p = &players[cast];
         MUST(cast < MOST_PLAYERS);
-        *p = (struct player){ .act = act, .scene = scene, .role = role, .id = id, .doing = "",
-                              .rng = mix(seed + (uint64_t)cast) };
+        *p = (struct player){
+            .act = act, .scene = scene, .role = role, .id = id, .doing = "", .rng = mix(seed + (uint64_t)cast)
+        };
         leat_wg_add(&acting, 1);
         int err = pthread_create(&p->thread, NULL, player_main, p);
         if (err) fail("no thread: %s", strerror(err));
@@ -317,8 +319,7 @@ typedef _Atomic unsigned char mark;
 
 static void comes_out(mark *marks, uint64_t i, const char *what)
 {
-    if (atomic_fetch_add_explicit(&marks[i], 1, memory_order_relaxed))
-        fail("DOUBLED: %s %llu", what, (ull)i);
+    if (atomic_fetch_add_explicit(&marks[i], 1, memory_order_relaxed)) fail("DOUBLED: %s %llu", what, (ull)i);
 }
 
 static void came_out(mark *marks, uint64_t i, const char *what, bool accepted)
@@ -341,9 +342,15 @@ static const char *const how_texts[2][HOWS] = {
 };
 
 /* Letters are words that tell stream, number and, all others, a checksum of these. */
-struct small { uint64_t word[2]; };
-struct middle { uint64_t word[5]; };
-struct large { _Alignas(64) uint64_t word[64]; };
+struct small {
+    uint64_t word[2];
+};
+struct middle {
+    uint64_t word[5];
+};
+struct large {
+    _Alignas(64) uint64_t word[64];
+};
 static const int words_of[] = { 2, 5, 64 };
 union letters {
     struct small small[BATCH];
@@ -378,8 +385,7 @@ struct member { /* a player on the lines */
     int64_t last[MOST_STREAMS]; /* seen of each */
 };
 
-#define BY_SIZE(l, CALL) \
-    ((l)->size == 0 ? CALL(small) : (l)->size == 1 ? CALL(middle) : CALL(large))
+#define BY_SIZE(l, CALL) ((l)->size == 0 ? CALL(small) : (l)->size == 1 ? CALL(middle) : CALL(large))
 
 static ptrdiff_t line_send(struct line *l, enum how how, leat_ctx *ctx, union letters *m, int n)
 {
@@ -440,8 +446,7 @@ static void read_letter(struct member *m, int c, const uint64_t *word)
     MUST(stream % (uint64_t)net->lines == (uint64_t)c);
     comes_out(net->fates, stream * net->each + number, "letter");
     if ((int64_t)number <= m->last[stream])
-        fail("OUT OF ORDER: letter %llu of %llu after %lld", (ull)number, (ull)stream,
-             (long long)m->last[stream]);
+        fail("OUT OF ORDER: letter %llu of %llu after %lld", (ull)number, (ull)stream, (long long)m->last[stream]);
     m->last[stream] = (int64_t)number;
     tally[MESSAGES]++;
 }
@@ -641,8 +646,7 @@ static void close_net(void *scene)
         BY_SIZE(l, FREE_);
     }
     for (uint32_t s = 0; s < (uint32_t)((net->senders + net->traders) * net->lines); s++)
-        for (uint32_t i = 0; i < net->each; i++)
-            came_out(net->fates, s * net->each + i, "letter", i < net->accepted[s]);
+        for (uint32_t i = 0; i < net->each; i++) came_out(net->fates, s * net->each + i, "letter", i < net->accepted[s]);
     free(net->fates);
     free(net);
 }
@@ -663,7 +667,7 @@ struct errand {
             leat_wg wg;
         };
         leat_wg together; /* a meeting's */
-    } *box;
+    } * box;
 };
 
 struct errands {
@@ -706,8 +710,7 @@ static void servant(void)
         if (s->queues == 1) {
             r = leat_recv_ctx(ctx, &s->todo[0], &e);
         } else {
-            leat_case cases[] = { LEAT_RECV(open[0] ? &s->todo[0] : NULL, &e),
-                                  LEAT_RECV(open[1] ? &s->todo[1] : NULL, &e) };
+            leat_case cases[] = { LEAT_RECV(open[0] ? &s->todo[0] : NULL, &e), LEAT_RECV(open[1] ? &s->todo[1] : NULL, &e) };
             i = leat_select_ctx(ctx, cases, 2);
             r = i < 0 ? i : cases[i].err;
             tally[SELECTS]++;
@@ -947,8 +950,7 @@ static void holder(void)
         if (r) continue;
         int64_t used = n + atomic_fetch_add_explicit(&s->used, n, memory_order_relaxed);
         if (used > s->most) fail("DOUBLED: %lld permits of %d", (long long)used, s->most);
-        if (steady && n == s->limit && ++s->writes && used != n)
-            fail("DOUBLED: a permit beside all %d", s->limit);
+        if (steady && n == s->limit && ++s->writes && used != n) fail("DOUBLED: a permit beside all %d", s->limit);
         if (steady && n < s->limit) MUST(s->writes >= 0);
         if (s->nap_us) leat_sleep(LEAT_US(below(s->nap_us)));
         else if (one_in(4)) sched_yield();
@@ -999,8 +1001,7 @@ static void *open_permits(void)
     s->each = 1 + (1 << below(s->nap_us ? 9 : 16)) / SLOW / holders;
     s->sem = (leat_sem)LEAT_SEM(s->limit);
     atomic_init(&s->holders, holders);
-    say("\n    permits: %d to %d, first %d, %d times, naps of %d us,", s->least, s->most, s->limit,
-        s->each, s->nap_us);
+    say("\n    permits: %d to %d, first %d, %d times, naps of %d us,", s->least, s->most, s->limit, s->each, s->nap_us);
     enter(s, holders, "holder", holder);
     enter(s, resized, "resizer", resizer);
     enter(s, s->closed_early, "closer", sem_closer);
@@ -1011,8 +1012,7 @@ static void close_permits(void *scene)
 {
     struct permits *s = scene;
     long long there = leat_sem_available(&s->sem);
-    if (there != s->limit)
-        fail("%s: permits: %lld of %d", there < s->limit ? "LOST" : "DOUBLED", there, s->limit);
+    if (there != s->limit) fail("%s: permits: %lld of %d", there < s->limit ? "LOST" : "DOUBLED", there, s->limit);
     ANSWER(there, leat_release(&s->sem, 1) == -EOVERFLOW);
     ANSWER(there, leat_acquire(&s->sem, s->limit) == 0);
     ANSWER(there, leat_try_acquire(&s->sem, 1) == (s->closed_early ? -EPIPE : -EAGAIN));
@@ -1039,7 +1039,7 @@ struct work {
     struct piece {
         struct work *work;
         bool accepted, answers_error;
-    } *pieces; /* [player * each + i], and behind these their children */
+    } * pieces; /* [player * each + i], and behind these their children */
     mark *fates;
 };
 
@@ -1054,8 +1054,8 @@ static void start_piece(struct piece *piece, bool child)
     bool try = one_in(3), tied = me && !try && w->of_a_pool && one_in(3);
     struct leash leash;
     leat_ctx *ctx = tied ? tie(&leash, 500) : NULL;
-    int r = w->of_a_pool ? try ? leat_try_submit(&w->pool, piece_runs, piece)
-                               : leat_submit_ctx(ctx, &w->pool, piece_runs, piece)
+    int r = w->of_a_pool
+                ? try ? leat_try_submit(&w->pool, piece_runs, piece) : leat_submit_ctx(ctx, &w->pool, piece_runs, piece)
             : try || child ? leat_try_go(&w->group, piece_runs, piece)
                            : leat_go(&w->group, piece_runs, piece);
     bool ending = !w->of_a_pool || w->how_it_ends != TO_THE_END;
@@ -1188,8 +1188,8 @@ static void *open_group(void)
     w->shared = (leat_sem)LEAT_SEM(w->share);
     if (w->limit) leat_group_limit(&w->group, w->limit);
     if (w->share) leat_group_share(&w->group, &w->shared);
-    say("\n    group: limit %d, shared %d, %d tasks each, naps of %d us%s,", w->limit, w->share,
-        w->each, w->nap_us, w->fails ? ", errors" : "");
+    say("\n    group: limit %d, shared %d, %d tasks each, naps of %d us%s,", w->limit, w->share, w->each, w->nap_us,
+        w->fails ? ", errors" : "");
     enter(w, w->players, "caller", submitter);
     return w;
 }
@@ -1201,8 +1201,8 @@ static void *open_pool(void)
     w->how_it_ends = below(ENDINGS);
     leat_pool_opts o = { .workers = 1 + below(4), .queue = 1 + below(32), .user = w };
     if (one_in(2)) o.worker_init = worker_init, o.worker_fini = worker_fini;
-    say("\n    pool: %d workers, queue %d, %d jobs each, naps of %d us%s, %s,", o.workers, o.queue,
-        w->each, w->nap_us, w->fails ? ", errors" : "", ending_texts[w->how_it_ends]);
+    say("\n    pool: %d workers, queue %d, %d jobs each, naps of %d us%s, %s,", o.workers, o.queue, w->each, w->nap_us,
+        w->fails ? ", errors" : "", ending_texts[w->how_it_ends]);
     int r = leat_pool_start(&w->pool, &w->above, &o);
     ANSWER(r, r == 0);
     enter(w, w->players, "submitter", submitter);
@@ -1255,7 +1255,7 @@ struct broadcast {
     int policies[MOST_THREADS];
     int each, stay, nap_us; /* messages of a publisher; of a visitor, at most; naps of who receives */
     bool keeps, patient, closed_early;
-    _Atomic int publishing;      /* publishers that have not done */
+    _Atomic int publishing;             /* publishers that have not done */
     _Atomic uint64_t published, copies; /* and what leat_publish said of it, added up */
     _Atomic uint64_t heard, firsts;     /* received; subscriptions that asked for the latest first */
 };
@@ -1278,8 +1278,8 @@ static void read_news(const struct middle *m, uint64_t *last, int which)
     if (which == NEXT && last[publisher] && i > last[publisher] + 1)
         fail("LOST: a message of %llu before %llu", (ull)publisher, (ull)i);
     if (i < last[publisher] || (i == last[publisher] && which != AGAIN))
-        fail("%s: message %llu of %llu after %llu", i == last[publisher] ? "DOUBLED" : "OUT OF ORDER",
-             (ull)i, (ull)publisher, (ull)last[publisher]);
+        fail("%s: message %llu of %llu after %llu", i == last[publisher] ? "DOUBLED" : "OUT OF ORDER", (ull)i,
+             (ull)publisher, (ull)last[publisher]);
     last[publisher] = i;
 }
 
@@ -1552,9 +1552,9 @@ static void *watch(void *arg)
         last = now;
         if (seconds() >= told + every) {
             told = seconds();
-            printf("%s  %d:%02d of %.4g min, %s rounds, %s messages, %s sleeps, nothing lost%s",
-                   terminal ? "\r" : "", told / 60, told % 60, minutes, grouped(now),
-                   grouped(total(MESSAGES)), grouped(total(SLEEPS)), terminal ? "\33[K" : "\n");
+            printf("%s  %d:%02d of %.4g min, %s rounds, %s messages, %s sleeps, nothing lost%s", terminal ? "\r" : "",
+                   told / 60, told % 60, minutes, grouped(now), grouped(total(MESSAGES)), grouped(total(SLEEPS)),
+                   terminal ? "\33[K" : "\n");
             fflush(stdout);
         }
         if (seconds() < since + PATIENCE) continue;

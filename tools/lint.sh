@@ -1,13 +1,14 @@
 #!/bin/sh
-# lint.sh FILE ... - what the tools that are installed have to say. They advise; only the tests decide.
+# lint.sh FILE ... - what the tools that are installed have to say. They advise; only the layout is binding.
 # SPDX-License-Identifier: MIT
 set -u
+bad=0
 have() { command -v "$1" >/dev/null; }
 
 if have clang-format; then
     for file in "$@"; do
         lines=$(clang-format "$file" | diff "$file" - | grep -c '^<')
-        [ "$lines" -eq 0 ] || echo "$file: clang-format would change $lines lines"
+        [ "$lines" -eq 0 ] || { echo "$file: clang-format would change $lines lines: make format"; bad=1; }
     done
 fi
 if have cppcheck; then
@@ -25,4 +26,4 @@ if have clang-tidy; then
             "$file" -- -x c -std=c11 -DLEAT_LINT 2>/dev/null | grep -A2 warning:
     done
 fi
-:
+exit $bad

@@ -91,12 +91,13 @@ class Step:
     def __init__(self, name, function, by, old, new):
         self.name = self.key = name
         self.by = by
+        lines = re.compile(re.sub(r"(\\ )+/\\\*", r" +/\\*", re.escape(old)))  # wherever their comments are aligned
         for header in HEADERS:
             text = (NOW / header).read_text()
             for start in re.finditer(rf"^\S.*\b{function}\([^;]*$", text, re.M):
-                at = text.find(old, start.start(), text.find("\n}\n", start.start()))
-                if at >= 0:
-                    self.header, self.text = header, text[:at] + new + text[at + len(old):]
+                at = lines.search(text, start.start(), text.find("\n}\n", start.start()))
+                if at:
+                    self.header, self.text = header, text[:at.start()] + new + text[at.end():]
                     return
         sys.exit(f"tests/mutants.txt: {name}: no such lines in {function}")
 

@@ -56,8 +56,7 @@ static int feed(leat_ctx *ctx, void *arg)
     };
     job_chan *jobs = arg;
     int err = 0;
-    for (size_t i = 0; i < sizeof events / sizeof *events && !err; i++)
-        err = leat_send_ctx(ctx, jobs, &events[i]);
+    for (size_t i = 0; i < sizeof events / sizeof *events && !err; i++) err = leat_send_ctx(ctx, jobs, &events[i]);
     leat_close(jobs);
     return err;
 }
@@ -68,8 +67,7 @@ int main(void)
     job_chan jobs;
     struct pool pool;
     leat_group feeder = LEAT_GROUP(NULL);
-    if (leat_make(&jobs, 100) || new_pool(&pool, 3, &jobs) || leat_go(&feeder, feed, &jobs))
-        return 1;
+    if (leat_make(&jobs, 100) || new_pool(&pool, 3, &jobs) || leat_go(&feeder, feed, &jobs)) return 1;
 
     for (struct result r; leat_recv(&pool.results, &r) == 0;)
         if (r.err) printf("job %s failed: %s\n", r.job_id, strerror(-r.err));

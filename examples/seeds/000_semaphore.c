@@ -23,14 +23,12 @@ int main(void)
 {
     args_begin("000_semaphore");
     static struct job jobs[] = {
-        { "evt-1", "{\"type\":\"click\"}" }, { "evt-2", "{\"type\":\"view\"}" },
-        { "evt-3", "{\"type\":\"buy\"}" },   { "evt-4", "{\"type\":\"scroll\"}" },
-        { "evt-5", "{\"type\":\"close\"}" },
+        { "evt-1", "{\"type\":\"click\"}" },  { "evt-2", "{\"type\":\"view\"}" },  { "evt-3", "{\"type\":\"buy\"}" },
+        { "evt-4", "{\"type\":\"scroll\"}" }, { "evt-5", "{\"type\":\"close\"}" },
     };
     leat_sem sem = LEAT_SEM(MAX_CONCURRENT);
     leat_group group = LEAT_GROUP(NULL);
     int err = leat_group_share(&group, &sem);
-    for (size_t i = 0; i < sizeof jobs / sizeof *jobs && !err; i++)
-        err = leat_go(&group, process_job, &jobs[i]);
+    for (size_t i = 0; i < sizeof jobs / sizeof *jobs && !err; i++) err = leat_go(&group, process_job, &jobs[i]);
     return args_end(leat_wait(&group) || err);
 }

@@ -98,8 +98,7 @@ static int pipeline_run(struct pipeline *p, leat_ctx *ctx, document_chan *docs)
 
 static int feed(leat_ctx *ctx, void *arg)
 {
-    static const char *pdfs[] = { "a.pdf", "b.pdf", "c.pdf", "d.pdf",
-                                  "e.pdf", "f.pdf", "g.pdf", "h.pdf" };
+    static const char *pdfs[] = { "a.pdf", "b.pdf", "c.pdf", "d.pdf", "e.pdf", "f.pdf", "g.pdf", "h.pdf" };
     document_chan *docs = arg;
     int err = 0;
     for (int i = 0; i < 8 && !err; i++) {
@@ -115,14 +114,11 @@ int main(void)
     args_begin("001_pipeline");
     leat_ctx ctx = LEAT_CTX_WITHIN(NULL, LEAT_S(30));
     leat_group feeder = LEAT_GROUP(&ctx);
-    struct pipeline p = { .extract_workers = leat_cpus(),
-                          .embed_workers = 16,
-                          .insert_workers = 2 };
+    struct pipeline p = { .extract_workers = leat_cpus(), .embed_workers = 16, .insert_workers = 2 };
     document_chan docs = { .type_ = NULL }; /* unbuffered */
     if (pipeline_run(&p, &ctx, &docs) || leat_go(&feeder, feed, &docs)) return 1;
 
-    for (struct index_result r; leat_recv(&p.results, &r) == 0;)
-        printf("doc %d indexed as %08x\n", r.id, r.vector);
+    for (struct index_result r; leat_recv(&p.results, &r) == 0;) printf("doc %d indexed as %08x\n", r.id, r.vector);
 
     int err = leat_wait(&feeder) | leat_wait(&p.extract);
     err |= leat_wait(&p.embed) | leat_wait(&p.insert);

@@ -77,9 +77,7 @@ int main(void)
     job_chan jobs;
     struct pool pool;
     int failed = 0;
-    if (leat_make(&jobs, WORKERS * 2) || run_pool(&pool, &ctx, WORKERS, &jobs) ||
-        leat_go(&feeder, feed, &jobs))
-        return 1;
+    if (leat_make(&jobs, WORKERS * 2) || run_pool(&pool, &ctx, WORKERS, &jobs) || leat_go(&feeder, feed, &jobs)) return 1;
 
     for (struct result r; leat_recv(&pool.results, &r) == 0;) {
         if (r.err) {

@@ -40,8 +40,7 @@ static int feed(leat_ctx *ctx, void *arg)
 {
     job_chan *jobs = arg;
     int err = 0;
-    for (int i = 1; i <= JOBS && !err; i++)
-        err = leat_send_ctx(ctx, jobs, &(struct job){ .id = i });
+    for (int i = 1; i <= JOBS && !err; i++) err = leat_send_ctx(ctx, jobs, &(struct job){ .id = i });
     leat_close(jobs);
     return err;
 }

@@ -45,8 +45,7 @@ int main(int argc, char **argv) /* an argument: the deadline in milliseconds, to
     leat_ctx ctx = LEAT_CTX_WITHIN(NULL, LEAT_MS(ms));
     int err = leat_pool_stop_ctx(&ctx, &pool);
     if (err) {
-        printf("shutdown error: pool stop: %s\n",
-               err == -ETIMEDOUT ? "deadline exceeded" : strerror(-err));
+        printf("shutdown error: pool stop: %s\n", err == -ETIMEDOUT ? "deadline exceeded" : strerror(-err));
         leat_pool_abort(&pool, not_checked, NULL);
     }
     return args_end(0);

@@ -43,15 +43,19 @@ static void cast(void *sends(void *), void *receives(void *))
 #define BIG .exhaust = false
 #define CROWD(s, r, e, ...) \
     { .senders = s, .receivers = r, .cap = 0, .each = e, __VA_ARGS__ }, \
-    { .senders = s, .receivers = r, .cap = 1, .each = e, __VA_ARGS__ }, \
-    { .senders = s, .receivers = r, .cap = 2, .each = e, __VA_ARGS__ }
+        { .senders = s, .receivers = r, .cap = 1, .each = e, __VA_ARGS__ }, \
+    { \
+        .senders = s, .receivers = r, .cap = 2, .each = e, __VA_ARGS__ \
+    }
 
 /* Nobody sleeps beside a message or beside room (I6). */
 SCENARIO(send_recv, CROWD(1, 1, 3, SMALL), CROWD(2, 1, 1, SMALL), CROWD(1, 2, 2, SMALL), CROWD(2, 2, 1, SMALL),
          CROWD(2, 2, 3, BIG), CROWD(2, 3, 3, BIG), CROWD(3, 3, 1, BIG), CROWD(4, 4, 2, BIG),
          { .senders = 1, .receivers = 4, .cap = 4, .each = 8 }, { .senders = 4, .receivers = 1, .cap = 4, .each = 2 },
-         { .senders = 2, .receivers = 2, .cap = 3, .each = 4, .start = 2 }, { .senders = 3, .receivers = 3, .cap = 3, .each = 2, .start = 1 },
-         { .senders = 2, .receivers = 3, .cap = 5, .each = 6, .start = 4 }, { .senders = 3, .receivers = 2, .cap = 7, .each = 6, .start = 6 })
+         { .senders = 2, .receivers = 2, .cap = 3, .each = 4, .start = 2 },
+         { .senders = 3, .receivers = 3, .cap = 3, .each = 2, .start = 1 },
+         { .senders = 2, .receivers = 3, .cap = 5, .each = 6, .start = 4 },
+         { .senders = 3, .receivers = 2, .cap = 7, .each = 6, .start = 6 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -132,8 +136,10 @@ static void *receives_many(void *arg)
 
 SCENARIO(batches, CROWD(1, 1, 3, SMALL), CROWD(2, 2, 2, BIG), { .senders = 2, .receivers = 2, .cap = 3, .each = 4 },
          { .senders = 1, .receivers = 3, .cap = 3, .each = 7 }, { .senders = 3, .receivers = 1, .cap = 2, .each = 3 },
-         { .senders = 1, .receivers = 1, .cap = 3, .each = 3, .start = 2, SMALL }, { .senders = 2, .receivers = 2, .cap = 3, .each = 5, .start = 2 },
-         { .senders = 2, .receivers = 2, .cap = 5, .each = 7, .start = 3 }, { .senders = 3, .receivers = 2, .cap = 7, .each = 8, .start = 5 })
+         { .senders = 1, .receivers = 1, .cap = 3, .each = 3, .start = 2, SMALL },
+         { .senders = 2, .receivers = 2, .cap = 3, .each = 5, .start = 2 },
+         { .senders = 2, .receivers = 2, .cap = 5, .each = 7, .start = 3 },
+         { .senders = 3, .receivers = 2, .cap = 7, .each = 8, .start = 5 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -194,10 +200,11 @@ SCENARIO(batch_fills_many_slots, { .receivers = 2, .cap = 2 }, { .receivers = 3,
 /* One batch takes .each of a full ring, or puts as many into an empty one, and nobody comes after it: as many of
  * those who sleep must come to run, wherever in the ring that is, also if its capacity is no power of two. */
 #define BATCH(n, cap_, ...) \
-    { .cap = cap_, .each = n, .start = 0, __VA_ARGS__ }, \
-    { .cap = cap_, .each = n, .start = cap_ - 1, __VA_ARGS__ }, \
-    { .cap = cap_, .each = n, .start = cap_, __VA_ARGS__ }, \
-    { .cap = cap_, .each = n, .start = 2 * cap_ - 2, __VA_ARGS__ }
+    { .cap = cap_, .each = n, .start = 0, __VA_ARGS__ }, { .cap = cap_, .each = n, .start = cap_ - 1, __VA_ARGS__ }, \
+        { .cap = cap_, .each = n, .start = cap_, __VA_ARGS__ }, \
+    { \
+        .cap = cap_, .each = n, .start = 2 * cap_ - 2, __VA_ARGS__ \
+    }
 #define BATCHES BATCH(2, 3, SMALL), BATCH(3, 3, BIG), BATCH(2, 5, BIG), BATCH(4, 5, BIG), BATCH(3, 7, BIG)
 
 static void *sends_one(void *arg)
@@ -280,7 +287,8 @@ static int sum_of_accepted(void)
 
 /* What was accepted is received, and nothing else, whenever the close comes; and nobody sleeps through it (I6). */
 SCENARIO(close_races, CROWD(1, 1, 1, SMALL), CROWD(2, 1, 1, BIG), CROWD(1, 2, 2, BIG), CROWD(2, 2, 2, BIG),
-         { .senders = 1, .receivers = 4, .cap = 4, .each = 5 }, { .senders = 2, .receivers = 2, .cap = 3, .each = 3, .start = 2 })
+         { .senders = 1, .receivers = 4, .cap = 4, .each = 5 },
+         { .senders = 2, .receivers = 2, .cap = 3, .each = 3, .start = 2 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -452,7 +460,8 @@ static void *measures(void *arg)
 }
 
 SCENARIO(len_is_sane, { .senders = 1, .receivers = 1, .cap = 1, .each = 3, SMALL },
-         { .senders = 2, .receivers = 2, .cap = 2, .each = 2 }, { .senders = 1, .receivers = 1, .cap = 3, .each = 3, .start = 2 })
+         { .senders = 2, .receivers = 2, .cap = 2, .each = 2 },
+         { .senders = 1, .receivers = 1, .cap = 3, .each = 3, .start = 2 })
 {
     now_ = k;
     make(&c, k->cap, "c");
@@ -508,8 +517,11 @@ static void *asks(void *arg)
 
 #define REPLY(a_) \
     { .senders = 1, .cap = 0, .a = a_, SMALL }, { .senders = 1, .cap = 1, .a = a_, SMALL }, \
-    { .senders = 2, .cap = 0, .a = a_ }, { .senders = 2, .cap = 1, .a = a_ }, { .senders = 2, .cap = 2, .a = a_, .each = 1 }, \
-    { .senders = 2, .cap = 0, .a = a_, .each = 2 }, { .senders = 2, .cap = 1, .a = a_, .each = 2 }
+        { .senders = 2, .cap = 0, .a = a_ }, { .senders = 2, .cap = 1, .a = a_ }, \
+        { .senders = 2, .cap = 2, .a = a_, .each = 1 }, { .senders = 2, .cap = 0, .a = a_, .each = 2 }, \
+    { \
+        .senders = 2, .cap = 1, .a = a_, .each = 2 \
+    }
 SCENARIO(reply_channel_is_freed, REPLY(0), REPLY(1), REPLY(2), REPLY(3))
 {
     now_ = k;
@@ -531,8 +543,8 @@ static void *sends_and_closes(void *arg)
     return NULL;
 }
 
-SCENARIO(closed_channel_is_freed, { .cap = 0, SMALL }, { .cap = 1, SMALL }, { .cap = 0, .each = 2 }, { .cap = 1, .each = 2, SMALL },
-         { .cap = 2, .each = 3 })
+SCENARIO(closed_channel_is_freed, { .cap = 0, SMALL }, { .cap = 1, SMALL }, { .cap = 0, .each = 2 },
+         { .cap = 1, .each = 2, SMALL }, { .cap = 2, .each = 3 })
 {
     int n = 0, m;
     now_ = k;
@@ -554,7 +566,8 @@ static void *takes_one(void *arg)
     return NULL;
 }
 
-SCENARIO(full_channel_is_freed, { .cap = 0, SMALL }, { .cap = 1, SMALL }, { .cap = 2, SMALL }, { .cap = 3, .start = 2, SMALL })
+SCENARIO(full_channel_is_freed, { .cap = 0, SMALL }, { .cap = 1, SMALL }, { .cap = 2, SMALL },
+         { .cap = 3, .start = 2, SMALL })
 {
     int m = 1;
     now_ = k;

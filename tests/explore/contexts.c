@@ -70,7 +70,10 @@ static void *sends(void *arg)
 }
 
 #define EACH_END(...) \
-    { .a = DEADLINE, __VA_ARGS__ }, { .a = CANCEL, __VA_ARGS__ }, { .a = CANCEL_BOTH, __VA_ARGS__ }
+    { .a = DEADLINE, __VA_ARGS__ }, { .a = CANCEL, __VA_ARGS__ }, \
+    { \
+        .a = CANCEL_BOTH, __VA_ARGS__ \
+    }
 
 SCENARIO(receiver_gives_up, EACH_END(.cap = 0), EACH_END(.cap = 1), EACH_END(.cap = 2), EACH_END(.cap = 3, .start = 2))
 {
@@ -194,7 +197,8 @@ static void *cancels_one(void *arg)
     return NULL;
 }
 
-SCENARIO(under_two_contexts, { .cap = 0, .each = 3 }, { .cap = 1, .each = 3 }, { .cap = 1, .each = 1 }, { .cap = 1, .each = 2 })
+SCENARIO(under_two_contexts, { .cap = 0, .each = 3 }, { .cap = 1, .each = 3 }, { .cap = 1, .each = 1 },
+         { .cap = 1, .each = 2 })
 {
     int m = 2;
     make_contexts(k);
@@ -230,9 +234,12 @@ static void *waits_under_three(void *arg)
 
 #define ORDERS(...) \
     { .a = 123, __VA_ARGS__ }, { .a = 132, __VA_ARGS__ }, { .a = 213, __VA_ARGS__ }, { .a = 231, __VA_ARGS__ }, \
-    { .a = 312, __VA_ARGS__ }, { .a = 321, __VA_ARGS__ }, { .a = 100, __VA_ARGS__ }, { .a = 10, __VA_ARGS__ }, \
-    { .a = 1, __VA_ARGS__ } /* who is first, who second, who third; 0: never */
-SCENARIO(first_of_three_deadlines, ORDERS(.exhaust = true), ORDERS(.cap = 1, .senders = 1), ORDERS(.each = 1, .exhaust = true))
+        { .a = 312, __VA_ARGS__ }, { .a = 321, __VA_ARGS__ }, { .a = 100, __VA_ARGS__ }, { .a = 10, __VA_ARGS__ }, \
+    { \
+        .a = 1, __VA_ARGS__ \
+    } /* who is first, who second, who third; 0: never */
+SCENARIO(first_of_three_deadlines, ORDERS(.exhaust = true), ORDERS(.cap = 1, .senders = 1),
+         ORDERS(.each = 1, .exhaust = true))
 {
     const int place[] = { k->a / 100, k->a / 10 % 10, k->a % 10 };
     const int64_t until[] = { LEAT_FOREVER, LEAT_US(5), LEAT_S(1000), LEAT_S(2000) };
@@ -300,15 +307,14 @@ static void *cancels_after(void *arg)
 
 /* Who sees that a context is done has seen what came before the cancel, and may free the context: the
  * canceller does not touch it any more (I4). */
-SCENARIO(cancelled_context_is_freed, { .cap = 0, .exhaust = true }, { .cap = 1, .exhaust = true },
-         { .cap = 0, .each = 1 }, { .cap = 0, .each = 2, .exhaust = true })
+SCENARIO(cancelled_context_is_freed, { .cap = 0, .exhaust = true }, { .cap = 1, .exhaust = true }, { .cap = 0, .each = 1 },
+         { .cap = 0, .each = 2, .exhaust = true })
 {
     int m;
     make_contexts(k);
     leat_ctx child = LEAT_CTX(&parent);
     GO(cancels_after, 0);
-    if (k->each == 0)
-        EXPECT(leat_recv_ctx(&child, &c, &m) == -ECANCELED);
+    if (k->each == 0) EXPECT(leat_recv_ctx(&child, &c, &m) == -ECANCELED);
     else
         while (!leat_ctx_err(k->each == 1 ? &child : &parent)) sim_yield();
     EXPECT(before_cancel == 1);

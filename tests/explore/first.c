@@ -21,12 +21,16 @@ static void *waits(void *arg)
     int m[3] = { 1, 2, 3 }, i = ID(arg);
     leat_case cases[] = { LEAT_RECV(&d, &m[0]), now_->a == SELECT ? LEAT_RECV(&c, &m[1]) : LEAT_SEND(&c, &m[1]) };
     switch (now_->a) {
-    case RECV: case RECV_CLOSE: err_of[i] = leat_recv_ctx(&ctx, &c, m); break;
-    case SEND: case SEND_CLOSE: err_of[i] = leat_send_ctx(&ctx, &c, m); break;
+    case RECV:
+    case RECV_CLOSE: err_of[i] = leat_recv_ctx(&ctx, &c, m); break;
+    case SEND:
+    case SEND_CLOSE: err_of[i] = leat_send_ctx(&ctx, &c, m); break;
     case RECV_MANY: err_of[i] = (int)leat_recv_many_ctx(&ctx, &c, m, 3); break;
     case SEND_MANY: err_of[i] = (int)leat_send_many_ctx(&ctx, &c, m, 3); break;
-    case SELECT: case SELECT_SEND: err_of[i] = leat_select_ctx(&ctx, cases, 2); break;
-    case ACQUIRE: case ACQUIRE_CLOSE: err_of[i] = leat_acquire_ctx(&ctx, &sem, 1); break;
+    case SELECT:
+    case SELECT_SEND: err_of[i] = leat_select_ctx(&ctx, cases, 2); break;
+    case ACQUIRE:
+    case ACQUIRE_CLOSE: err_of[i] = leat_acquire_ctx(&ctx, &sem, 1); break;
     case ZERO: err_of[i] = leat_wg_wait_ctx(&ctx, &wg); break;
     }
     return NULL;
@@ -37,9 +41,14 @@ static void *cancels_and_goes_on(void *arg)
     int m = 7;
     leat_cancel(ID(arg) ? &parent : &ctx, 0);
     switch (now_->a) { /* nobody may take from it, or give to it: then it ends with `later` */
-    case RECV: case SELECT: case RECV_MANY: leat_send_ctx(&later, &c, &m); break;
-    case SEND: case SELECT_SEND: case SEND_MANY: leat_recv_ctx(&later, &c, &m); break;
-    case RECV_CLOSE: case SEND_CLOSE: leat_close(&c); break;
+    case RECV:
+    case SELECT:
+    case RECV_MANY: leat_send_ctx(&later, &c, &m); break;
+    case SEND:
+    case SELECT_SEND:
+    case SEND_MANY: leat_recv_ctx(&later, &c, &m); break;
+    case RECV_CLOSE:
+    case SEND_CLOSE: leat_close(&c); break;
     case ACQUIRE: leat_release(&sem, 1); break;
     case ACQUIRE_CLOSE: leat_sem_close(&sem); break;
     case ZERO: leat_wg_done(&wg); break;
@@ -49,8 +58,11 @@ static void *cancels_and_goes_on(void *arg)
 
 #define EACH_KIND(cap_) \
     { .a = RECV, .cap = cap_ }, { .a = RECV_CLOSE, .cap = cap_ }, { .a = SEND, .cap = cap_ }, \
-    { .a = SEND_CLOSE, .cap = cap_ }, { .a = RECV_MANY, .cap = cap_ }, { .a = SEND_MANY, .cap = cap_ }, \
-    { .a = SELECT, .cap = cap_ }, { .a = SELECT_SEND, .cap = cap_ }
+        { .a = SEND_CLOSE, .cap = cap_ }, { .a = RECV_MANY, .cap = cap_ }, { .a = SEND_MANY, .cap = cap_ }, \
+        { .a = SELECT, .cap = cap_ }, \
+    { \
+        .a = SELECT_SEND, .cap = cap_ \
+    }
 
 SCENARIO(cancelled_first, EACH_KIND(0), EACH_KIND(1), EACH_KIND(3), { .a = ACQUIRE }, { .a = ACQUIRE_CLOSE }, { .a = ZERO },
          { .a = RECV, .cap = 0, .each = 1 }, { .a = RECV, .cap = 1, .each = 1 }, { .a = SELECT, .cap = 0, .each = 1 },

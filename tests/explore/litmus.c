@@ -42,7 +42,10 @@ static int data, r[4];
             else EXPECT(!(weak)); \
         } \
     }
-#define SET(...) { __VA_ARGS__ }
+#define SET(...) \
+    { \
+        __VA_ARGS__ \
+    }
 #define ALLOWED(id, threads, weak) SHAPE_(id, SET threads, weak, true, { .shows = true })
 #define FORBIDDEN(id, threads, weak) SHAPE_(id, SET threads, weak, false, { .a = 0 })
 
@@ -95,8 +98,7 @@ FORBIDDEN(corr, (corr0, corr1), r[1] < r[0])
 THREAD(corr_a, ST(RLX, x, 1))
 THREAD(corr_b, ST(RLX, x, 2))
 THREAD(corr_c, r[2] = LD(RLX, x), r[3] = LD(RLX, x))
-FORBIDDEN(corr_two_writers, (corr_a, corr_b, corr1, corr_c),
-          r[0] && r[2] && r[0] != r[2] && r[1] == r[2] && r[3] == r[0])
+FORBIDDEN(corr_two_writers, (corr_a, corr_b, corr1, corr_c), r[0] && r[2] && r[0] != r[2] && r[1] == r[2] && r[3] == r[0])
 THREAD(cowr0, ST(RLX, x, 1), r[0] = LD(RLX, x))
 FORBIDDEN(cowr, (cowr0, corr_b), r[0] == 0)
 
@@ -211,8 +213,7 @@ static leat_os_event_ event;
 static void *waits_for_ever(void *arg)
 {
     (void)arg;
-    while (atomic_load_explicit(&event.word_, memory_order_acquire) == 0)
-        leat_os_wait_(&event, 0, LEAT_FOREVER);
+    while (atomic_load_explicit(&event.word_, memory_order_acquire) == 0) leat_os_wait_(&event, 0, LEAT_FOREVER);
     return NULL;
 }
 
@@ -231,7 +232,6 @@ SCENARIO(litmus_finds_a_loop_that_nobody_ends, { .fails = "livelock" })
     while (!LD(RLX, x)) sim_yield();
 }
 
-
 /* ==== The exhaustive search ==================================================================== */
 
 /* Two threads of two steps that all conflict: six orders, each of which must come. */
@@ -243,7 +243,10 @@ static void *takes_two_turns(void *arg)
     return NULL;
 }
 
-#define TURNS(first, second) { .each = first, .a = second, .exhaust = true, .shows = true }
+#define TURNS(first, second) \
+    { \
+        .each = first, .a = second, .exhaust = true, .shows = true \
+    }
 SCENARIO(search_every_order, TURNS(0, 1), TURNS(0, 2), TURNS(0, 3), TURNS(1, 2), TURNS(1, 3), TURNS(2, 3))
 {
     sim_go(takes_two_turns, &r[0]);

@@ -32,9 +32,9 @@
 enum { LOCATIONS = 2048, STACK = 65536, HEAP = 1 << 18, STEPS = 30000 };
 
 typedef struct view {
-    uint32_t n;                   /* how many of `seen` are there */
-    uint32_t clock[SIM_THREADS];  /* the latest step of each thread that happened before */
-    uint32_t seen[];              /* per location: no message older than this may be read */
+    uint32_t n;                  /* how many of `seen` are there */
+    uint32_t clock[SIM_THREADS]; /* the latest step of each thread that happened before */
+    uint32_t seen[];             /* per location: no message older than this may be read */
 } view;
 
 /* ---- memory.c ---- */
@@ -42,16 +42,15 @@ typedef struct view {
 enum { RELAXED, CONSUME, ACQUIRE, RELEASE, ACQ_REL, SEQ_CST }; /* as the compiler numbers them */
 enum { EXCHANGE, ADD, SUB, AND, OR, XOR, NAND };
 
-void memory_begin(bool sequential);     /* an execution: nothing is known of any address */
-void memory_end(void);                  /* static memory gets its first values back */
-void memory_thread(int t, int parent);  /* what the parent saw, t has seen */
-void memory_see(int t);                 /* what t has seen, so has the running thread: a join */
+void memory_begin(bool sequential);    /* an execution: nothing is known of any address */
+void memory_end(void);                 /* static memory gets its first values back */
+void memory_thread(int t, int parent); /* what the parent saw, t has seen */
+void memory_see(int t);                /* what t has seen, so has the running thread: a join */
 void memory_plain(const void *p, size_t size, bool write, void *pc);
 uint64_t memory_load(const void *p, unsigned size, int order, void *pc);
 void memory_store(void *p, unsigned size, uint64_t value, int order, void *pc);
 uint64_t memory_rmw(void *p, unsigned size, int op, uint64_t operand, int order, void *pc);
-bool memory_cas(void *p, unsigned size, uint64_t *expected, uint64_t value, int order, int fail_order,
-                bool weak, void *pc);
+bool memory_cas(void *p, unsigned size, uint64_t *expected, uint64_t value, int order, int fail_order, bool weak, void *pc);
 void memory_fence(int order, void *pc);
 uint32_t memory_peek(const void *p, void *pc); /* what the kernel reads of a futex */
 void memory_wake(const void *p);
@@ -67,10 +66,10 @@ void memory_take(const view *v);
 
 /* ---- threads.c ---- */
 
-extern int self;           /* the running thread */
-extern int threads;        /* so many were made */
-extern long step;          /* in this execution */
-extern int64_t now;        /* nanoseconds */
+extern int self;    /* the running thread */
+extern int threads; /* so many were made */
+extern long step;   /* in this execution */
+extern int64_t now; /* nanoseconds */
 extern bool exhaustive;
 extern int usable_cpus;
 
@@ -81,7 +80,7 @@ bool threads_more(void);               /* exhaustive: is there a schedule left? 
 bool threads_replay(const char *path); /* exhaustive: only this one */
 const char *threads_path(void);        /* of the last execution */
 enum outcome threads_execute(void (*run)(const sim_knobs *), const sim_knobs *k, uint64_t seed);
-const char *threads_failure(void);     /* of the last execution, or NULL */
+const char *threads_failure(void); /* of the last execution, or NULL */
 _Noreturn void threads_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 uint32_t threads_random(uint32_t n);

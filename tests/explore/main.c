@@ -102,8 +102,7 @@ static bool weaken(const char *text)
 {
     int which, order, n;
     if (sscanf(text, "%d:%d%n", &which, &order, &n) != 2) return false;
-    for (char *at = (char *)(uintptr_t)text + n; *at;)
-        system_weaken(which, order, (uintptr_t)strtoull(at + 1, &at, 16));
+    for (char *at = (char *)(uintptr_t)text + n; *at;) system_weaken(which, order, (uintptr_t)strtoull(at + 1, &at, 16));
     return true;
 }
 
@@ -132,7 +131,10 @@ static bool parse(int argc, char **argv)
 static void describe(char *to, size_t size, const sim_scenario *s, const sim_knobs *k)
 {
     size_t n = (size_t)snprintf(to, size, "%s", s->name);
-    const struct { const char *name; int value; } knob[] = {
+    const struct {
+        const char *name;
+        int value;
+    } knob[] = {
         { "senders", k->senders }, { "receivers", k->receivers }, { "cap", k->cap }, { "each", k->each }, { "a", k->a },
         { "start", k->start },
     };
@@ -185,8 +187,8 @@ static bool explore(int number, const sim_scenario *s, const sim_knobs *k, const
     }
     const char *why = threads_failure();
     bool good = k->fails ? failed && strstr(why, k->fails) : !failed && (shown || !k->shows);
-    printf("%s %d - %s: %s executions, %s steps", good ? "ok" : "not ok", number, name,
-           in_short((double)executions), in_short(steps));
+    printf("%s %d - %s: %s executions, %s steps", good ? "ok" : "not ok", number, name, in_short((double)executions),
+           in_short(steps));
     if (k->fails) printf(", fails as it should");
     if (k->shows) printf(", shown %ld times", shown);
     if (exhaustive && !option.path) printf(left ? ", not all" : ", all with %d preemptions", option.bound);

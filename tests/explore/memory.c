@@ -21,12 +21,12 @@ typedef struct message {
 typedef struct location {
     char *at;
     unsigned size;
-    bool anew;      /* plain stores have changed it: the history starts again */
+    bool anew; /* plain stores have changed it: the history starts again */
     unsigned n, room;
-    message *m;     /* in modification order */
+    message *m;                                       /* in modification order */
     uint32_t read[SIM_THREADS], written[SIM_THREADS]; /* each thread's last step that did */
     uint8_t behind[SIM_THREADS];                      /* so many loads in a row were stale */
-    uint64_t state; /* who wrote it last, by the name of what it had done */
+    uint64_t state;                                   /* who wrote it last, by the name of what it had done */
 } location;
 
 /* What is known of an aligned word of four bytes, and of the bytes of one that was not accessed as a whole.
@@ -37,8 +37,8 @@ typedef struct cell {
     uint8_t freed;     /* a word's: 1 + which */
     uint8_t writer;
     uint32_t written;
-    uint16_t users;    /* a bit for each thread that was there */
-    bool split;        /* a word's: look at its bytes too */
+    uint16_t users;             /* a bit for each thread that was there */
+    bool split;                 /* a word's: look at its bytes too */
     uint32_t read[SIM_THREADS]; /* valid for the users */
 } cell;
 
@@ -56,7 +56,10 @@ static view *rel[SIM_THREADS]; /* what it had seen at its last release fence */
 static view *sc;
 static view *scratch;
 
-struct wake { const void *p; uint32_t time; };
+struct wake {
+    const void *p;
+    uint32_t time;
+};
 static struct wake wakes[64];
 static int wake_count;
 
@@ -69,9 +72,15 @@ static size_t heap_used;
 
 static const char *freed[255];
 static int freed_count;
-static struct { char *p; size_t size; bool live; } blocks[256];
+static struct {
+    char *p;
+    size_t size;
+    bool live;
+} blocks[256];
 static int block_count;
-static struct { char *p, old[4]; } *undo; /* first values of static words */
+static struct {
+    char *p, old[4];
+} * undo; /* first values of static words */
 static size_t undo_count;
 
 char *threads_stack(int t)
@@ -465,8 +474,13 @@ static const char *const op_name[] = { "exchange", "add", "sub", "and", "or", "x
 
 static uint64_t combine(int op, uint64_t a, uint64_t b, unsigned size)
 {
-    uint64_t r = op == EXCHANGE ? b : op == ADD ? a + b : op == SUB ? a - b : op == AND ? a & b
-               : op == OR ? a | b : op == XOR ? a ^ b : ~(a & b);
+    uint64_t r = op == EXCHANGE ? b
+                 : op == ADD    ? a + b
+                 : op == SUB    ? a - b
+                 : op == AND    ? a & b
+                 : op == OR     ? a | b
+                 : op == XOR    ? a ^ b
+                                : ~(a & b);
     return size < 8 ? r & ((UINT64_C(1) << size * 8) - 1) : r;
 }
 
@@ -503,8 +517,7 @@ uint64_t memory_rmw(void *p, unsigned size, int op, uint64_t operand, int order,
     return old;
 }
 
-bool memory_cas(void *p, unsigned size, uint64_t *expected, uint64_t value, int order, int fail_order,
-                bool weak, void *pc)
+bool memory_cas(void *p, unsigned size, uint64_t *expected, uint64_t value, int order, int fail_order, bool weak, void *pc)
 {
     threads_point();
     location *l = location_at(p, size, true, "atomic compare-exchange", pc);
@@ -614,7 +627,6 @@ void memory_leaks(void)
 uint64_t memory_state(void)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < location_count; i++)
-        sum += threads_mix((uintptr_t)locations[i].at, locations[i].state);
+    for (unsigned i = 0; i < location_count; i++) sum += threads_mix((uintptr_t)locations[i].at, locations[i].state);
     return sum;
 }

@@ -52,7 +52,8 @@ static int fails(leat_ctx *x, void *arg)
 }
 
 /* .each tasks at a limit of .cap (0: none); numbers 2 and 3 fail with their number. */
-SCENARIO(first_error_counts, { .each = 2, .cap = 0 }, { .each = 3, .cap = 1 }, { .each = 4, .cap = 2 }, { .each = 4, .cap = 0 })
+SCENARIO(first_error_counts, { .each = 2, .cap = 0 }, { .each = 3, .cap = 1 }, { .each = 4, .cap = 2 },
+         { .each = 4, .cap = 0 })
 {
     group = (leat_group)LEAT_GROUP(NULL);
     sim_name(&group, sizeof group, "group");
@@ -121,7 +122,8 @@ static void *waits(void *arg)
 }
 
 /* Shows (L5). */
-SCENARIO(group_has_many_users, { .senders = 1, .receivers = 1 }, { .senders = 1, .receivers = 2 }, { .senders = 2, .receivers = 2 })
+SCENARIO(group_has_many_users, { .senders = 1, .receivers = 1 }, { .senders = 1, .receivers = 2 },
+         { .senders = 2, .receivers = 2 })
 {
     group = (leat_group)LEAT_GROUP(NULL);
     for (int i = 0; i < k->senders; i++) GO(starts, i);
@@ -189,7 +191,8 @@ static int goes_once(leat_ctx *x, void *arg)
 
 /* each: the bits of sim_refuse. */
 /* Shows (L4). */
-SCENARIO(group_waits_for_a_thread_that_cannot_be_made, { .each = 1, .cap = 2 }, { .each = 2, .cap = 2 }, { .each = 3, .cap = 2 }, { .each = 1, .cap = 3 })
+SCENARIO(group_waits_for_a_thread_that_cannot_be_made, { .each = 1, .cap = 2 }, { .each = 2, .cap = 2 },
+         { .each = 3, .cap = 2 }, { .each = 1, .cap = 3 })
 {
     group = (leat_group)LEAT_GROUP(NULL);
     sim_refuse = 0;
@@ -343,7 +346,8 @@ static void stopped(void)
 #define KNOBS(s, w, q, e) .senders = s, .receivers = w, .cap = q, .each = e
 
 /* Shows (L8). */
-SCENARIO(submit_against_stop, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 1, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 1, 2) }, { KNOBS(3, 2, 2, 1) })
+SCENARIO(submit_against_stop, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 1, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 1, 2) },
+         { KNOBS(3, 2, 2, 1) })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
@@ -392,7 +396,8 @@ static void *stops(void *arg)
     return NULL;
 }
 
-SCENARIO(stop_against_stop, { KNOBS(0, 1, 2, 2) }, { KNOBS(0, 2, 2, 2) }, { KNOBS(0, 1, 2, 2), .a = 1 }, { KNOBS(0, 2, 2, 2), .a = 1 })
+SCENARIO(stop_against_stop, { KNOBS(0, 1, 2, 2) }, { KNOBS(0, 2, 2, 2) }, { KNOBS(0, 1, 2, 2), .a = 1 },
+         { KNOBS(0, 2, 2, 2), .a = 1 })
 {
     start(k);
     for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
@@ -562,12 +567,15 @@ static void drop_all(leat_task *fn, void *arg, void *user)
 
 /* each: the bits of sim_refuse. a: what else happens. */
 enum { NOBODY, A_CANCEL, AN_ABORT, A_RESIZE, A_JOB_THAT_RESIZES };
-#define DYING(bits, other) { KNOBS(0, 2, 2, bits), .a = other }
+#define DYING(bits, other) \
+    { \
+        KNOBS(0, 2, 2, bits), .a = other \
+    }
 
 /* Shows (L6). */
-SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOBODY), DYING(1, NOBODY), DYING(2, NOBODY), DYING(3, NOBODY), DYING(7, NOBODY),
-         DYING(0, A_CANCEL), DYING(1, A_CANCEL), DYING(0, AN_ABORT), DYING(3, AN_ABORT), DYING(0, A_RESIZE), DYING(1, A_RESIZE),
-         DYING(0, A_JOB_THAT_RESIZES), DYING(5, A_JOB_THAT_RESIZES))
+SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOBODY), DYING(1, NOBODY), DYING(2, NOBODY), DYING(3, NOBODY),
+         DYING(7, NOBODY), DYING(0, A_CANCEL), DYING(1, A_CANCEL), DYING(0, AN_ABORT), DYING(3, AN_ABORT),
+         DYING(0, A_RESIZE), DYING(1, A_RESIZE), DYING(0, A_JOB_THAT_RESIZES), DYING(5, A_JOB_THAT_RESIZES))
 {
     leat_stats st;
     bool sure = k->a == NOBODY, refuses = k->each != 0;
@@ -610,7 +618,8 @@ static void start_with_refusal(const sim_knobs *k)
 {
     now_ = k;
     atomic_store_explicit(&one_cannot_begin, 1, memory_order_relaxed);
-    EXPECT(leat_pool_start(&pool, NULL, &(leat_pool_opts){ .workers = k->receivers, .queue = k->cap, .worker_init = refuses_one }) == 0);
+    EXPECT(leat_pool_start(&pool, NULL,
+                           &(leat_pool_opts){ .workers = k->receivers, .queue = k->cap, .worker_init = refuses_one }) == 0);
 }
 
 SCENARIO(resize_again_after_a_refusal, { KNOBS(0, 1, 1, 0), .a = 1 })
@@ -638,8 +647,8 @@ static void *resizes_for_a_while(void *arg)
     return NULL;
 }
 
-SCENARIO(resize_gives_up_while_a_hook_runs, { KNOBS(0, 1, 1, 2), .a = 0 }, { KNOBS(0, 1, 1, 2), .a = 1 }, { KNOBS(0, 1, 1, 1), .a = 0 },
-         { KNOBS(0, 1, 1, 1), .a = 1 }, { KNOBS(0, 1, 1, 0), .a = 0 })
+SCENARIO(resize_gives_up_while_a_hook_runs, { KNOBS(0, 1, 1, 2), .a = 0 }, { KNOBS(0, 1, 1, 2), .a = 1 },
+         { KNOBS(0, 1, 1, 1), .a = 0 }, { KNOBS(0, 1, 1, 1), .a = 1 }, { KNOBS(0, 1, 1, 0), .a = 0 })
 {
     leat_stats st;
     now_ = k;
@@ -761,7 +770,8 @@ SCENARIO(hook_waits_beside_the_job_that_waits_for_it, { KNOBS(0, 1, 1, 1) })
 
 /* Nor are there more workers than asked for, if the one that was to replace another cannot start. */
 /* Shows (L6). */
-SCENARIO(replacement_cannot_begin, { KNOBS(0, 2, 2, 1), .a = 2 }, { KNOBS(0, 2, 2, 2), .a = 2 }, { KNOBS(0, 2, 2, 3), .a = 2 })
+SCENARIO(replacement_cannot_begin, { KNOBS(0, 2, 2, 1), .a = 2 }, { KNOBS(0, 2, 2, 2), .a = 2 },
+         { KNOBS(0, 2, 2, 3), .a = 2 })
 {
     leat_stats st;
     start_with_refusal(k);

@@ -40,19 +40,17 @@ static void *trades(void *arg)
         ptrdiff_t chosen = leat_select(cases, 2);
         EXPECT(chosen == 0 || chosen == 1);
         EXPECT(cases[chosen].err == 0);
-        if (chosen == 0)
-            sends[me]++;
-        else
-            receives[me]++, EXPECT(got >= 0 && (got != me || now_->cap > 0));
+        if (chosen == 0) sends[me]++;
+        else receives[me]++, EXPECT(got >= 0 && (got != me || now_->cap > 0));
     }
     return NULL;
 }
 
 SCENARIO(select_against_select, { .senders = 2, .cap = 0, .each = 1, .exhaust = true },
          { .senders = 2, .cap = 1, .each = 1, .exhaust = true }, { .senders = 2, .cap = 0, .each = 2 },
-         { .senders = 2, .cap = 1, .each = 2 }, { .senders = 4, .cap = 0, .each = 1 },
-         { .senders = 4, .cap = 1, .each = 1 }, { .senders = 4, .cap = 2, .each = 2 },
-         { .senders = 4, .cap = 3, .each = 3, .start = 2 }, { .senders = 3, .cap = 5, .each = 4, .start = 4 })
+         { .senders = 2, .cap = 1, .each = 2 }, { .senders = 4, .cap = 0, .each = 1 }, { .senders = 4, .cap = 1, .each = 1 },
+         { .senders = 4, .cap = 2, .each = 2 }, { .senders = 4, .cap = 3, .each = 3, .start = 2 },
+         { .senders = 3, .cap = 5, .each = 4, .start = 4 })
 {
     int sent = 0, received = 0;
     make_both(k);
@@ -144,8 +142,8 @@ static void *selects_backwards(void *arg)
     return NULL;
 }
 
-SCENARIO(two_selects_share_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2 }, { .cap = 0, .a = 1 }, { .cap = 1, .a = 1 },
-         { .cap = 3, .a = 1, .start = 2 })
+SCENARIO(two_selects_share_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2 }, { .cap = 0, .a = 1 },
+         { .cap = 1, .a = 1 }, { .cap = 3, .a = 1, .start = 2 })
 {
     make_both(k);
     GO(selects_once, 0);
@@ -230,12 +228,9 @@ SCENARIO(select_is_ended, { .cap = 0, .a = 0 }, { .cap = 1, .a = 0 }, { .cap = 0
     if (k->a != 0) GO(cancels, 0);
     GO(sends_one, sent);
     ptrdiff_t chosen = leat_select_ctx(&stop, cases, 2);
-    if (chosen == -ECANCELED)
-        EXPECT(k->a != 0);
-    else if (chosen == 1)
-        EXPECT(k->a != 1 && cases[1].err == -EPIPE);
-    else
-        EXPECT(chosen == 0 && cases[0].err == 0 && m == sent);
+    if (chosen == -ECANCELED) EXPECT(k->a != 0);
+    else if (chosen == 1) EXPECT(k->a != 1 && cases[1].err == -EPIPE);
+    else EXPECT(chosen == 0 && cases[0].err == 0 && m == sent);
     if (chosen != 0) EXPECT(leat_recv(&c, &m) == 0 && m == sent);
     sim_join();
     free_both();
@@ -259,7 +254,8 @@ static void *looks(void *arg)
 
 SCENARIO(try_select_never_misses, { .cap = 1, .exhaust = true }, { .cap = 1, .each = 1, .exhaust = true }, { .cap = 2 },
          { .cap = 2, .each = 1 }, { .cap = 1, .a = 1, .exhaust = true }, { .cap = 1, .a = 1, .each = 1 },
-         { .cap = 1, .a = 2 }, { .cap = 1, .a = 2, .each = 1 }, { .cap = 3, .start = 2 }, { .cap = 3, .each = 1, .start = 2 })
+         { .cap = 1, .a = 2 }, { .cap = 1, .a = 2, .each = 1 }, { .cap = 3, .start = 2 },
+         { .cap = 3, .each = 1, .start = 2 })
 {
     int m = 1;
     make_both(k);
@@ -290,7 +286,8 @@ static void *looks_both_ways(void *arg)
     return NULL;
 }
 
-SCENARIO(try_select_never_misses_room, { .cap = 1, .exhaust = true }, { .cap = 2 }, { .cap = 1, .a = 2 }, { .cap = 3, .start = 2 })
+SCENARIO(try_select_never_misses_room, { .cap = 1, .exhaust = true }, { .cap = 2 }, { .cap = 1, .a = 2 },
+         { .cap = 3, .start = 2 })
 {
     int m = 1;
     make_both(k);

@@ -65,11 +65,12 @@ static void *works(void *arg)
     return NULL;
 }
 
-SCENARIO(semaphore_bounds, { .senders = 2, .cap = 1, .each = 1, .exhaust = true }, { .senders = 2, .cap = 2, .each = 1, .exhaust = true },
-         { .senders = 2, .cap = 2, .each = 2 }, { .senders = 3, .cap = 1, .each = 2 }, { .senders = 3, .cap = 2, .each = 1 },
-         { .senders = 4, .cap = 3, .each = 1 }, { .senders = 3, .cap = 1, .each = 1, .a = CANCELLED },
-         { .senders = 3, .cap = 2, .each = 1, .a = CANCELLED }, { .senders = 4, .cap = 3, .each = 2, .a = CANCELLED },
-         { .senders = 3, .cap = 1, .each = 2, .a = OUT_OF_TIME }, { .senders = 4, .cap = 2, .each = 1, .a = OUT_OF_TIME })
+SCENARIO(semaphore_bounds, { .senders = 2, .cap = 1, .each = 1, .exhaust = true },
+         { .senders = 2, .cap = 2, .each = 1, .exhaust = true }, { .senders = 2, .cap = 2, .each = 2 },
+         { .senders = 3, .cap = 1, .each = 2 }, { .senders = 3, .cap = 2, .each = 1 }, { .senders = 4, .cap = 3, .each = 1 },
+         { .senders = 3, .cap = 1, .each = 1, .a = CANCELLED }, { .senders = 3, .cap = 2, .each = 1, .a = CANCELLED },
+         { .senders = 4, .cap = 3, .each = 2, .a = CANCELLED }, { .senders = 3, .cap = 1, .each = 2, .a = OUT_OF_TIME },
+         { .senders = 4, .cap = 2, .each = 1, .a = OUT_OF_TIME })
 {
     make_sem(k, k->cap, k->cap);
     if (k->a == OUT_OF_TIME) ctx = (leat_ctx)LEAT_CTX_WITHIN(NULL, LEAT_US(5));
@@ -242,7 +243,8 @@ static void *closes(void *arg)
     return NULL;
 }
 
-SCENARIO(semaphore_is_closed, { .senders = 1, .exhaust = true }, { .senders = 2 }, { .senders = 3 }, { .senders = 2, .a = 1 })
+SCENARIO(semaphore_is_closed, { .senders = 1, .exhaust = true }, { .senders = 2 }, { .senders = 3 },
+         { .senders = 2, .a = 1 })
 {
     make_sem(k, k->a ? 0 : 1, 1); /* a: nobody ever gets one */
     for (int i = 0; i < k->senders; i++) GO(acquires_and_releases, i);
@@ -332,7 +334,8 @@ static void *waits(void *arg)
 }
 
 SCENARIO(wait_group, { .senders = 1, .receivers = 1, .exhaust = true }, { .senders = 2, .receivers = 1, .exhaust = true },
-         { .senders = 3, .receivers = 1 }, { .senders = 2, .receivers = 2, .exhaust = true }, { .senders = 3, .receivers = 3 })
+         { .senders = 3, .receivers = 1 }, { .senders = 2, .receivers = 2, .exhaust = true },
+         { .senders = 3, .receivers = 3 })
 {
     make_wg(k);
     for (int i = 0; i < k->receivers; i++) GO(waits, i);

@@ -32,7 +32,7 @@ enum { SIM_THREADS = 16 };
 /* The parameters of a configuration; what they mean is the scenario's business. */
 typedef struct sim_knobs {
     int senders, receivers, cap, each, a;
-    int start; /* so many messages have gone through each channel before (scene.h) */
+    int start;         /* so many messages have gone through each channel before (scene.h) */
     bool exhaust;      /* small enough to be searched exhaustively */
     bool shows;        /* sim_shown must be called in some execution */
     const char *fails; /* some execution must fail, saying this: a test of the simulator */
@@ -60,11 +60,11 @@ typedef struct sim_scenario {
 
 /* A thread that runs fn(arg); its number, from 1. */
 int sim_go(void *fn(void *), void *arg);
-void sim_join(void);       /* waits for all of them */
+void sim_join(void); /* waits for all of them */
 void sim_join_one(int thread);
-void sim_yield(void);      /* lets others run, for loops that wait: while (!x) sim_yield(); */
+void sim_yield(void); /* lets others run, for loops that wait: while (!x) sim_yield(); */
 bool sim_asleep(int thread);
-extern int sim_refuse;     /* bit n: the n-th pthread_create from now on is refused */
+extern int sim_refuse; /* bit n: the n-th pthread_create from now on is refused */
 
 /* `what`, from now on: whoever touches it has used it after it was freed. */
 void sim_freed(const void *p, size_t size, const char *what);

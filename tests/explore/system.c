@@ -40,13 +40,31 @@ static int ordered(int which, int order, void *pc)
     return order;
 }
 
-void __tsan_init(void) {}
-void __tsan_func_entry(void *pc) { (void)pc; }
-void __tsan_func_exit(void) {}
-void __tsan_read_range(void *p, size_t n) { memory_plain(p, n, false, PC); }
-void __tsan_write_range(void *p, size_t n) { memory_plain(p, n, true, PC); }
-void __tsan_vptr_update(void **p, void *value) { (void)value; memory_plain(p, sizeof *p, true, PC); }
+void __tsan_init(void)
+{
+}
+void __tsan_func_entry(void *pc)
+{
+    (void)pc;
+}
+void __tsan_func_exit(void)
+{
+}
+void __tsan_read_range(void *p, size_t n)
+{
+    memory_plain(p, n, false, PC);
+}
+void __tsan_write_range(void *p, size_t n)
+{
+    memory_plain(p, n, true, PC);
+}
+void __tsan_vptr_update(void **p, void *value)
+{
+    (void)value;
+    memory_plain(p, sizeof *p, true, PC);
+}
 
+/* clang-format off */
 #define PLAIN_(kind, n) \
     void __tsan_##kind##read##n(void *p) { memory_plain(p, n, false, PC); } \
     void __tsan_##kind##write##n(void *p) { memory_plain(p, n, true, PC); }
@@ -99,9 +117,16 @@ static bool cas_(void *p, unsigned size, uint64_t *expected, uint64_t v, int ord
         return (type)expected; \
     }
 ATOMIC(8, uint8_t) ATOMIC(16, uint16_t) ATOMIC(32, uint32_t) ATOMIC(64, uint64_t)
+    /* clang-format on */
 
-void __tsan_atomic_thread_fence(int order) { memory_fence(order, PC); }
-void __tsan_atomic_signal_fence(int order) { (void)order; }
+    void __tsan_atomic_thread_fence(int order)
+{
+    memory_fence(order, PC);
+}
+void __tsan_atomic_signal_fence(int order)
+{
+    (void)order;
+}
 
 void *sim_memcpy(void *to, const void *from, size_t n)
 {
@@ -125,9 +150,18 @@ void *sim_memset(void *to, int c, size_t n)
 
 /* ==== Memory ================================================================================== */
 
-void *sim_malloc(size_t size) { return memory_alloc(size, 16); }
-void *sim_calloc(size_t n, size_t size) { return memset(memory_alloc(n * size, 16), 0, n * size); }
-void sim_free(void *p) { memory_free(p, PC); }
+void *sim_malloc(size_t size)
+{
+    return memory_alloc(size, 16);
+}
+void *sim_calloc(size_t n, size_t size)
+{
+    return memset(memory_alloc(n * size, 16), 0, n * size);
+}
+void sim_free(void *p)
+{
+    memory_free(p, PC);
+}
 
 /* ==== Time ==================================================================================== */
 
@@ -268,7 +302,6 @@ typedef struct object {
 static object objects[64];
 static int object_count;
 
-
 static object *object_at(const void *p)
 {
     for (int i = 0; i < object_count; i++)
@@ -392,7 +425,10 @@ int sim_pthread_join(pthread_t thread, void **result)
     return 0;
 }
 
-pthread_t sim_pthread_self(void) { return (pthread_t)self; }
+pthread_t sim_pthread_self(void)
+{
+    return (pthread_t)self;
+}
 
 int sim_pthread_setcancelstate(int state, int *old)
 {

@@ -28,12 +28,12 @@ typedef struct thread {
     const void *on; /* asleep: what it waits for */
     int64_t deadline;
     bool spurious;
-    int woken;      /* by: 0, ETIMEDOUT, EINTR */
-    bool yielded;   /* exhaustive: others first */
-    int priority;   /* PCT */
+    int woken;    /* by: 0, ETIMEDOUT, EINTR */
+    bool yielded; /* exhaustive: others first */
+    int priority; /* PCT */
     int in_a_row;
-    uint64_t did;   /* the name of all that it has done and learned */
-    int err;        /* its errno, and its thread-local variables */
+    uint64_t did; /* the name of all that it has done and learned */
+    int err;      /* its errno, and its thread-local variables */
     char tls[1024];
 } thread;
 
@@ -67,8 +67,8 @@ uint64_t threads_mix(uint64_t a, uint64_t b) /* as splitmix64, Steele, Lea, Floo
 }
 
 static enum { UNIFORM, STICKY, PCT, STRATEGIES } strategy;
-static bool sudden;  /* sleepers wake for no reason */
-static bool hurried; /* time passes in leaps */
+static bool sudden;   /* sleepers wake for no reason */
+static bool hurried;  /* time passes in leaps */
 static long drops[4]; /* PCT: at these steps the running thread's priority falls below all */
 static int lowest;
 
@@ -92,8 +92,8 @@ typedef struct choice {
 } choice;
 
 static choice path[STEPS];
-static int depth, known; /* in this execution; and so many are to be repeated */
-static int budget, left; /* preemptions */
+static int depth, known;   /* in this execution; and so many are to be repeated */
+static int budget, left;   /* preemptions */
 static uint64_t *searched; /* name of a state, with the preemptions that were left in the low byte */
 static size_t searched_count;
 static const size_t searched_size = (size_t)1 << 23;
@@ -232,8 +232,7 @@ static void everybody_asleep(void)
     char text[300] = "";
     for (int i = 0; i < threads; i++) {
         size_t n = strlen(text);
-        if (t[i].state == ASLEEP)
-            snprintf(text + n, sizeof text - n, "%sT%d on %s", n ? ", " : "", i, trace_place(t[i].on));
+        if (t[i].state == ASLEEP) snprintf(text + n, sizeof text - n, "%sT%d on %s", n ? ", " : "", i, trace_place(t[i].on));
     }
     threads_fail("everybody is asleep: %s", text);
 }
@@ -251,8 +250,7 @@ static int earliest(void)
 {
     int first = -1;
     for (int i = 0; i < threads; i++)
-        if (t[i].state == ASLEEP && t[i].deadline != forever && (first < 0 || t[i].deadline < t[first].deadline))
-            first = i;
+        if (t[i].state == ASLEEP && t[i].deadline != forever && (first < 0 || t[i].deadline < t[first].deadline)) first = i;
     return first;
 }
 

@@ -136,11 +136,15 @@ static void join_publishers(void) /* who were the first threads */
 #define BIG .exhaust = false
 #define CAST(s, r, e) .senders = s, .receivers = r, .each = e /* publishers, subscribers, messages of each publisher */
 #define EACH_CAP(s, r, e, ...) \
-    { CAST(s, r, e), .cap = 0, __VA_ARGS__ }, { CAST(s, r, e), .cap = 1, __VA_ARGS__ }, { CAST(s, r, e), .cap = 2, __VA_ARGS__ }
+    { CAST(s, r, e), .cap = 0, __VA_ARGS__ }, { CAST(s, r, e), .cap = 1, __VA_ARGS__ }, \
+    { \
+        CAST(s, r, e), .cap = 2, __VA_ARGS__ \
+    }
 
-SCENARIO(everybody_gets_all, EACH_CAP(1, 1, 2, SMALL), EACH_CAP(1, 2, 1, SMALL), EACH_CAP(2, 1, 1, SMALL), EACH_CAP(2, 2, 2, BIG),
-         { CAST(1, 2, 3), .cap = 1 }, { CAST(1, 4, 1), .cap = 0 }, { CAST(1, 5, 2), .cap = 1 }, { CAST(2, 3, 2), .cap = 1 },
-         { CAST(3, 1, 2), .cap = 0 }, { CAST(3, 2, 2), .cap = 2 }, { CAST(2, 2, 4), .cap = 3, .start = 2 })
+SCENARIO(everybody_gets_all, EACH_CAP(1, 1, 2, SMALL), EACH_CAP(1, 2, 1, SMALL), EACH_CAP(2, 1, 1, SMALL),
+         EACH_CAP(2, 2, 2, BIG), { CAST(1, 2, 3), .cap = 1 }, { CAST(1, 4, 1), .cap = 0 }, { CAST(1, 5, 2), .cap = 1 },
+         { CAST(2, 3, 2), .cap = 1 }, { CAST(3, 1, 2), .cap = 0 }, { CAST(3, 2, 2), .cap = 2 },
+         { CAST(2, 2, 4), .cap = 3, .start = 2 })
 {
     make_topic(k, KEEPS_NONE);
     subscribe_all(LEAT_WAITS);
@@ -185,12 +189,16 @@ static void expect_told(int policy)
 }
 
 #define POLICIES(...) \
-    { __VA_ARGS__, .a = LEAT_WAITS }, { __VA_ARGS__, .a = LEAT_DROPS_NEWEST }, { __VA_ARGS__, .a = LEAT_DROPS_OLDEST }
+    { __VA_ARGS__, .a = LEAT_WAITS }, { __VA_ARGS__, .a = LEAT_DROPS_NEWEST }, \
+    { \
+        __VA_ARGS__, .a = LEAT_DROPS_OLDEST \
+    }
 
 /* Nobody receives: so who waits for room does until the subscriber leaves. */
 SCENARIO(leave_while_others_publish, POLICIES(CAST(1, 1, 1), .cap = 0, SMALL), POLICIES(CAST(1, 1, 2), .cap = 1, SMALL),
-         POLICIES(CAST(1, 2, 1), .cap = 1, SMALL), POLICIES(CAST(2, 1, 1), .cap = 1, SMALL), POLICIES(CAST(2, 2, 2), .cap = 0),
-         POLICIES(CAST(2, 2, 2), .cap = 2), POLICIES(CAST(1, 3, 3), .cap = 1), POLICIES(CAST(1, 5, 2), .cap = 1))
+         POLICIES(CAST(1, 2, 1), .cap = 1, SMALL), POLICIES(CAST(2, 1, 1), .cap = 1, SMALL),
+         POLICIES(CAST(2, 2, 2), .cap = 0), POLICIES(CAST(2, 2, 2), .cap = 2), POLICIES(CAST(1, 3, 3), .cap = 1),
+         POLICIES(CAST(1, 5, 2), .cap = 1))
 {
     make_topic(k, KEEPS_NONE);
     subscribe_all(k->a);
@@ -214,10 +222,11 @@ static void *visits(void *arg)
     return NULL;
 }
 
-SCENARIO(come_and_leave, { CAST(0, 2, 1), .cap = 1, SMALL }, { CAST(1, 1, 2), .cap = 0, SMALL }, { CAST(1, 1, 2), .cap = 1, SMALL },
-         { CAST(1, 2, 1), .cap = 1, SMALL }, { CAST(1, 2, 2), .cap = 0 }, { CAST(1, 2, 3), .cap = 1 }, { CAST(1, 3, 2), .cap = 1 },
-         { CAST(1, 5, 3), .cap = 1 }, { CAST(2, 2, 2), .cap = 1 }, { CAST(2, 3, 2), .cap = 2 },
-         { CAST(2, 3, 3), .cap = 1, .a = LEAT_DROPS_OLDEST }, { CAST(2, 2, 2), .cap = 1, .a = LEAT_DROPS_NEWEST })
+SCENARIO(come_and_leave, { CAST(0, 2, 1), .cap = 1, SMALL }, { CAST(1, 1, 2), .cap = 0, SMALL },
+         { CAST(1, 1, 2), .cap = 1, SMALL }, { CAST(1, 2, 1), .cap = 1, SMALL }, { CAST(1, 2, 2), .cap = 0 },
+         { CAST(1, 2, 3), .cap = 1 }, { CAST(1, 3, 2), .cap = 1 }, { CAST(1, 5, 3), .cap = 1 }, { CAST(2, 2, 2), .cap = 1 },
+         { CAST(2, 3, 2), .cap = 2 }, { CAST(2, 3, 3), .cap = 1, .a = LEAT_DROPS_OLDEST },
+         { CAST(2, 2, 2), .cap = 1, .a = LEAT_DROPS_NEWEST })
 {
     make_topic(k, KEEPS_NONE);
     for (int i = 0; i < k->receivers; i++) GO(visits, i);
@@ -238,8 +247,9 @@ static void *takes_out(void *arg)
     return NULL;
 }
 
-SCENARIO(two_take_one_out, { CAST(0, 1, 1), .cap = 1, SMALL }, { CAST(1, 1, 1), .cap = 0, SMALL }, { CAST(1, 1, 2), .cap = 1, SMALL },
-         { CAST(2, 2, 2), .cap = 2, .a = LEAT_DROPS_OLDEST }, { CAST(2, 1, 2), .cap = 1 })
+SCENARIO(two_take_one_out, { CAST(0, 1, 1), .cap = 1, SMALL }, { CAST(1, 1, 1), .cap = 0, SMALL },
+         { CAST(1, 1, 2), .cap = 1, SMALL }, { CAST(2, 2, 2), .cap = 2, .a = LEAT_DROPS_OLDEST },
+         { CAST(2, 1, 2), .cap = 1 })
 {
     make_topic(k, KEEPS_NONE);
     subscribe_all(k->a);
@@ -269,10 +279,10 @@ static void *takes_out_soon(void *arg)
 
 #define FIRST LEAT_LATEST_FIRST
 
-SCENARIO(taken_out_while_coming, { CAST(0, 1, 1), .cap = 1, .a = FIRST, SMALL }, { CAST(1, 1, 1), .cap = 1, .a = FIRST, SMALL },
-         { CAST(1, 1, 2), .cap = 1, .a = FIRST, SMALL }, { CAST(1, 1, 2), .cap = 1, .a = FIRST | LEAT_DROPS_OLDEST, SMALL },
-         { CAST(2, 1, 2), .cap = 2, .a = FIRST }, { CAST(2, 2, 2), .cap = 1, .a = FIRST },
-         { CAST(1, 2, 3), .cap = 1, .a = FIRST | LEAT_DROPS_OLDEST })
+SCENARIO(taken_out_while_coming, { CAST(0, 1, 1), .cap = 1, .a = FIRST, SMALL },
+         { CAST(1, 1, 1), .cap = 1, .a = FIRST, SMALL }, { CAST(1, 1, 2), .cap = 1, .a = FIRST, SMALL },
+         { CAST(1, 1, 2), .cap = 1, .a = FIRST | LEAT_DROPS_OLDEST, SMALL }, { CAST(2, 1, 2), .cap = 2, .a = FIRST },
+         { CAST(2, 2, 2), .cap = 1, .a = FIRST }, { CAST(1, 2, 3), .cap = 1, .a = FIRST | LEAT_DROPS_OLDEST })
 {
     make_topic(k, FEW);
     EXPECT(leat_publish(&t, &(int){ 0 }) == 0);
@@ -302,7 +312,10 @@ static void *publishes_under_ctx(void *arg)
 
 #define ENDS(end) \
     { CAST(1, 1, 1), .cap = 0, .a = end, SMALL }, { CAST(1, 1, 1), .cap = 1, .a = end, SMALL }, \
-    { CAST(1, 2, 1), .cap = 1, .a = end, SMALL }, { CAST(2, 1, 1), .cap = 0, .a = end }, { CAST(2, 2, 1), .cap = 2, .a = end }
+        { CAST(1, 2, 1), .cap = 1, .a = end, SMALL }, { CAST(2, 1, 1), .cap = 0, .a = end }, \
+    { \
+        CAST(2, 2, 1), .cap = 2, .a = end \
+    }
 
 SCENARIO(a_wait_ends, ENDS(A_CANCEL), ENDS(A_DEADLINE), ENDS(LEAVING), ENDS(A_CLOSE), ENDS(ITS_CLOSE), ENDS(A_RECEIVE))
 {
@@ -341,7 +354,8 @@ SCENARIO(a_wait_ends, ENDS(A_CANCEL), ENDS(A_DEADLINE), ENDS(LEAVING), ENDS(A_CL
 
 /* One that is not waited for now may leave meanwhile: that needs nobody to receive (P4). */
 SCENARIO(leaves_while_another_is_waited_for, { CAST(1, 2, 1), .cap = 0, SMALL }, { CAST(1, 2, 1), .cap = 1, SMALL },
-         { CAST(1, 2, 1), .cap = 1, .a = LEAT_DROPS_OLDEST, SMALL }, { CAST(2, 3, 1), .cap = 1 }, { CAST(1, 4, 1), .cap = 1 })
+         { CAST(1, 2, 1), .cap = 1, .a = LEAT_DROPS_OLDEST, SMALL }, { CAST(2, 3, 1), .cap = 1 },
+         { CAST(1, 4, 1), .cap = 1 })
 {
     int m;
     make_topic(k, KEEPS_NONE);
@@ -361,7 +375,8 @@ SCENARIO(leaves_while_another_is_waited_for, { CAST(1, 2, 1), .cap = 0, SMALL },
 }
 
 /* Who has room, or makes room himself, is not kept waiting by who has none. */
-SCENARIO(room_behind_a_wait, { CAST(1, 2, 1), .cap = 1, .a = LEAT_WAITS, SMALL }, { CAST(1, 2, 1), .cap = 1, .a = LEAT_DROPS_OLDEST, SMALL },
+SCENARIO(room_behind_a_wait, { CAST(1, 2, 1), .cap = 1, .a = LEAT_WAITS, SMALL },
+         { CAST(1, 2, 1), .cap = 1, .a = LEAT_DROPS_OLDEST, SMALL },
          { CAST(1, 2, 1), .cap = 2, .a = LEAT_DROPS_OLDEST, SMALL })
 {
     int m;
@@ -459,9 +474,10 @@ SCENARIO(comes_while_others_are_waited_for, { CAST(1, LEAT_LATER_, 1), .cap = 1 
 /* ==== Drops ==================================================================================== */
 
 /* What was received and what was dropped are all, and the newest always comes. */
-SCENARIO(oldest_gives_way, { CAST(1, 1, 2), .cap = 1, SMALL }, { CAST(2, 1, 1), .cap = 1, SMALL }, { CAST(1, 1, 3), .cap = 1 },
-         { CAST(1, 1, 4), .cap = 2 }, { CAST(2, 1, 2), .cap = 1 }, { CAST(2, 1, 3), .cap = 2 }, { CAST(1, 3, 3), .cap = 1 },
-         { CAST(3, 1, 2), .cap = 1 }, { CAST(3, 1, 2), .cap = 2 }, { CAST(2, 1, 4), .cap = 3, .start = 2 })
+SCENARIO(oldest_gives_way, { CAST(1, 1, 2), .cap = 1, SMALL }, { CAST(2, 1, 1), .cap = 1, SMALL },
+         { CAST(1, 1, 3), .cap = 1 }, { CAST(1, 1, 4), .cap = 2 }, { CAST(2, 1, 2), .cap = 1 }, { CAST(2, 1, 3), .cap = 2 },
+         { CAST(1, 3, 3), .cap = 1 }, { CAST(3, 1, 2), .cap = 1 }, { CAST(3, 1, 2), .cap = 2 },
+         { CAST(2, 1, 4), .cap = 3, .start = 2 })
 {
     int total = k->senders * k->each;
     make_topic(k, KEEPS_NONE);
@@ -482,8 +498,9 @@ SCENARIO(oldest_gives_way, { CAST(1, 1, 2), .cap = 1, SMALL }, { CAST(2, 1, 1), 
 }
 
 /* Without a receiver: what is left is the newest, as many as have room. */
-SCENARIO(newest_are_left, { CAST(1, 2, 3), .cap = 1, SMALL }, { CAST(2, 1, 1), .cap = 1, SMALL }, { CAST(2, 1, 2), .cap = 1 },
-         { CAST(2, 1, 3), .cap = 2 }, { CAST(3, 2, 2), .cap = 2 }, { CAST(2, 1, 3), .cap = 3, .start = 2 })
+SCENARIO(newest_are_left, { CAST(1, 2, 3), .cap = 1, SMALL }, { CAST(2, 1, 1), .cap = 1, SMALL },
+         { CAST(2, 1, 2), .cap = 1 }, { CAST(2, 1, 3), .cap = 2 }, { CAST(3, 2, 2), .cap = 2 },
+         { CAST(2, 1, 3), .cap = 3, .start = 2 })
 {
     int total = k->senders * k->each;
     make_topic(k, KEEPS_NONE);
@@ -511,9 +528,10 @@ static void *tries_to_publish(void *arg)
     return NULL;
 }
 
-SCENARIO(who_has_no_room_counts, { CAST(1, 1, 2), .cap = 0, SMALL }, { CAST(1, 1, 2), .cap = 1, SMALL }, { CAST(2, 1, 2), .cap = 1 },
-         { CAST(2, 3, 3), .cap = 2 }, { CAST(1, 1, 3), .cap = 1, .a = LEAT_DROPS_NEWEST }, { CAST(2, 3, 2), .cap = 1, .a = LEAT_DROPS_NEWEST },
-         { CAST(2, 1, 2), .cap = 0, .a = LEAT_DROPS_NEWEST }, { CAST(2, 1, 2), .cap = 0, .a = LEAT_DROPS_OLDEST })
+SCENARIO(who_has_no_room_counts, { CAST(1, 1, 2), .cap = 0, SMALL }, { CAST(1, 1, 2), .cap = 1, SMALL },
+         { CAST(2, 1, 2), .cap = 1 }, { CAST(2, 3, 3), .cap = 2 }, { CAST(1, 1, 3), .cap = 1, .a = LEAT_DROPS_NEWEST },
+         { CAST(2, 3, 2), .cap = 1, .a = LEAT_DROPS_NEWEST }, { CAST(2, 1, 2), .cap = 0, .a = LEAT_DROPS_NEWEST },
+         { CAST(2, 1, 2), .cap = 0, .a = LEAT_DROPS_OLDEST })
 {
     int sum = 0;
     make_topic(k, KEEPS_NONE);
@@ -534,8 +552,9 @@ SCENARIO(who_has_no_room_counts, { CAST(1, 1, 2), .cap = 0, SMALL }, { CAST(1, 1
 }
 
 /* Without a receiver: what is left are the oldest. */
-SCENARIO(oldest_are_left, { CAST(1, 2, 3), .cap = 1, SMALL }, { CAST(2, 1, 1), .cap = 1, SMALL }, { CAST(2, 3, 2), .cap = 2 },
-         { CAST(1, 2, 3), .cap = 1, .a = LEAT_DROPS_NEWEST, SMALL }, { CAST(2, 3, 2), .cap = 2, .a = LEAT_DROPS_NEWEST })
+SCENARIO(oldest_are_left, { CAST(1, 2, 3), .cap = 1, SMALL }, { CAST(2, 1, 1), .cap = 1, SMALL },
+         { CAST(2, 3, 2), .cap = 2 }, { CAST(1, 2, 3), .cap = 1, .a = LEAT_DROPS_NEWEST, SMALL },
+         { CAST(2, 3, 2), .cap = 2, .a = LEAT_DROPS_NEWEST })
 {
     make_topic(k, KEEPS_NONE);
     subscribe_all(k->a);
@@ -579,7 +598,10 @@ static void *closer(void *arg)
 
 /* What somebody was told that it was received, is, and nothing else; whenever the close comes. */
 #define CLOSE(cap_, policy, how) \
-    { CAST(1, 1, 1), .cap = cap_, .a = policy, how }, { CAST(2, 1, 2), .cap = cap_, .a = policy }, { CAST(2, 2, 2), .cap = cap_, .a = policy }
+    { CAST(1, 1, 1), .cap = cap_, .a = policy, how }, { CAST(2, 1, 2), .cap = cap_, .a = policy }, \
+    { \
+        CAST(2, 2, 2), .cap = cap_, .a = policy \
+    }
 
 SCENARIO(close_while_others_publish, CLOSE(0, LEAT_WAITS, SMALL), CLOSE(1, LEAT_WAITS, SMALL), CLOSE(2, LEAT_WAITS, BIG),
          CLOSE(1, LEAT_DROPS_NEWEST, SMALL), CLOSE(1, LEAT_DROPS_OLDEST, SMALL), CLOSE(2, LEAT_DROPS_OLDEST, BIG))
@@ -611,8 +633,8 @@ static void *comes_late(void *arg)
     return receives(arg); /* to the end: the close must have found it */
 }
 
-SCENARIO(close_while_others_close, { CAST(0, 0, 1), .cap = 1, SMALL }, { CAST(1, 0, 1), .cap = 0, SMALL }, { CAST(1, 0, 2), .cap = 1 },
-         { CAST(2, 0, 1), .cap = 2 }, { CAST(1, 0, 1), .cap = 1, .a = 1 })
+SCENARIO(close_while_others_close, { CAST(0, 0, 1), .cap = 1, SMALL }, { CAST(1, 0, 1), .cap = 0, SMALL },
+         { CAST(1, 0, 2), .cap = 1 }, { CAST(2, 0, 1), .cap = 2 }, { CAST(1, 0, 1), .cap = 1, .a = 1 })
 {
     make_topic(k, KEEPS_NONE);
     make(&c, k->cap, "c");
@@ -676,8 +698,8 @@ static void *closes_for_good(void *arg)
     return NULL;
 }
 
-SCENARIO(nothing_comes_after_close, { CAST(1, 1, 1), .cap = 1, SMALL }, { CAST(1, 1, 2), .cap = 2, SMALL }, { CAST(2, 1, 2), .cap = 4 },
-         { CAST(2, 1, 1), .cap = 2, .a = 1 })
+SCENARIO(nothing_comes_after_close, { CAST(1, 1, 1), .cap = 1, SMALL }, { CAST(1, 1, 2), .cap = 2, SMALL },
+         { CAST(2, 1, 2), .cap = 4 }, { CAST(2, 1, 1), .cap = 2, .a = 1 })
 {
     int m = -1;
     make_topic(k, SOME);
@@ -715,8 +737,9 @@ static void *looks(void *arg)
 }
 
 /* .a: versions. */
-SCENARIO(latest_is_whole, { CAST(1, 0, 3), .cap = 1, .a = FEW, SMALL }, { CAST(1, 0, 4), .cap = 1, .a = FEW }, { CAST(1, 0, 4), .cap = 2, .a = SOME },
-         { CAST(2, 0, 2), .cap = 1, .a = FEW }, { CAST(2, 0, 3), .cap = 2, .a = SOME }, { CAST(3, 0, 3), .cap = 1, .a = FEW },
+SCENARIO(latest_is_whole, { CAST(1, 0, 3), .cap = 1, .a = FEW, SMALL }, { CAST(1, 0, 4), .cap = 1, .a = FEW },
+         { CAST(1, 0, 4), .cap = 2, .a = SOME }, { CAST(2, 0, 2), .cap = 1, .a = FEW },
+         { CAST(2, 0, 3), .cap = 2, .a = SOME }, { CAST(3, 0, 3), .cap = 1, .a = FEW },
          { CAST(2, 0, 5), .cap = 1, .a = ALL })
 {
     int m = -1;
@@ -750,9 +773,11 @@ static void *comes(void *arg)
 
 /* .a: versions. */
 SCENARIO(latest_is_first, { CAST(1, 1, 1), .cap = 1, .a = FEW, SMALL }, { CAST(1, 1, 2), .cap = 2, .a = FEW, SMALL },
-         { CAST(1, 1, 3), .cap = 1, .a = FEW }, { CAST(1, 1, 4), .cap = 4, .a = SOME }, { CAST(1, 2, 2), .cap = 2, .a = FEW },
-         { CAST(1, 3, 3), .cap = 3, .a = SOME }, { CAST(2, 1, 1), .cap = 2, .a = FEW }, { CAST(2, 1, 2), .cap = 4, .a = FEW },
-         { CAST(2, 1, 3), .cap = 2, .a = SOME }, { CAST(2, 2, 2), .cap = 1, .a = SOME }, { CAST(3, 2, 2), .cap = 6, .a = ALL })
+         { CAST(1, 1, 3), .cap = 1, .a = FEW }, { CAST(1, 1, 4), .cap = 4, .a = SOME },
+         { CAST(1, 2, 2), .cap = 2, .a = FEW }, { CAST(1, 3, 3), .cap = 3, .a = SOME },
+         { CAST(2, 1, 1), .cap = 2, .a = FEW }, { CAST(2, 1, 2), .cap = 4, .a = FEW },
+         { CAST(2, 1, 3), .cap = 2, .a = SOME }, { CAST(2, 2, 2), .cap = 1, .a = SOME },
+         { CAST(3, 2, 2), .cap = 6, .a = ALL })
 {
     int m = -1, n = 0;
     make_topic(k, k->a);
@@ -774,8 +799,8 @@ SCENARIO(latest_is_first, { CAST(1, 1, 1), .cap = 1, .a = FEW, SMALL }, { CAST(1
 
 /* Who comes has no room for its first, or is closed meanwhile: what it did not get counts for nobody, and who
  * publishes it just then may still deliver it. */
-SCENARIO(first_has_no_room, { CAST(1, 1, 2), .cap = 1, .a = LEAT_WAITS, SMALL }, { CAST(1, 1, 2), .cap = 1, .a = LEAT_DROPS_NEWEST, SMALL },
-         { CAST(2, 1, 1), .cap = 1, .a = LEAT_WAITS })
+SCENARIO(first_has_no_room, { CAST(1, 1, 2), .cap = 1, .a = LEAT_WAITS, SMALL },
+         { CAST(1, 1, 2), .cap = 1, .a = LEAT_DROPS_NEWEST, SMALL }, { CAST(2, 1, 1), .cap = 1, .a = LEAT_WAITS })
 {
     int m;
     make_topic(k, FEW);

@@ -21,7 +21,11 @@ typedef struct event {
 static event events[KEPT]; /* a ring */
 static long count;
 static void *last[SIM_THREADS];
-static struct { const char *p; size_t size; char name[24]; } names[128];
+static struct {
+    const char *p;
+    size_t size;
+    char name[24];
+} names[128];
 static int name_count;
 
 void trace_begin(void)
@@ -54,8 +58,7 @@ const char *trace_place(const void *at)
     char *to = text[next = (next + 1) % 8];
     int best = -1;
     for (int i = 0; i < name_count; i++)
-        if (p >= names[i].p && p < names[i].p + names[i].size && (best < 0 || names[i].size <= names[best].size))
-            best = i;
+        if (p >= names[i].p && p < names[i].p + names[i].size && (best < 0 || names[i].size <= names[best].size)) best = i;
     if (best >= 0) {
         long offset = p - names[best].p;
         snprintf(to, sizeof text[0], offset ? "%s+%ld" : "%s", names[best].name, offset);

@@ -279,9 +279,7 @@ static void drops(leat_task *fn, void *arg, void *dropped)
 static void scene_pool(void)
 {
     leat_pool p;
-    leat_pool_opts opts = {
-        .workers = 2, .queue = 8, .stack_size = 1 << 20, .worker_init = begins, .worker_fini = ends
-    };
+    leat_pool_opts opts = { .workers = 2, .queue = 8, .stack_size = 1 << 20, .worker_init = begins, .worker_fini = ends };
     _Atomic int ran = 0;
     int accepted = 0, dropped = 0;
     if (refused(leat_pool_start(&p, NULL, &opts))) {

@@ -51,8 +51,7 @@ static void on_one_cpu(void)
 
 static void on_one_cpu_from_now_on(void)
 {
-    REQUIRE(leat_spin_pays_() ||
-            leat_cpus() == 1); /* the headers think that they have more than one */
+    REQUIRE(leat_spin_pays_() || leat_cpus() == 1); /* the headers think that they have more than one */
     one_cpu();
     traffic_with_8_threads();
 }
@@ -124,8 +123,7 @@ static bool write_to(const char *file, const char *text)
 static bool make_group(void)
 {
     snprintf(group, sizeof group, "/sys/fs/cgroup/cpu/leat-faults-%d", (int)getpid());
-    if (mkdir(group, 0700) == 0 && write_to("cpu.cfs_period_us", "20000") &&
-        write_to("cpu.cfs_quota_us", "4000"))
+    if (mkdir(group, 0700) == 0 && write_to("cpu.cfs_period_us", "20000") && write_to("cpu.cfs_quota_us", "4000"))
         return true;
     rmdir(group);
     snprintf(group, sizeof group, "/sys/fs/cgroup/leat-faults-%d", (int)getpid());

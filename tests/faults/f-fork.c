@@ -28,8 +28,7 @@ TEST(a_child_of_traffic_may_exit_or_exec)
             alarm(50);
             if (i % 2) execlp("true", "true", (char *)NULL);
             for (int k = 0; k < LANES; k++) leat_free(&t.lanes[k]); /* its own copies */
-            exit(
-                0); /* flushes and runs what atexit has: locks of the C library are not held for ever */
+            exit(0); /* flushes and runs what atexit has: locks of the C library are not held for ever */
         }
         CHECK_EQ(child_ends(child), 0);
     }
@@ -69,7 +68,7 @@ static void signals_and_a_child(void)
         kill(getpid(), SIGTERM);
         _exit(1);
     }
-    REQUIRE_EQ(child_ends(child), -SIGTERM);               /* as if we had never asked for it */
+    REQUIRE_EQ(child_ends(child), -SIGTERM);                   /* as if we had never asked for it */
     REQUIRE_EQ(leat_sleep_ctx(&soon, LEAT_S(20)), -ETIMEDOUT); /* and nobody here has heard of it */
     kill(getpid(), SIGTERM);
     REQUIRE_EQ(leat_sleep_ctx(&ctx, LEAT_S(20)), -ECANCELED);

@@ -40,16 +40,13 @@ static void in_memory_of_each_kind(void)
     enum { LEAST = _Alignof(struct traffic) };
     static struct traffic in_static;
     struct traffic on_stack, *on_heap = malloc(sizeof *on_heap);
-    struct traffic *mapped =
-        mmap(NULL, sizeof *mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    unsigned char *shared = mmap(NULL, sizeof *mapped + LEAST, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct traffic *mapped = mmap(NULL, sizeof *mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *shared = mmap(NULL, sizeof *mapped + LEAST, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     flow_in(&in_static);
     flow_in(&on_stack);
     flow_in(on_heap);
     flow_in(mapped);
-    flow_in(
-        (struct traffic *)(void *)(shared + LEAST)); /* no more aligned than its type asks for */
+    flow_in((struct traffic *)(void *)(shared + LEAST)); /* no more aligned than its type asks for */
     free(on_heap);
     munmap(mapped, sizeof *mapped);
     munmap(shared, sizeof *mapped + LEAST);

@@ -154,17 +154,14 @@ static void strike_the_scene(void)
     leat_free(&full);
 }
 
-static int (*const kinds[])(leat_ctx *) = {
-    receives, receives_many,  sends,   sends_to_nobody, selects,
-    acquires, waits_for_zero, submits, sleeps,          stops
-};
+static int (*const kinds[])(leat_ctx *) = { receives, receives_many,  sends,   sends_to_nobody, selects,
+                                            acquires, waits_for_zero, submits, sleeps,          stops };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static void strike_all(struct wait *waits, int n)
 {
     for (int i = 0; i < n; i++)
-        if (!atomic_load_explicit(&waits[i].over, memory_order_acquire))
-            pthread_kill(waits[i].thread, SIGUSR2);
+        if (!atomic_load_explicit(&waits[i].over, memory_order_acquire)) pthread_kill(waits[i].thread, SIGUSR2);
 }
 
 /* ==== The storm =============================================================================== */
@@ -185,8 +182,7 @@ static void deadlines_in_a_storm(int flags)
     for (int over = 0; over < KINDS - 1;) {
         strike_all(waits, KINDS - 1);
         over = 0;
-        for (int i = 0; i < KINDS - 1; i++)
-            over += atomic_load_explicit(&waits[i].over, memory_order_acquire);
+        for (int i = 0; i < KINDS - 1; i++) over += atomic_load_explicit(&waits[i].over, memory_order_acquire);
         if (over) CHECK(leat_now() >= soon.deadline_);
     }
     for (int i = 0; i < KINDS - 1; i++) CHECK_EQ(end(&waits[i]), -ETIMEDOUT);
@@ -211,8 +207,7 @@ static void waits_in_a_storm(int flags)
     let_signals_come(flags);
     set_the_scene();
     leat_ctx until = LEAT_CTX(NULL);
-    for (int i = 0; i < KINDS - 1; i++)
-        begin(&waits[i], kinds[i] == sleeps ? &until : NULL, kinds[i]);
+    for (int i = 0; i < KINDS - 1; i++) begin(&waits[i], kinds[i] == sleeps ? &until : NULL, kinds[i]);
     begin(&waits[KINDS], NULL, goes);
     UNTIL(peek_sem(&group.idle_) == 1);
     UNTIL(peek_senders(&pool.queue_) == 1);
@@ -224,8 +219,7 @@ static void waits_in_a_storm(int flags)
     }
     for (int i = 0; i < KINDS + 2; i++)
         if (kinds[i % KINDS] != submits) CHECK(!waits[i].over);
-    for (int i = 0; i < 3; i++)
-        CHECK_EQ(leat_send(&empty, &sent), 0); /* two receive, one selects */
+    for (int i = 0; i < 3; i++) CHECK_EQ(leat_send(&empty, &sent), 0); /* two receive, one selects */
     CHECK_EQ(leat_recv(&full, &m), 0);
     CHECK_EQ(leat_recv(&meet, &m), 0);
     CHECK_EQ(leat_release(&no_permits, 1), 0);
@@ -235,8 +229,7 @@ static void waits_in_a_storm(int flags)
     for (int i = 0; i < KINDS + 2; i++) {
         int err = end(&waits[i]);
         if (i < KINDS && kinds[i] == sleeps) CHECK_EQ(err, -ECANCELED);
-        else if (i < KINDS && kinds[i] == submits)
-            CHECK_EQ(err, -ESHUTDOWN); /* the pool was stopped */
+        else if (i < KINDS && kinds[i] == submits) CHECK_EQ(err, -ESHUTDOWN); /* the pool was stopped */
         else CHECK_EQ(err, 0);
     }
     CHECK_EQ(doors.at_it, 2 + 1 + 1); /* two tasks, two jobs */

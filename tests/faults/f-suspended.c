@@ -149,15 +149,13 @@ static void staged_ends_well(void)
 static void send_three(void)
 {
     int m[3] = { 1, 2, 3 };
-    for (ptrdiff_t n = 0, k; n < 3; n += k)
-        REQUIRE((k = leat_send_many(&c, m + n, (size_t)(3 - n))) > 0);
+    for (ptrdiff_t n = 0, k; n < 3; n += k) REQUIRE((k = leat_send_many(&c, m + n, (size_t)(3 - n))) > 0);
 }
 
 static void recv_three(void)
 {
     int m[3];
-    for (ptrdiff_t n = 0, k; n < 3; n += k)
-        REQUIRE((k = leat_recv_many(&c, m + n, (size_t)(3 - n))) > 0);
+    for (ptrdiff_t n = 0, k; n < 3; n += k) REQUIRE((k = leat_recv_many(&c, m + n, (size_t)(3 - n))) > 0);
 }
 
 static void room_for_4(void)
@@ -470,8 +468,7 @@ static bool play(const struct scene *s, int n)
     stopped = false;
     s->set();
     begin_part(&victim, s->victim, n);
-    for (int i = 0; i < 10 && !stopped && !victim.over; i++)
-        (void)leat_sleep(LEAT_US(100)); /* or it sleeps */
+    for (int i = 0; i < 10 && !stopped && !victim.over; i++) (void)leat_sleep(LEAT_US(100)); /* or it sleeps */
     while (count < 3 && s->others[count]) {
         begin_part(&others[count], s->others[count], 0);
         count++;

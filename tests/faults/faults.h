@@ -55,8 +55,7 @@ static inline int job_(leat_ctx *ctx, void *jobs_run)
 }
 
 /* A context with a deadline soon, or in the past. */
-#define SOON_(me) \
-    LEAT_CTX_UNTIL(NULL, leat_now() - LEAT_US(5) + LEAT_US(1) * (int64_t)roll_(me, 300))
+#define SOON_(me) LEAT_CTX_UNTIL(NULL, leat_now() - LEAT_US(5) + LEAT_US(1) * (int64_t)roll_(me, 300))
 
 /* What is not the message's business: permits, jobs. */
 static inline void aside_(struct traveller *me)
@@ -72,8 +71,7 @@ static inline void aside_(struct traveller *me)
     } else {
         REQUIRE(err == -ETIMEDOUT && leat_now() >= soon.deadline_);
     }
-    err = roll_(me, 2) ? leat_submit(&t->pool, job_, &t->jobs_run)
-                       : leat_try_submit(&t->pool, job_, &t->jobs_run);
+    err = roll_(me, 2) ? leat_submit(&t->pool, job_, &t->jobs_run) : leat_try_submit(&t->pool, job_, &t->jobs_run);
     me->jobs += !err;
     REQUIRE(!err || err == -EAGAIN);
 }
@@ -87,22 +85,12 @@ static inline ptrdiff_t send_somehow_(struct traveller *me, leat_ctx *soon, uint
     for (int i = 0; i < LANES; i++) cases[i] = LEAT_SEND(&t->lanes[i], msgs);
     int err;
     switch (roll_(me, 6)) {
-    case 0:
-        err = leat_try_send(l, msgs);
-        break;
-    case 1:
-        err = leat_send_ctx(soon, l, msgs);
-        break;
-    case 2:
-        return leat_send_many_ctx(soon, l, msgs, 1 + roll_(me, 3));
-    case 3:
-        err = leat_try_select(cases, LANES);
-        break;
-    case 4:
-        err = leat_select_ctx(soon, cases, LANES);
-        break;
-    default:
-        err = leat_select(cases, LANES);
+    case 0: err = leat_try_send(l, msgs); break;
+    case 1: err = leat_send_ctx(soon, l, msgs); break;
+    case 2: return leat_send_many_ctx(soon, l, msgs, 1 + roll_(me, 3));
+    case 3: err = leat_try_select(cases, LANES); break;
+    case 4: err = leat_select_ctx(soon, cases, LANES); break;
+    default: err = leat_select(cases, LANES);
     }
     return err < 0 ? err : 1;
 }
@@ -115,22 +103,12 @@ static inline ptrdiff_t recv_somehow_(struct traveller *me, leat_ctx *soon, uint
     for (int i = 0; i < LANES; i++) cases[i] = LEAT_RECV(&t->lanes[i], msgs);
     int r;
     switch (roll_(me, 6)) {
-    case 0:
-        r = leat_try_recv(l, msgs);
-        break;
-    case 1:
-        r = leat_recv_ctx(soon, l, msgs);
-        break;
-    case 2:
-        return leat_recv_many_ctx(soon, l, msgs, 1 + roll_(me, 3));
-    case 3:
-        r = leat_try_select(cases, LANES);
-        break;
-    case 4:
-        r = leat_select_ctx(soon, cases, LANES);
-        break;
-    default:
-        r = leat_select(cases, LANES);
+    case 0: r = leat_try_recv(l, msgs); break;
+    case 1: r = leat_recv_ctx(soon, l, msgs); break;
+    case 2: return leat_recv_many_ctx(soon, l, msgs, 1 + roll_(me, 3));
+    case 3: r = leat_try_select(cases, LANES); break;
+    case 4: r = leat_select_ctx(soon, cases, LANES); break;
+    default: r = leat_select(cases, LANES);
     }
     for (int i = 0; i < LANES; i++)
         if (cases[i].err) return cases[i].err;
@@ -187,9 +165,7 @@ static inline void traffic_begin(struct traffic *t, int threads)
 {
     static const size_t capacities[LANES] = { 0, 1, 8 };
     REQUIRE(threads >= 2 && threads <= MOST_THREADS);
-    *t = (struct traffic){ .n = threads,
-                           .permits = LEAT_SEM(PERMITS),
-                           .senders = LEAT_WG((threads + 1) / 2) };
+    *t = (struct traffic){ .n = threads, .permits = LEAT_SEM(PERMITS), .senders = LEAT_WG((threads + 1) / 2) };
     for (int i = 0; i < LANES; i++) REQUIRE_EQ(leat_make(&t->lanes[i], capacities[i]), 0);
     REQUIRE_EQ(leat_pool_start(&t->pool, NULL, &(leat_pool_opts){ .workers = 2, .queue = 2 }), 0);
     for (int i = 0; i < threads; i++) {
@@ -215,8 +191,7 @@ static inline size_t traffic_moved(struct traffic *t)
 /* Lets it run until each thread has moved n messages more. */
 static inline void traffic_flows(struct traffic *t, size_t n)
 {
-    for (size_t goal = traffic_moved(t) + n; traffic_moved(t) < goal;)
-        (void)leat_sleep(LEAT_US(200));
+    for (size_t goal = traffic_moved(t) + n; traffic_moved(t) < goal;) (void)leat_sleep(LEAT_US(200));
 }
 
 /* Stops it, and looks into the books. */

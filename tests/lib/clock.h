@@ -27,8 +27,7 @@ static struct timespec moved(struct timespec ts, int64_t by)
     int64_t t = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec + by;
     if (t < 0) t = 0;
     if (sizeof(long) < 8 && t / 1000000000 > INT32_MAX) t = INT64_C(1000000000) * INT32_MAX;
-    return (struct timespec){ .tv_sec = (time_t)(t / 1000000000),
-                              .tv_nsec = (long)(t % 1000000000) };
+    return (struct timespec){ .tv_sec = (time_t)(t / 1000000000), .tv_nsec = (long)(t % 1000000000) };
 }
 
 #if defined __linux__

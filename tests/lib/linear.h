@@ -75,7 +75,10 @@ struct lin_state_ {
 /* Was this search in this state before? A memory of fixed size, which may forget. */
 static bool lin_seen_(const struct lin_state_ *s, unsigned search)
 {
-    static struct { struct lin_state_ state; unsigned search; } memory[1 << 12], *m;
+    static struct {
+        struct lin_state_ state;
+        unsigned search;
+    } memory[1 << 12], *m;
     uint64_t words[sizeof *s / sizeof(uint64_t)], hash = 0;
     memcpy(words, s, sizeof words);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -88,8 +91,8 @@ static bool lin_seen_(const struct lin_state_ *s, unsigned search)
 }
 
 /* Would queues in this state answer so? Puts them into the state after it. */
-static bool lin_step_(const struct lin_history *h, struct lin_state_ *s, const struct lin_op *o,
-                      char what, uint64_t first_end)
+static bool lin_step_(const struct lin_history *h, struct lin_state_ *s, const struct lin_op *o, char what,
+                      uint64_t first_end)
 {
     bool second = what < 'a', closed = s->closed[second];
     size_t held = s->held[second], cap = h->cap[second];
@@ -113,9 +116,7 @@ static bool lin_step_(const struct lin_history *h, struct lin_state_ *s, const s
         return true;
     case LIN_FULL: return !closed && held == cap;
     case LIN_EMPTY: return !closed && !held;
-    case LIN_CLOSE:
-        s->closed[second] = true;
-        return !closed;
+    case LIN_CLOSE: s->closed[second] = true; return !closed;
     case LIN_DRAINED: return closed && !held;
     default: return closed;
     }
@@ -139,8 +140,8 @@ static bool lin_from_(const struct lin_history *h, const struct lin_state_ *s, u
         if (s->done >> k & 1 || o->begin > first_end) continue;
         if (o->then && !(s->done >> (k - 1) & 1)) continue;
         next.done |= UINT64_C(1) << k;
-        if (lin_step_(h, &next, o, o->what, first_end) &&
-            (!o->also || lin_step_(h, &next, o, o->also, first_end)) && lin_from_(h, &next, search))
+        if (lin_step_(h, &next, o, o->what, first_end) && (!o->also || lin_step_(h, &next, o, o->also, first_end)) &&
+            lin_from_(h, &next, search))
             return true;
     }
     return false;
@@ -195,8 +196,7 @@ static inline void lin_draw(const struct lin_history *h, FILE *to)
                 *at++ = o->what;
                 if (o->also) *at++ = o->also;
             }
-            if ((o->what | 32) == LIN_SEND || (o->what | 32) == LIN_RECV)
-                *at++ = digits[o->value % 64];
+            if ((o->what | 32) == LIN_SEND || (o->what | 32) == LIN_RECV) *at++ = digits[o->value % 64];
         }
         fprintf(to, "#   %c  %.*s\n", 'A' + t, (int)(columns * WIDE), line);
     }

@@ -6,8 +6,7 @@
 static int row(void *none, int n, char **value, char **name)
 {
     (void)none, (void)name;
-    for (int i = 0; i < n; i++)
-        printf("%s%c", value[i] ? value[i] : "NULL", i < n - 1 ? '|' : '\n');
+    for (int i = 0; i < n; i++) printf("%s%c", value[i] ? value[i] : "NULL", i < n - 1 ? '|' : '\n');
     return 0;
 }
 

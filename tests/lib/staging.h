@@ -177,8 +177,7 @@ static inline void slow_send_publish(struct slow *s, int msg)
 {
     unsigned char *slot = leat_slot_(s->ch, s->at, sizeof(int), _Alignof(int));
     memcpy(slot + leat_msg_at_(_Alignof(int)), &msg, sizeof msg);
-    atomic_store_explicit(leat_stamp_of_(slot), leat_lap_of_(s->ch, s->at) | LEAT_FULL_,
-                          memory_order_release);
+    atomic_store_explicit(leat_stamp_of_(slot), leat_lap_of_(s->ch, s->at) | LEAT_FULL_, memory_order_release);
 }
 
 static inline struct slow slow_recv(int_chan *c)
@@ -196,11 +195,9 @@ static inline int slow_recv_publish(struct slow *s)
 {
     int msg;
     unsigned char *slot = leat_slot_(s->ch, s->at, sizeof(int), _Alignof(int));
-    REQUIRE_EQ(atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire),
-               leat_lap_of_(s->ch, s->at) | LEAT_FULL_);
+    REQUIRE_EQ(atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire), leat_lap_of_(s->ch, s->at) | LEAT_FULL_);
     memcpy(&msg, slot + leat_msg_at_(_Alignof(int)), sizeof msg);
-    atomic_store_explicit(leat_stamp_of_(slot), leat_lap_of_(s->ch, s->at) + s->ch->lap_,
-                          memory_order_release);
+    atomic_store_explicit(leat_stamp_of_(slot), leat_lap_of_(s->ch, s->at) + s->ch->lap_, memory_order_release);
     return msg;
 }
 

@@ -85,8 +85,7 @@ static void give_back_(void)
 
 static void wake_(const void *at)
 {
-    for (struct actor *a = stage.actors; a < stage.actors + ACTORS; a++)
-        a->woken |= a->state == WAITS && a->at == at;
+    for (struct actor *a = stage.actors; a < stage.actors + ACTORS; a++) a->woken |= a->state == WAITS && a->at == at;
 }
 
 /* ==== Stepping ================================================================================ */
@@ -249,8 +248,7 @@ static void settle(bool late)
         run_all_but(NULL);
         next = NULL;
         for (struct actor *a = stage.actors; a < stage.actors + ACTORS; a++)
-            if (a->state == WAITS && (a->naps || late) && a->deadline < INT64_MAX &&
-                (!next || a->deadline < next->deadline))
+            if (a->state == WAITS && (a->naps || late) && a->deadline < INT64_MAX && (!next || a->deadline < next->deadline))
                 next = a;
         if (!next) return;
         pass_time(next->deadline - stage.clock);
@@ -295,8 +293,7 @@ static inline void leat_os_done_(leat_os_event_ *e)
     (void)e;
 }
 
-__attribute__((noinline)) static int leat_os_wait_(leat_os_event_ *e, uint32_t old,
-                                                   int64_t deadline)
+__attribute__((noinline)) static int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
 {
     bool noted = step_rests(), late = deadline <= stage.clock;
     REQUIRE(actor_self); /* the manager would wait: somebody has left something half-way */
@@ -377,8 +374,7 @@ static inline void leat_os_name_(const char *name)
 
 /* ==== What pool.h wants of a C library ======================================================== */
 
-static int stage_create_(pthread_t *thread, const pthread_attr_t *attr, void *(*play)(void *),
-                         void *arg)
+static int stage_create_(pthread_t *thread, const pthread_attr_t *attr, void *(*play)(void *), void *arg)
 {
     bool noted = step_rests();
     struct actor *a = cast(play, arg);

@@ -82,11 +82,9 @@ bool tap_check_(bool held, const char *cond, const char *file, int line)
     return held;
 }
 
-bool tap_check_eq_(long long a, long long b, const char *as, const char *bs, const char *file,
-                   int line)
+bool tap_check_eq_(long long a, long long b, const char *as, const char *bs, const char *file, int line)
 {
-    if (a != b && failed_())
-        tap_note("%s:%d: %s: no: %s == %s: %lld and %lld", file, line, name_, as, bs, a, b);
+    if (a != b && failed_()) tap_note("%s:%d: %s: no: %s == %s: %lld and %lld", file, line, name_, as, bs, a, b);
     return a == b;
 }
 
@@ -211,8 +209,7 @@ extern char __executable_start[], etext[]; /* the linker's: our own code */
 
 static bool is_ours_(const void *address)
 {
-    return (uintptr_t)address >= (uintptr_t)__executable_start &&
-           (uintptr_t)address < (uintptr_t)etext;
+    return (uintptr_t)address >= (uintptr_t)__executable_start && (uintptr_t)address < (uintptr_t)etext;
 }
 
 /* The addresses within our code on the stack of a thread that waits in the system. */
@@ -221,9 +218,7 @@ UNWATCHED_ static int scan_stack_(int thread)
     char text[300];
     unsigned long top;
     static void *words[STACK_WORDS];
-    if (sscanf(tell_(thread, "syscall", text, sizeof text), "%*s %*s %*s %*s %*s %*s %*s %lx",
-               &top) != 1)
-        return 0;
+    if (sscanf(tell_(thread, "syscall", text, sizeof text), "%*s %*s %*s %*s %*s %*s %*s %lx", &top) != 1) return 0;
     int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
     ssize_t got = memory < 0 ? 0 : pread(memory, words, sizeof words, (off_t)top);
     if (memory >= 0) close(memory);
@@ -271,8 +266,7 @@ static void show_thread_(int thread)
         answers = atomic_load_explicit(&answered_, memory_order_acquire) == thread;
     }
     atomic_store_explicit(&asked_, 0, memory_order_release);
-    dprintf(STDERR_FILENO, "#   thread %s, system call %s, kernel's wait channel %s%s\n", stat,
-            call, wchan,
+    dprintf(STDERR_FILENO, "#   thread %s, system call %s, kernel's wait channel %s%s\n", stat, call, wchan,
             answers ? "" : "; blocks signals: the addresses on its stack, old ones too");
     show_frames_(answers ? frame_count_ : scan_stack_(thread));
 }
@@ -288,16 +282,13 @@ static _Noreturn void hang_(void)
     struct sigaction answer = { .sa_handler = answer_, .sa_flags = SA_RESTART };
     set_handler_(SIGRTMAX - 1, &answer, NULL);
 
-    dprintf(STDERR_FILENO, "# hang: \"%s\" has not ended after %d seconds. Its threads:\n", name_,
-            seconds_);
+    dprintf(STDERR_FILENO, "# hang: \"%s\" has not ended after %d seconds. Its threads:\n", name_, seconds_);
     DIR *threads = opendir("/proc/self/task");
     for (struct dirent *d; threads && (d = readdir(threads));)
-        if (atoi(d->d_name) && atoi(d->d_name) != (int)syscall(SYS_gettid))
-            show_thread_(atoi(d->d_name));
+        if (atoi(d->d_name) && atoi(d->d_name) != (int)syscall(SYS_gettid)) show_thread_(atoi(d->d_name));
     if (setting_("LEAT_TEST_GDB", 0)) {
         char command[100];
-        snprintf(command, sizeof command, "gdb -nx -batch -p %d -ex 'thread apply all bt full' >&2",
-                 (int)getpid());
+        snprintf(command, sizeof command, "gdb -nx -batch -p %d -ex 'thread apply all bt full' >&2", (int)getpid());
         if (system(command)) tap_note("no gdb");
     }
     dprintf(STDOUT_FILENO, "not ok %d - %s: it hangs\n", number_, name_);
@@ -308,9 +299,7 @@ static void *watch_(void *unused)
 {
     (void)unused;
     pthread_setname_np(pthread_self(), "watchdog");
-    for (int64_t left;
-         (left = atomic_load_explicit(&deadline_, memory_order_relaxed) - now_()) > 0;)
-        sleep_(left);
+    for (int64_t left; (left = atomic_load_explicit(&deadline_, memory_order_relaxed) - now_()) > 0;) sleep_(left);
     hang_();
 }
 
@@ -354,13 +343,12 @@ int main(int argc, char **argv)
         call_it_(t->name);
         skipped_ = NULL;
         atomic_store_explicit(&failures_, 0, memory_order_relaxed);
-        atomic_store_explicit(&deadline_, now_() + (int64_t)seconds_ * 1000000000,
-                              memory_order_relaxed);
+        atomic_store_explicit(&deadline_, now_() + (int64_t)seconds_ * 1000000000, memory_order_relaxed);
         if (number_++ == 0 && seconds_) start_watchdog_();
         t->run();
         int failures = atomic_load_explicit(&failures_, memory_order_relaxed);
-        printf("%sok %d - %s%s%s\n", failures ? "not " : "", number_, name_,
-               skipped_ ? " # SKIP " : "", skipped_ ? skipped_ : "");
+        printf("%sok %d - %s%s%s\n", failures ? "not " : "", number_, name_, skipped_ ? " # SKIP " : "",
+               skipped_ ? skipped_ : "");
         bad += failures > 0;
     }
     return bad > 0;

@@ -29,8 +29,7 @@
 #if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
 #define TAP_SLOW true
 #elif defined __has_feature
-#define TAP_SLOW \
-    (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer) || __has_feature(memory_sanitizer))
+#define TAP_SLOW (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer) || __has_feature(memory_sanitizer))
 #else
 #define TAP_SLOW false
 #endif
@@ -88,8 +87,7 @@ struct tap_test_ {
 };
 void tap_add_(struct tap_test_ *);
 bool tap_check_(bool held, const char *cond, const char *file, int line);
-bool tap_check_eq_(long long a, long long b, const char *as, const char *bs, const char *file,
-                   int line);
+bool tap_check_eq_(long long a, long long b, const char *as, const char *bs, const char *file, int line);
 void tap_skip_(const char *why);
 _Noreturn void tap_die_(const char *cond, const char *file, int line);
 

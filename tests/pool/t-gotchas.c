@@ -249,7 +249,7 @@ TEST(a_consumer_may_also_close_the_results_to_say_that_it_has_enough)
     side_start(&feeder, feed_and_close, &f);
     for (int i = 0; i < 5; i++) CHECK_EQ(leat_recv(&a.results, &r), 0);
     CHECK_EQ(leat_close(&a.results), 0);
-    CHECK_EQ(leat_wait(&g), 0); /* the workers end without an error; jobs are left */
+    CHECK_EQ(leat_wait(&g), 0);       /* the workers end without an error; jobs are left */
     CHECK(side_join(&feeder) < 1000); /* its context ended with the group */
     app_free(&a);
 }

@@ -178,7 +178,11 @@ TEST(L4_never_more_tasks_at_once_than_the_limit)
 
 static void go_from_here(int i, void *arg)
 {
-    struct { leat_group g; struct busy b; _Atomic int accepted; } *x = arg;
+    struct {
+        leat_group g;
+        struct busy b;
+        _Atomic int accepted;
+    } *x = arg;
     (void)i;
     for (int k = 0; k < 500; k++) {
         int err = k % 3 ? leat_go(&x->g, is_active, &x->b) : leat_try_go(&x->g, is_active, &x->b);
@@ -189,7 +193,11 @@ static void go_from_here(int i, void *arg)
 
 TEST(from_many_threads_every_accepted_task_runs_once_within_the_limit)
 {
-    struct { leat_group g; struct busy b; _Atomic int accepted; } x = { .g = LEAT_GROUP(NULL) };
+    struct {
+        leat_group g;
+        struct busy b;
+        _Atomic int accepted;
+    } x = { .g = LEAT_GROUP(NULL) };
     CHECK_EQ(leat_group_limit(&x.g, 3), 0);
     tap_threads(4, go_from_here, &x);
     CHECK_EQ(leat_wait(&x.g), 0);
@@ -364,11 +372,26 @@ static int grow(leat_ctx *ctx, struct tree *t, leat_task *child)
     int err = leat_go(t->g, child, t);
     return err ? err : leat_go(t->g, child, t);
 }
-static int grow0(leat_ctx *ctx, void *arg) { return grow(ctx, arg, NULL); }
-static int grow1(leat_ctx *ctx, void *arg) { return grow(ctx, arg, grow0); }
-static int grow2(leat_ctx *ctx, void *arg) { return grow(ctx, arg, grow1); }
-static int grow3(leat_ctx *ctx, void *arg) { return grow(ctx, arg, grow2); }
-static int grow4(leat_ctx *ctx, void *arg) { return grow(ctx, arg, grow3); }
+static int grow0(leat_ctx *ctx, void *arg)
+{
+    return grow(ctx, arg, NULL);
+}
+static int grow1(leat_ctx *ctx, void *arg)
+{
+    return grow(ctx, arg, grow0);
+}
+static int grow2(leat_ctx *ctx, void *arg)
+{
+    return grow(ctx, arg, grow1);
+}
+static int grow3(leat_ctx *ctx, void *arg)
+{
+    return grow(ctx, arg, grow2);
+}
+static int grow4(leat_ctx *ctx, void *arg)
+{
+    return grow(ctx, arg, grow3);
+}
 
 TEST(L5_tasks_may_start_tasks_and_wait_ends_after_the_last)
 {

@@ -21,8 +21,7 @@ struct market {
 static void most(_Atomic int *worst, int now)
 {
     int w = atomic_load_explicit(worst, memory_order_relaxed);
-    while (w < now && !atomic_compare_exchange_weak_explicit(worst, &w, now, memory_order_relaxed,
-                                                             memory_order_relaxed)) {}
+    while (w < now && !atomic_compare_exchange_weak_explicit(worst, &w, now, memory_order_relaxed, memory_order_relaxed)) {}
 }
 
 static int ask(struct market *m, int n)

@@ -72,9 +72,7 @@ static bool send_blocks(block_chan *c, struct block **b, int n, uint64_t *rng)
             CHECK(r != 1);
             err = r < 0 ? (int)r : cases[r].err;
             break;
-        default:
-            r = leat_try_select(cases, 3);
-            err = r < 0 ? (int)r : cases[r].err;
+        default: r = leat_try_select(cases, 3); err = r < 0 ? (int)r : cases[r].err;
         }
         if (!err) sent++;
         else CHECK(err == -EPIPE || err == -EAGAIN || err == -ETIMEDOUT);
@@ -160,8 +158,7 @@ TEST(each_block_has_one_owner_on_its_way_through_every_form_of_call)
 TEST(also_when_the_stream_is_closed_in_the_middle)
 {
     uint64_t rng = tap_seed(100);
-    for (int k = 0; k < tap_rounds(50); k++)
-        run_relay((size_t)(k % 4), (size_t)(k % 3), 1000, 1 + tap_below(&rng, 200));
+    for (int k = 0; k < tap_rounds(50); k++) run_relay((size_t)(k % 4), (size_t)(k % 3), 1000, 1 + tap_below(&rng, 200));
 }
 
 /* ---- What stays in the channel ------------------------------------------------------------------- */

@@ -10,7 +10,7 @@ static _Atomic int made, fail_at, fail_always; /* threads asked for; the one tha
 static _Atomic int gotten, no_memory_at, given_back;
 
 static _Atomic unsigned *maker; /* the lock of the pool that makes one */
-static _Atomic int locked;     /* threads asked for while it was taken */
+static _Atomic int locked;      /* threads asked for while it was taken */
 
 static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
@@ -148,7 +148,6 @@ TEST(a_group_without_memory_says_so_and_runs_what_it_accepted)
     CHECK_EQ(d.at_it, 2);
     CHECK_EQ(gotten, given_back);
 }
-
 
 TEST(submit_allocates_nothing)
 {

@@ -286,7 +286,8 @@ TEST(workers_block_what_is_sent_to_the_process_and_no_fault_of_their_own)
     sigfillset(&all);
     for (int k = 0; k < 2; k++) {
         masks_below(k ? &all : &none, false, mask);
-        CHECK_MASKS(mask, 1, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE, SIGALRM, SIGWINCH, SIGTSTP);
+        CHECK_MASKS(mask, 1, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGPIPE, SIGALRM, SIGWINCH,
+                    SIGTSTP);
         CHECK_MASKS(mask, 0, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS);
     }
 }

@@ -76,13 +76,19 @@ TEST(of_many_stops_at_once_one_did_and_all_return_after_the_last_job)
 
 static int submits(void *arg)
 {
-    struct { leat_pool p; _Atomic int ran; } *x = arg;
+    struct {
+        leat_pool p;
+        _Atomic int ran;
+    } *x = arg;
     return leat_submit(&x->p, runs, &x->ran);
 }
 
 TEST(a_submit_that_waits_for_room_when_the_pool_is_stopped_is_told)
 {
-    struct { leat_pool p; _Atomic int ran; } x;
+    struct {
+        leat_pool p;
+        _Atomic int ran;
+    } x;
     door d = { 0 };
     side waiter, stopper;
     x.ran = 0;
@@ -314,8 +320,7 @@ static void feeds(int i, void *arg)
         int err = k % 4 ? leat_submit(&f->p, marks, &f->ran[i][k]) : leat_try_submit(&f->p, marks, &f->ran[i][k]);
         f->accepted[i][k] = err == 0;
         CHECK(!(after && err == 0));
-        CHECK(err == 0 || err == -ESHUTDOWN || (k % 4 == 0 && err == -EAGAIN) ||
-              (f->ending != STOP && err == -ECANCELED));
+        CHECK(err == 0 || err == -ESHUTDOWN || (k % 4 == 0 && err == -EAGAIN) || (f->ending != STOP && err == -ECANCELED));
         atomic_fetch_add_explicit(&f->under_way, 1, memory_order_relaxed);
     }
 }

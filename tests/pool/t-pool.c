@@ -53,7 +53,7 @@ TEST(every_job_runs_once_in_all_three_forms)
     int accepted = 0;
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 3, .queue = 5 }), 0);
     for (int i = 0; i < tap_rounds(30000); i++) {
-        int err = i % 3 == 0 ? leat_submit(&p, counts, &ran)
+        int err = i % 3 == 0   ? leat_submit(&p, counts, &ran)
                   : i % 3 == 1 ? leat_submit_ctx(&live, &p, counts, &ran)
                                : leat_try_submit(&p, counts, &ran);
         accepted += !err;

@@ -196,10 +196,10 @@ static void catches_all(void)
 {
     static leat_ctx ctx;
     const int may[] = { SIGHUP, SIGCHLD, SIGRTMIN, SIGRTMAX, SIGTERM };
-    const int not[] = { -1, SIGKILL, SIGSTOP, 32, SIGRTMIN - 1, 65, 1000 };
+    const int not [] = { -1, SIGKILL, SIGSTOP, 32, SIGRTMIN - 1, 65, 1000 };
     for (size_t i = 0; i < sizeof may / sizeof *may; i++) MUST(leat_cancel_on_signals(&ctx, may[i], 0) == 0);
-    for (size_t i = 0; i < sizeof not / sizeof *not; i++) MUST(leat_cancel_on_signals(&ctx, not[i], 0) == -EINVAL);
-    for (size_t i = 0; i < sizeof not / sizeof *not; i++) MUST(leat_cancel_on_signals(NULL, not[i], 0) == -EINVAL);
+    for (size_t i = 0; i < sizeof not / sizeof *not ; i++) MUST(leat_cancel_on_signals(&ctx, not [i], 0) == -EINVAL);
+    for (size_t i = 0; i < sizeof not / sizeof *not ; i++) MUST(leat_cancel_on_signals(NULL, not [i], 0) == -EINVAL);
     kill(getpid(), SIGTERM); /* what was refused has changed nothing */
     until_cancelled(&ctx, SIGTERM);
 }
@@ -310,7 +310,8 @@ static void gives_theirs_back(void)
 {
     static leat_ctx ctx[3];
     struct sigaction usr1 = theirs_for(SIGUSR1), hup = theirs_for(SIGHUP);
-    for (int k = 0; k < 3; k++) MUST(leat_cancel_on_signals(&ctx[k], SIGHUP, SIGUSR1, SIGUSR1, 0) == 0); /* ours is not theirs */
+    for (int k = 0; k < 3; k++)
+        MUST(leat_cancel_on_signals(&ctx[k], SIGHUP, SIGUSR1, SIGUSR1, 0) == 0); /* ours is not theirs */
     MUST(leat_cancel_on_signals(&ctx[0], SIGHUP, 0) == 0);
     MUST(does(SIGUSR1, &usr1) && !does(SIGHUP, &hup));
     MUST(leat_cancel_on_signals(NULL, SIGHUP, 0) == 0);

@@ -8,7 +8,7 @@ enum { HANDS = 8, BURSTS = 200 };
 struct burst {
     int_chan c;
     _Atomic int done; /* messages received, or sent */
-    const int *end; /* of the burst that a message belongs to: so many were sent then */
+    const int *end;   /* of the burst that a message belongs to: so many were sent then */
     bool batches;
 };
 

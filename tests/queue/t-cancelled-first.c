@@ -16,12 +16,30 @@ static struct stage {
 
 static int m_;
 
-static int recvs(void) { return leat_recv_ctx(&s.ctx, &s.c, s.msg); }
-static int sends(void) { return leat_send_ctx(&s.ctx, &s.c, s.msg); }
-static int recvs_many(void) { return (int)leat_recv_many_ctx(&s.ctx, &s.c, s.msg, 3); }
-static int sends_many(void) { return (int)leat_send_many_ctx(&s.ctx, &s.c, s.msg, 3); }
-static int acquires(void) { return leat_acquire_ctx(&s.ctx, &s.sem, 1); }
-static int waits(void) { return leat_wg_wait_ctx(&s.ctx, &s.wg); }
+static int recvs(void)
+{
+    return leat_recv_ctx(&s.ctx, &s.c, s.msg);
+}
+static int sends(void)
+{
+    return leat_send_ctx(&s.ctx, &s.c, s.msg);
+}
+static int recvs_many(void)
+{
+    return (int)leat_recv_many_ctx(&s.ctx, &s.c, s.msg, 3);
+}
+static int sends_many(void)
+{
+    return (int)leat_send_many_ctx(&s.ctx, &s.c, s.msg, 3);
+}
+static int acquires(void)
+{
+    return leat_acquire_ctx(&s.ctx, &s.sem, 1);
+}
+static int waits(void)
+{
+    return leat_wg_wait_ctx(&s.ctx, &s.wg);
+}
 
 static int selects(void)
 {
@@ -36,14 +54,38 @@ static int selects_sends(void)
 }
 
 /* What X does after the cancel; it never waits. */
-static void send_one(void) { (void)!leat_try_send(&s.c, &m_); }
-static void send_three(void) { (void)!leat_try_send_many(&s.c, ((int[]){ 1, 2, 3 }), 3); }
-static void recv_one(void) { (void)!leat_try_recv(&s.c, &m_); }
-static void recv_three(void) { (void)!leat_try_recv_many(&s.c, s.msg, 3); }
-static void close_it(void) { leat_close(&s.c); }
-static void release(void) { leat_release(&s.sem, 1); }
-static void close_sem(void) { leat_sem_close(&s.sem); }
-static void count_down(void) { leat_wg_done(&s.wg); }
+static void send_one(void)
+{
+    (void)!leat_try_send(&s.c, &m_);
+}
+static void send_three(void)
+{
+    (void)!leat_try_send_many(&s.c, ((int[]){ 1, 2, 3 }), 3);
+}
+static void recv_one(void)
+{
+    (void)!leat_try_recv(&s.c, &m_);
+}
+static void recv_three(void)
+{
+    (void)!leat_try_recv_many(&s.c, s.msg, 3);
+}
+static void close_it(void)
+{
+    leat_close(&s.c);
+}
+static void release(void)
+{
+    leat_release(&s.sem, 1);
+}
+static void close_sem(void)
+{
+    leat_sem_close(&s.sem);
+}
+static void count_down(void)
+{
+    leat_wg_done(&s.wg);
+}
 
 static struct {
     int (*call)(void);

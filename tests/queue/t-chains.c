@@ -209,8 +209,7 @@ static int start_chain(pthread_t *threads, int most)
     int n = 0;
     int64_t end = leat_now() + LEAT_MS(500);
     REQUIRE(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, SMALL_STACK) == 0);
-    while (n < most && (n < most / 10 || leat_now() < end) &&
-           pthread_create(&threads[n], &attr, one_more, &chain[n]) == 0)
+    while (n < most && (n < most / 10 || leat_now() < end) && pthread_create(&threads[n], &attr, one_more, &chain[n]) == 0)
         n++;
     pthread_attr_destroy(&attr);
     if (n < most / 10) tap_note("only %d threads", n);

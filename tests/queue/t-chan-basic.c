@@ -90,9 +90,8 @@ static void wind_to(int_chan *c, uint64_t laps)
     atomic_store_explicit(&c->chan.ends_[LEAT_RECEIVES_].at_, at, memory_order_relaxed);
     atomic_store_explicit(&c->chan.ends_[LEAT_SENDS_].at_, at, memory_order_relaxed);
     for (uint64_t i = 0; i < c->chan.cap_; i++)
-        atomic_store_explicit(
-            leat_stamp_of_(leat_slot_(&c->chan, i * LEAT_POS_, sizeof(int), _Alignof(int))), at,
-            memory_order_relaxed);
+        atomic_store_explicit(leat_stamp_of_(leat_slot_(&c->chan, i * LEAT_POS_, sizeof(int), _Alignof(int))), at,
+                              memory_order_relaxed);
 }
 
 TEST(the_counters_may_pass_2_to_the_31_and_32_and_wrap_at_the_end)
@@ -101,8 +100,7 @@ TEST(the_counters_may_pass_2_to_the_31_and_32_and_wrap_at_the_end)
         int_chan c;
         REQUIRE_EQ(leat_make(&c, capacities[k]), 0);
         uint64_t lap = c.chan.lap_;
-        const uint64_t starts[] = { (UINT64_C(1) << 31) / lap, (UINT64_C(1) << 32) / lap,
-                                    (UINT64_C(1) << 63) / lap, 0 };
+        const uint64_t starts[] = { (UINT64_C(1) << 31) / lap, (UINT64_C(1) << 32) / lap, (UINT64_C(1) << 63) / lap, 0 };
         for (size_t i = 0; i < COUNT(starts); i++) {
             wind_to(&c, starts[i] - 2); /* some laps before the edge; 0 - 2: before the very end */
             walk(&c, 40 * (int)capacities[k]);
@@ -203,8 +201,7 @@ TEST(the_alignment_of_the_message_type_is_respected)
         unsigned char *slot = leat_slot_(&sectors.chan, i * LEAT_POS_, sizeof(struct sector), 512);
         CHECK_EQ((uintptr_t)(slot + leat_msg_at_(512)) % 512, 0);
         slot = leat_slot_(&numbers.chan, i * LEAT_POS_, sizeof(long double), _Alignof(long double));
-        CHECK_EQ((uintptr_t)(slot + leat_msg_at_(_Alignof(long double))) % _Alignof(long double),
-                 0);
+        CHECK_EQ((uintptr_t)(slot + leat_msg_at_(_Alignof(long double))) % _Alignof(long double), 0);
     }
     for (int i = 0; i < 50; i++) {
         struct line in = { i, -i }, out = { 0, 0 };
@@ -259,8 +256,7 @@ TEST(zeroed_memory_of_any_kind_is_an_unbuffered_channel_and_can_be_made_a_buffer
     static int_chan in_static;
     int_chan on_stack = { .chan = { .slots_ = NULL } };
     int_chan *on_heap = calloc(1, sizeof *on_heap);
-    int_chan *mapped =
-        mmap(NULL, sizeof *mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int_chan *mapped = mmap(NULL, sizeof *mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(on_heap && mapped != MAP_FAILED);
     zeroed_is_unbuffered(&in_static, "static");
     works_in(&in_static, "static");
@@ -351,8 +347,7 @@ TEST(a_channel_of_2_to_the_31_messages_wraps_around)
         LEAT_CHAN(char) c;
         uint64_t cap = (UINT64_C(1) << 31) - less, lap = (UINT64_C(1) << 31) * LEAT_POS_;
         size_t size = (size_t)cap * leat_stride_(1, 1);
-        unsigned char *slots = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        unsigned char *slots = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (slots == MAP_FAILED) SKIP("32 GiB of address space were refused");
         REQUIRE_EQ(leat_make(&c, 0), 0);
         c.chan.slots_ = slots;
@@ -362,17 +357,16 @@ TEST(a_channel_of_2_to_the_31_messages_wraps_around)
         atomic_store_explicit(&c.chan.ends_[LEAT_RECEIVES_].at_, at, memory_order_relaxed);
         atomic_store_explicit(&c.chan.ends_[LEAT_SENDS_].at_, at, memory_order_relaxed);
         for (uint64_t i = 0; i < 10; i++) /* these have been used, and are free in the next lap */
-            atomic_store_explicit(leat_stamp_of_(leat_slot_(&c.chan, i * LEAT_POS_, 1, 1)), lap,
-                                  memory_order_relaxed);
+            atomic_store_explicit(leat_stamp_of_(leat_slot_(&c.chan, i * LEAT_POS_, 1, 1)), lap, memory_order_relaxed);
         for (char i = 0; i < 20; i++) CHECK_EQ(leat_try_send(&c, &i), 0);
         CHECK_EQ(leat_len(&c), 20);
         for (char i = 0, m; i < 20; i++) CHECK(leat_try_recv(&c, &m) == 0 && m == i);
         CHECK_EQ(leat_len(&c), 0);
         /* and full: all slots between head and tail taken */
-        atomic_store_explicit(
-            &c.chan.ends_[LEAT_SENDS_].at_,
-            leat_position_(atomic_load_explicit(&c.chan.ends_[LEAT_SENDS_].at_, memory_order_relaxed)) + lap,
-            memory_order_relaxed);
+        atomic_store_explicit(&c.chan.ends_[LEAT_SENDS_].at_,
+                              leat_position_(atomic_load_explicit(&c.chan.ends_[LEAT_SENDS_].at_, memory_order_relaxed)) +
+                                  lap,
+                              memory_order_relaxed);
         CHECK_EQ(leat_len(&c), cap);
         CHECK_EQ(leat_try_send(&c, &(char){ 1 }), -EAGAIN);
         munmap(slots, size);

@@ -51,8 +51,7 @@ TEST(a_batch_goes_around_the_end_of_the_ring_at_every_offset)
         memset(b, 0xEE, sizeof b);
         CHECK_EQ(leat_recv_many(&c, b, CAP), n);
         if (!in_order(b, n, next)) break;
-        for (int i = n; i < CAP; i++)
-            CHECK_EQ((unsigned)b[i], 0xEEEEEEEE); /* no more than it said */
+        for (int i = n; i < CAP; i++) CHECK_EQ((unsigned)b[i], 0xEEEEEEEE); /* no more than it said */
         next += n;
     }
     leat_free(&c);
@@ -373,9 +372,7 @@ TEST(batches_that_race_with_each_other_and_a_close_lose_nothing)
         tap_threads(SENDERS + 2, flood_part, &f);
         for (int s = 0; s < SENDERS; s++)
             for (int n = 0; n < MOST; n++)
-                if (!CHECK_EQ(atomic_load_explicit(&f.got[s][n], memory_order_relaxed),
-                              n < f.sent[s]))
-                    return;
+                if (!CHECK_EQ(atomic_load_explicit(&f.got[s][n], memory_order_relaxed), n < f.sent[s])) return;
         leat_free(&f.c);
     }
 }

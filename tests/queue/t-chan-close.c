@@ -209,15 +209,13 @@ static void run_race(size_t cap, int closers, int after)
 TEST(a_send_that_races_with_close_is_received_once_or_says_EPIPE)
 {
     uint64_t rng = tap_seed(0);
-    for (int i = 0; i < tap_rounds(300); i++)
-        run_race(capacities[(size_t)i % COUNT(capacities)], 1, tap_below(&rng, 500));
+    for (int i = 0; i < tap_rounds(300); i++) run_race(capacities[(size_t)i % COUNT(capacities)], 1, tap_below(&rng, 500));
 }
 
 TEST(of_several_closers_exactly_one_closes_and_to_all_it_is_closed)
 {
     uint64_t rng = tap_seed(1);
-    for (int i = 0; i < tap_rounds(300); i++)
-        run_race(capacities[(size_t)i % COUNT(capacities)], 4, tap_below(&rng, 100));
+    for (int i = 0; i < tap_rounds(300); i++) run_race(capacities[(size_t)i % COUNT(capacities)], 4, tap_below(&rng, 100));
 }
 
 static void close_only(int i, void *arg)

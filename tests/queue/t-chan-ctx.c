@@ -34,8 +34,7 @@ TEST(the_first_cause_wins_whatever_int_it_is)
 
 TEST(a_child_ends_with_its_parent_and_with_its_cause_but_not_the_reverse)
 {
-    leat_ctx top = LEAT_CTX(NULL), left = LEAT_CTX(&top), right = LEAT_CTX(&top),
-             leaf = LEAT_CTX(&left);
+    leat_ctx top = LEAT_CTX(NULL), left = LEAT_CTX(&top), right = LEAT_CTX(&top), leaf = LEAT_CTX(&left);
     leat_cancel(&left, 5);
     CHECK_EQ(leat_ctx_err(&left), -ECANCELED);
     CHECK_EQ(leat_ctx_cause(&leaf), 5);
@@ -67,8 +66,7 @@ TEST(an_answer_once_given_stays_whatever_comes_after)
 enum { DEEP = 50 };
 
 /* Calls itself until the chain is DEEP contexts long, then does `bottom` under the last. */
-static void deeper(leat_ctx *top, leat_ctx *parent, int level,
-                   void (*bottom)(leat_ctx *top, leat_ctx *ctx))
+static void deeper(leat_ctx *top, leat_ctx *parent, int level, void (*bottom)(leat_ctx *top, leat_ctx *ctx))
 {
     if (level == DEEP) {
         bottom(top, parent);
@@ -177,33 +175,22 @@ TEST(times_saturate)
 /* ---- Every call ---------------------------------------------------------------------------------- */
 
 enum { SEND, RECV, SEND_MANY, RECV_MANY, SELECT_SEND, SELECT_RECV, SELECT_NOTHING, SLEEP, CALLS };
-static const char *const call_names[] = { "send",           "recv",        "send_many",
-                                          "recv_many",      "select send", "select recv",
-                                          "select nothing", "sleep" };
+static const char *const call_names[] = { "send",        "recv",        "send_many",      "recv_many",
+                                          "select send", "select recv", "select nothing", "sleep" };
 
 static int make_call(int which, leat_ctx *ctx, int_chan *c)
 {
     int m[2] = { 1, 2 }, r;
     leat_case cases[2] = { LEAT_RECV((int_chan *)NULL, m), LEAT_RECV((int_chan *)NULL, m) };
     switch (which) {
-    case SEND:
-        return leat_send_ctx(ctx, c, m);
-    case RECV:
-        return leat_recv_ctx(ctx, c, m);
-    case SEND_MANY:
-        return (int)leat_send_many_ctx(ctx, c, m, 2);
-    case RECV_MANY:
-        return (int)leat_recv_many_ctx(ctx, c, m, 2);
-    case SELECT_SEND:
-        cases[1] = LEAT_SEND(c, m);
-        break;
-    case SELECT_RECV:
-        cases[1] = LEAT_RECV(c, m);
-        break;
-    case SELECT_NOTHING:
-        break;
-    default:
-        return leat_sleep_ctx(ctx, LEAT_FOREVER);
+    case SEND: return leat_send_ctx(ctx, c, m);
+    case RECV: return leat_recv_ctx(ctx, c, m);
+    case SEND_MANY: return (int)leat_send_many_ctx(ctx, c, m, 2);
+    case RECV_MANY: return (int)leat_recv_many_ctx(ctx, c, m, 2);
+    case SELECT_SEND: cases[1] = LEAT_SEND(c, m); break;
+    case SELECT_RECV: cases[1] = LEAT_RECV(c, m); break;
+    case SELECT_NOTHING: break;
+    default: return leat_sleep_ctx(ctx, LEAT_FOREVER);
     }
     r = leat_select_ctx(ctx, cases, which == SELECT_NOTHING ? 0 : 2);
     return r < 0 ? r : cases[r].err;
@@ -216,8 +203,7 @@ static bool is_a_send(int which)
 
 TEST(I8_a_context_that_is_done_wins_over_a_message_or_room_that_is_ready)
 {
-    leat_ctx cancelled = LEAT_CTX(NULL), under = LEAT_CTX(&cancelled),
-             late = LEAT_CTX_WITHIN(NULL, LEAT_S(-1));
+    leat_ctx cancelled = LEAT_CTX(NULL), under = LEAT_CTX(&cancelled), late = LEAT_CTX_WITHIN(NULL, LEAT_S(-1));
     leat_cancel(&cancelled, 3);
     for (int which = 0; which < CALLS; which++) {
         int_chan c;
@@ -225,8 +211,7 @@ TEST(I8_a_context_that_is_done_wins_over_a_message_or_room_that_is_ready)
         for (int i = 0; i < 2; i++) CHECK_EQ(leat_send(&c, &i), 0);
         for (int i = 0; i < 20; i++) {
             if (!CHECK_EQ(make_call(which, &cancelled, &c), -ECANCELED) ||
-                !CHECK_EQ(make_call(which, &under, &c), -ECANCELED) ||
-                !CHECK_EQ(make_call(which, &late, &c), -ETIMEDOUT)) {
+                !CHECK_EQ(make_call(which, &under, &c), -ECANCELED) || !CHECK_EQ(make_call(which, &late, &c), -ETIMEDOUT)) {
                 tap_note("it was %s", call_names[which]);
                 break;
             }
@@ -270,14 +255,11 @@ static void fall_asleep(void *arg)
 }
 
 /* For each call on a channel where it must wait. */
-static void all_asleep(leat_ctx *ctx, leat_ctx *watched, struct sleeper s[], int_chan *empty,
-                       int_chan *full, int_chan *meet)
+static void all_asleep(leat_ctx *ctx, leat_ctx *watched, struct sleeper s[], int_chan *empty, int_chan *full, int_chan *meet)
 {
     for (int i = 0; i < 2 * CALLS; i++) {
         s[i] = (struct sleeper){ .which = i % CALLS, .ctx = ctx };
-        s[i].c = i < CALLS               ? is_a_send(s[i].which) ? full : empty
-                 : is_a_send(s[i].which) ? &meet[0]
-                                         : &meet[1];
+        s[i].c = i < CALLS ? is_a_send(s[i].which) ? full : empty : is_a_send(s[i].which) ? &meet[0] : &meet[1];
         enter(&s[i].actor, fall_asleep, &s[i]);
     }
     UNTIL(sleepers(watched) == 2 * CALLS);
@@ -288,8 +270,7 @@ TEST(cancel_wakes_everything_that_waits_under_the_context_and_nothing_else)
     int_chan empty, full, meet[2];
     struct sleeper s[2 * CALLS];
     struct call other;
-    leat_ctx top = LEAT_CTX(NULL), middle = LEAT_CTX(&top), low = LEAT_CTX(&middle),
-             sister = LEAT_CTX(&top);
+    leat_ctx top = LEAT_CTX(NULL), middle = LEAT_CTX(&top), low = LEAT_CTX(&middle), sister = LEAT_CTX(&top);
     int m;
     REQUIRE_EQ(leat_make(&empty, 1), 0);
     REQUIRE_EQ(leat_make(&full, 1), 0);
@@ -330,9 +311,7 @@ TEST(a_deadline_ends_every_wait_under_it)
     leat_ctx top = LEAT_CTX_UNTIL(NULL, deadline), low = LEAT_CTX(&top);
     for (int i = 0; i < 2 * CALLS; i++) {
         s[i] = (struct sleeper){ .which = i % CALLS, .ctx = i % 2 ? &top : &low };
-        s[i].c = i < CALLS               ? is_a_send(s[i].which) ? &full : &empty
-                 : is_a_send(s[i].which) ? &meet[0]
-                                         : &meet[1];
+        s[i].c = i < CALLS ? is_a_send(s[i].which) ? &full : &empty : is_a_send(s[i].which) ? &meet[0] : &meet[1];
         enter(&s[i].actor, fall_asleep, &s[i]);
     }
     for (int i = 0; i < 2 * CALLS; i++) {
@@ -409,8 +388,7 @@ static void impatient(struct hand_over *h)
 
 static void patient(struct hand_over *h)
 {
-    for (int m; leat_recv(&h->c, &m) == 0;)
-        atomic_fetch_add_explicit(&h->received, 1, memory_order_release);
+    for (int m; leat_recv(&h->c, &m) == 0;) atomic_fetch_add_explicit(&h->received, 1, memory_order_release);
 }
 
 static void one_after_another(struct hand_over *h)
@@ -482,8 +460,7 @@ TEST(a_send_that_timed_out_was_not_sent)
         struct room r = { .n = tap_rounds(10000) };
         REQUIRE_EQ(leat_make(&r.c, cap), 0);
         tap_threads(3, room_part, &r);
-        for (int k = 0; k < 2; k++)
-            CHECK_EQ(atomic_load_explicit(&r.sent[k], memory_order_relaxed), 0);
+        for (int k = 0; k < 2; k++) CHECK_EQ(atomic_load_explicit(&r.sent[k], memory_order_relaxed), 0);
         leat_free(&r.c);
     }
 }
@@ -499,8 +476,7 @@ static void canceller(void *arg)
     struct brief *b = arg;
     for (int i = 0; i < b->rounds; i++) {
         leat_ctx *ctx = NULL;
-        for (unsigned round = 0;
-             !(ctx = atomic_exchange_explicit(&b->ctx, NULL, memory_order_acquire));)
+        for (unsigned round = 0; !(ctx = atomic_exchange_explicit(&b->ctx, NULL, memory_order_acquire));)
             leat_backoff_(&round);
         leat_cancel(ctx, i + 1);
     }

@@ -218,8 +218,7 @@ static void run_pair(bool closes, bool reversed)
         REQUIRE_EQ(leat_make(&p.c2, 1), 0);
         CHECK_EQ(leat_send(&p.c1, &i), 0);
         atomic_store_explicit(&p.turn, i, memory_order_release);
-        leat_case cases[] = { LEAT_RECV(reversed ? &p.c2 : &p.c1, &m),
-                              LEAT_RECV(reversed ? &p.c1 : &p.c2, &m) };
+        leat_case cases[] = { LEAT_RECV(reversed ? &p.c2 : &p.c1, &m), LEAT_RECV(reversed ? &p.c1 : &p.c2, &m) };
         CHECK(leat_try_select(cases, 2) >= 0);
         UNTIL(atomic_load_explicit(&p.done, memory_order_acquire) == i);
         leat_free(&p.c1);

@@ -60,8 +60,7 @@ static void all_that_waits(int64_t far)
     recv_waits(&k, &late, &c);
     CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
     CHECK_EQ(end(&k), 0);
-    CHECK_EQ(leat_go_n(&g, 3, takes_turns, &sem),
-             0); /* one who waited for 1 ms is next, by the clock */
+    CHECK_EQ(leat_go_n(&g, 3, takes_turns, &sem), 0); /* one who waited for 1 ms is next, by the clock */
     CHECK_EQ(leat_wait(&g), 0);
     REQUIRE_EQ(leat_pool_start(&p, &late, &(leat_pool_opts){ .workers = 2, .queue = 1 }), 0);
     for (int i = 0; i < 50; i++) CHECK_EQ(leat_submit_ctx(&late, &p, adds, &sum), 0);

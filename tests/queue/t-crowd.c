@@ -41,8 +41,8 @@ static void gather(void *play(void *))
     crowd.wg = (leat_wg)LEAT_WG(1);
     REQUIRE_EQ(leat_make(&crowd.c, 1), 0);
     REQUIRE(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, 256 << 10) == 0);
-    while (crowd.n < tap_rounds(MOST) &&
-           pthread_create(&crowd.thread[crowd.n], &attr, play, &crowd.own[crowd.n]) == 0) crowd.n++;
+    while (crowd.n < tap_rounds(MOST) && pthread_create(&crowd.thread[crowd.n], &attr, play, &crowd.own[crowd.n]) == 0)
+        crowd.n++;
     pthread_attr_destroy(&attr);
 }
 
@@ -65,13 +65,33 @@ static void expect(int got, int wanted)
     if (got != wanted) atomic_fetch_add_explicit(&crowd.wrong, 1, memory_order_relaxed);
 }
 
-static void close_chan(void) { leat_close(&crowd.c); }
-static void close_topic(void) { leat_topic_close(&crowd.topic); }
-static void close_sem(void) { leat_sem_close(&crowd.sem); }
-static void release_all(void) { leat_release(&crowd.sem, MOST); }
-static void count_down(void) { leat_wg_done(&crowd.wg); }
-static void cancel_top(void) { leat_cancel(&crowd.top, 0); }
-static void do_nothing(void) { }
+static void close_chan(void)
+{
+    leat_close(&crowd.c);
+}
+static void close_topic(void)
+{
+    leat_topic_close(&crowd.topic);
+}
+static void close_sem(void)
+{
+    leat_sem_close(&crowd.sem);
+}
+static void release_all(void)
+{
+    leat_release(&crowd.sem, MOST);
+}
+static void count_down(void)
+{
+    leat_wg_done(&crowd.wg);
+}
+static void cancel_top(void)
+{
+    leat_cancel(&crowd.top, 0);
+}
+static void do_nothing(void)
+{
+}
 
 static void *receives(void *own)
 {

@@ -40,19 +40,14 @@ static void answer(struct request *r, int how)
     case TRY:
         while ((err = leat_try_send(r->reply, &r->n)) == -EAGAIN) sched_yield();
         break;
-    case BATCH:
-        err = leat_send_many(r->reply, &r->n, 1) == 1 ? 0 : -EIO;
-        break;
+    case BATCH: err = leat_send_many(r->reply, &r->n, 1) == 1 ? 0 : -EIO; break;
     case SELECT: {
         leat_case cases[] = { LEAT_RECV((int_chan *)NULL, &r->n), LEAT_SEND(r->reply, &r->n) };
         err = leat_select(cases, 2) == 1 ? cases[1].err : -EIO;
         break;
     }
-    case CLOSE:
-        err = leat_close(r->reply);
-        break;
-    default:
-        err = leat_send(r->reply, &r->n);
+    case CLOSE: err = leat_close(r->reply); break;
+    default: err = leat_send(r->reply, &r->n);
     }
     CHECK_EQ(err, 0);
 }
@@ -65,8 +60,7 @@ __attribute__((noinline)) static void ask(struct service *s, int n, size_t cap, 
     CHECK_EQ(leat_make(&reply, cap), 0);
     CHECK_EQ(leat_send(&s->requests, (&(struct request){ &reply, n })), 0);
     do { /* sometimes impatient, and back again */
-        leat_ctx soon = LEAT_CTX_WITHIN(NULL, tap_below(rng, 4) ? LEAT_S(1000)
-                                                                : LEAT_US(1) * tap_below(rng, 30));
+        leat_ctx soon = LEAT_CTX_WITHIN(NULL, tap_below(rng, 4) ? LEAT_S(1000) : LEAT_US(1) * tap_below(rng, 30));
         err = leat_recv_ctx(&soon, &reply, &m);
     } while (err == -ETIMEDOUT);
     CHECK_EQ(err, how == CLOSE ? -EPIPE : 0);
@@ -85,8 +79,7 @@ static void service_part(int i, void *arg)
         return;
     }
     for (int n = 0; n < s->rounds; n++) ask(s, n, (size_t)(n & 1), &rng);
-    if (atomic_fetch_sub_explicit(&s->left, 1, memory_order_relaxed) == 1)
-        CHECK_EQ(leat_close(&s->requests), 0);
+    if (atomic_fetch_sub_explicit(&s->left, 1, memory_order_relaxed) == 1) CHECK_EQ(leat_close(&s->requests), 0);
 }
 
 static void serve(int how, int clients, int servers, int rounds)
@@ -130,8 +123,7 @@ struct box {
 static int_chan *take_out(struct box *b)
 {
     int_chan *c;
-    for (unsigned round = 0; !(c = atomic_exchange_explicit(&b->c, NULL, memory_order_acquire));)
-        leat_backoff_(&round);
+    for (unsigned round = 0; !(c = atomic_exchange_explicit(&b->c, NULL, memory_order_acquire));) leat_backoff_(&round);
     return c;
 }
 
@@ -226,8 +218,7 @@ static void stream_part(int i, void *arg)
     int n = 50, m, got = 0;
     if (i < 2) {
         for (int k = 0; k < n; k++) CHECK_EQ(leat_send(s->c, &k), 0);
-        if (atomic_fetch_sub_explicit(&s->left, 1, memory_order_acq_rel) == 1)
-            CHECK_EQ(leat_close(s->c), 0);
+        if (atomic_fetch_sub_explicit(&s->left, 1, memory_order_acq_rel) == 1) CHECK_EQ(leat_close(s->c), 0);
         return;
     }
     while (leat_recv(s->c, &m) == 0) got++;

@@ -101,7 +101,7 @@ enum { THREADS = 8, CHOICES = 64 };
 
 static void note_choices(int i, void *arg)
 {
-    unsigned char (*chosen)[CHOICES] = arg;
+    unsigned char(*chosen)[CHOICES] = arg;
     int_chan c[4];
     int m = 0;
     for (int k = 0; k < 4; k++) REQUIRE_EQ(leat_make(&c[k], CHOICES), 0);

@@ -40,7 +40,8 @@ static void sends_one_or_two(int i, void *arg)
     int a[] = { 1, 2 };
     (void)arg;
     if (i) CHECK_EQ(leat_send_many(&meets, a, 2), 1);
-    else while (leat_try_recv_many(&meets, a, 2) == -EAGAIN) leat_os_yield_();
+    else
+        while (leat_try_recv_many(&meets, a, 2) == -EAGAIN) leat_os_yield_();
 }
 
 TEST(a_try_of_a_batch_meets_one_that_waits)
@@ -142,8 +143,8 @@ TEST(times_that_are_too_long_are_for_ever_and_not_the_past)
 
 TEST(each_error_has_words_of_its_own)
 {
-    static const int errors[] = { 0, -EAGAIN, -EPIPE, -ECANCELED, -ETIMEDOUT, -ESHUTDOWN, -EALREADY, -EDEADLK,
-                                  -EOVERFLOW, -EINVAL, -ENOMEM, -E2BIG, -ENOENT, -EINTR, -12345 };
+    static const int errors[] = { 0,          -EAGAIN, -EPIPE,  -ECANCELED, -ETIMEDOUT, -ESHUTDOWN, -EALREADY, -EDEADLK,
+                                  -EOVERFLOW, -EINVAL, -ENOMEM, -E2BIG,     -ENOENT,    -EINTR,     -12345 };
     size_t n = sizeof errors / sizeof *errors;
     for (size_t i = 0; i < n; i++) {
         CHECK(leat_strerror(errors[i]) && *leat_strerror(errors[i]));

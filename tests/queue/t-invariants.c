@@ -79,8 +79,7 @@ static void heat_part(int i, void *arg)
     for (int k = 0; k < h->rounds; k++) {
         int pauses = tap_below(&rng, 400);
         atomic_fetch_add_explicit(&h->here, 1, memory_order_release);
-        for (int n = 0;
-             atomic_load_explicit(&h->here, memory_order_acquire) < (k + 1) * h->threads;)
+        for (int n = 0; atomic_load_explicit(&h->here, memory_order_acquire) < (k + 1) * h->threads;)
             if (++n % 2000 == 0) leat_os_yield_();
         while (pauses--) (void)atomic_load_explicit(&h->here, memory_order_relaxed);
         h->go(i, &h->c[k]);
@@ -126,8 +125,7 @@ static void close_or_send(int i, int_chan *c)
         return;
     }
     int err = 0;
-    for (size_t n = 0; n <= leat_cap(c) && !err; n++)
-        err = leat_send_ctx(&rescue, c, &i); /* one too many */
+    for (size_t n = 0; n <= leat_cap(c) && !err; n++) err = leat_send_ctx(&rescue, c, &i); /* one too many */
     REQUIRE_EQ(err, -EPIPE);
 }
 
@@ -413,8 +411,7 @@ struct choice {
 static void choose(void *arg)
 {
     struct choice *w = arg;
-    for (int i = 0; i < w->luck; i++)
-        (void)leat_random_(2); /* or each of these threads chooses the same */
+    for (int i = 0; i < w->luck; i++) (void)leat_random_(2); /* or each of these threads chooses the same */
     leat_case cases[] = { LEAT_RECV(w->a, &w->got), LEAT_RECV(w->b, &w->got) };
     w->result = leat_select(cases, 2);
 }
@@ -642,8 +639,7 @@ TEST(I7_a_select_is_in_no_line_before_it_holds_all_locks)
         for (int k = 0; k < 2; k++) REQUIRE_EQ(leat_make(&c[k], 1), 0);
         leat_lock_take_(&c[1].chan.lock_);
         enter(&a, selects[i], c);
-        UNTIL(
-            atomic_load_explicit(&c[0].chan.lock_, memory_order_acquire)); /* it holds the first */
+        UNTIL(atomic_load_explicit(&c[0].chan.lock_, memory_order_acquire)); /* it holds the first */
         a_while();
         CHECK(!c[0].chan.ends_[LEAT_SENDS_].peers_.first_ && !c[1].chan.ends_[LEAT_SENDS_].peers_.first_);
         leat_lock_drop_(&c[1].chan.lock_);
@@ -664,8 +660,7 @@ TEST(I7_locks_are_taken_in_the_order_of_addresses)
         leat_lock_take_(&c[0].chan.lock_);
         enter(&a, selects[i], c);
         a_while();
-        CHECK_EQ(atomic_load_explicit(&c[1].chan.lock_, memory_order_relaxed),
-                 0); /* not before the first */
+        CHECK_EQ(atomic_load_explicit(&c[1].chan.lock_, memory_order_relaxed), 0); /* not before the first */
         leat_lock_drop_(&c[0].chan.lock_);
         UNTIL(receivers(&c[1]) == 1);
         CHECK_EQ(leat_send(&c[i], &(int){ 1 }), 0);
@@ -734,7 +729,8 @@ TEST(I4_a_message_is_seen_only_when_its_sender_needs_the_channel_no_more)
         begin_(&s, NULL, &c, 5, sends[i]);
         UNTIL(leat_len(&c)); /* claimed */
         a_while();
-        CHECK_EQ(leat_move_(NULL, NULL, &c.chan, LEAT_RECEIVES_, &m, sizeof m, _Alignof(int)), -EAGAIN); /* else the channel may be gone now */
+        CHECK_EQ(leat_move_(NULL, NULL, &c.chan, LEAT_RECEIVES_, &m, sizeof m, _Alignof(int)),
+                 -EAGAIN); /* else the channel may be gone now */
         leat_lock_drop_(&c.chan.lock_);
         CHECK_EQ(end(&s), 0);
         CHECK(leat_recv(&c, &m) == 0 && m == 5);

@@ -58,8 +58,10 @@ static struct lin_history read_drawing(size_t cap, const char *const *lines)
     for (int t = 0; lines[t]; t++)
         for (const char *c = lines[t]; (c = strchr(c, '[')); c = strchr(c, ']')) {
             bool moves = strchr("srSR", c[1]);
-            struct lin_op o = { .what = c[1], .also = !moves && isalpha(c[2]) ? c[2] : 0,
-                                .thread = t, .begin = (uint64_t)(c - lines[t]),
+            struct lin_op o = { .what = c[1],
+                                .also = !moves && isalpha(c[2]) ? c[2] : 0,
+                                .thread = t,
+                                .begin = (uint64_t)(c - lines[t]),
                                 .end = (uint64_t)(strchr(c, ']') - lines[t]) };
             const char *value = c + 2;
             do {
@@ -180,8 +182,7 @@ static ptrdiff_t leat_call(struct queue *q, struct call *c)
     if (c->cases == 2) {
         leat_case cases[2];
         for (int i = 0; i < 2; i++)
-            cases[i] = c->of[i].sends ? LEAT_SEND(&q->chan[c->of[i].at], m)
-                                      : LEAT_RECV(&q->chan[c->of[i].at], got);
+            cases[i] = c->of[i].sends ? LEAT_SEND(&q->chan[c->of[i].at], m) : LEAT_RECV(&q->chan[c->of[i].at], got);
         r = c->how == TRY ? leat_try_select(cases, 2) : leat_select_ctx(ctx, cases, 2);
         if (r < 0) return r;
         c->did = (int)r;
@@ -209,11 +210,11 @@ static int leat_close_call(struct queue *q, int at)
 
 enum { RIGHT, SWAPS, DOUBLES, LOSES, FULL_EARLY, EMPTY_EARLY, OVERFILLS, FORGETS, STAYS_OPEN };
 
-static const char *const faults[] = {
-    "does all right", "swaps two", "hands one out twice", "loses one", "says full too early",
-    "says empty with one left", "holds one too many", "forgets the rest when closed",
-    "accepts after the close"
-};
+static const char *const faults[] = { "does all right",         "swaps two",
+                                      "hands one out twice",    "loses one",
+                                      "says full too early",    "says empty with one left",
+                                      "holds one too many",     "forgets the rest when closed",
+                                      "accepts after the close" };
 
 static pthread_mutex_t toy_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -264,7 +265,7 @@ static ptrdiff_t hasty_call(struct queue *q, struct call *c)
     leat_chan *ch = &q->chan[c->of[0].at].chan;
     if (c->how != TRY || c->cases == 2 || leat_is_closed_(ch)) return leat_call(q, c);
     int err = c->of[0].sends ? leat_move_(NULL, NULL, ch, LEAT_SENDS_, c->value, sizeof(int), _Alignof(int))
-                               : leat_move_(NULL, NULL, ch, LEAT_RECEIVES_, c->value, sizeof(int), _Alignof(int));
+                             : leat_move_(NULL, NULL, ch, LEAT_RECEIVES_, c->value, sizeof(int), _Alignof(int));
     return err ? err : 1;
 }
 
@@ -398,8 +399,8 @@ static void end_burst(struct bursts *b)
     b->done++;
     b->wrong = !lin_search(all);
     if (b->wrong && !b->q->fault) {
-        tap_note("no order of these calls is that of a queue; capacity %d, second channel %d:",
-                 (int)all->cap[0], (int)all->cap[1]);
+        tap_note("no order of these calls is that of a queue; capacity %d, second channel %d:", (int)all->cap[0],
+                 (int)all->cap[1]);
         lin_draw(all, stderr);
     }
 }

@@ -176,6 +176,7 @@ TEST(who_gives_up_has_met_nobody_and_who_was_met_has_not_given_up)
         judge(f.a, false);
         for (int k = 0; k < f.a->rounds; k++)
             for (int j = 0; j < 2; j++)
-                CHECK(!f.a->c[k][j].chan.ends_[LEAT_RECEIVES_].peers_.first_ && !f.a->c[k][j].chan.ends_[LEAT_SENDS_].peers_.first_);
+                CHECK(!f.a->c[k][j].chan.ends_[LEAT_RECEIVES_].peers_.first_ &&
+                      !f.a->c[k][j].chan.ends_[LEAT_SENDS_].peers_.first_);
     }
 }

@@ -5,8 +5,23 @@
 
 /* ---- Any two calls at once, and a close ---------------------------------------------------------- */
 
-enum { SEND, TRY_SEND, CTX_SEND, SELECT_SEND, MANY_SEND, TRY_MANY_SEND, RECV, TRY_RECV, CTX_RECV, SELECT_RECV,
-       MANY_RECV, TRY_MANY_RECV, CLOSE, CANCEL, CALLS };
+enum {
+    SEND,
+    TRY_SEND,
+    CTX_SEND,
+    SELECT_SEND,
+    MANY_SEND,
+    TRY_MANY_SEND,
+    RECV,
+    TRY_RECV,
+    CTX_RECV,
+    SELECT_RECV,
+    MANY_RECV,
+    TRY_MANY_RECV,
+    CLOSE,
+    CANCEL,
+    CALLS
+};
 enum { CONTENDERS = 2, MOST_MESSAGES = 8, MANY = 2 };
 
 struct contender {
@@ -128,12 +143,12 @@ static bool adds_up(struct shot *s)
     right &= !(ended && left); /* it was closed and drained, it said */
     for (size_t k = 0; k < s->filled; k++) right &= seen[k] == 1;
     for (int i = 0; i < CONTENDERS; i++)
-        for (int k = 0; k < MANY; k++)
-            right &= seen[10 + MANY * i + k] == (sends(s->who[i].call) && k < s->who[i].result);
+        for (int k = 0; k < MANY; k++) right &= seen[10 + MANY * i + k] == (sends(s->who[i].call) && k < s->who[i].result);
     int closed = s->closed == 0;
     for (int i = 0; i < CONTENDERS; i++) closed += s->who[i].call == CLOSE && s->who[i].result == 0;
     right &= closed == 1;
-    right &= !s->c.chan.ends_[LEAT_RECEIVES_].peers_.first_ && !s->c.chan.ends_[LEAT_SENDS_].peers_.first_ && !s->ctx.waiters_.first_;
+    right &= !s->c.chan.ends_[LEAT_RECEIVES_].peers_.first_ && !s->c.chan.ends_[LEAT_SENDS_].peers_.first_ &&
+             !s->ctx.waiters_.first_;
     right &= !s->never.chan.ends_[LEAT_SENDS_].peers_.first_;
     return right;
 }
@@ -162,8 +177,7 @@ static void one_shot_after_another(struct shot *s)
         if (k % 3 == 0) leat_os_yield_();
         s->closed = leat_close(&s->c);
         CHECK(s->closed == 0 || s->closed == -EALREADY);
-        for (int i = 0; i < CONTENDERS; i++)
-            UNTIL(atomic_load_explicit(&s->ready[i], memory_order_acquire) == k);
+        for (int i = 0; i < CONTENDERS; i++) UNTIL(atomic_load_explicit(&s->ready[i], memory_order_acquire) == k);
         if (!CHECK(adds_up(s)))
             tap_note("capacity %d, %d in it: calls %d, %d said %d, %d; close %d", (int)s->cap, (int)s->filled,
                      s->who[0].call, s->who[1].call, s->who[0].result, s->who[1].result, s->closed);

@@ -301,8 +301,7 @@ TEST(a_cgroup_1_quota_is_read)
 /* Some distributions mount the pair the other way round. */
 TEST(a_cgroup_1_quota_is_read_whatever_the_order_of_the_controllers)
 {
-    static const char *const lines[] = { "4:cpuacct,cpu:/a\n", "4:cpuset,cpu,cpuacct:/a\n",
-                                         "4:memory,cpu:/a\n" };
+    static const char *const lines[] = { "4:cpuacct,cpu:/a\n", "4:cpuset,cpu,cpuacct:/a\n", "4:memory,cpu:/a\n" };
     for (size_t i = 0; i < COUNT(lines); i++) {
         begin_tree(lines[i]);
         put("sys/cpu/a/cpu.cfs_quota_us", "200000\n");

@@ -106,17 +106,13 @@ TEST(each_state_of_a_channel_is_ready_for_what_it_should_be)
                 REQUIRE_EQ(leat_make(&other, 1), 0);
                 int fill = state == HALF || state == CLOSED_WITH_ONE ? 1 : state == FULL ? 2 : 0;
                 for (int i = 0; i < fill; i++) CHECK_EQ(leat_send(&c, &m), 0);
-                if (state == CLOSED || state == CLOSED_WITH_ONE || state == UNBUFFERED_CLOSED)
-                    CHECK_EQ(leat_close(&c), 0);
-                leat_case cases[3] = { LEAT_RECV(&other, &m), LEAT_RECV(&other, &m),
-                                       LEAT_RECV(&other, &m) };
+                if (state == CLOSED || state == CLOSED_WITH_ONE || state == UNBUFFERED_CLOSED) CHECK_EQ(leat_close(&c), 0);
+                leat_case cases[3] = { LEAT_RECV(&other, &m), LEAT_RECV(&other, &m), LEAT_RECV(&other, &m) };
                 cases[n - 1] = sends ? LEAT_SEND(&c, &m) : LEAT_RECV(&c, &m);
                 int r = leat_try_select(cases, n);
-                if (!CHECK_EQ(r < 0 ? r : cases[r].err, expect))
-                    tap_note("state %d, sends %d, of %d", state, sends, (int)n);
+                if (!CHECK_EQ(r < 0 ? r : cases[r].err, expect)) tap_note("state %d, sends %d, of %d", state, sends, (int)n);
                 if (r >= 0) CHECK_EQ(r, n - 1);
-                leat_ctx soon =
-                    LEAT_CTX_WITHIN(NULL, expect == -EAGAIN ? LEAT_MS(1) : LEAT_S(1000));
+                leat_ctx soon = LEAT_CTX_WITHIN(NULL, expect == -EAGAIN ? LEAT_MS(1) : LEAT_S(1000));
                 if (expect == -EAGAIN) CHECK_EQ(leat_select_ctx(&soon, cases, n), -ETIMEDOUT);
                 leat_free(&c);
                 leat_free(&other);
@@ -314,8 +310,7 @@ TEST(duplicates_of_a_case_have_their_share_too)
     for (int i = 0; i < 40000; i++) {
         CHECK_EQ(leat_try_send(&c, &i), 0);
         (void)!leat_try_send(&d, &i);
-        leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&c, &m), LEAT_RECV(&c, &m),
-                              LEAT_RECV(&d, &m) };
+        leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&c, &m), LEAT_RECV(&c, &m), LEAT_RECV(&d, &m) };
         int r = leat_select(cases, 4);
         REQUIRE(r >= 0);
         got[r]++;
@@ -503,8 +498,8 @@ static void offer_part(int i, void *arg)
     int m;
     if (i == 0) {
         for (int k = 0; k < o->rounds; k++) {
-            leat_case cases[] = { LEAT_SEND(&o->c[0], &k), LEAT_SEND(&o->c[1], &k),
-                                  LEAT_SEND(&o->c[2], &k), LEAT_SEND(&o->c[3], &k) };
+            leat_case cases[] = { LEAT_SEND(&o->c[0], &k), LEAT_SEND(&o->c[1], &k), LEAT_SEND(&o->c[2], &k),
+                                  LEAT_SEND(&o->c[3], &k) };
             REQUIRE(leat_select(cases, 4) >= 0);
         }
         for (int k = 0; k < 4; k++) CHECK_EQ(leat_close(&o->c[k]), 0);
@@ -548,8 +543,7 @@ TEST(a_channel_twice_in_a_select_is_left_twice)
         REQUIRE_EQ(leat_make(&c, cap), 0);
         REQUIRE_EQ(leat_make(&d, cap), 0);
         REQUIRE_EQ(leat_make(&e, cap), 0);
-        leat_case cases[] = { LEAT_RECV(&c, &m[0]), LEAT_RECV(&d, &m[1]), LEAT_RECV(&c, &m[2]),
-                              LEAT_RECV(&e, m) };
+        leat_case cases[] = { LEAT_RECV(&c, &m[0]), LEAT_RECV(&d, &m[1]), LEAT_RECV(&c, &m[2]), LEAT_RECV(&e, m) };
         struct waiting_select s = { .cases = cases, .n = 4 };
         enter(&s.actor, do_select, &s);
         UNTIL(receivers(&c) == 2);

@@ -426,7 +426,7 @@ TEST(a_sender_rests_where_the_receivers_are_slow)
     full.at_a_rest = 1;
     sends_while_it_waits(20);
     CHECK_EQ(full.last_rest, LEAT_REST_); /* but not for ever so long */
-    full.at_a_rest = 129; /* more: for less, at once */
+    full.at_a_rest = 129;                 /* more: for less, at once */
     sends_while_it_waits(2);
     CHECK_EQ(full.last_rest, 32 * (LEAT_REST_ / 129));
     full.at_a_rest = 0; /* nobody comes at all: then it sleeps until it is woken */

@@ -171,16 +171,13 @@ static int64_t do_channel(struct call *c)
         leat_case cases[2];
         for (int i = 0; i < 2; i++) {
             msg_chan *of = &world->ch[o->cases[i].chan];
-            cases[i] =
-                o->cases[i].does == PUTS ? LEAT_SEND(of, &c->out[0]) : LEAT_RECV(of, &c->in[0]);
+            cases[i] = o->cases[i].does == PUTS ? LEAT_SEND(of, &c->out[0]) : LEAT_RECV(of, &c->in[0]);
         }
         int r = o->how == TRIES ? leat_try_select(cases, 2) : leat_select_ctx(ctx, cases, 2);
         c->err = r < 0 ? r : cases[r].err;
         return r;
     }
-    if (o->n)
-        return puts ? leat_send_many_ctx(ctx, ch, c->out, BATCH)
-                    : leat_recv_many_ctx(ctx, ch, c->in, BATCH);
+    if (o->n) return puts ? leat_send_many_ctx(ctx, ch, c->out, BATCH) : leat_recv_many_ctx(ctx, ch, c->in, BATCH);
     if (o->how == TRIES) return puts ? leat_try_send(ch, c->out) : leat_try_recv(ch, c->in);
     if (ctx) return puts ? leat_send_ctx(ctx, ch, c->out) : leat_recv_ctx(ctx, ch, c->in);
     return puts ? leat_send(ch, c->out) : leat_recv(ch, c->in);
@@ -204,38 +201,24 @@ static int64_t perform(struct call *c)
     const struct op *o = c->op;
     leat_ctx *ctx = o->how == UNDER_CTX ? &world->ctx : NULL;
     switch (o->is) {
-    case CHANNEL:
-        return do_channel(c);
-    case LEN:
-        return (int64_t)leat_len(&world->ch[o->cases[0].chan]);
-    case CLOSE:
-        return leat_close(&world->ch[o->cases[0].chan]);
-    case CANCEL:
-        return leat_cancel(&world->ctx, 0), 0;
-    case CTX_ERR:
-        return leat_ctx_err(&world->ctx);
-    case TIME:
-        return pass_time(LEAT_S(10)), 0;
+    case CHANNEL: return do_channel(c);
+    case LEN: return (int64_t)leat_len(&world->ch[o->cases[0].chan]);
+    case CLOSE: return leat_close(&world->ch[o->cases[0].chan]);
+    case CANCEL: return leat_cancel(&world->ctx, 0), 0;
+    case CTX_ERR: return leat_ctx_err(&world->ctx);
+    case TIME: return pass_time(LEAT_S(10)), 0;
     case ACQUIRE:
         return ctx               ? leat_acquire_ctx(ctx, &world->sem, o->n)
                : o->how == TRIES ? leat_try_acquire(&world->sem, o->n)
                                  : leat_acquire(&world->sem, o->n);
-    case RELEASE:
-        return leat_release(&world->sem, o->n);
-    case RESIZE:
-        return leat_sem_resize(&world->sem, o->n);
-    case SEM_CLOSE:
-        return leat_sem_close(&world->sem);
-    case PERMITS:
-        return leat_sem_available(&world->sem);
-    case ADD:
-        return leat_wg_add(&world->wg, o->n);
-    case WG_WAIT:
-        return ctx ? leat_wg_wait_ctx(ctx, &world->wg) : leat_wg_wait(&world->wg);
-    case UNDONE:
-        return atomic_load_explicit(&world->wg.word_, memory_order_relaxed) >> 1;
-    default:
-        return do_tasks(c);
+    case RELEASE: return leat_release(&world->sem, o->n);
+    case RESIZE: return leat_sem_resize(&world->sem, o->n);
+    case SEM_CLOSE: return leat_sem_close(&world->sem);
+    case PERMITS: return leat_sem_available(&world->sem);
+    case ADD: return leat_wg_add(&world->wg, o->n);
+    case WG_WAIT: return ctx ? leat_wg_wait_ctx(ctx, &world->wg) : leat_wg_wait(&world->wg);
+    case UNDONE: return atomic_load_explicit(&world->wg.word_, memory_order_relaxed) >> 1;
+    default: return do_tasks(c);
     }
 }
 
@@ -265,8 +248,7 @@ static void *play(void *arg)
     memcpy(c->got, c->in, sizeof c->got);
     memset(c->in, 0xEE, sizeof c->in);
     memset(c->out, 0xEE, sizeof c->out);
-    if (c->frees && c->result != -EAGAIN && !(c->op->is == CTX_ERR && !c->result) &&
-        only_the_stepped_is_inside()) {
+    if (c->frees && c->result != -EAGAIN && !(c->op->is == CTX_ERR && !c->result) && only_the_stepped_is_inside()) {
         world_is_gone = true;
         mprotect(world, PAGE, PROT_NONE);
     }
@@ -302,8 +284,7 @@ static int64_t now_do(const char *name)
 }
 
 /* For each of the words of a list. */
-#define FOR_WORDS(word, list) \
-    for (const char *word = (list); word && *word; word = strchr(word, ' '), word += word ? 1 : 0)
+#define FOR_WORDS(word, list) for (const char *word = (list); word && *word; word = strchr(word, ' '), word += word ? 1 : 0)
 
 /* ==== The judge ===============================================================================
  *
@@ -398,15 +379,12 @@ static bool other_comes(struct model *m, const struct call *c)
     int64_t n = c->op->n, r = c->result;
     int ch = c->op->cases[0].chan;
     switch (c->op->is) {
-    case LEN:
-        return r == m->len[ch];
-    case CLOSE:
-        return shuts(&m->closed[ch], r);
+    case LEN: return r == m->len[ch];
+    case CLOSE: return shuts(&m->closed[ch], r);
     case ACQUIRE:
         if (r == -EPIPE) return m->sem_closed && (m->permits < n || c->asleep);
         if (r == -EDEADLK) return n > m->most;
-        if (r == -EAGAIN)
-            return m->permits < n || (m->impatient && stood_in_line(c, ACQUIRE, NO_CASE, 0));
+        if (r == -EAGAIN) return m->permits < n || (m->impatient && stood_in_line(c, ACQUIRE, NO_CASE, 0));
         m->permits -= n;
         return r == 0 && m->permits >= 0;
     case RELEASE:
@@ -414,23 +392,14 @@ static bool other_comes(struct model *m, const struct call *c)
             m->permits = m->most;
             return true;
         }
-        return adds(&m->permits, n, m->permits + n <= m->most || (!r && meets_a_shrink(c)), r,
-                    -EOVERFLOW);
-    case RESIZE:
-        m->permits += m->most + n >= 0 ? n : 0;
-        return adds(&m->most, n, m->most + n >= 0, r, -EINVAL);
-    case SEM_CLOSE:
-        return shuts(&m->sem_closed, r);
-    case PERMITS:
-        return r == m->permits;
-    case ADD:
-        return adds(&m->undone, n, m->undone + n >= 0, r, -EOVERFLOW);
-    case WG_WAIT:
-        return r == 0 && m->undone == 0;
-    case UNDONE:
-        return r == m->undone;
-    default:
-        return true;
+        return adds(&m->permits, n, m->permits + n <= m->most || (!r && meets_a_shrink(c)), r, -EOVERFLOW);
+    case RESIZE: m->permits += m->most + n >= 0 ? n : 0; return adds(&m->most, n, m->most + n >= 0, r, -EINVAL);
+    case SEM_CLOSE: return shuts(&m->sem_closed, r);
+    case PERMITS: return r == m->permits;
+    case ADD: return adds(&m->undone, n, m->undone + n >= 0, r, -EOVERFLOW);
+    case WG_WAIT: return r == 0 && m->undone == 0;
+    case UNDONE: return r == m->undone;
+    default: return true;
     }
 }
 
@@ -446,8 +415,7 @@ static bool comes_next(struct model m, struct event *e, int left)
         if (m.closed[ch]) return false;
         if (!m.cap) {
             for (with = events; with < events + event_count; with++)
-                if (with->is == TAKE && with->chan == ch && with->id == e->id && may_come(with))
-                    break;
+                if (with->is == TAKE && with->chan == ch && with->id == e->id && may_come(with)) break;
             if (with == events + event_count) return false;
             left--;
         } else {
@@ -490,8 +458,7 @@ static bool some_order(struct model m, int left)
 /* A call under the context: does it know what became of that, and only that? */
 static bool knows_the_context(const struct call *c)
 {
-    bool may_be_done = false, is_done = false,
-         says_so = c->result == -ECANCELED || c->result == -ETIMEDOUT;
+    bool may_be_done = false, is_done = false, says_so = c->result == -ECANCELED || c->result == -ETIMEDOUT;
     for (const struct call *d = calls; d < calls + made; d++)
         if (d->op->is == CANCEL || (d->op->is == TIME && scene->deadline)) {
             bool tells = c->result == (d->op->is == CANCEL ? -ECANCELED : -ETIMEDOUT);
@@ -518,14 +485,12 @@ static bool note_channel_events(const struct call *c)
     if (err == -EAGAIN) note_event(c, WOULD_WAIT, 0, 0, false);
     else if (err == -EPIPE) note_event(c, does == PUTS ? PUT_CLOSED : TAKE_CLOSED, ch, 0, false);
     for (int k = 0; k < count; k++)
-        note_event(c, does == PUTS ? PUT : TAKE, ch, does == PUTS ? id_of(c, k) : c->got[k].id,
-                   k > 0);
+        note_event(c, does == PUTS ? PUT : TAKE, ch, does == PUTS ? id_of(c, k) : c->got[k].id, k > 0);
     for (int k = 0; k < BATCH; k++) { /* whole messages, and nothing else is touched */
         bool got = does == TAKES && k < count;
         if (got ? c->got[k].again != ~c->got[k].id : c->got[k].id || c->got[k].again) return false;
     }
-    return err ? err == -EPIPE || (err == -EAGAIN ? o->how == TRIES : o->how == UNDER_CTX)
-               : count > 0;
+    return err ? err == -EPIPE || (err == -EAGAIN ? o->how == TRIES : o->how == UNDER_CTX) : count > 0;
 }
 
 /* What is wrong with the answers; NULL: nothing. */
@@ -534,12 +499,9 @@ static const char *judge(struct model m)
     event_count = 0;
     for (const struct call *c = calls; c < calls + made; c++) {
         bool done = c->result == -ECANCELED || c->result == -ETIMEDOUT;
-        if (c->op->is == CHANNEL && !note_channel_events(c))
-            return "a message or an answer that cannot be";
-        if (c->op->is != CHANNEL && !(done && c->op->how == UNDER_CTX))
-            note_event(c, OTHER, 0, 0, false);
-        if ((c->op->how == UNDER_CTX || c->op->is == CTX_ERR) && !knows_the_context(c))
-            return "a context mistaken";
+        if (c->op->is == CHANNEL && !note_channel_events(c)) return "a message or an answer that cannot be";
+        if (c->op->is != CHANNEL && !(done && c->op->how == UNDER_CTX)) note_event(c, OTHER, 0, 0, false);
+        if ((c->op->how == UNDER_CTX || c->op->is == CTX_ERR) && !knows_the_context(c)) return "a context mistaken";
     }
     return some_order(m, event_count) ? NULL : "no order of the calls explains the answers";
 }
@@ -549,14 +511,11 @@ static const char *judge_tasks(void)
 {
     bool failed = false;
     for (const struct call *c = calls; c < calls + made; c++) {
-        bool gives =
-            c->op->is == TASKS && (strstr(c->op->name, "go") || strstr(c->op->name, "submit"));
+        bool gives = c->op->is == TASKS && (strstr(c->op->name, "go") || strstr(c->op->name, "submit"));
         /* of a go_n that was refused, those before */
         bool some = is(c, "go_n") && c->result && c->runs < BATCH;
-        if (gives && !some && c->runs != (c->result ? 0 : c->op->n))
-            return "a task ran too often, or not at all";
-        if (gives && c->result == -EAGAIN && c->op->how != TRIES)
-            return "-EAGAIN of a call that may wait";
+        if (gives && !some && c->runs != (c->result ? 0 : c->op->n)) return "a task ran too often, or not at all";
+        if (gives && c->result == -EAGAIN && c->op->how != TRIES) return "-EAGAIN of a call that may wait";
         failed |= is(c, "go_and_fail") && !c->result;
     }
     for (const struct call *c = calls; c < calls + made; c++)
@@ -583,10 +542,9 @@ static void tell_place(void)
 #else
     unsigned char *base = NULL;
 #endif
-    tap_note("    %s is stopped for the %d. time before %p:", scene->stepped, place->visit,
-             (void *)place->at);
-    snprintf(command, sizeof command, "addr2line -pfs -e /proc/%d/exe %#lx | sed 's/^/#     /' >&2",
-             (int)getpid(), (unsigned long)(place->at - base));
+    tap_note("    %s is stopped for the %d. time before %p:", scene->stepped, place->visit, (void *)place->at);
+    snprintf(command, sizeof command, "addr2line -pfs -e /proc/%d/exe %#lx | sed 's/^/#     /' >&2", (int)getpid(),
+             (unsigned long)(place->at - base));
     if (system(command)) tap_note("    (no addr2line)");
 }
 
@@ -599,15 +557,14 @@ static void blame(const char *what)
     tap_check_(false, what, __FILE__, __LINE__);
     tap_note("    capacity %d, %d and %d messages, turned by %d; %d of %d permits; %d undone; "
              "limit %d, %d workers",
-             s->cap, s->fill, s->fill_b, s->turn, s->permits, s->most, s->undone, s->limit,
-             s->workers);
-    tap_note("    waiting: %s; meanwhile: %s; then: %s%s", s->waiting ? s->waiting : "",
-             s->meanwhile, s->then ? s->then : "", prompt ? "; who is woken goes on at once" : "");
+             s->cap, s->fill, s->fill_b, s->turn, s->permits, s->most, s->undone, s->limit, s->workers);
+    tap_note("    waiting: %s; meanwhile: %s; then: %s%s", s->waiting ? s->waiting : "", s->meanwhile,
+             s->then ? s->then : "", prompt ? "; who is woken goes on at once" : "");
     if (place) tell_place();
     for (const struct call *c = calls; c < calls + made; c++)
-        tap_note("    %3d to %3d  %-12s -> %lld, err %d, sends %llu, got %llu%s", c->start, c->end,
-                 c->op->name, (long long)c->result, c->err, (unsigned long long)id_of(c, 0),
-                 (unsigned long long)c->got[0].id, c->end ? "" : " (it has not ended)");
+        tap_note("    %3d to %3d  %-12s -> %lld, err %d, sends %llu, got %llu%s", c->start, c->end, c->op->name,
+                 (long long)c->result, c->err, (unsigned long long)id_of(c, 0), (unsigned long long)c->got[0].id,
+                 c->end ? "" : " (it has not ended)");
 }
 
 static void on_fault(int sig)
@@ -638,8 +595,7 @@ static bool channel_is_half_way(leat_chan *ch, int does)
     if (does && ch->slots_) {
         unsigned char *slot = leat_slot_(ch, puts ? t : h, sizeof(msg), _Alignof(msg));
         bool hopeless = puts ? leat_is_full_(ch, t, h) : leat_position_(t) == leat_position_(h);
-        ready = seen(leat_stamp_of_(slot)) ==
-                leat_ready_stamp_(ch, puts ? LEAT_SENDS_ : LEAT_RECEIVES_, puts ? t : h);
+        ready = seen(leat_stamp_of_(slot)) == leat_ready_stamp_(ch, puts ? LEAT_SENDS_ : LEAT_RECEIVES_, puts ? t : h);
         if (!ready && !hopeless) return true;
     }
     return is_set(&ch->lock_) && !(ready && !((puts ? t : h) & LEAT_WAITERS_));
@@ -647,14 +603,12 @@ static bool channel_is_half_way(leat_chan *ch, int does)
 
 static bool tasks_are_half_way(const struct call *c)
 {
-    leat_lock_ *locks[] = { &group.threads_.lock_,    &group.idle_.lock_,   &group.ctx_.lock_,
-                            &group.running_.lock_, &pool.threads_.lock_,    &pool.ctx_.lock_,
-                            &pool.running_.lock_,  &pool.resizing_.lock_ };
+    leat_lock_ *locks[] = { &group.threads_.lock_, &group.idle_.lock_, &group.ctx_.lock_,    &group.running_.lock_,
+                            &pool.threads_.lock_,  &pool.ctx_.lock_,   &pool.running_.lock_, &pool.resizing_.lock_ };
     for (size_t i = 0; i < COUNT(locks); i++)
         if (is_set(locks[i])) return true;
     if (is(c, "stop") || is(c, "abort")) return true; /* they wait for the calls that are inside */
-    return channel_is_half_way(&group.tasks_.chan, NO_CASE) ||
-           channel_is_half_way(&group.joined_, NO_CASE) ||
+    return channel_is_half_way(&group.tasks_.chan, NO_CASE) || channel_is_half_way(&group.joined_, NO_CASE) ||
            channel_is_half_way(&pool.queue_.chan, NO_CASE) ||
            (scene->workers && channel_is_half_way(&pool.queue_.chan, PUTS));
 }
@@ -665,8 +619,7 @@ static bool must_nap(const struct call *c)
     const struct op *o = c->op;
     if (o->is == CHANNEL || o->is == CLOSE)
         for (int i = 0; i < 2 && (i == 0 || o->cases[i].does); i++)
-            if (channel_is_half_way(&world->ch[o->cases[i].chan].chan, o->cases[i].does))
-                return true;
+            if (channel_is_half_way(&world->ch[o->cases[i].chan].chan, o->cases[i].does)) return true;
     if (o->how == UNDER_CTX || o->is == CANCEL || o->is == CTX_ERR)
         if (is_set(&world->ctx.lock_) || seen(&world->ctx.word_) == LEAT_CANCELLING_) return true;
     if (o->is >= ACQUIRE && o->is <= SEM_CLOSE) return is_set(&world->sem.lock_);
@@ -703,8 +656,7 @@ static void meanwhile(void)
 static void look_for_forgotten_sleepers(void)
 {
     leat_sem_waiter_ *first = (leat_sem_waiter_ *)(void *)world->sem.waiters_.first_;
-    if (first && leat_sem_available(&world->sem) >= first->need_)
-        blame("permits are there, and the first in line sleeps");
+    if (first && leat_sem_available(&world->sem) >= first->need_) blame("permits are there, and the first in line sleeps");
     for (struct call *c = calls; c < calls + made; c++) {
         if (c->end) continue;
         for (int i = 0; i < 2 && c->op->cases[i].does; i++) {
@@ -712,21 +664,16 @@ static void look_for_forgotten_sleepers(void)
             bool puts = c->op->cases[i].does == PUTS;
             if (leat_is_closed(ch)) blame("the channel is closed, and somebody sleeps there");
             if (leat_cap(ch) && (puts ? leat_len(ch) < leat_cap(ch) : leat_len(ch) > 0))
-                blame(puts ? "there is room, and a sender sleeps"
-                           : "there is a message, and a receiver sleeps");
+                blame(puts ? "there is room, and a sender sleeps" : "there is a message, and a receiver sleeps");
             for (struct call *d = calls; !leat_cap(ch) && d < calls + made; d++)
                 for (int j = 0; j < 2 && d != c && !d->end && d->op->cases[j].does; j++)
-                    if (d->op->cases[j].chan == c->op->cases[i].chan &&
-                        d->op->cases[j].does != c->op->cases[i].does)
+                    if (d->op->cases[j].chan == c->op->cases[i].chan && d->op->cases[j].does != c->op->cases[i].does)
                         blame("a sender and a receiver sleep side by side");
         }
-        if (c->op->how == UNDER_CTX && leat_ctx_err(&world->ctx))
-            blame("the context is done, and somebody sleeps under it");
-        if (c->op->is == WG_WAIT &&
-            atomic_load_explicit(&world->wg.word_, memory_order_relaxed) < 2)
+        if (c->op->how == UNDER_CTX && leat_ctx_err(&world->ctx)) blame("the context is done, and somebody sleeps under it");
+        if (c->op->is == WG_WAIT && atomic_load_explicit(&world->wg.word_, memory_order_relaxed) < 2)
             blame("the count is zero, and somebody waits for it");
-        if (c->op->is == TASKS && !is(c, "go"))
-            blame("all is done, and a call on the group or pool has not ended");
+        if (c->op->is == TASKS && !is(c, "go")) blame("all is done, and a call on the group or pool has not ended");
     }
 }
 
@@ -738,20 +685,16 @@ static void set_up(void)
     for (int i = 0; i < 2; i++) {
         REQUIRE(leat_make(&world->ch[i], (size_t)s->cap) == 0);
         for (int t = 0; t < s->turn; t++)
-            REQUIRE(leat_send(&world->ch[i], &(msg){ 0 }) == 0 &&
-                    leat_recv(&world->ch[i], &(msg){ 0 }) == 0);
+            REQUIRE(leat_send(&world->ch[i], &(msg){ 0 }) == 0 && leat_recv(&world->ch[i], &(msg){ 0 }) == 0);
     }
     for (int i = 0; i < s->fill; i++) now_do("send");
     for (int i = 0; i < s->fill_b; i++) now_do("send_b");
-    world->ctx =
-        (leat_ctx)LEAT_CTX_UNTIL(NULL, s->deadline ? stage.clock + LEAT_S(5) : LEAT_FOREVER);
+    world->ctx = (leat_ctx)LEAT_CTX_UNTIL(NULL, s->deadline ? stage.clock + LEAT_S(5) : LEAT_FOREVER);
     world->sem = (leat_sem)LEAT_SEM_OF(s->permits, s->most);
     world->wg = (leat_wg)LEAT_WG(s->undone);
     group = (leat_group)LEAT_GROUP(NULL);
     if (s->limit) REQUIRE(leat_group_limit(&group, s->limit) == 0);
-    if (s->workers)
-        REQUIRE(leat_pool_start(&pool, NULL,
-                                &(leat_pool_opts){ .workers = s->workers, .queue = 1 }) == 0);
+    if (s->workers) REQUIRE(leat_pool_start(&pool, NULL, &(leat_pool_opts){ .workers = s->workers, .queue = 1 }) == 0);
 }
 
 static void until_all_have_ended(void)
@@ -852,8 +795,8 @@ static bool next_of(const char **list, char item[100])
 /* Each scene, with each of these calls stepped, and each of those made meanwhile (NULL: what the
  * scene itself says); but each at only one step of so many, in turn, so that all steps get some and
  * all calls come everywhere. */
-static void sweep(const struct scene *scenes, size_t n, const char *stepped_calls,
-                  const char *others, const char *then, int one_of)
+static void sweep(const struct scene *scenes, size_t n, const char *stepped_calls, const char *others, const char *then,
+                  int one_of)
 {
     static int turn;
     stops = returned = slept = napped = bad_scenes = 0;
@@ -882,8 +825,8 @@ static void sweep(const struct scene *scenes, size_t n, const char *stepped_call
                 }
         }
     }
-    printf("# %ld stops; calls there: %ld returned, %ld sleep in line, %ld wait for the stopped\n",
-           stops, returned, slept, napped);
+    printf("# %ld stops; calls there: %ld returned, %ld sleep in line, %ld wait for the stopped\n", stops, returned, slept,
+           napped);
     CHECK(stops > 0);
 }
 #define SWEEP(scenes, ...) sweep(scenes, COUNT(scenes), __VA_ARGS__)

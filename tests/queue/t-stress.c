@@ -8,25 +8,15 @@
 
 enum { MOST_THREADS = 16, CONTEXTS = 64 };
 
-enum {
-    PLAIN = 1,
-    TRY = 2,
-    TIMEOUTS = 4,
-    CANCELS = 8,
-    BATCHES = 16,
-    SELECTS = 32,
-    EARLY_CLOSE = 64,
-    ALL = 63
-};
+enum { PLAIN = 1, TRY = 2, TIMEOUTS = 4, CANCELS = 8, BATCHES = 16, SELECTS = 32, EARLY_CLOSE = 64, ALL = 63 };
 
 struct stress {
     int_chan c, never;
     int senders, receivers, each, mix;
     int sent[MOST_THREADS];
     _Atomic int senders_left, receivers_left, got_all;
-    _Atomic unsigned char *got; /* [sender * each + n] */
-    leat_ctx ctx[2 * MOST_THREADS]
-                [CONTEXTS]; /* each thread uses one after another, as they are cancelled */
+    _Atomic unsigned char *got;               /* [sender * each + n] */
+    leat_ctx ctx[2 * MOST_THREADS][CONTEXTS]; /* each thread uses one after another, as they are cancelled */
     _Atomic int now[2 * MOST_THREADS];
 };
 
@@ -67,9 +57,7 @@ static void sender(struct stress *s, int i)
             r = leat_send_ctx(&soon, &s->c, &m);
             break;
         }
-        case CANCELS:
-            r = leat_send_ctx(my_ctx(s, i), &s->c, &m);
-            break;
+        case CANCELS: r = leat_send_ctx(my_ctx(s, i), &s->c, &m); break;
         case BATCHES:
             n = 1 + tap_below(&rng, COUNT(a));
             if (n > s->each - s->sent[i]) n = s->each - s->sent[i];
@@ -79,14 +67,12 @@ static void sender(struct stress *s, int i)
             n = (int)r;
             break;
         case SELECTS: {
-            leat_case cases[] = { LEAT_RECV(&s->never, &none), LEAT_SEND(&s->c, &m),
-                                  LEAT_SEND(&s->c, &m) };
+            leat_case cases[] = { LEAT_RECV(&s->never, &none), LEAT_SEND(&s->c, &m), LEAT_SEND(&s->c, &m) };
             r = leat_select_ctx(my_ctx(s, i), cases, (size_t)(2 + tap_below(&rng, 2)));
             if (r >= 0) r = CHECK(r > 0) ? cases[r].err : -EIO;
             break;
         }
-        default:
-            r = leat_send(&s->c, &m);
+        default: r = leat_send(&s->c, &m);
         }
         if (r >= 0) {
             s->sent[i] += n;
@@ -121,23 +107,19 @@ static void receiver(struct stress *s, int i)
             r = leat_recv_ctx(&soon, &s->c, a);
             break;
         }
-        case CANCELS:
-            r = leat_recv_ctx(my_ctx(s, i), &s->c, a);
-            break;
+        case CANCELS: r = leat_recv_ctx(my_ctx(s, i), &s->c, a); break;
         case BATCHES:
             r = leat_recv_many(&s->c, a, (size_t)(n = 1 + tap_below(&rng, COUNT(a))));
             CHECK(r <= n && r != 0);
             n = (int)r;
             break;
         case SELECTS: {
-            leat_case cases[] = { LEAT_RECV(&s->never, &none), LEAT_RECV(&s->c, a),
-                                  LEAT_RECV(&s->c, a) };
+            leat_case cases[] = { LEAT_RECV(&s->never, &none), LEAT_RECV(&s->c, a), LEAT_RECV(&s->c, a) };
             r = leat_select_ctx(my_ctx(s, i), cases, (size_t)(2 + tap_below(&rng, 2)));
             if (r >= 0) r = CHECK(r > 0) ? cases[r].err : -EIO;
             break;
         }
-        default:
-            r = leat_recv(&s->c, a);
+        default: r = leat_recv(&s->c, a);
         }
         if (r == -EPIPE) break;
         if (r < 0) {
@@ -152,8 +134,7 @@ static void receiver(struct stress *s, int i)
             last[from] = number;
             atomic_fetch_add_explicit(&s->got[a[k]], 1, memory_order_relaxed);
         }
-        int before = atomic_fetch_add_explicit(&s->got_all, n, memory_order_relaxed),
-            limit = s->senders * s->each / 2;
+        int before = atomic_fetch_add_explicit(&s->got_all, n, memory_order_relaxed), limit = s->senders * s->each / 2;
         if (s->mix & EARLY_CLOSE && before < limit && before + n >= limit) {
             int err = leat_close(&s->c);
             CHECK(err == 0 || err == -EALREADY);
@@ -205,23 +186,19 @@ static void run(size_t cap, int senders, int receivers, int messages, int mix)
     CHECK_EQ(in_line_(&s.c.chan.lock_, &s.c.chan.ends_[LEAT_RECEIVES_].peers_) +
                  in_line_(&s.c.chan.lock_, &s.c.chan.ends_[LEAT_SENDS_].peers_),
              0);
-    if (!right)
-        tap_note("capacity %d, %d senders, %d receivers, mix %d", (int)cap, senders, receivers,
-                 mix);
+    if (!right) tap_note("capacity %d, %d senders, %d receivers, mix %d", (int)cap, senders, receivers, mix);
     leat_free(&s.c);
     free((void *)s.got);
 }
 
 static const size_t capacities[] = { 0, 1, 2, 3, 64, 1000 };
-static const int crews[][2] = { { 1, 1 }, { 1, 4 },   { 4, 1 },  { 2, 2 },
-                                { 5, 3 }, { 16, 16 }, { 16, 1 }, { 1, 16 } };
+static const int crews[][2] = { { 1, 1 }, { 1, 4 }, { 4, 1 }, { 2, 2 }, { 5, 3 }, { 16, 16 }, { 16, 1 }, { 1, 16 } };
 
 static void everywhere(int messages, int mix)
 {
     for (size_t c = 0; c < COUNT(crews); c++)
         for (size_t k = 0; k < COUNT(capacities); k++)
-            run(capacities[k], crews[c][0], crews[c][1],
-                capacities[k] < 4 ? messages : 3 * messages, mix);
+            run(capacities[k], crews[c][0], crews[c][1], capacities[k] < 4 ? messages : 3 * messages, mix);
 }
 
 TEST(plain_sends_and_receives_lose_nothing)

@@ -95,7 +95,9 @@ TEST(topics_have_the_same)
 
 TEST(a_batch_may_be_a_compound_literal_with_commas)
 {
-    struct pair { int a, b; };
+    struct pair {
+        int a, b;
+    };
     int_chan c;
     LEAT_CHAN(struct pair) pairs;
     int out[9] = { 0 };

@@ -157,8 +157,7 @@ static void fair_part(int i, void *arg)
     struct fair *f = arg;
     if (i < SIDES) {
         for (int n = 0; n < f->each; n++) CHECK_EQ(leat_send(&f->c, &(int){ i * EACH + n }), 0);
-        if (atomic_fetch_sub_explicit(&f->left, 1, memory_order_relaxed) == 1)
-            CHECK_EQ(leat_close(&f->c), 0);
+        if (atomic_fetch_sub_explicit(&f->left, 1, memory_order_relaxed) == 1) CHECK_EQ(leat_close(&f->c), 0);
         return;
     }
     int last[SIDES], m, err;
@@ -248,8 +247,7 @@ TEST(a_chain_of_a_hundred_threads_hands_on_every_message)
     int m = 0, sent = 0, got = 0, n = tap_rounds(200);
     for (int i = 0; i < LONG; i++) enter(&a[i], pass, (void *)(intptr_t)i);
     while (got < n) {
-        leat_case cases[] = { LEAT_SEND(sent < n ? &line[0] : NULL, &sent),
-                              LEAT_RECV(&line[LONG], &m) };
+        leat_case cases[] = { LEAT_SEND(sent < n ? &line[0] : NULL, &sent), LEAT_RECV(&line[LONG], &m) };
         if (leat_select(cases, 2) == 0) sent++;
         else CHECK_EQ(m, LONG + got++);
     }

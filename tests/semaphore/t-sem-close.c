@@ -71,7 +71,10 @@ TEST(a_second_close_is_harmless_and_said)
 
 static void close_it(int i, void *arg)
 {
-    struct { leat_sem s; _Atomic int first, again; } *c = arg;
+    struct {
+        leat_sem s;
+        _Atomic int first, again;
+    } *c = arg;
     (void)i;
     int err = leat_sem_close(&c->s);
     atomic_fetch_add_explicit(err ? &c->again : &c->first, 1, memory_order_relaxed);
@@ -80,7 +83,10 @@ static void close_it(int i, void *arg)
 TEST(of_many_who_close_exactly_one_did)
 {
     for (int k = 0; k < tap_rounds(200); k++) {
-        struct { leat_sem s; _Atomic int first, again; } c = { .s = LEAT_SEM(1) };
+        struct {
+            leat_sem s;
+            _Atomic int first, again;
+        } c = { .s = LEAT_SEM(1) };
         tap_threads(3, close_it, &c);
         REQUIRE_EQ(c.first, 1);
         REQUIRE_EQ(c.again, 2);

@@ -32,7 +32,8 @@ static void rest(uint64_t *rng) /* so that the two meet in all ways: before, spi
     int n = tap_below(rng, 64);
     if (n == 0) leat_sleep(LEAT_US(60));
     else if (n < 8) leat_os_yield_();
-    else for (int i = 0; i < n; i++) leat_os_pause_();
+    else
+        for (int i = 0; i < n; i++) leat_os_pause_();
 }
 
 static void ferry_many(int way, int rounds)

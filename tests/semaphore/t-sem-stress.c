@@ -54,8 +54,7 @@ static void mixed(int i, void *arg)
         default: err = leat_acquire(&m->s, n); break;
         }
         if (!err) hold(m, &rng, n);
-        else if (!CHECK(err == -EAGAIN || err == -ETIMEDOUT || err == -ECANCELED || (m->closes && err == -EPIPE)))
-            break;
+        else if (!CHECK(err == -EAGAIN || err == -ETIMEDOUT || err == -ECANCELED || (m->closes && err == -EPIPE))) break;
     }
     if (shrunk) CHECK_EQ(leat_sem_resize(&m->s, shrunk), 0);
     if (m->closes && i == 0) (void)leat_sem_close(&m->s);

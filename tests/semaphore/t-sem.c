@@ -61,7 +61,10 @@ TEST(many_threads_never_hold_more_permits_than_there_are)
 
 static void guarded(int i, void *arg)
 {
-    struct { leat_sem s; long n; } *g = arg;
+    struct {
+        leat_sem s;
+        long n;
+    } *g = arg;
     (void)i;
     for (int k = 0; k < tap_rounds(20000); k++) {
         CHECK_EQ(leat_acquire(&g->s, 1), 0);
@@ -72,7 +75,10 @@ static void guarded(int i, void *arg)
 
 TEST(what_was_done_under_a_permit_is_seen_under_the_next)
 {
-    struct { leat_sem s; long n; } g = { .s = LEAT_SEM(1) };
+    struct {
+        leat_sem s;
+        long n;
+    } g = { .s = LEAT_SEM(1) };
     tap_threads(4, guarded, &g);
     CHECK_EQ(g.n, 4L * tap_rounds(20000));
 }

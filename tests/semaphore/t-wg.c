@@ -221,7 +221,8 @@ static void rest(uint64_t *rng)
     int n = tap_below(rng, 64);
     if (n == 0) leat_sleep(LEAT_US(60));
     else if (n < 8) leat_os_yield_();
-    else for (int i = 0; i < n; i++) leat_os_pause_();
+    else
+        for (int i = 0; i < n; i++) leat_os_pause_();
 }
 
 TEST(who_has_waited_may_free_the_wait_group_while_done_has_not_returned)

@@ -76,7 +76,7 @@ struct concert {
     int listeners, each;
     bool closes_early;
     int close_after;
-    struct note last; /* when close had returned */
+    struct note last;            /* when close had returned */
     _Atomic int left, published; /* publishers that have not ended; messages so far */
     _Atomic size_t counted;      /* deliveries, as they say */
 };
@@ -111,8 +111,7 @@ static void listens(struct concert *k, struct listener *l)
         if (l->policy != LEAT_WAITS && m.n % 16 == 0) sched_yield(); /* and misses some */
     }
     CHECK_EQ(err, -EPIPE);
-    for (int i = 0; i < PUBLISHERS && l->policy == LEAT_WAITS && !k->closes_early; i++)
-        CHECK_EQ(last[i], k->each - 1);
+    for (int i = 0; i < PUBLISHERS && l->policy == LEAT_WAITS && !k->closes_early; i++) CHECK_EQ(last[i], k->each - 1);
 }
 
 /* Thread i, if it is one of those that publish or listen. */
@@ -177,8 +176,7 @@ static struct concert concert;
 TEST(P1_each_sees_what_one_publisher_publishes_in_that_order_and_what_it_misses_is_counted)
 {
     concert.listeners = 12;
-    for (int i = 0; i < 12; i++)
-        concert.l[i] = (struct listener){ .policy = policies[i % 3], .cap = capacities[i / 3] };
+    for (int i = 0; i < 12; i++) concert.l[i] = (struct listener){ .policy = policies[i % 3], .cap = capacities[i / 3] };
     perform(&concert, 0, tap_rounds(2000), false, 0);
     perform(&concert, LEAT_KEEPS_LATEST, tap_rounds(2000), false, 0);
 }
@@ -187,8 +185,7 @@ TEST(also_with_one_policy_alone)
 {
     for (int i = 0; i < 12; i++) {
         concert.listeners = 2;
-        for (int k = 0; k < 2; k++)
-            concert.l[k] = (struct listener){ .policy = policies[i % 3], .cap = capacities[i / 3] };
+        for (int k = 0; k < 2; k++) concert.l[k] = (struct listener){ .policy = policies[i % 3], .cap = capacities[i / 3] };
         perform(&concert, i & 1, tap_rounds(policies[i % 3] == LEAT_WAITS ? 2000 : 10000), false, 0);
     }
 }
@@ -199,8 +196,7 @@ TEST(what_a_publish_counted_is_received_though_the_topic_is_closed_meanwhile)
     for (int round = 0; round < tap_rounds(100); round++) {
         concert.listeners = 1 + round % 4;
         for (int i = 0; i < concert.listeners; i++)
-            concert.l[i] = (struct listener){ .policy = policies[(round + i) % 3],
-                                              .cap = capacities[(round / 3 + i) % 4] };
+            concert.l[i] = (struct listener){ .policy = policies[(round + i) % 3], .cap = capacities[(round / 3 + i) % 4] };
         perform(&concert, round & 1, 1000000000, true, tap_below(&rng, 200));
     }
 }
@@ -288,8 +284,7 @@ TEST(a_channel_is_a_subscriber_once_whoever_subscribes_it)
         REQUIRE_EQ(leat_topic_make(&k.t, LEAT_KEEPS_LATEST), 0);
         REQUIRE_EQ(leat_make(&k.c, 1), 0);
         tap_threads(3, joins_and_leaves, &k);
-        CHECK_EQ(atomic_load_explicit(&k.joined, memory_order_relaxed),
-                 atomic_load_explicit(&k.left, memory_order_relaxed));
+        CHECK_EQ(atomic_load_explicit(&k.joined, memory_order_relaxed), atomic_load_explicit(&k.left, memory_order_relaxed));
         CHECK_EQ(leat_unsubscribe(&k.t, &k.c), -ENOENT);
         leat_topic_free(&k.t);
         leat_free(&k.c);
@@ -301,8 +296,8 @@ TEST(a_channel_is_a_subscriber_once_whoever_subscribes_it)
 /* A channel of its own on the heap, or on a page that is gone at once when it is freed. */
 static note_chan *new_chan(bool mapped, size_t cap)
 {
-    note_chan *c = mapped ? mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                          : malloc(sizeof *c);
+    note_chan *c =
+        mapped ? mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : malloc(sizeof *c);
     REQUIRE(c && c != MAP_FAILED);
     REQUIRE_EQ(leat_make(c, cap), 0);
     return c;
@@ -328,7 +323,7 @@ enum { VISITS = 50 };
 struct traffic {
     note_topic t;
     int rounds, publishers;
-    bool oldest; /* may be dropped: then deliveries cannot be told from drops from outside */
+    bool oldest;        /* may be dropped: then deliveries cannot be told from drops from outside */
     _Atomic int guests; /* that still come */
     _Atomic size_t counted, received;
 };
@@ -570,8 +565,7 @@ static int serves(leat_ctx *ctx, void *arg)
     struct office *o = arg;
     struct note m;
     int err;
-    while ((err = leat_recv_ctx(ctx, &o->c, &m)) == 0)
-        atomic_fetch_add_explicit(&o->seen[m.who], 1, memory_order_relaxed);
+    while ((err = leat_recv_ctx(ctx, &o->c, &m)) == 0) atomic_fetch_add_explicit(&o->seen[m.who], 1, memory_order_relaxed);
     return err == -EPIPE ? 0 : err;
 }
 

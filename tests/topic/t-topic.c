@@ -363,8 +363,7 @@ TEST(P1_every_subscriber_gets_every_message_in_order)
         int_topic t = { 0 };
         int_chan c[N];
         for (int i = 0; i < N; i++) subscribe_new(&t, &c[i], MESSAGES, policies[k]);
-        for (int m = 0; m < MESSAGES; m++)
-            CHECK_EQ(m % 2 ? leat_publish(&t, &m) : leat_try_publish(&t, &m), N);
+        for (int m = 0; m < MESSAGES; m++) CHECK_EQ(m % 2 ? leat_publish(&t, &m) : leat_try_publish(&t, &m), N);
         for (int i = 0; i < N; i++) {
             for (int m = 0; m < MESSAGES; m++) TAKES(&c[i], m);
             TAKES_NONE(&c[i]);
@@ -586,8 +585,7 @@ TEST(without_memory_it_says_so_and_keeps_nothing)
         for (int at = 1; at <= 3; at++) {
             gotten = given_back = 0;
             no_memory_at = at;
-            CHECK_EQ(aligned ? leat_topic_make(&b, LEAT_KEEPS_LATEST) : leat_topic_make(&t, LEAT_KEEPS_LATEST),
-                     -ENOMEM);
+            CHECK_EQ(aligned ? leat_topic_make(&b, LEAT_KEEPS_LATEST) : leat_topic_make(&t, LEAT_KEEPS_LATEST), -ENOMEM);
             CHECK_EQ(gotten, at - 1);
             CHECK_EQ(gotten, given_back);
             if (aligned) leat_topic_free(&b);
@@ -791,8 +789,7 @@ TEST(who_drops_and_never_reads_slows_nobody)
     enum { MESSAGES = 1000 };
     int_topic t = { 0 };
     int_chan slow[6], reader;
-    for (int i = 0; i < 6; i++)
-        subscribe_new(&t, &slow[i], (size_t)i / 2, i % 2 ? LEAT_DROPS_NEWEST : LEAT_DROPS_OLDEST);
+    for (int i = 0; i < 6; i++) subscribe_new(&t, &slow[i], (size_t)i / 2, i % 2 ? LEAT_DROPS_NEWEST : LEAT_DROPS_OLDEST);
     subscribe_new(&t, &reader, 1, LEAT_WAITS);
     for (int m = 0; m < MESSAGES; m++) {
         CHECK(leat_publish(&t, &m) >= 1);
@@ -814,8 +811,8 @@ static uint64_t half_a_recv(int_chan *c)
 {
     leat_chan *ch = &c->chan;
     uint64_t at = atomic_load_explicit(&ch->ends_[LEAT_RECEIVES_].at_, memory_order_relaxed);
-    REQUIRE(atomic_compare_exchange_strong_explicit(&ch->ends_[LEAT_RECEIVES_].at_, &at, leat_advance_(ch, at, 1), memory_order_release,
-                                                    memory_order_relaxed));
+    REQUIRE(atomic_compare_exchange_strong_explicit(&ch->ends_[LEAT_RECEIVES_].at_, &at, leat_advance_(ch, at, 1),
+                                                    memory_order_release, memory_order_relaxed));
     return at;
 }
 
@@ -993,7 +990,7 @@ TEST(a_waiting_publisher_goes_on_when_its_time_is_over)
                 ptrdiff_t n = leat_publish_ctx(&soon, &s.t, &(int){ 99 });
                 CHECK_EQ(leat_ctx_err(&soon), -ETIMEDOUT);
                 CHECK_EQ(leat_publish_ctx(&soon, &s.t, &(int){ 100 }), -ETIMEDOUT); /* to nobody */
-                if (!leat_topic_drops(&s.t, &s.full)) continue; /* it was over before the call */
+                if (!leat_topic_drops(&s.t, &s.full)) continue;                     /* it was over before the call */
                 CHECK_EQ(n, roomies);
                 break;
             }
@@ -1099,8 +1096,7 @@ static void disperse(struct crowd *w, int n)
 TEST(P1_all_of_a_crowd_without_room_get_it_once)
 {
     static struct crowd w;
-    static const int sizes[] = { LEAT_LATER_ - 1, LEAT_LATER_,         LEAT_LATER_ + 1,
-                                 2 * LEAT_LATER_, 3 * LEAT_LATER_ - 1, MANY };
+    static const int sizes[] = { LEAT_LATER_ - 1, LEAT_LATER_, LEAT_LATER_ + 1, 2 * LEAT_LATER_, 3 * LEAT_LATER_ - 1, MANY };
     for (size_t k = 0; k < COUNT(sizes); k++)
         for (int backwards = 0; backwards < 2; backwards++) {
             int n = sizes[k];
@@ -1643,9 +1639,8 @@ TEST(unsubscribe_waits_for_publishers_that_have_it_in_hand)
     static const struct {
         int policy, full, where, count;
     } ways[] = {
-        { LEAT_WAITS, 0, IN_WALK, 1 },         { LEAT_WAITS, 1, IN_WALK, 0 },
-        { LEAT_WAITS, 1, IN_OFFER, 0 },        { LEAT_WAITS, 1, IN_WAIT, 0 },
-        { LEAT_DROPS_NEWEST, 1, IN_OFFER, 0 }, { LEAT_DROPS_OLDEST, 1, IN_OFFER, 1 },
+        { LEAT_WAITS, 0, IN_WALK, 1 }, { LEAT_WAITS, 1, IN_WALK, 0 },         { LEAT_WAITS, 1, IN_OFFER, 0 },
+        { LEAT_WAITS, 1, IN_WAIT, 0 }, { LEAT_DROPS_NEWEST, 1, IN_OFFER, 0 }, { LEAT_DROPS_OLDEST, 1, IN_OFFER, 1 },
     };
     for (size_t k = 0; k < COUNT(ways); k++) {
         int_topic t = { 0 };
@@ -1686,7 +1681,7 @@ TEST(also_for_one_that_has_just_found_it)
     unsubscribe_begins(&u, &t, &c);
     a_while();
     CHECK(!is_over(&u));
-    go_on_and_stop(); /* it counts itself, and leaves its section */
+    go_on_and_stop();                       /* it counts itself, and leaves its section */
     for (int i = 0; i < 10; i++) a_while(); /* liburcu may look only every 10 ms */
     CHECK(!is_over(&u));
     go_on();
