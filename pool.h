@@ -363,7 +363,7 @@ static inline void leat_thread_on_exit_(void *arg)
 }
 
 /* Calls fn(t). If a job ends the thread, that calls on_exit_. */
-static inline void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
+LEAT_COLD_ void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
 {
     pthread_cleanup_push(leat_thread_on_exit_, t);
     fn(t);
