@@ -104,7 +104,7 @@ static void meet_or_not(int i, int_chan *c)
     REQUIRE_EQ(i ? leat_send_ctx(&rescue, c, &m) : leat_recv_ctx(&rescue, c, &m), 0);
 }
 
-TEST(I1_who_comes_at_the_same_instant_is_seen)
+TEST(I1_a_thread_that_comes_at_the_same_instant_is_seen)
 {
     for (size_t cap = 0; cap < 2; cap++) run_heat(cap, 2, meet_or_not);
 }
@@ -184,7 +184,7 @@ TEST(I1_a_cancel_that_came_first_to_the_lock_is_seen)
 
 /* ==== I2: a claim is final, and followed by a fire ================================================ */
 
-TEST(I2_a_claimed_receiver_does_not_leave_before_it_is_woken_though_its_time_is_up)
+TEST(I2_a_resolved_receiver_does_not_leave_before_it_is_woken_though_its_time_is_up)
 {
     int_chan c;
     struct call r;
@@ -225,7 +225,7 @@ TEST(I2_a_partner_that_is_being_copied_from_does_not_leave_though_its_context_is
     leat_free(&c);
 }
 
-TEST(I2_a_waiter_is_claimed_once_however_many_ends_race_for_it)
+TEST(I2_a_waiter_is_resolved_once_however_many_ends_race_for_it)
 {
     for (int i = 0; i < tap_rounds(500); i++) {
         int_chan a, b;
@@ -253,7 +253,7 @@ TEST(I2_a_waiter_is_claimed_once_however_many_ends_race_for_it)
 
 /* ==== I5: pass it on ============================================================================== */
 
-TEST(I5_two_senders_two_receivers_no_message_stays_behind_with_a_sleeper)
+TEST(I5_two_senders_two_receivers_no_message_stays_behind_beside_a_parked_thread)
 {
     /* P0 claims a slot and is preempted; P1's message behind it is complete; C0 and C1 sleep. */
     int_chan c;
@@ -273,7 +273,7 @@ TEST(I5_two_senders_two_receivers_no_message_stays_behind_with_a_sleeper)
     leat_free(&c);
 }
 
-TEST(I5_two_receivers_two_senders_no_room_stays_unused_with_a_sleeper)
+TEST(I5_two_receivers_two_senders_no_room_stays_unused_beside_a_parked_thread)
 {
     int_chan c;
     struct call s[2];
@@ -362,7 +362,7 @@ TEST(I5_a_burst_of_room_wakes_as_many_senders)
     }
 }
 
-TEST(I5_a_receiver_that_was_woken_and_cancelled_passes_its_wake_on)
+TEST(I5_a_receiver_that_was_woken_and_cancelled_wakes_the_next)
 {
     int_chan c;
     struct call r[2];
@@ -381,7 +381,7 @@ TEST(I5_a_receiver_that_was_woken_and_cancelled_passes_its_wake_on)
     leat_free(&c);
 }
 
-TEST(I5_a_sender_that_was_woken_and_cancelled_passes_its_wake_on)
+TEST(I5_a_sender_that_was_woken_and_cancelled_wakes_the_next)
 {
     int_chan c;
     struct call s[2];
@@ -416,7 +416,7 @@ static void choose(void *arg)
     w->result = leat_select(cases, 2);
 }
 
-TEST(I5_a_select_that_a_woke_and_that_takes_b_passes_the_wake_of_a_on)
+TEST(I5_a_select_that_a_woke_and_that_takes_b_wakes_the_next_of_a)
 {
     int took[2] = { 0, 0 };
     for (int i = 0; i < 1000 && !(took[0] > 3 && took[1] > 3); i++) {
@@ -531,7 +531,7 @@ TEST(I6_a_woken_sender_that_lost_goes_back_to_the_front)
     leat_free(&c);
 }
 
-TEST(I6_the_line_of_receivers_is_first_come_first_served)
+TEST(I6_the_queue_of_receivers_is_first_come_first_served)
 {
     enum { N = 6 };
     int_chan c;
@@ -547,7 +547,7 @@ TEST(I6_the_line_of_receivers_is_first_come_first_served)
     leat_free(&c);
 }
 
-TEST(I6_the_line_of_senders_is_first_come_first_served)
+TEST(I6_the_queue_of_senders_is_first_come_first_served)
 {
     enum { N = 6 };
     int_chan c;
@@ -630,7 +630,7 @@ static void select_down(void *arg)
     CHECK(leat_select(cases, 2) >= 0);
 }
 
-TEST(I7_a_select_is_in_no_line_before_it_holds_all_locks)
+TEST(I7_a_select_is_in_no_queue_before_it_holds_all_locks)
 {
     static void (*const selects[])(void *) = { select_up, select_down };
     for (size_t i = 0; i < COUNT(selects); i++) {
@@ -672,7 +672,7 @@ TEST(I7_locks_are_taken_in_the_order_of_addresses)
 /* ==== I3 and I4, last touches, are t-destroy.c's; here in slow motion ============================== */
 
 /* A sender that has published touches the channel no more: the receiver frees it before the wake. */
-TEST(I4_a_wake_after_the_channel_is_gone_reaches_its_sleeper)
+TEST(I4_a_wake_after_the_channel_is_gone_reaches_its_thread)
 {
     static int_chan c;
     struct call r;
