@@ -87,6 +87,7 @@ tsan: ; @$(MAKE) --no-print-directory test-c SAN=thread ## test-c under TSan
 nofutex: ; @$(MAKE) --no-print-directory test-c DEFS=-DLEAT_NO_FUTEX ## test-c with the portable fallback
 
 bench: ## measure leat beside a mutex queue and pool, sem_t, a bare ring; BENCH="--only ping-pong"
+	@CC="$(CC)" sh bench/size.sh
 	@python3 bench/run.py $(BENCH)
 
 bench-peers: $(filter deps-bench,$(MAKECMDGOALS)) ## beside everything that is installed, an hour; deps-bench installs it
