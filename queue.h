@@ -8,67 +8,70 @@
  *     for (struct job j; leat_recv(&jobs, &j) == 0; ) run(&j);     // for j := range jobs
  *     leat_free(&jobs);
  *
- * Copy this file into your project, that is all; link with -pthread.
+ * To use it, copy this file into your project and link with -pthread.
  * SPDX-License-Identifier: MIT
  *
- * WHAT IT IS NOT. Not unbounded, not shared between processes, not for coroutines: the threads are the
+ * WHAT IT IS NOT. Not unbounded. Not shared between processes. Not for coroutines: the threads that wait are the
  * operating system's. Not lock-free in the strict sense: a thread that is stopped between claiming a
  * slot and publishing it delays the threads that need *that slot* (Vyukov's progress guarantee).
  *
- * RETURN VALUES. Every function returns 0, or a count or an index where that is its result, or:
- *     -EAGAIN       try_: it would have to wait (exact: at one instant it really was full or empty)
- *     -EPIPE        send: closed, nothing was sent.  recv: closed and drained
+ * RETURN VALUES. A function returns 0, or a count or an index where that is its result, or one of these errors:
+ *     -EAGAIN       a try_ call would have to wait (exact: at one instant the channel really was full or empty)
+ *     -EPIPE        send: the channel is closed, nothing was sent.  recv: it is closed and drained
  *     -ECANCELED    the context was cancelled; nothing was sent or taken
- *     -ETIMEDOUT    its deadline passed; nothing was sent or taken
- *     -EALREADY     second close: harmless
- *     -EDEADLK      it would wait for ever
+ *     -ETIMEDOUT    the context's deadline passed; nothing was sent or taken
+ *     -EALREADY     close: it was closed before, and nothing changed
+ *     -EDEADLK      the call would wait for ever
  *     -EINVAL       bad argument          -ENOMEM   no memory
- * errno is never touched. Times are int64_t nanoseconds of the monotonic clock, absolute.
- * Three forms: leat_x waits for ever, leat_try_x never waits, leat_x_ctx gives up when the context does.
+ * No call changes errno. A time is an int64_t: nanoseconds of the monotonic clock, absolute.
+ * A call that can wait has three forms. leat_x waits for ever. leat_try_x never waits. leat_x_ctx gives up when its
+ * context is done.
  * A context that is done wins over a message that is ready.
  *
- * INTERRUPTIONS. No call that waits is a cancellation point: a pthread_cancel takes effect after it has returned; what
- * ends the wait is a context. Asynchronous cancelability must be off. A signal handler may interrupt any call, which
- * goes on afterwards, but must call nothing of leat (pool.h: leat_cancel_on_signals) and not leave by longjmp: a thread
- * that waits is in wait queues by nodes on its stack. Nor may a task or a hook leave by longjmp what called it.
+ * INTERRUPTIONS. No call that waits is a cancellation point. A pthread_cancel takes effect after the call has
+ * returned. To end a wait, use a context. Asynchronous cancelability must be off. A signal handler may interrupt any
+ * call, and the call goes on afterwards. The handler must not call any function of leat (see leat_cancel_on_signals in
+ * pool.h). It must not leave by longjmp, because a thread that waits has nodes on its stack that are in wait queues. A
+ * task or a hook must not leave by longjmp the function of leat that called it.
  *
- * HOW TO READ IT. Top to bottom; each part uses only the parts above it:
+ * HOW TO READ IT. From top to bottom. Each part uses only the parts above it:
  *     1 the operating system   2 spinning   3 parking   4 contexts   5 the ring   6 select, how everything waits
  *     7 channels               8 typed macros: the names to call; their comments are the manual
  * Names that end in an underscore are private.
  *
  * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1
- *          [whole program] LEAT_NO_QUOTA      opens no file: a CPU quota of the process's cgroup is not looked at
- *          [whole program] LEAT_ONCE          the slow paths are in the program once, not in each file that includes the
- *                                             headers (ELF, gcc and clang; elsewhere nothing changes). Needs
- *                                             -ffunction-sections and -Wl,--gc-sections, else it makes the program larger
- *          [whole program] LEAT_DEBUG         looks for misuse that no error code can tell: a channel that was copied, is
- *                                             used after free, freed while threads wait on it, made again unfreed. Says
- *                                             file, line and what to stderr, and aborts
- *          [this file]     LEAT_ASSERT(x)     what is done about it instead; default without LEAT_DEBUG: nothing
+ *          [whole program] LEAT_NO_QUOTA      opens no file: a CPU quota of the process's cgroup is ignored
+ *          [whole program] LEAT_ONCE          the program contains each slow path once, not once per file that includes
+ *                                             the headers (ELF, gcc and clang; elsewhere no effect). Needs
+ *                                             -ffunction-sections and -Wl,--gc-sections: without them the
+ *                                             program gets larger
+ *          [whole program] LEAT_DEBUG         detects misuse that no error code can report: a channel that was copied,
+ *                                             is used after free, is freed while threads wait on it, or is made again
+ *                                             without a free. Prints file, line and misuse to stderr, and aborts
+ *          [this file]     LEAT_ASSERT(x)     what to do about such misuse instead. Default without LEAT_DEBUG: nothing
  *
- * MEMORY ORDER. Every release names the acquire that answers it, and the reverse; [X..] is relaxed.
+ * MEMORY ORDER. Every release names the acquire that answers it, and every acquire names its release. [X..] is relaxed.
  *     label   site                              carries
- *     [L1]    unlock                 -> [L2]    what the lock guards
+ *     [L1]    unlock                 -> [L2]    everything that the lock guards
  *     [L2]    lock                   <- [L1]
  *     [S1]    a waiter is woken      -> [S2]    the message of a rendezvous, which case won
  *     [S2]    the waiter sees it     <- [S1]
- *     [D1]    a wait is resolved     -> [D2]    everything that came before it (a try-select that finds no thread
- *     [D2]    a look for waiters     <- [D1]    waiting here must not miss one that came there earlier)
- *     [J1]    a cancel begins        -> [J2]    the same
+ *     [D1]    a wait is resolved     -> [D2]    everything that came before it (a try-select that finds no waiter
+ *     [D2]    a look for waiters     <- [D1]    on one channel must not miss one that came earlier on another)
+ *     [J1]    a cancel begins        -> [J2]    everything that came before it
  *     [J2]    a waiter looks         <- [J1]
- *     [K1]    a context is done      -> [K2]    what its canceller did before
+ *     [K1]    a context is done      -> [K2]    what the thread that cancels did before
  *     [K2]    a call checks it       <- [K1]
- *     [P1]    a slot is published    -> [P2]    the message; or that it was copied out, and the slot is free
+ *     [P1]    a slot is published    -> [P2]    send: the message. recv: the message was copied out, the slot is free
  *     [P2]    the other side sees it <- [P1]
  *     [C1]    a claim                -> [C2]    everything that came before it
- *     [C2]    an exact look          <- [C1]    (else a try over two channels could miss both)
- *     [E1]    close                  -> [E2]    what the closer did before
+ *     [C2]    an exact look          <- [C1]    (else a try-select over two channels could miss both)
+ *     [E1]    close                  -> [E2]    what the thread that closes did before
  *     [E2]    a call sees it         <- [E1]
  *     [X1]    an optimistic head or tail        nothing: the claim decides
- *     [X2]    the WAITERS bit                   nothing: one word's own order is enough (part 5)
- *     [X3]    a waiter's state, looked at       nothing: [D1] decides
+ *     [X2]    the WAITERS bit                   nothing: the modification order of one word is enough (part 5)
+ *     [X3]    a waiter's state, read            nothing: [D1] decides
  *     [X4]    close begins                      nothing: [E1] follows
  *     [X5]    counters and hints                nothing
  */
@@ -87,8 +90,9 @@
 #define LEAT_VERSION 200 /* 10000 * major + 100 * minor + patch */
 #define LEAT_VERSION_STRING "0.2.0"
 
-/* Around each header, and nowhere else: its style is not what some warnings that a program may have turned on ask
- * for. Declarations stand where they are needed, a void * needs no cast, `inline` says that a function may be unused. */
+/* Each header stands between these two macros, and nothing else does. They silence warnings that a program may have
+ * turned on and that object to the style of the headers. In that style a declaration stands where it is needed, a void
+ * pointer needs no cast, and `inline` says that a function may be unused. */
 #if defined __GNUC__
 /* clang-format off */
 #define LEAT_OWN_STYLE_BEGIN_                                       \
@@ -107,10 +111,11 @@
 #endif
 LEAT_OWN_STYLE_BEGIN_
 
-/* What a program calls is the one or the other: of a mere `inline` gcc's -Winline may speak at each call. */
+/* Every function that a program calls is LEAT_HOT_ or LEAT_COLD_. With a mere `inline`, gcc's -Winline could warn at
+ * each call. */
 #if defined __GNUC__
 #define LEAT_HOT_ static inline __attribute__((always_inline))
-#if defined LEAT_ONCE && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT /* those differ from file to file */
+#if defined LEAT_ONCE && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT /* these differ per file */
 #define LEAT_COLD_ __attribute__((noinline, weak, visibility("hidden")))
 #elif defined __clang__                                    /* whose -Wused-but-marked-unused would be about each call */
 #define LEAT_COLD_ static inline __attribute__((noinline)) /* the slow path, out of line */
@@ -128,7 +133,7 @@ LEAT_OWN_STYLE_BEGIN_
 #define LEAT_MUST_CHECK_
 #endif
 
-/* Misuse, in plain words; LEAT_BLAME_ has the place in the program, too. */
+/* Reports misuse in plain words. LEAT_BLAME_ also gets the place in the program. */
 #ifdef LEAT_ASSERT
 #define LEAT_BLAME_(words, file, line) ((void)(file), (void)(line), LEAT_ASSERT(!sizeof words))
 #elif defined LEAT_DEBUG
@@ -146,23 +151,23 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #endif
 #define LEAT_MISUSE_(words) LEAT_BLAME_(words, __FILE__, __LINE__)
 
-/* For arithmetic that is meant to wrap around, so that clang's -fsanitize=integer does not report it. */
+/* Marks arithmetic that is meant to wrap around, so that clang's -fsanitize=integer does not report it. */
 #if defined __clang__
 #define LEAT_WRAPS_ __attribute__((no_sanitize("integer")))
 #else
 #define LEAT_WRAPS_
 #endif
 
-/* For a look at memory that may never have been written, so that clang's -fsanitize=memory does not report it. */
+/* Marks a read of memory that may never have been written, so that clang's -fsanitize=memory does not report it. */
 #if defined __clang__
 #define LEAT_LOOKS_AT_ALL_ __attribute__((no_sanitize("memory")))
 #else
 #define LEAT_LOOKS_AT_ALL_
 #endif
 
-/* A variable of which a program has one, however many files (and shared objects, as far as the linker lets them see
- * each other) include this one; or each of its threads. No header has a mutable static that is not declared so, but for the
- * state of a random number, which is each file's. */
+/* Declares a variable that exists once in a program (or, if _Thread_local, once in each thread), however many files
+ * include its header. Shared objects have the same one as far as the linker lets them see each other. Every mutable
+ * static of the headers is declared so, except for the state of the random numbers, which each file has for itself. */
 #if defined _WIN32 && defined __GNUC__
 #define LEAT_ONE_ __attribute__((selectany))
 #elif defined __GNUC__
@@ -173,8 +178,8 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 
 /* ==== 1. The operating system =================================================================
  *
- * All that this file knows of its platform: a clock, an event that a thread can wait on, yield,
- * pause, the number of usable CPUs. Threads and signals have a page of their own, in pool.h. */
+ * All that this file knows of its platform: a clock, an event that a thread can wait on, yield, pause, and the number
+ * of usable CPUs. Threads and signals are in pool.h. */
 
 #define LEAT_FOREVER INT64_MAX
 #define LEAT_NS(n) ((int64_t)(n))
@@ -182,7 +187,7 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #define LEAT_MS(n) LEAT_TIMES_(n, 1000000)
 #define LEAT_S(n) LEAT_TIMES_(n, 1000000000)
 
-/* n units, or the longest time there is. A constant if n is one; else n is evaluated once. */
+/* n units, or the longest time that there is. If n is a constant, so is the result. Else n is evaluated once. */
 static inline int64_t leat_times_(int64_t n, int64_t unit)
 {
     return n >= INT64_MAX / unit ? INT64_MAX : n <= -(INT64_MAX / unit) ? -INT64_MAX : n * unit;
@@ -200,7 +205,7 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 
 #define LEAT_ASLEEP_ 4u /* see the event below */
 
-#if !!defined LEAT_CUSTOM_OS /* else cppcheck tries it with nothing to include */
+#if !!defined LEAT_CUSTOM_OS /* !!: else cppcheck tries it with nothing to include */
 #include LEAT_CUSTOM_OS
 #else
 
@@ -227,13 +232,14 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 
 #if defined __linux__
 
-/* Strict -std=c11 hides these functions. They are declared under names of ours, with types of ours: no option of the
- * C library (64-bit time on 32 bits) renames what its symbol stands for, and no declaration of the user's is repeated. */
+/* Strict -std=c11 hides these functions. They are declared here under other names and with other types. So no option of
+ * the C library (64-bit time on 32 bits) renames what the symbol stands for, and no declaration of the user's is
+ * repeated. */
 #define LEAT_OS_SYMBOL_(name) __asm__(LEAT_OS_TEXT_(name))
 #define LEAT_OS_TEXT_(name) #name
 
-/* What the symbol clock_gettime and the system calls without time64 in their name take for a time: two words, which
- * have 64 bits where nothing older was ever there. */
+/* The time format of the symbol clock_gettime and of the system calls that do not have time64 in their name: two words.
+ * Each has 64 bits on platforms that never had an older format. */
 #if defined SYS_futex && defined SYS_clock_gettime && !(defined __x86_64__ && defined __ILP32__)
 typedef long leat_os_word_;
 #else
@@ -246,7 +252,8 @@ typedef struct leat_os_time_ {
 extern int leat_os_gettime_(int, leat_os_time_ *) LEAT_OS_SYMBOL_(clock_gettime);
 extern long leat_os_syscall_(long, ...) LEAT_OS_SYMBOL_(syscall);
 
-/* A system call: its result, or a negative error. errno stays as it was. Only futex looks at the last argument. */
+/* A system call. Returns its result, or a negative error, and leaves errno as it was. Only futex reads the last
+ * argument. */
 static inline long leat_os_call_(long number, long a, long b, long c, long d)
 {
     int saved = errno;
@@ -300,17 +307,18 @@ static inline void leat_os_pause_(void)
 #endif
 }
 
-/* The whole seconds of a deadline, as far as 32 bits hold them: a sleep may end for no reason. */
+/* The whole seconds of a deadline. Where 32 bits do not hold them it is the largest number that they hold, because a
+ * timed wait may end early. */
 static inline long leat_os_seconds_(int64_t deadline)
 {
     int64_t seconds = deadline / 1000000000;
     return sizeof(long) < 8 && seconds > INT32_MAX ? INT32_MAX : (long)seconds;
 }
 
-/* An event is a 32-bit word that one thread waits on. leat_os_set_ stores a new value and, if the old one
- * had the bit LEAT_ASLEEP_, wakes the thread (true); it may then return and its stack frame, with the event, may
- * be gone: leat_os_set_ must not touch it again. leat_os_wait_ returns when the value is no longer `old`,
- * at the deadline (-ETIMEDOUT), or for no reason (0). leat_os_done_ is called by the thread that waited. */
+/* An event is a 32-bit word that one thread T waits on. leat_os_set_ stores a new value. If the old value had the bit
+ * LEAT_ASLEEP_, it wakes T and returns true. T may then return, and its stack frame with the event may be gone, so
+ * leat_os_set_ must not touch the event again. leat_os_wait_ returns when the value is no longer `old`, at the deadline
+ * (-ETIMEDOUT), or for no reason (0). After its last wait, T calls leat_os_done_. */
 #ifdef LEAT_PTHREAD_EVENT_
 
 #if defined __linux__
@@ -339,7 +347,7 @@ static inline void leat_os_init_(leat_os_event_ *e)
 static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
 {
     int err = 0, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the waiter is on our stack */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the waiter is on this stack */
     pthread_mutex_lock(&e->mutex_);
     if (atomic_load_explicit(&e->word_, memory_order_relaxed) == old) { /* [X3] the mutex orders it */
         if (deadline == LEAT_FOREVER) {
@@ -366,7 +374,7 @@ static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
 
 static inline void leat_os_done_(leat_os_event_ *e)
 {
-    pthread_mutex_lock(&e->mutex_); /* the thread that set the event has done with it after this */
+    pthread_mutex_lock(&e->mutex_); /* now the thread that set the event has let go of it */
     pthread_mutex_unlock(&e->mutex_);
     pthread_cond_destroy(&e->cond_);
     pthread_mutex_destroy(&e->mutex_);
@@ -394,7 +402,8 @@ static inline long leat_os_futex_(void *word, int op, uint32_t value, const void
     return leat_os_call_(LEAT_SYS_FUTEX_, (long)word, op, (long)value, (long)deadline);
 }
 
-/* Where a sandbox refuses the futex, a wait looks every 100 us, as far as it may sleep at all. */
+/* Where a sandbox refuses the futex, a wait polls every 100 us. Where the sandbox refuses this sleep too, the thread
+ * yields. */
 LEAT_COLD_ void leat_os_short_sleep_(void)
 {
     leat_os_time_ nap = { 0, 100000 };
@@ -410,10 +419,10 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
 {
     leat_os_time_ t = { leat_os_seconds_(deadline), (leat_os_word_)(deadline % 1000000000) };
     if (deadline <= 0) return -ETIMEDOUT;
-    /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, which takes an absolute monotonic time */
+    /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG. It takes an absolute monotonic time. */
     long r = leat_os_futex_(&e->word_, 137, old, deadline == LEAT_FOREVER ? NULL : &t);
     if (r && r != -EAGAIN && r != -EINTR && r != -ETIMEDOUT) leat_os_short_sleep_();
-    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0; /* whatever a sandbox says, the clock decides */
+    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0; /* the clock decides, not a sandbox */
 }
 
 static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
@@ -433,8 +442,8 @@ static inline void leat_os_done_(leat_os_event_ *e)
 
 #if defined __linux__
 
-/* Reads a small file into buf, and ends it; without malloc, and not by the C library's functions, where a thread could
- * be cancelled. */
+/* Reads a small file into buf, and ends the text with a 0. It does not use malloc, nor the C library's file functions,
+ * in which a thread could be cancelled. */
 LEAT_COLD_ bool leat_os_read_(const char *name, char *buf, size_t size)
 {
     size_t n = 0;
@@ -452,8 +461,8 @@ LEAT_COLD_ bool leat_os_read_(const char *name, char *buf, size_t size)
     return true;
 }
 
-/* The CPU quota of one cgroup in hundredths of a CPU; 0: none. v2 has "quota period" or "max period" in
- * one file, v1 two files. */
+/* The CPU quota of one cgroup, in hundredths of a CPU. 0: it has none. cgroup v2 has "quota period" or "max period" in
+ * one file. v1 has two files. */
 LEAT_COLD_ long leat_os_quota_of_(const char *quota_file, const char *period_file)
 {
     long quota = -1, period = 100000;
@@ -465,8 +474,8 @@ LEAT_COLD_ long leat_os_quota_of_(const char *quota_file, const char *period_fil
     return quota < period / 100 ? 1 : quota / (period / 100 ? period / 100 : 1);
 }
 
-/* The least CPU quota, in hundredths of a CPU, of this process's cgroup and of those around it; 0: none.
- * `proc` is /proc/self/cgroup, `sys` is /sys/fs/cgroup (tests pass their own). */
+/* The least CPU quota of this process's cgroup and of those around it, in hundredths of a CPU. 0: there is none. `proc`
+ * is /proc/self/cgroup and `sys` is /sys/fs/cgroup (tests pass their own). */
 LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
 {
     char text[4096], file[2][800], group[512], kind[66];
@@ -498,9 +507,9 @@ LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
     return least;
 }
 
-/* This process's quota as it was read last. Files are opened for it before main, and by leat_cpus; never by a wait,
- * which may be in a sandbox where that is the end. */
-LEAT_ONE_ _Atomic long leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: nobody has looked yet */
+/* This process's quota as it was read last. Its files are opened before main, and by leat_cpus, but never by a wait,
+ * because a wait may run in a sandbox that kills the process for opening a file. */
+LEAT_ONE_ _Atomic long leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
 
 LEAT_COLD_ long leat_os_quota_now_(void)
 {
@@ -517,11 +526,11 @@ LEAT_COLD_ long leat_os_quota_now_(void)
 #if defined __GNUC__ && !defined LEAT_NO_QUOTA
 __attribute__((constructor)) LEAT_COLD_ void leat_os_begin_(void)
 {
-    if (!atomic_load_explicit(&leat_quota_, memory_order_relaxed)) leat_os_quota_now_(); /* [X5] of many files the first */
+    if (!atomic_load_explicit(&leat_quota_, memory_order_relaxed)) leat_os_quota_now_(); /* [X5] once per program */
 }
 #endif
 
-/* CPUs that this process may use: those that its main thread or the calling one may run on, but no more than the
+/* How many CPUs this process may use: those that its main thread or the calling thread may run on, but no more than the
  * cgroup quota pays for (rounded down, at least 1). */
 LEAT_COLD_ int leat_os_cpus_(void)
 {
@@ -536,8 +545,8 @@ LEAT_COLD_ int leat_os_cpus_(void)
     return cpus < 1 ? 1 : cpus;
 }
 
-/* Whether that is one, as a thread asks that is about to wait: opens no file, and needs little stack. Of a machine with
- * more than 1024 CPUs only the quota is known. */
+/* Whether this process may use only one CPU. A thread asks this before it waits, so it opens no file and needs little
+ * stack. On a machine with more than 1024 CPUs only the quota is known. */
 LEAT_COLD_ bool leat_os_one_cpu_(void)
 {
     unsigned long set[128 / sizeof(long)], word = 0;
@@ -573,15 +582,15 @@ static inline bool leat_os_one_cpu_(void)
 #endif
 #endif /* LEAT_CUSTOM_OS */
 
-/* The number of CPUs that this process can use now: affinity and cgroup quota count, not just the
- * processors of the machine. At least 1. Reads files (needs 8 KB of stack): for sizing, not for loops. */
+/* The number of CPUs that this process can use now, at least 1. Affinity and cgroup quota count, not only the
+ * processors of the machine. Reads files and needs 8 KB of stack, so it is for sizing, not for loops. */
 LEAT_HOT_ int leat_cpus(void)
 {
     return leat_os_cpus_();
 }
 
-/* What an error of the toolkit means here, in a few words; err is what a call returned. Never NULL; a text of the
- * program's, not to be freed. */
+/* What an error of leat means, in a few words. `err` is what a call returned. Never NULL. The text is a constant, not
+ * to be freed. */
 LEAT_COLD_ const char *leat_strerror(int err)
 {
     switch (err > 0 ? -err : err) {
@@ -609,8 +618,8 @@ LEAT_HOT_ int64_t leat_now(void)
     return leat_os_now_();
 }
 
-/* The absolute time `duration` nanoseconds from now: the past for a negative one, LEAT_FOREVER for one
- * that is too long. */
+/* The absolute time `duration` nanoseconds from now. A negative duration gives a time in the past. One that is too long
+ * gives LEAT_FOREVER. */
 LEAT_HOT_ int64_t leat_after(int64_t duration)
 {
     int64_t now = leat_os_now_();
@@ -619,36 +628,39 @@ LEAT_HOT_ int64_t leat_after(int64_t duration)
 
 /* ==== 2. Spinning =============================================================================
  *
- * How long a thread that waits stays awake, and what it does meanwhile: nothing else in the toolkit pauses or yields.
+ * How long a thread that waits stays awake, and what it does meanwhile. Nothing else in leat pauses or yields.
  *
  *      leat_spin_ spin = LEAT_SPIN_;                            a wait begins
- *      while (!ready && leat_spin_again_(&spin, NULL, 0));      some pauses, and look again; false: it is time to park
- *      leat_spin_end_(&spin);                                   what it waited for came meanwhile
+ *      while (!ready && leat_spin_again_(&spin, NULL, 0));      pauses, then polls again; false: it is time to park
+ *      leat_spin_end_(&spin);                                   the thread got what it waited for while it was awake
  *
- * First a thread glances: 1, 2, 4 .. 64 pauses between its looks, a few microseconds in all. Then it may spin on, for twice
- * as long as it takes to be woken. To spin for what a sleep would cost is never much worse than the best choice (Karlin,
- * Manasse, McGeoch and Owicki, 1991); and of two threads that answer each other both stay awake then, even where one has
- * just been asleep: the other's answer takes a wake and a little more.
- * Whether that is worth it, each thread learns. One that has spun on in vain doubts, 1, 3, 7 .. 255, and spins on with a
- * chance of 1 in doubt + 1; one whose wait ended while it did has no doubt any more, one whose wait ended with a glance
- * has less. So where the other side only gets a CPU when this thread sleeps, as the machine is busy or has fewer CPUs than
- * there are threads, next to no time is spun away; even its glances are few once its doubt is full. And where both sleep in
- * turn, one lucky spin leads out. What counts is
- * whether spinning has ended the wait, not how long the wait took: that would contain one's own spinning, and so learn
- * from itself. docs/waiting.md has what each part of this is worth. */
+ * First a thread glances: it makes 1, 2, 4 .. 64 pauses between its polls, a few microseconds in all. Then it may spin
+ * on, for twice as long as it takes to be woken. To spin for as long as a sleep would cost is never much worse than the
+ * best choice (Karlin, Manasse, McGeoch and Owicki, 1991). Twice that time also keeps two threads awake that answer
+ * each other, even where one of them has just been asleep: its answer takes a wake and a little more.
+ *
+ * Each thread learns whether it is worth it to spin on. Its doubt is a number, at most 255, and it spins on with a
+ * chance of 1 in doubt + 1. A thread that has spun on in vain raises its doubt: 1, 3, 7 .. 255. A thread whose wait
+ * ended while it spun on sets its doubt to 0. A thread whose wait ended with a glance lowers its doubt. Where the
+ * machine is busy, or has fewer CPUs than there are threads, the other side may get a CPU only when this thread sleeps.
+ * There next to no time is spent on spinning, and a thread whose doubt is full even glances fewer times. And where two
+ * threads sleep in turn, one lucky spin brings both out of it.
+ *
+ * What counts is whether spinning has ended the wait, not how long the wait took. That time would contain the thread's
+ * own spinning, and the thread would learn from itself. docs/waiting.md says what each part of this is worth. */
 
 enum {
     LEAT_GLANCES_ = 7, /* rounds of pauses, each twice as long as the one before */
-    LEAT_AWAY_ = 32,   /* pauses, some microsecond: between the looks of a thread that spins on; it lingers as long */
-    LEAT_DOUBT_ = 255, /* at most */
+    LEAT_AWAY_ = 32,   /* pauses, about a microsecond: between polls when a thread spins on, and to linger */
+    LEAT_DOUBT_ = 255, /* the most that a thread's doubt can be */
 };
 #ifndef LEAT_WAKE_             /* tests want it shorter */
-#define LEAT_WAKE_ LEAT_US(50) /* how long it takes to be woken, before that has been measured, and at most */
+#define LEAT_WAKE_ LEAT_US(50) /* how long a wake takes: the first value, and the largest */
 #endif
 
-/* Whether spinning pays: on one usable CPU nobody can answer meanwhile. As CPUs come and go, a thread that has glanced
- * looks again after 100 ms, and so does one that must not spin before it sleeps. */
-LEAT_ONE_ _Atomic int64_t leat_spins_; /* when somebody looked; the lowest bit: it pays; 0: nobody has */
+/* Whether spinning pays. On one usable CPU no other thread can answer meanwhile. CPUs come and go, so a thread that has
+ * glanced counts them again after 100 ms. A thread that must not spin counts them too, before it parks. */
+LEAT_ONE_ _Atomic int64_t leat_spins_; /* when a thread last counted; lowest bit: spinning pays; 0: never */
 
 LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 {
@@ -662,16 +674,16 @@ LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 
 static inline bool leat_spin_pays_(void)
 {
-#ifdef LEAT_WITHOUT_SPIN /* the benchmark leaves parts of it out, to see what they are worth */
+#ifdef LEAT_WITHOUT_SPIN /* the benchmark leaves parts out to see what each is worth */
     return false;
 #endif
     return LEAT_USUALLY_(atomic_load_explicit(&leat_spins_, memory_order_relaxed) & 1) || /* [X5] */
            leat_look_at_cpus_(leat_os_coarse_now_());
 }
 
-/* How long it takes to be woken: the least of late, as whatever took longer had to wait for a CPU; but not next to
- * nothing, as where a thread had said that it sleeps, and did not yet. */
-LEAT_ONE_ _Atomic uint32_t leat_wake_takes_; /* nanoseconds less than LEAT_WAKE_ */
+/* How long it takes to be woken: the least of the recent times. A wake that took longer had to wait for a CPU, too. A
+ * floor keeps out times near nothing. Those come from threads that had set ASLEEP and did not sleep yet. */
+LEAT_ONE_ _Atomic uint32_t leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds */
 
 static inline int64_t leat_wake_cost_(void)
 {
@@ -701,12 +713,13 @@ LEAT_ONE_ _Thread_local uint32_t leat_doubt_;
 
 typedef struct leat_spin_ {
     unsigned round_;
-    unsigned pauses_; /* between two looks when it spins on; 0: it yields */
-    int64_t until_;   /* it spins on; 0: it does not yet */
+    unsigned pauses_; /* between two polls when it spins on; 0: it yields */
+    int64_t until_;   /* when to stop spinning on; 0: it does not spin on yet */
 } leat_spin_;
 
-/* How a wait begins; and how it goes on if the thread was woken in vain, as others had been faster: it has nothing to lose
- * by a yield, and perhaps it keeps one of them from running. */
+/* LEAT_SPIN_: how a wait begins. LEAT_SPIN_WOKEN_: how it goes on after a thread T was woken in vain, because other
+ * threads were faster. T yields between its polls: a yield costs it nothing, and T may be keeping one of them from
+ * running. */
 /* clang-format off */
 #define LEAT_SPIN_ { .pauses_ = LEAT_AWAY_ }
 /* clang-format on */
@@ -720,7 +733,7 @@ typedef struct leat_spin_ {
 /* clang-format on */
 #endif
 
-/* So many pauses, or until a word (or NULL) is no longer `seen`: true. */
+/* Pauses `pauses` times. Stops early and returns true when *word is no longer `seen`. `word` may be NULL. */
 LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic uint64_t *word, uint64_t seen)
 {
     while (pauses--) {
@@ -735,7 +748,7 @@ static inline void leat_spin_was_in_vain_(void)
     leat_doubt_ = leat_doubt_ < LEAT_DOUBT_ ? 2 * leat_doubt_ + 1 : LEAT_DOUBT_;
 }
 
-/* Whether to spin on after the glances. */
+/* Whether the thread is to spin on after its glances. */
 LEAT_COLD_ bool leat_spin_on_(leat_spin_ *s)
 {
     int64_t now = leat_os_now_();
@@ -747,7 +760,8 @@ LEAT_COLD_ bool leat_spin_on_(leat_spin_ *s)
     return true;
 }
 
-/* Pauses until it is worth looking again, or until a word (or NULL) is no longer `seen`; false: it is time to park. */
+/* Pauses until the next poll is due, or until *word is no longer `seen` (`word` may be NULL). False: it is time to
+ * park. */
 LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t seen)
 {
     if (!leat_spin_pays_()) return false;
@@ -772,8 +786,8 @@ LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t
     return true;
 }
 
-/* The wait is over before it came to sleeping. If a spin ended later than it would have by itself, the thread had lost its
- * CPU, and sleeping would have been as quick. */
+/* The wait is over, and the thread did not have to park. If a spin lasted past its own limit, the thread had lost its
+ * CPU, and a sleep would have been as quick: it counts as a spin in vain. */
 LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
 {
     if (s->until_ && leat_os_now_() >= s->until_) leat_spin_was_in_vain_();
@@ -781,22 +795,26 @@ LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
     else if (s->round_ && s->round_ < LEAT_GLANCES_) leat_doubt_ -= (leat_doubt_ + 3) / 4;
 }
 
-/* Pacing. A thread that is back for each slot fights with the other side for the slot's cache line at every message, or
- * keeps a CPU from receivers that have work to do. So in a ring of some size it waits for several slots, by the clock, and
- * each side learns one number, its pace: how many nanoseconds the other side takes for a slot.
- *   Lingering, in a ring of 32 or more: it looks away for a microsecond. A sender has nothing to lose by that; a receiver
- * does it while it then finds four messages, else one time in 256, as one that waits for an answer gains nothing.
- *   Resting, a sender into a ring of 256 or more whose receivers are slower than that: it sleeps until an eighth of the ring
- * should have been received, if that takes longer than to be woken twice, and for a millisecond at most.
- * A pace falls at once, and doubles at most: what took far longer than usual only says that another process had the CPU. */
-#ifndef LEAT_RESTS_                  /* tests want to see it sooner */
-#define LEAT_RESTS_ (8 * LEAT_AWAY_) /* slots, at least */
-#define LEAT_REST_ LEAT_MS(1)        /* at most */
-#define LEAT_PACE_ 0                 /* to be added to what a sender has learned */
+/* Pacing. A thread that comes back for each single slot fights with the other side for the slot's cache line at every
+ * message, or keeps a CPU from receivers that have work to do. So in a ring of some size a thread waits for several
+ * slots, by the clock. Each side learns one number, its pace: how many nanoseconds the other side takes for a slot.
+ *
+ * Lingering, in a ring of 32 or more: the thread does not poll for a microsecond. A sender loses nothing by that. A
+ * receiver lingers while its pace says that it will then find four messages. Else it lingers one time in 256, because a
+ * receiver that waits for an answer gains nothing.
+ * Resting, for a sender into a ring of 256 or more whose receivers take 250 ns or more for a slot: the sender sleeps
+ * until an eighth of the ring should have been received. It rests only if that takes longer than to be woken twice, and
+ * for a millisecond at most.
+ * A pace falls at once, and at most doubles at each step: a wait that took far longer than usual only says that another
+ * process had the CPU. */
+#ifndef LEAT_RESTS_                  /* tests set it lower */
+#define LEAT_RESTS_ (8 * LEAT_AWAY_) /* the least capacity, in slots */
+#define LEAT_REST_ LEAT_MS(1)        /* the longest rest */
+#define LEAT_PACE_ 0                 /* added to the pace that a sender has learned */
 #endif
 #define LEAT_QUICK_ 250 /* nanoseconds for a slot: four in a microsecond */
 
-/* Learns from a wait that took so long, until so many slots were there. */
+/* Learns the pace from a wait that took `took` nanoseconds, until `slots` slots were there. */
 static inline void leat_pace_learn_(_Atomic uint32_t *pace, int64_t took, uint64_t slots)
 {
     int64_t usual = atomic_load_explicit(pace, memory_order_relaxed); /* [X5] */
@@ -806,13 +824,13 @@ static inline void leat_pace_learn_(_Atomic uint32_t *pace, int64_t took, uint64
     if (now / 4 != usual / 4) atomic_store_explicit(pace, (uint32_t)now, memory_order_relaxed); /* [X5] */
 }
 
-/* Whether a receiver does well to look away. */
+/* Whether a receiver is to linger. */
 static inline bool leat_pace_lingers_(_Atomic uint32_t *pace)
 {
     return atomic_load_explicit(pace, memory_order_relaxed) < LEAT_QUICK_ || !leat_random_(LEAT_DOUBT_ + 1); /* [X5] */
 }
 
-/* How many nanoseconds a sender rests for so many slots; 0: it does not. */
+/* How many nanoseconds a sender rests for `slots` slots. 0: it does not rest. */
 static inline int64_t leat_pace_rest_(_Atomic uint32_t *pace, uint64_t slots)
 {
 #ifdef LEAT_WITHOUT_REST
@@ -824,8 +842,9 @@ static inline int64_t leat_pace_rest_(_Atomic uint32_t *pace, uint64_t slots)
     return rest < 2 * leat_wake_cost_() ? 0 : rest;
 }
 
-/* For what another thread is about to finish: pauses that double, some yields unless they are slow, then
- * short sleeps that grow to a millisecond. No core is kept busy while the other thread is preempted. */
+/* The back-off of a thread that waits for something which another thread is about to finish. It makes pauses that
+ * double, then some yields unless they are slow, then short sleeps that grow to a millisecond. So no core is kept busy
+ * while the other thread is preempted. */
 enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ };
 
 LEAT_COLD_ void leat_backoff_(unsigned *round)
@@ -851,19 +870,21 @@ LEAT_COLD_ void leat_backoff_(unsigned *round)
 
 /* ==== 3. Parking ==============================================================================
  *
- * A thread that must sleep makes a waiter on its stack, and enters it, by a node each, in every wait queue that could end
- * the wait: a channel's, its context's and that context's ancestors', or those of all cases of a select.
+ * A thread that must park makes a waiter on its stack. It has one node in every wait queue that could end the wait: a
+ * channel's, its context's and those of that context's ancestors, or those of all cases of a select.
  *
  *      WAITING --resolve--> RESOLVED --wake--> WOKEN     by the thread that ends the wait
  *         `----resolve--------------------------> LEFT   by the waiter's own thread: its deadline passed
  *
- * with the bit ASLEEP beside WAITING and RESOLVED once the thread no longer spins.
+ * Once the thread no longer spins, the bit ASLEEP stands beside WAITING or RESOLVED.
  *
- * I1  Nodes are entered and waiters resolved under the lock that guards the queue. No thread sleeps unless it has looked at
- *     the condition under that lock, after it had set the bit that calls for a wake.
- * I2  A waiter is resolved once and for all: its node leaves the queue, and a wake always follows. In between, the waiter
- *     and its message buffer belong to the thread that resolved it, which may have dropped the lock already.
- * I3  A thread that has woken a waiter touches nothing of it afterwards: it lies on a stack that may be gone. */
+ * I1  Nodes are enqueued and waiters resolved under the lock that guards the queue. No thread parks unless it has
+ *     checked the condition under that lock, after it had set the bit that calls for a wake.
+ * I2  A waiter is resolved once and for all: its node leaves the queue, and a wake always follows. In between, the
+ *     waiter and its message buffer belong to the thread that resolved it. That thread may have dropped the lock
+ *     already.
+ * I3  A thread that has woken a waiter touches nothing of it afterwards: the waiter lies on a stack that may be
+ *     gone. */
 
 enum { LEAT_WAITING_ = 0, LEAT_RESOLVED_ = 1, LEAT_WOKEN_ = 2, LEAT_LEFT_ = 3 };
 
@@ -871,14 +892,14 @@ typedef _Atomic uint32_t leat_lock_;
 
 typedef struct leat_waiter_ {
     leat_os_event_ state_;
-    struct leat_node_ *won_; /* the node by which it was resolved; read it once WOKEN */
-    int64_t resolved_at_;    /* if it was asleep then; or 0 */
+    struct leat_node_ *won_; /* the node by which it was resolved. Read it once WOKEN */
+    int64_t resolved_at_;    /* when, if its thread was ASLEEP then; else 0 */
 } leat_waiter_;
 
 typedef struct leat_node_ {
     struct leat_node_ *next_, *prev_;
     leat_waiter_ *waiter_;
-    void *msg_; /* a rendezvous copies to or from here */
+    void *msg_; /* a rendezvous copies the message to or from here */
     int err_;   /* what the wait ended with: 0, -EPIPE */
     bool linked_;
 } leat_node_;
@@ -931,7 +952,7 @@ static inline bool leat_is_waiting_(leat_waiter_ *w)
 
 static inline bool leat_is_woken_(leat_waiter_ *w)
 {
-    uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X5] looked at again by leat_park_ */
+    uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X5] leat_park_ reads it again */
     return (s & ~LEAT_ASLEEP_) == LEAT_WOKEN_;
 }
 
@@ -940,7 +961,7 @@ static inline bool leat_is_asleep_(leat_waiter_ *w)
     return atomic_load_explicit(&w->state_.word_, memory_order_relaxed) & LEAT_ASLEEP_; /* [X3] */
 }
 
-/* Moves a waiter out of WAITING, for good. True: the caller has won it, and says how its wait ends. */
+/* Moves a waiter out of WAITING, for good. True: the caller has won the waiter, and decides how its wait ends. */
 static inline bool leat_resolve_(leat_waiter_ *w, uint32_t state)
 {
     uint32_t s = atomic_load_explicit(&w->state_.word_, memory_order_relaxed); /* [X3] */
@@ -952,8 +973,8 @@ static inline bool leat_resolve_(leat_waiter_ *w, uint32_t state)
     return false;
 }
 
-/* Resolves a waiter by one of its nodes, and takes that out of the queue. True: its wait ends with `err`, and the caller has
- * to wake it. */
+/* Resolves a waiter by its node l, and takes l out of the queue. True: the wait ends with `err`, and the caller has to
+ * wake the waiter. */
 static inline bool leat_resolve_node_(leat_waitq_ *list, leat_node_ *l, int err)
 {
     if (!leat_resolve_(l->waiter_, LEAT_RESOLVED_)) return false;
@@ -964,7 +985,7 @@ static inline bool leat_resolve_node_(leat_waitq_ *list, leat_node_ *l, int err)
     return true;
 }
 
-/* Resolves the first waiter of a queue that no other thread has won; NULL if there is none. */
+/* Resolves the first waiter of a queue that no other thread has won. Returns its node, or NULL if there is none. */
 LEAT_COLD_ leat_node_ *leat_resolve_first_(leat_waitq_ *list, int err)
 {
     leat_node_ *l = list->first_;
@@ -972,7 +993,8 @@ LEAT_COLD_ leat_node_ *leat_resolve_first_(leat_waitq_ *list, int err)
     return l;
 }
 
-/* Resolves all that no other thread has won, and appends them to the chain that ends at *end. Returns its new end. */
+/* Resolves all waiters of a queue that no other thread has won. Appends their nodes to the chain that ends at *end, and
+ * returns the chain's new end. */
 LEAT_COLD_ leat_node_ **leat_resolve_all_(leat_waitq_ *list, int err, leat_node_ **end)
 {
     for (leat_node_ *l = list->first_, *next; l; l = next) {
@@ -998,7 +1020,8 @@ static inline void leat_wake_all_(leat_node_ *chain)
     }
 }
 
-/* Sleeps until the waiter is woken (0), or the deadline passes and no thread has resolved it (-ETIMEDOUT). */
+/* Parks the thread until its waiter is woken (0), or until the deadline passes and no thread has resolved the waiter
+ * (-ETIMEDOUT). */
 LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 {
     for (;;) {
@@ -1015,9 +1038,9 @@ LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 
 /* ==== 4. Contexts =============================================================================
  *
- * A context lives on a stack, needs no destructor, and all-zero is valid: never done. A call under a
- * context looks at it and at all its ancestors; before it sleeps it enters the wait queue of each, so a cancel wakes
- * exactly the threads that wait under it, and a child that goes out of scope leaves nothing behind. */
+ * A context lives on a stack and needs no destructor. All-zero is valid: never done. A call under a context checks that
+ * context and all its ancestors. Before the thread parks, it enqueues a node in the wait queue of each. So a cancel
+ * wakes exactly the threads that wait under it, and a child that goes out of scope leaves nothing behind. */
 
 typedef struct leat_ctx {
     struct leat_ctx *parent_;
@@ -1027,14 +1050,14 @@ typedef struct leat_ctx {
     leat_waitq_ waiters_;
 } leat_ctx;
 
-#define LEAT_CANCELLING_ 1u /* no thread goes to sleep any more; those that wait are being resolved */
+#define LEAT_CANCELLING_ 1u /* no thread parks any more; waiters are being resolved */
 #define LEAT_CANCELLED_ 2u
 #define LEAT_TIMED_OUT_ 4u
 #define LEAT_DONE_ (LEAT_CANCELLED_ | LEAT_TIMED_OUT_)
 
 /* A context under `parent` (or NULL). Initialisers, for a declaration: leat_ctx c = LEAT_CTX(NULL);
- * WITHIN: done `duration` nanoseconds from now. UNTIL: done at the absolute time `deadline`. Either is done at once
- * if that time has passed already.
+ * WITHIN: the context is done `duration` nanoseconds from now. UNTIL: it is done at the absolute time `deadline`. If
+ * that time has passed already, it is done at once.
  * LEAT_WITHIN(duration) is a context for one call: leat_recv_ctx(LEAT_WITHIN(LEAT_MS(20)), &jobs, &job). */
 /* clang-format off */
 #define LEAT_CTX(parent) { .parent_ = (parent) }
@@ -1043,7 +1066,7 @@ typedef struct leat_ctx {
 /* clang-format on */
 #define LEAT_WITHIN(duration) (&(leat_ctx)LEAT_CTX_WITHIN(NULL, duration))
 
-#define LEAT_PASSED_ (-1) /* a deadline that no clock, however coarse, has before it */
+#define LEAT_PASSED_ (-1) /* a deadline that lies in the past of every clock, however coarse */
 
 LEAT_HOT_ int64_t leat_deadline_(int64_t t)
 {
@@ -1057,7 +1080,7 @@ LEAT_HOT_ int64_t leat_deadline_within_(int64_t duration)
     return t == LEAT_FOREVER ? 0 : t;
 }
 
-/* What became of a context whose word is not 0, once its canceller has got that far. */
+/* How a context ended whose word is not 0. Waits until the thread that cancels it has written the end down. */
 LEAT_COLD_ uint64_t leat_ctx_end_(leat_ctx *ctx)
 {
     for (unsigned round = 0;; leat_backoff_(&round)) {
@@ -1066,7 +1089,8 @@ LEAT_COLD_ uint64_t leat_ctx_end_(leat_ctx *ctx)
     }
 }
 
-/* Notes the end of `to` on `ctx` and those between: an answer once given stays. */
+/* `to` is done, so `ctx`, a descendant of it, is done. Notes that on `ctx` and on all contexts between, so that an
+ * answer once given stays. */
 LEAT_COLD_ int leat_ctx_note_(leat_ctx *ctx, leat_ctx *to, uint64_t end)
 {
     if (ctx != to) leat_ctx_note_(ctx->parent_, to, end);
@@ -1077,11 +1101,12 @@ LEAT_COLD_ int leat_ctx_note_(leat_ctx *ctx, leat_ctx *to, uint64_t end)
     return end & LEAT_CANCELLED_ ? -ECANCELED : -ETIMEDOUT;
 }
 
-/* Whether a context is done, judged by the time `now`; 0: look at the clock if a deadline asks for it. */
+/* Whether a context is done at the time `now`. If `now` is 0, it reads the clock where there is a deadline to compare
+ * with. */
 static inline int leat_ctx_err_at_(leat_ctx *ctx, int64_t now)
 {
     for (leat_ctx *c = ctx; c; c = c->parent_) {
-        if (LEAT_RARELY_(atomic_load_explicit(&c->word_, memory_order_relaxed))) /* [X5] looked at again */
+        if (LEAT_RARELY_(atomic_load_explicit(&c->word_, memory_order_relaxed))) /* [X5] read again */
             return leat_ctx_note_(ctx, c, leat_ctx_end_(c));
         if (c->deadline_) {
             if (!now) now = leat_os_coarse_now_();
@@ -1091,41 +1116,42 @@ static inline int leat_ctx_err_at_(leat_ctx *ctx, int64_t now)
     return 0;
 }
 
-/* 0 while the context is live; -ECANCELED once it or an ancestor was cancelled; -ETIMEDOUT once a
- * deadline of theirs has passed (noticed within 10 ms). NULL is always live. Once an error, the answer
- * never changes again. Any thread. */
+/* 0 while the context is live. -ECANCELED once it or an ancestor was cancelled. -ETIMEDOUT once a deadline of theirs
+ * has passed (noticed within 10 ms). NULL is always live. Once the answer is an error, it never changes again. Any
+ * thread may call it. */
 LEAT_HOT_ int leat_ctx_err(leat_ctx *ctx)
 {
     return leat_ctx_err_at_(ctx, 0);
 }
 
-/* The same of two contexts; nothing where both are NULL, as in the calls without a context. */
+/* The same for two contexts. It is inlined, so it costs nothing where both are NULL, as in the calls without a
+ * context. */
 LEAT_HOT_ int leat_ctx_err_of_(leat_ctx *ctx, leat_ctx *also, int64_t now)
 {
     int err = ctx ? leat_ctx_err_at_(ctx, now) : 0;
     return err || !also ? err : leat_ctx_err_at_(also, now);
 }
 
-/* Whether somebody has begun to end a context: then leat_ctx_err says an error. Waits for nobody, so it may be
- * asked with a lock held. */
+/* Whether a thread has begun to end a context. If so, leat_ctx_err returns an error. Does not wait for any thread, so
+ * the caller may hold a lock. */
 static inline bool leat_ctx_ends_(leat_ctx *ctx)
 {
     while (ctx && !atomic_load_explicit(&ctx->word_, memory_order_relaxed)) ctx = ctx->parent_; /* [X5] see I8 */
     return ctx != NULL;
 }
 
-/* Why the context is done: what its leat_cancel, or an ancestor's, was called with (the first wins),
- * or -ETIMEDOUT. 0 while it is live. */
+/* Why the context is done: the cause that its leat_cancel, or an ancestor's, was called with (the first wins), or
+ * -ETIMEDOUT. 0 while the context is live. */
 LEAT_HOT_ int leat_ctx_cause(leat_ctx *ctx)
 {
     int err = leat_ctx_err(ctx);
     return err == -ECANCELED ? (int)(uint32_t)(leat_ctx_end_(ctx) >> 32) : err;
 }
 
-/* Cancels a context and everything under it: threads that wait there wake with -ECANCELED. `cause` is any
- * int, handed back by leat_ctx_cause; 0 stands for -ECANCELED. The first end of a context wins. Any
- * thread, but not a signal handler (leat_cancel_on_signals is for those). The context may be gone as
- * soon as somebody has seen it done. */
+/* Cancels a context and everything under it: threads that wait there wake with -ECANCELED. `cause` is any int, and
+ * leat_ctx_cause returns it. 0 stands for -ECANCELED. The first end of a context wins. Any thread may call it, but not
+ * a signal handler (leat_cancel_on_signals is for those). The context may be gone as soon as any thread has seen that
+ * it is done. */
 LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
 {
     uint64_t live = 0;
@@ -1145,14 +1171,15 @@ LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
     leat_wake_all_(chain);
 }
 
-/* The last look before a thread sleeps: enters the waiter in the queues where it is to be found, or says that it need not
- * sleep. */
+/* The last check before a thread parks. True: the function has enqueued the waiter in the queues where others are to
+ * find it. False: the thread need not park. */
 typedef bool leat_enqueue_fn_(void *what, leat_waiter_ *w);
 
-/* Sleeps until the waiter is woken, or a context ends: `ctx` and its ancestors, then `also` and its. One stack frame per
- * ancestor holds the node in its queue. Only when it is in all of them is it entered where it waits, so a cancel that came
- * before the message finds it (I8). Afterwards the waiter is WOKEN or LEFT. won_ says by which node it was woken. NULL: by a
- * context, or it left by itself, or it need not sleep. */
+/* Parks until the waiter is woken, or a context is done: `ctx` or one of its ancestors, then `also` or one of its. Each
+ * recursion has one ancestor's node in its stack frame. Only when the waiter is in the queues of all contexts does
+ * `enqueue` add it where it waits, so a cancel that came before the message finds it (I8). Afterwards the waiter is
+ * WOKEN or LEFT. won_ is the node by which it was woken. won_ is NULL if a context woke it, if it left by itself, or if
+ * it need not park. */
 LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, leat_enqueue_fn_ *enqueue,
                             void *what)
 {
@@ -1174,7 +1201,7 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
     }
     if (next && live) {
         leat_block_(w, next, also, deadline, enqueue, what);
-    } else { /* if it need not sleep, it only waits for a context that has resolved it meanwhile, and will wake it */
+    } else { /* if it need not park, it waits only for a context that has resolved it meanwhile, and will wake it */
         bool entered = live && enqueue(what, w);
         if (!entered && leat_resolve_(w, LEAT_LEFT_)) w->won_ = NULL;
         else if (leat_park_(w, entered ? deadline : LEAT_FOREVER)) w->won_ = NULL;
@@ -1202,7 +1229,7 @@ static inline bool leat_enqueue_nowhere_(void *what, leat_waiter_ *w)
     return true;
 }
 
-/* Sleeps for `duration` nanoseconds: 0.
+/* Sleeps for `duration` nanoseconds and returns 0.
  * ctx: -ECANCELED or -ETIMEDOUT as soon as ctx (or NULL) is done. */
 LEAT_COLD_ int leat_sleep_ctx(leat_ctx *ctx, int64_t duration)
 {
@@ -1226,26 +1253,28 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
 
 /* ==== 5. The ring =============================================================================
  *
- * A bounded queue after D. Vyukov (2010), with stamps relative to the slot, so that capacities are
- * exact, 1 works, and zeroed memory is an empty ring.
+ * A bounded queue after D. Vyukov (2010). Its stamps are relative to the slot, so capacities are exact, a capacity of 1
+ * works, and zeroed memory is an empty ring.
  *
  *     slot:         stamp (8 bytes) | message
  *     head, tail:   lap | index | CLOSED | WAITERS | CLOSING      each on a cache line of its own
  *
- * lap | index is a position: where the next message is put (tail) or taken (head). In lap L a slot's
- * stamp is L when it is free and L | FULL when it holds a message; taking it makes it free in L + 1.
+ * lap | index is a position: where the next message is put (tail) or taken (head). In lap L a slot's stamp is L when
+ * the slot is free, and L | FULL when it holds a message. To take the message makes the slot free in L + 1.
  * To send: read tail, find the slot free, claim it with a CAS on tail, write, publish the stamp.
  *
- * The bits live in the word that a claim must win, which makes closing and sleeping free of charge:
+ * The bits live in the word that a claim must win. So it costs a send or a receive nothing that a channel can be
+ * closed, and that threads can park:
  * CLOSING   (tail) matches no stamp, so no send claims after it.
- * CLOSED    (tail) follows when all waiters have been resolved; the closing thread touches nothing after it.
- * WAITERS   (tail) receivers may be parked, (head) senders may: a claim that sees it resolves one of them, before it
- *           publishes its slot, and wakes it afterwards.
- *           With the bit in a word of its own, a sender would publish and then look for waiters, and a receiver would say
- *           that it waits and then look for a message. Each could miss the other's store, and the receiver would sleep
- *           beside a message: the lost wake-up. To prevent that takes a fence in every send. Here setting the bit and
- *           claiming are read-modify-writes of one word, so one of them comes first. A claim after the bit sees it, and
- *           wakes. A claim before it shows in the position that setting the bit returned, and the receiver stays awake.
+ * CLOSED    (tail) follows when all waiters have been resolved. The thread that closes touches nothing after it.
+ * WAITERS   in tail: receivers may be parked. In head: senders may be. A claim that sees it resolves one of them before
+ *           it publishes its slot, and wakes it afterwards.
+ *           Why it is a bit in this word: suppose it had a word of its own. Then a sender would publish, and read that
+ *           word. A receiver would set it, and look for a message. Each could miss the other's store, and the receiver
+ *           would sleep beside a message. That is the lost wake-up. To prevent it takes a fence in every send. Here the
+ *           claim and the setting of the bit are read-modify-writes of one word, so one of them comes first. A claim
+ *           after the bit sees it, and wakes. A claim before the bit shows in the position that the setting of the bit
+ *           returned, and the receiver stays awake.
  *
  * I4  No access after publication. Neither send nor recv nor close touches anything of the channel after the store that
  *     publishes its effect. So a thread that saw the effect may free the channel at once. */
@@ -1257,30 +1286,31 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
 #define LEAT_FULL_ UINT64_C(2)
 #define LEAT_LINE_ 64
 
-/* The two sides of a channel, and what a call does there. */
+/* The two sides of a channel. Each is named after what a call does there. */
 enum { LEAT_SENDS_, LEAT_RECEIVES_ };
 
-/* What belongs to one side. A thread that claims at an end may have to wake one of the other side, so those wait here. */
+/* What belongs to one side. A thread that claims at an end may have to wake a thread of the other side, so threads of
+ * the other side wait here. */
 typedef struct leat_end_ {
-    _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position that is claimed next, and the bits */
+    _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position to claim next, and the bits */
     _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
-    leat_waitq_ peers_;     /* threads of the other side that wait; WAITERS in at_ says that there are some */
+    leat_waitq_ peers_;     /* the other side's threads that wait. WAITERS in at_ says that there are some */
     char pad_[LEAT_LINE_];
 } leat_end_;
 
 typedef struct leat_chan {
     unsigned char *slots_; /* NULL: unbuffered */
     uint64_t cap_;         /* in slots */
-    uint64_t lap_;         /* LEAT_POS_ times the power of two that holds the capacity */
+    uint64_t lap_;         /* LEAT_POS_ times the least power of two that is at least cap_ */
 #ifdef LEAT_DEBUG
-    uintptr_t seal_; /* of slots_ and address: this is no memory that was a channel once, half overwritten */
+    uintptr_t seal_; /* of slots_ and address: tells a channel from memory that was one and is half overwritten */
 #endif
     char pad_[LEAT_LINE_];
-    leat_end_ ends_[2]; /* of the senders, of the receivers */
+    leat_end_ ends_[2]; /* [0]: of the senders. [1]: of the receivers */
     leat_lock_ lock_;   /* guards both queues */
     char pad2_[LEAT_LINE_];
 #ifdef LEAT_DEBUG
-    _Atomic uintptr_t self_; /* its address, once it was made or used; FREED */
+    _Atomic uintptr_t self_; /* the channel's address once it was made or used, or FREED */
 #endif
 } leat_chan;
 
@@ -1314,7 +1344,7 @@ LEAT_WRAPS_ static inline uint64_t leat_lap_of_(const leat_chan *ch, uint64_t wo
     return word & ~(ch->lap_ - 1);
 }
 
-/* The word `n` positions on, n <= capacity, its bits unchanged. */
+/* The word that is `n` positions on, n <= capacity. Its bits are unchanged. */
 LEAT_WRAPS_ static inline uint64_t leat_advance_(const leat_chan *ch, uint64_t word, uint64_t n)
 {
     bool wraps = leat_index_(ch, word) + n >= ch->cap_;
@@ -1331,19 +1361,20 @@ static inline leat_stamp_ *leat_stamp_of_(unsigned char *slot)
     return (leat_stamp_ *)(void *)slot;
 }
 
-/* The stamp that says that the slot at this position is ready for that side. A closing tail's matches none. */
+/* The stamp of a slot that is ready for `side` at this position. Where tail has CLOSING, no slot has it. */
 static inline uint64_t leat_ready_stamp_(const leat_chan *ch, int side, uint64_t at)
 {
     return side == LEAT_SENDS_ ? at & (~(ch->lap_ - 1) | LEAT_CLOSING_) : leat_lap_of_(ch, at) | LEAT_FULL_;
 }
 
-/* The stamp that it leaves there, for the other side: full; or free, in the next lap. */
+/* The stamp that `side` leaves in the slot, for the other side. A send leaves it full. A receive leaves it free in the
+ * next lap. */
 LEAT_WRAPS_ static inline uint64_t leat_next_stamp_(const leat_chan *ch, int side, uint64_t ready)
 {
     return side == LEAT_SENDS_ ? ready | LEAT_FULL_ : ready - LEAT_FULL_ + ch->lap_;
 }
 
-/* Positions between head and tail: messages, or claims in flight. */
+/* How many positions are between head and tail. Each is a message, or a claim in flight. */
 LEAT_WRAPS_ static inline uint64_t leat_count_(const leat_chan *ch, uint64_t tail, uint64_t head)
 {
     uint64_t n = leat_position_(tail) - leat_position_(head);
@@ -1356,8 +1387,8 @@ LEAT_WRAPS_ static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail,
     return leat_position_(tail) - leat_position_(head) == ch->lap_;
 }
 
-/* The slow half of a claim that saw WAITERS: resolves one waiter, to be woken after publishing. The bit goes: a wake is in
- * flight, and the woken thread sets it again if others wait (I5). */
+/* The slow path of a claim that saw WAITERS. Resolves one waiter, which the caller wakes after it has published. Clears
+ * the bit, because a wake is now in flight. The woken thread sets the bit again if others wait (I5). */
 LEAT_COLD_ leat_node_ *leat_resolve_peer_(leat_chan *ch, leat_end_ *end)
 {
     leat_lock_take_(&ch->lock_);
@@ -1369,17 +1400,18 @@ LEAT_COLD_ leat_node_ *leat_resolve_peer_(leat_chan *ch, leat_end_ *end)
 
 static inline void leat_copy_(void *to, const void *from, size_t size)
 {
-    if (size == 8) memcpy(to, from, 8); /* the usual size stays a move where `size` is a variable */
+    if (size == 8) memcpy(to, from, 8); /* the usual size stays a move even if `size` varies */
     else memcpy(to, from, size);
 }
 
-/* A message to be sent, which will only be read. */
+/* Casts const away from a message to be sent. It is only read. */
 static inline void *leat_to_read_(const void *msg)
 {
     return (void *)(uintptr_t)msg;
 }
 
-/* From msg into a slot, or out of the slot into msg; NULL: the message is dropped. */
+/* Copies from msg into a slot (send), or out of the slot into msg (receive). If msg is NULL, a receive drops the
+ * message. */
 LEAT_HOT_ void leat_copy_over_(int side, void *in_slot, void *msg, size_t size)
 {
     if (side == LEAT_SENDS_) leat_copy_(in_slot, msg, size);
@@ -1395,8 +1427,8 @@ LEAT_COLD_ void leat_move_and_wake_(leat_chan *ch, int side, unsigned char *slot
     if (l) leat_wake_(l);
 }
 
-/* The fast path of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: the slow path has to look. Or
- * the error of a context that is done: contexts are asked between the look and the claim (I8). */
+/* The fast path of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: the slow path has to check.
+ * Or the error of a context that is done. Contexts are asked after the stamp is read and before the claim (I8). */
 LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch->slots_)) return -EAGAIN;
@@ -1421,7 +1453,8 @@ LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side,
     return 0;
 }
 
-/* A walk over the slots from a position on: kept in steps, as a batch is long. */
+/* Walks over the slots from a position on. It steps from slot to slot instead of computing each, because a batch is
+ * long. */
 typedef struct leat_cursor_ {
     unsigned char *slot_;
     uint64_t to_wrap_; /* slots up to the end of the ring */
@@ -1440,8 +1473,8 @@ LEAT_HOT_ void leat_cursor_next_(const leat_chan *ch, leat_cursor_ *w, size_t si
     if (LEAT_RARELY_(!--w->to_wrap_)) *w = (leat_cursor_){ ch->slots_, ch->cap_, w->ready_ + ch->lap_ };
 }
 
-/* Claims the longest prefix of n slots that is ready with one CAS, and fills or empties them: how many, or the error of a
- * context. */
+/* Claims the longest prefix of the next n slots that is ready, with one CAS, and fills or empties those slots. Returns
+ * how many, or the error of a context. */
 LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsigned char *msgs, size_t n, size_t size,
                                     size_t align)
 {
@@ -1477,19 +1510,21 @@ LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsi
 
 /* ---- One end, and waiting there ----
  *
- * I5  Wake the next. A thread T that was woken at a buffered channel may have been given the only wake in flight. Before T
- *     tries again, it looks at the queue that it was in: if other threads wait there, T sets WAITERS again, and if there is
- *     more than T will take itself, it wakes the next, or two. If T then leaves without having taken from that channel, as
- *     it was cancelled or another case won, it looks once more.
+ * I5  Wake the next. A thread T that was woken at a buffered channel may have been given the only wake in flight.
+ *     Before T tries again, it checks the queue that it was in. If other threads wait there, T sets WAITERS again. If
+ *     there is also more than T will take itself, T resolves and wakes the next waiter, or two. T may then leave
+ *     without having taken from that channel, because it was cancelled or another case won. In that case T checks once
+ *     more.
  *     Without this: receivers C0 and C1 are parked. Sender P0 claims slot k, sees WAITERS, clears it, and is preempted
- *     before it wakes C0. P1 publishes k+1, sees no WAITERS, and wakes nobody. P0 publishes k and wakes C0. C0 takes k, and
- *     C1 sleeps beside the message in k+1.
- * I6  A thread sleeps only if the position that setting WAITERS returned, with the other end's, says empty (or full), not
- *     closing, and no claim in flight. A woken thread that finds nothing goes back to the front of the queue. */
+ *     before it wakes C0. P1 publishes k+1, sees no WAITERS, and wakes nobody. P0 publishes k and wakes C0. C0 takes k,
+ *     and C1 sleeps beside the message in k+1.
+ * I6  A thread parks only if the channel is empty (or full, for a sender), not closing, and has no claim in flight. It
+ *     knows this from two positions: the one that the setting of WAITERS returned, and that of the other end. A woken
+ *     thread that finds nothing goes back to the front of the queue. */
 
-/* One end, as a call needs it, and what it would do there: a case of a select, made by LEAT_SEND and LEAT_RECV. Only `err`
- * is for the caller. After leat_select has returned this case's index, err is 0, or -EPIPE if the channel is closed (send:
- * nothing was sent; recv: closed and drained). */
+/* A case: one end of a channel, and what a call would do there. LEAT_SEND and LEAT_RECV make the cases of a select.
+ * Only `err` is for the caller. After leat_select has returned this case's index, err is 0, or it is -EPIPE if the
+ * channel is closed (send: nothing was sent; recv: closed and drained). */
 typedef struct leat_case {
     leat_chan *chan_; /* NULL: never ready */
     int side_;
@@ -1497,12 +1532,12 @@ typedef struct leat_case {
     uint32_t size_, align_;
     leat_node_ link_;
     uint32_t lot_;
-    uint32_t since_;          /* when a wait began that is to tell the pace, modulo 2^32 ns; 0: none does */
+    uint32_t since_;          /* when the wait began that measures the pace, modulo 2^32 ns; 0: none does */
     struct leat_case *order_; /* next in the order of channel addresses */
-    uint64_t seen_[2];        /* both ends, as a look saw them */
+    uint64_t seen_[2];        /* both ends, as a poll saw them */
 } leat_case;
 
-#define LEAT_IN_FLIGHT_ INT_MIN /* somebody is half-way through the slot: come again, do not sleep */
+#define LEAT_IN_FLIGHT_ INT_MIN /* another thread has claimed the slot and not published it: poll again, do not park */
 #define LEAT_HANDED_OFF_ 1      /* woken by a rendezvous: the message has changed hands */
 
 static inline bool leat_sends_(const leat_case *c)
@@ -1510,7 +1545,8 @@ static inline bool leat_sends_(const leat_case *c)
     return c->side_ == LEAT_SENDS_;
 }
 
-/* The end at which a case claims; and the other end, where it waits, and sets WAITERS. */
+/* leat_own_end_: the end at which a case claims. leat_far_end_: the other end, where the case waits and sets
+ * WAITERS. */
 static inline leat_end_ *leat_own_end_(leat_case *c)
 {
     return &c->chan_->ends_[c->side_];
@@ -1521,7 +1557,7 @@ static inline leat_end_ *leat_far_end_(leat_case *c)
     return &c->chan_->ends_[!c->side_];
 }
 
-/* Whether somebody waits for a rendezvous with this case. The channel's lock is held. */
+/* Whether another thread waits for a rendezvous with this case. The caller holds the channel's lock. */
 static inline bool leat_peer_waits_(leat_case *c)
 {
     for (leat_node_ *l = leat_own_end_(c)->peers_.first_; l; l = l->next_)
@@ -1529,7 +1565,8 @@ static inline bool leat_peer_waits_(leat_case *c)
     return false;
 }
 
-/* Whether the slot at this position is what the case needs. Only the claim's own look, [P2], counts. */
+/* Whether the slot at this position is ready for the case. It is a hint: only the read before the claim, [P2],
+ * counts. */
 static inline bool leat_ready_at_(leat_case *c, uint64_t at)
 {
     leat_chan *ch = c->chan_;
@@ -1544,8 +1581,8 @@ static inline uint64_t leat_look_at_(leat_case *c, int side)
     return c->seen_[side] = seen;
 }
 
-/* Looks without touching: 0 ready, -EPIPE closed, -EAGAIN it would have to wait, LEAT_IN_FLIGHT_. What it
- * saw stays in the case. */
+/* Polls a case and changes nothing. 0: ready. -EPIPE: closed. -EAGAIN: the call would have to wait. LEAT_IN_FLIGHT_:
+ * poll again. The positions that it saw stay in the case. */
 LEAT_COLD_ int leat_poll_case_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
@@ -1563,14 +1600,14 @@ LEAT_COLD_ int leat_poll_case_(leat_case *c)
     if (leat_sends_(c) && own & LEAT_CLOSING_) return own & LEAT_CLOSED_ ? -EPIPE : LEAT_IN_FLIGHT_;
     if (leat_ready_at_(c, own)) return 0;
     uint64_t far = leat_look_at_(c, !c->side_);
-    /* a tail was here before the head was there, and can be no further: it was full when head was read */
+    /* tail was read first, and cannot move past a full ring: if full, it was full when head was read */
     if (leat_sends_(c)) return leat_is_full_(ch, own, far) ? -EAGAIN : LEAT_IN_FLIGHT_;
     if (leat_position_(far) != leat_position_(own)) return LEAT_IN_FLIGHT_;
     return far & LEAT_CLOSED_ ? -EPIPE : far & LEAT_CLOSING_ ? LEAT_IN_FLIGHT_ : -EAGAIN;
 }
 
-/* A rendezvous: the second to arrive copies between the two callers' buffers and wakes the first. Returns what
- * leat_move_ does. */
+/* A rendezvous. The second thread to arrive copies between the buffers of both callers and wakes the first. Returns
+ * what leat_move_ returns. */
 LEAT_COLD_ int leat_rendezvous_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     leat_chan *ch = c->chan_;
@@ -1596,7 +1633,7 @@ static inline int leat_try_fast_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     return leat_move_(ctx, also, c->chan_, c->side_, c->link_.msg_, c->size_, c->align_);
 }
 
-/* Tries one case: 0 done, or what leat_poll_case_ says, or the error of a context. */
+/* Tries one case. 0: done. Or what leat_poll_case_ returns, or the error of a context. */
 LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     int err = c->chan_->slots_ ? leat_try_fast_(ctx, also, c) : leat_rendezvous_(ctx, also, c);
@@ -1606,17 +1643,17 @@ LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     return seen ? seen : LEAT_IN_FLIGHT_;
 }
 
-/* Sets the bit that calls for a wake, WAITERS (or 0: none), and looks once more (I6): whether this case may sleep.
- * Its channel's lock is held. */
+/* Whether this case may park. Sets `bit`, the bit that calls for a wake: WAITERS, or 0 for none. Then checks once more
+ * (I6). The caller holds the channel's lock. */
 LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
 {
     leat_chan *ch = c->chan_;
     leat_end_ *own = leat_own_end_(c), *far = leat_far_end_(c);
     if (!ch->slots_) {
-        uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] by the lock */
+        uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] lock held */
         if (tail & LEAT_CLOSING_ || leat_peer_waits_(c)) return false;
         atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed);        /* [X2] */
-        atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] says that we came */
+        atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] shows a new waiter */
         return true;
     }
     uint64_t there = atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed); /* [X2] */
@@ -1625,14 +1662,15 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
     return leat_position_(there) == leat_position_(here) && !(there & LEAT_CLOSING_);
 }
 
-/* Wakes the next (I5): if other threads wait beside this case, and its channel has `least` messages (or slots), resolves and
- * wakes one of them; if it has twice as many, two, so that n parked threads run after log n steps. */
+/* Wakes the next (I5). If other threads wait beside this case, and its channel has `least` messages (or slots), it
+ * resolves and wakes one of them. If the channel has twice as many, it resolves and wakes two, so that n parked threads
+ * run after log n steps. */
 LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
 {
     leat_chan *ch = c->chan_;
     leat_end_ *far = leat_far_end_(c);
     leat_node_ *next = NULL, *second = NULL;
-    if (!ch->slots_) return; /* where only a close wakes without having served, and that wakes all */
+    if (!ch->slots_) return; /* unbuffered: only close wakes unserved, and it wakes all */
     leat_lock_take_(&ch->lock_);
     if (far->peers_.first_) {
         uint64_t there = atomic_fetch_or_explicit(&far->at_, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
@@ -1649,9 +1687,9 @@ LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
     if (second) leat_wake_(second);
 }
 
-/* What a case watches until the slot that it needs next is ready: its stamp, which is `seen` now; NULL: the slot is ready.
- * A thread that spins looks at nothing else: to read the other side's index would take it away from one that is about to
- * move it. */
+/* What a case watches until the slot that it needs next is ready: the slot's stamp. Its present value goes to *seen.
+ * NULL: the slot is ready. A thread that spins reads nothing else. To read the other side's index would take its cache
+ * line from a thread that is about to move it. */
 static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *seen)
 {
     uint64_t at = atomic_load_explicit(&leat_own_end_(c)->at_, memory_order_relaxed); /* [X1] */
@@ -1660,13 +1698,13 @@ static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *seen)
     return leat_ready_at_(c, at) ? NULL : stamp;
 }
 
-/* Begins a wait that is to tell the pace. */
+/* Begins a wait that measures the pace. */
 static inline void leat_case_waits_(leat_case *c)
 {
     c->since_ = (uint32_t)leat_os_now_() | 1;
 }
 
-/* Tells the pace, if the wait is to: how long it took, for the slots that are there. */
+/* If this wait measures the pace, learns from how long it took, for the slots that are there. */
 LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
@@ -1679,7 +1717,7 @@ LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
     c->since_ = 0;
 }
 
-/* Spins for that slot; false: it is time to park. */
+/* Spins until that slot is ready. False: it is time to park. */
 LEAT_COLD_ bool leat_case_spins_(leat_case *c, leat_spin_ *spin)
 {
     uint64_t seen;
@@ -1689,17 +1727,18 @@ LEAT_COLD_ bool leat_case_spins_(leat_case *c, leat_spin_ *spin)
     return true;
 }
 
-/* For how many ns it is to rest; 0: it is not. Linked like one that sleeps, but without the bit that calls for a wake:
- * nothing that it could have sent would have been received before it is back. What I1 and I6 say of the bit is not for it:
- * it has a time to wake by itself. But I5 is, as it may be given the wake of one that sleeps: so none rests that has
- * already been given one (`slept`). */
+/* For how many ns a sender S of this case is to rest. 0: it is not. While S rests, its node is in the wait queue as if
+ * S were parked, but S has not set the bit that calls for a wake. Nothing that S could have sent would have been
+ * received before S is back. What I1 and I6 say of the bit does not apply, because S wakes by itself at a given time.
+ * But I5 does apply, because S may be given the wake of a parked sender. So a sender that has been in the queue
+ * already, and may have been given a wake there, does not rest (`slept`). */
 static inline int64_t leat_case_rests_(leat_case *c)
 {
     if (!leat_sends_(c) || c->chan_->cap_ < LEAT_RESTS_) return 0;
     return leat_pace_rest_(&leat_own_end_(c)->pace_, (c->chan_->cap_ + 7) / 8);
 }
 
-/* Looks away for a while, in a large ring (part 2). */
+/* Lingers, in a large ring (part 2). */
 LEAT_COLD_ void leat_case_lingers_(leat_case *c)
 {
 #ifdef LEAT_WITHOUT_LINGER
@@ -1712,7 +1751,7 @@ LEAT_COLD_ void leat_case_lingers_(leat_case *c)
     if (!leat_sends_(c) || !leat_awaited_(c, &seen)) leat_case_waited_(c); /* else it is measured to its end */
 }
 
-/* How a wait for one case begins, without sleep; answers like leat_move_. */
+/* How a wait for one case begins, before it parks. Returns what leat_move_ returns. */
 LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     if (!c->chan_->slots_ || !leat_spin_pays_() || leat_case_rests_(c)) return -EAGAIN;
@@ -1728,16 +1767,16 @@ LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
  *
  * A case is one send or receive that a call would do. A blocking send is a select of one case.
  *
- * I7  A select enters the queues of all its channels with all their locks held, in the order of their addresses: two
- *     selects that could serve each other cannot both overlook it.
- * I8  A context that is done wins. Whatever a call under a context may take, it looks at that first (acquire), then
- *     asks the context, then claims; and it enters its contexts' queues before that where it waits. So if a thread X
- *     cancels, and then sends, a receiver that sees the message sees the cancel, too: the cancel happens-before the send.
- *     And a receiver that is parked was resolved by the cancel before the send could find it. */
+ * I7  A select enqueues its nodes with the locks of all its channels held, which it takes in the order of the
+ *     channels' addresses. So two selects that could serve each other cannot both overlook it.
+ * I8  A context that is done wins. A call under a context first reads what it may take (acquire), then asks the
+ *     context, then claims. It enqueues in its contexts before it enqueues where it waits. So if a thread X cancels and
+ *     then sends, a receiver that sees the message sees the cancel, too: the cancel happens-before the send. And a
+ *     receiver that is parked was resolved by the cancel before the send could find it. */
 
-/* Does one of the cases that are ready, each with the same chance: its index; or -EAGAIN, LEAT_IN_FLIGHT_, or the error
- * of a context. It tries one by lot before it looks at all of them: where most are ready that mostly succeeds, and is no
- * less fair. */
+/* Does one of the cases that are ready. Each has the same chance. Returns its index, or -EAGAIN, LEAT_IN_FLIGHT_, or
+ * the error of a context. It tries one case by lot before it polls them all. Where most cases are ready, that try
+ * mostly succeeds, and it is no less fair. */
 LEAT_COLD_ int leat_poll_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     if (!n) return -EAGAIN;
@@ -1777,8 +1816,9 @@ static inline leat_case *leat_merge_(leat_case *a, leat_case *b)
     return first;
 }
 
-/* Chains the cases that have a channel, in the order of the channels' addresses; those of one channel by lot, as the
- * first that is in the queue is the first to be served. Merges sorted chains of 1, 2, 4.. cases, bits of a counter. */
+/* Chains the cases that have a channel, in the order of the channels' addresses. The order of cases of one channel is
+ * by lot, because the first in the wait queue is the first to be served. Merges sorted chains of 1, 2, 4.. cases, like
+ * the bits of a counter. */
 LEAT_COLD_ leat_case *leat_in_order_(leat_case *cases, size_t n)
 {
     if (n == 1) {
@@ -1812,33 +1852,33 @@ static inline void leat_unlock_all_(leat_case *first)
 }
 
 typedef struct leat_enqueuing_ {
-    leat_case *first_, *to_front_; /* in order; the one that goes to the front of its list */
+    leat_case *first_, *to_front_; /* the cases in order; the one whose node goes to the front of its queue */
     uint64_t bit_;                 /* the bit that calls for a wake, or 0 */
-    leat_spin_ *spin_;             /* or NULL: it has spun already */
+    leat_spin_ *spin_;             /* NULL: the thread has spun already */
     bool entered_;
 } leat_enqueuing_;
 
-/* Enters the waiter in every case's queue, or in none if one of them need not sleep (I7). */
+/* Enqueues the waiter for every case, or for none if one of them need not park (I7). */
 LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
 {
     leat_enqueuing_ *a = what;
     leat_case *c = a->first_;
     leat_lock_all_(a->first_);
     while (c && leat_may_sleep_(c, a->bit_)) c = c->order_;
-    a->entered_ = !c; /* looks at all before it enters the first: two of them may be each other's peers */
+    a->entered_ = !c; /* check all before the first is enqueued: two of them may be each other's peers */
     for (c = a->entered_ ? a->first_ : NULL; c; c = c->order_) {
         c->link_.waiter_ = w;
         (c == a->to_front_ ? leat_enqueue_front_ : leat_enqueue_)(&leat_far_end_(c)->peers_, &c->link_);
     }
     leat_unlock_all_(a->first_);
     if (!a->entered_ || !a->spin_) return a->entered_;
-    while (!leat_is_woken_(w) && leat_spin_again_(a->spin_, NULL, 0)) continue; /* also while RESOLVED */
+    while (!leat_is_woken_(w) && leat_spin_again_(a->spin_, NULL, 0)) continue; /* RESOLVED: a wake is in flight */
     if (leat_is_woken_(w)) leat_spin_end_(a->spin_);
     return true;
 }
 
-/* Takes the waiter out of the queues where it still is. Returns the case that was woken, or NULL. Of that one nothing is
- * touched: with its message the channel may be gone. */
+/* Takes the waiter out of the queues where it still is. Returns the case that was woken, or NULL. Nothing of that
+ * case's channel is touched: once its message is delivered, the channel may be gone. */
 LEAT_COLD_ leat_case *leat_dequeue_all_(leat_case *first, leat_waiter_ *w)
 {
     leat_case *won = NULL;
@@ -1860,8 +1900,8 @@ static inline bool leat_ctx_ends_by_(leat_ctx *ctx, int64_t time)
     return ctx != NULL;
 }
 
-/* Until when this case is to rest; LEAT_FOREVER: it is not. A thread that has a deadline so near that it
- * could be missed for that, does not. */
+/* Until when this case is to rest. LEAT_FOREVER: it is not to rest. A thread does not rest if its deadline is so near
+ * that it could miss it. */
 LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
 {
     int64_t rest = leat_case_rests_(c);
@@ -1870,11 +1910,11 @@ LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
     return leat_ctx_ends_by_(ctx, by) || leat_ctx_ends_by_(also, by) ? LEAT_FOREVER : until;
 }
 
-/* Waits until one of the cases could be done (its index), or a context is done. */
+/* Waits until one of the cases is done, and returns its index, or until a context is done, and returns its error. */
 LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     leat_case *first = NULL, *only = NULL, *woken = NULL;
-    bool buffered = true; /* in a rendezvous one side must be in the queue, so it spins after that, not before */
+    bool buffered = true; /* a rendezvous needs one side in the queue, so the thread spins after it has enqueued */
     bool slept = false;
     int r, err;
     leat_spin_ spin = LEAT_SPIN_;
@@ -1917,7 +1957,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         }
         leat_os_done_(&w.state_);
         if (!a.entered_ || woken) continue;
-        int64_t now = leat_now(); /* a context woke us, perhaps: its deadline is to be looked at exactly */
+        int64_t now = leat_now(); /* perhaps a context woke the thread: compare its deadline exactly */
         if (rests && now >= until) leat_case_waited_(only);
         if ((r = leat_ctx_err_of_(ctx, also, now)) != 0) break;
     }
@@ -1926,9 +1966,9 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
     return r;
 }
 
-/* The try form. One case is judged exactly by leat_try_case_. Several were looked at one after another:
- * that none was ready at one instant is certain only if a second look finds nothing changed. It cannot be
- * shown less than came before what the first look saw, [C2]; so it needs no order of its own. */
+/* The try form. leat_try_case_ is exact for one case. Several cases are polled one after another. That none was ready
+ * at one instant is certain only if a second look finds nothing changed. By [C2] the second look sees at least
+ * everything that came before what the first look saw. So it needs no order of its own. */
 LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
 {
     for (unsigned busy = 0;; leat_backoff_(&busy)) {
@@ -1976,10 +2016,11 @@ LEAT_COLD_ int leat_try_case_again_(leat_chan *ch, int side, void *msg, size_t s
     return r < 0 ? r : c.err;
 }
 
-/* errno, to be saved and restored around calloc and free: clang believes that they leave it alone, and would do neither. */
+/* errno, to be saved and restored around calloc and free. It is volatile because clang believes that they leave errno
+ * alone, and would leave out both. */
 #define LEAT_ERRNO_ (*(volatile int *)&errno)
 
-/* free; where that gives memory back to the system, a C library may set errno. */
+/* Calls free, and keeps errno. A C library may set errno where it gives memory back to the system. */
 static inline void leat_quiet_free_(void *p)
 {
     int saved = LEAT_ERRNO_;
@@ -1987,9 +2028,9 @@ static inline void leat_quiet_free_(void *p)
     LEAT_ERRNO_ = saved;
 }
 
-/* Zeroed memory, or NULL; errno stays. For calloc pages that nobody has touched are zero, so they cost nothing yet;
- * aligned_alloc would have to be followed by a memset of all. Where more is asked for than calloc aligns to, what it
- * returned stands ahead of the memory. */
+/* Zeroed memory, or NULL. errno stays. calloc's pages that no thread has touched are zero, so they cost nothing yet.
+ * Memory of aligned_alloc would need a memset of all of it. Where the alignment is larger than calloc's, the pointer
+ * that calloc returned is stored just ahead of the memory. */
 LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 {
     int saved = LEAT_ERRNO_;
@@ -2002,7 +2043,7 @@ LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
     return at;
 }
 
-/* Frees it; the same alignment. */
+/* Frees memory of leat_zeroed_, given the same alignment. */
 LEAT_COLD_ void leat_zeroed_free_(void *at, size_t align)
 {
     void *p = at;
@@ -2040,7 +2081,7 @@ LEAT_COLD_ void leat_free_(leat_chan *ch, size_t align)
 #endif
 }
 
-/* A send or a receive, and the form of it that does not wait. */
+/* leat_do_: a send or a receive. leat_try_: the form that does not wait. */
 LEAT_HOT_ int leat_do_(leat_ctx *ctx, leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
@@ -2077,7 +2118,7 @@ LEAT_HOT_ int leat_try_recv_(leat_chan *ch, void *msg, size_t size, size_t align
     return leat_try_(ch, LEAT_RECEIVES_, msg, size, align);
 }
 
-/* A batch: as many as can be moved at once, but at least one, for which it waits if it `waits`. */
+/* A batch: moves as many messages as it can at once, but at least one. It waits for that one if `waits`. */
 LEAT_HOT_ ptrdiff_t leat_many_(leat_ctx *ctx, leat_chan *ch, int side, bool waits, void *msgs, size_t n, size_t size,
                                size_t align)
 {
@@ -2089,7 +2130,7 @@ LEAT_HOT_ ptrdiff_t leat_many_(leat_ctx *ctx, leat_chan *ch, int side, bool wait
     k = waits ? leat_wait_case_(ctx, ch, side, msgs, size, align) : leat_try_case_again_(ch, side, msgs, size, align);
     if (k) return k;
     if (n > 1) k = leat_move_some_(ctx, ch, side, (unsigned char *)msgs + size, n - 1, size, align);
-    return k < 0 ? 1 : 1 + k; /* one was moved, before a context was done */
+    return k < 0 ? 1 : 1 + k; /* one was moved before a context was done */
 }
 
 LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_send_many_(leat_ctx *ctx, leat_chan *ch, bool waits, const void *msgs, size_t n,
@@ -2104,8 +2145,9 @@ LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *c
     return leat_many_(ctx, ch, LEAT_RECEIVES_, waits, msgs, n, size, align);
 }
 
-/* Closes, but wakes nobody yet: resolves every waiter, into the chain that ends at **end, between the two bits, so that
- * nothing is accessed after CLOSED (I4). A thread that meets CLOSING alone waits for CLOSED. */
+/* Closes, but does not wake any thread yet. Between setting CLOSING and setting CLOSED it resolves every waiter, into
+ * the chain that ends at **end, so that nothing is accessed after CLOSED (I4). A thread that meets CLOSING alone waits
+ * for CLOSED. */
 LEAT_COLD_ int leat_close_quietly_(leat_chan *ch, leat_node_ ***end)
 {
     leat_end_ *tail = &ch->ends_[LEAT_SENDS_], *head = &ch->ends_[LEAT_RECEIVES_];
@@ -2155,12 +2197,13 @@ LEAT_HOT_ bool leat_is_closed_(leat_chan *ch)
 
 /* ==== 8. The names to call ====================================================================
  *
- * `c` is a pointer to a LEAT_CHAN(T), `m` and `a` are T * (for sending also const T *): anything else
- * does not compile. All may be called from any thread, except make and free: nobody else may use the
- * channel then. Messages are copied in and out; what they point to is the business of the two sides. */
+ * `c` is a pointer to a LEAT_CHAN(T). `m` and `a` are T * (for sending also const T *). Anything else does not compile.
+ * Any thread may call any of them, except make and free: no other thread may use the channel then. Messages are copied
+ * in and out. What they point to is up to the two sides. */
 
-/* The type of a channel of T: typedef LEAT_CHAN(struct job) job_chan; all-zero is an unbuffered one. T is any type
- * of a variable, also char[16], void (*)(int), struct { int a, b; }, but not const: messages are written. */
+/* The type of a channel of T: typedef LEAT_CHAN(struct job) job_chan; all-zero is an unbuffered channel. T is any type
+ * that a variable can have, also char[16], void (*)(int), struct { int a, b; }, but not const, because messages are
+ * written. */
 /* clang-format off */
 #define LEAT_CHAN(...)                  \
     union {                             \
@@ -2171,7 +2214,7 @@ LEAT_HOT_ bool leat_is_closed_(leat_chan *ch)
 /* clang-format on */
 #ifdef LEAT_DEBUG
 
-/* The channel, as a call on it begins. */
+/* The channel, checked at the beginning of a call. */
 LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
 {
     leat_chan *ch = c;
@@ -2184,7 +2227,8 @@ LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
     return ch;
 }
 
-/* As make begins; its memory may have had any use before. One without slots may have been left without a free. */
+/* Checks at the beginning of make. The memory may have had any use before. A channel without slots may have been left
+ * without a free. */
 LEAT_LOOKS_AT_ALL_ LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file, int line)
 {
     leat_chan *ch = c;
@@ -2194,7 +2238,7 @@ LEAT_LOOKS_AT_ALL_ LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file,
     return ch;
 }
 
-/* As free begins. A channel that was freed may be freed again. */
+/* Checks at the beginning of free. A channel that was freed may be freed again. */
 LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
 {
     leat_chan *ch = c;
@@ -2211,7 +2255,7 @@ LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
 
 #else
 
-/* The channel, also where there is none: NULL->chan is no address. */
+/* The channel, or NULL. &NULL->chan would not be a valid address. */
 LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
 {
     return c;
@@ -2230,45 +2274,46 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 #define LEAT_C_(c) LEAT_UNLESS_CONST_(c, LEAT_CHAN_(c), &(c)->chan)
 #define LEAT_UNLESS_CONST_(c, x, typed) \
     (1 ? _Generic((c)->type_, const LEAT_T_(c) *: (struct leat_const_message_type){ 0 }, default: x) : typed)
-#define LEAT_IN_(c, m) _Generic((m), const LEAT_T_(c) *: (m), default: LEAT_OUT_(c, m)) /* if T is const, the first */
+#define LEAT_IN_(c, m) _Generic((m), const LEAT_T_(c) *: (m), default: LEAT_OUT_(c, m)) /* const T: the first */
 #define LEAT_OUT_(c, m) _Generic((m), LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
 #define LEAT_OF_(c) sizeof(LEAT_T_(c)), _Alignof(LEAT_T_(c))
-/* The first of two arguments, and the second: whole, also where the first is a compound literal with commas. */
+/* The first of two arguments, and the second. The first stays whole even if it is a compound literal with commas. */
 #define LEAT_FIRST_(...) __builtin_choose_expr(1, __VA_ARGS__)
 #define LEAT_SECOND_(...) __builtin_choose_expr(0, __VA_ARGS__)
 
 /* clang-format on */
-/* int leat_make(c, size_t capacity): a channel that holds exactly `capacity` messages; 0: unbuffered, a
- * send and a receive meet. Not to be called on a channel that is in use.
- * 0, -ENOMEM, -EINVAL (NULL, or a capacity beyond reason). */
+/* int leat_make(c, size_t capacity): makes a channel that holds exactly `capacity` messages. With 0 it is unbuffered: a
+ * send and a receive meet. Do not call it on a channel that is in use.
+ * 0: made. -ENOMEM: no memory. -EINVAL: c is NULL, or the capacity is beyond reason. */
 #define leat_make(c, capacity) leat_make_(LEAT_UNLESS_CONST_(c, LEAT_NEW_(c), &(c)->chan), capacity, LEAT_OF_(c))
 
-/* void leat_free(c): frees the slots, with the messages that are still in them, and leaves a closed channel: a later
- * call gets -EPIPE, another leat_free does nothing, leat_make makes it new. Nobody may be using the
- * channel. But a thread that learned from the channel itself that it is not needed any more, as it got the last message or
- * -EPIPE, may free it at once, though the call that sent that, or closed it, has not returned yet. */
+/* void leat_free(c): frees the slots, with the messages that are still in them. What is left is a closed channel: a
+ * later call gets -EPIPE, another leat_free does nothing, and leat_make makes it new. No other thread may be using the
+ * channel. But a thread that learned from the channel itself that it is not needed any more may free it at once. It
+ * learns that by the last message or by -EPIPE. It need not wait until the call that sent that message, or closed the
+ * channel, has returned. */
 #define leat_free(c) leat_free_((1 ? LEAT_OLD_(c) : &(c)->chan), _Alignof(LEAT_T_(c)))
 
-/* int leat_send(c, m): copies *m in; waits while the channel is full (unbuffered: until it was received).
- * Into a ring of 256 or more whose receivers are slow, it may wait up to a millisecond after there is room (part 2).
- * 0: sent, and it will be received if anybody receives until -EPIPE. -EPIPE: closed, not sent.
+/* int leat_send(c, m): copies *m in. Waits while the channel is full (unbuffered: until the message was received). Into
+ * a ring of 256 or more whose receivers are slow, it may wait up to a millisecond after there is room (part 2).
+ * 0: sent, and it will be received if some thread receives until -EPIPE. -EPIPE: closed, not sent.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, not sent.
  * (m is variadic so that a compound literal may have commas.) */
 #define leat_send(c, ...) leat_send_(NULL, LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
 #define leat_try_send(c, ...) leat_try_send_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
 #define leat_send_ctx(ctx, c, ...) leat_send_(ctx, LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
 
-/* int leat_recv(c, m): takes the oldest message into *m; waits while there is none.
- * 0: received. -EPIPE: closed and drained; *m is untouched, as after every error.
+/* int leat_recv(c, m): takes the oldest message into *m. Waits while there is none.
+ * 0: received. -EPIPE: closed and drained. After any error *m is untouched.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, nothing taken. */
 #define leat_recv(c, m) leat_recv_(NULL, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
 #define leat_try_recv(c, m) leat_try_recv_(LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
 #define leat_recv_ctx(ctx, c, m) leat_recv_(ctx, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
 
-/* ptrdiff_t leat_send_many(c, a, size_t n): sends a[0], a[1].. in order, as many as go in without
- * waiting, but at least one, for which it waits. How many were sent (n = 0: 0); or, none sent, the
- * errors of leat_send, and of its other two forms. One claim moves the whole batch. (a and n are variadic so that
- * a compound literal may have commas: leat_send_many(&c, (int[]){ 1, 2, 3 }, 3).) */
+/* ptrdiff_t leat_send_many(c, a, size_t n): sends a[0], a[1].. in order. Sends as many as go in without waiting, but at
+ * least one, and waits for that one. Returns how many were sent (n = 0: 0). If none was sent, it returns the errors of
+ * leat_send, and its two other forms return those of theirs. One claim moves the whole batch. (a and n are variadic so
+ * that a compound literal may have commas: leat_send_many(&c, (int[]){ 1, 2, 3 }, 3).) */
 #define leat_send_many(c, ...) \
     leat_send_many_(NULL, LEAT_C_(c), true, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
 #define leat_try_send_many(c, ...) \
@@ -2276,34 +2321,36 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 #define leat_send_many_ctx(ctx, c, ...) \
     leat_send_many_(ctx, LEAT_C_(c), true, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
 
-/* ptrdiff_t leat_recv_many(c, a, size_t n): receives up to n messages into a[0].., at least one,
- * for which it waits. How many (n = 0: 0); or, none taken, the errors of leat_recv, and of its other two forms. */
+/* ptrdiff_t leat_recv_many(c, a, size_t n): receives up to n messages into a[0].., but at least one, and waits for that
+ * one. Returns how many (n = 0: 0). If none was taken, it returns the errors of leat_recv, and its two other forms
+ * return those of theirs. */
 #define leat_recv_many(c, a, n) leat_recv_many_(NULL, LEAT_C_(c), true, LEAT_OUT_(c, a), n, LEAT_OF_(c))
 #define leat_try_recv_many(c, a, n) leat_recv_many_(NULL, LEAT_C_(c), false, LEAT_OUT_(c, a), n, LEAT_OF_(c))
 #define leat_recv_many_ctx(ctx, c, a, n) leat_recv_many_(ctx, LEAT_C_(c), true, LEAT_OUT_(c, a), n, LEAT_OF_(c))
 
-/* int leat_close(c): no more sends. Those that wait get -EPIPE; receivers drain what was sent, then get
- * -EPIPE. A send that races with it either returned 0, and is received, or -EPIPE.
- * 0, or -EALREADY: it was closed before (and is closed when this returns). */
+/* int leat_close(c): ends sending. Senders that wait get -EPIPE. Receivers drain what was sent, then get -EPIPE. A send
+ * that races with the close either returns 0, and its message is received, or returns -EPIPE.
+ * 0: closed. -EALREADY: it was closed before (and is closed when this call returns). */
 #define leat_close(c) leat_close_(LEAT_C_(c))
 
-/* size_t leat_len(c), leat_cap(c), bool leat_is_closed(c): snapshots, old when you look at them. */
+/* size_t leat_len(c), leat_cap(c), bool leat_is_closed(c): snapshots. They may be out of date when the caller reads
+ * them. */
 #define leat_len(c) leat_len_(LEAT_C_(c))
 #define leat_cap(c) leat_cap_(LEAT_C_(c))
 #define leat_is_closed(c) leat_is_closed_(LEAT_C_(c))
 
 /* The cases of a select: leat_case cases[] = { LEAT_RECV(&jobs, &job), LEAT_SEND(&acks, &ack) };
- * A NULL channel of the right type never is ready. */
+ * A NULL channel of the right type is never ready. */
 #define LEAT_SEND(c, ...) leat_send_case_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
 #define LEAT_RECV(c, m) leat_case_(LEAT_C_(c), LEAT_RECEIVES_, LEAT_OUT_(c, m), LEAT_OF_(c))
 
-/* Waits until one of n cases can go on, does it, and returns its index; among several that are ready
- * each has the same chance. cases[i].err is 0, or -EPIPE where the channel is closed (which counts as
- * ready, as in Go). Buffered and unbuffered channels, sends and receives, the same channel more than
- * once (then it must outlive the call): any mix. Allocates nothing.
- * Errors: -EDEADLK (no case has a channel, and there is no context that could end), -EINVAL.
- * try: -EAGAIN if at one instant none of the cases was ready. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is
- * done; no case was done. */
+/* Waits until one of n cases is ready, does it, and returns its index. Among several that are ready each has the same
+ * chance. cases[i].err is 0, or -EPIPE where the channel is closed (which counts as ready, as in Go). Any mix of cases
+ * may be used: buffered and unbuffered channels, sends and receives, and the same channel more than once (then the
+ * channel must outlive the call). Allocates nothing.
+ * Errors: -EDEADLK (no case has a channel, and no context could end the wait), -EINVAL.
+ * try: -EAGAIN if at one instant none of the cases was ready. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is done,
+ * and no case was done. */
 LEAT_HOT_ int leat_select_ctx(leat_ctx *ctx, leat_case *cases, size_t n)
 {
     if ((!cases && n) || n > INT_MAX) return -EINVAL;

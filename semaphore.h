@@ -7,26 +7,26 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * WHAT IT IS NOT. Not <semaphore.h>: a file that includes that, with this one first on the search path, still
- * gets the system's, with sem_t, and this one beside it. Not shared between processes. In C++ this file
- * is the system's alone.
+ * WHAT IT IS NOT. Not the system's <semaphore.h>. A file that includes <semaphore.h>, with this header first on the
+ * search path, gets both: the system's, with sem_t, and this one. Not shared between processes. In C++ this file
+ * only forwards to the system's header.
  *
- * RETURN VALUES. As in queue.h, and -EOVERFLOW: released more than was acquired; nothing changed.
- * Needs queue.h. The same three forms of each call that can wait.
+ * RETURN VALUES. As in queue.h, and -EOVERFLOW: the caller released more than was acquired, and nothing changed.
+ * Needs queue.h. Each call that can wait has the same three forms as there.
  *
- * OPTIONS. [this file] LEAT_LINT   be no system header: warn about this file too
+ * OPTIONS. [this file] LEAT_LINT   this file is not marked as a system header, so compilers warn about it too
  *
  * MEMORY ORDER.
  *     label   site                              carries
- *     [M1]    permits released       -> [M2]    what was done under them
+ *     [M1]    permits released       -> [M2]    what the thread did while it held them
  *     [M2]    permits acquired       <- [M1]
  *     [W1]    a wait group counts    -> [W2]    what the task did
  *     [W2]    a wait sees zero       <- [W1]
- *     [X6]    an optimistic word or limit       nothing: the CAS decides
+ *     [X6]    an optimistic word or limit       nothing: the CAS or the lock decides
  */
 /* leat:forward-begin  (ahead of the guard: through "" the file may find itself again) */
 #if !defined LEAT_SEMAPHORE_H && !defined __cplusplus
-#include "queue.h" /* here: what is included after the pragma is a system header as well, of which nobody is warned */
+#include "queue.h" /* before the pragma: it would get no warnings after it */
 #endif
 #if defined __GNUC__ && !defined LEAT_LINT
 #pragma GCC system_header
@@ -35,7 +35,7 @@
 #endif
 #endif
 /* leat:forward-end */
-#if !defined LEAT_SEMAPHORE_H && defined LEAT_RECV /* not in C++, nor half-way through queue.h, for LEAT_CUSTOM_OS */
+#if !defined LEAT_SEMAPHORE_H && defined LEAT_RECV /* not in C++, nor while queue.h includes LEAT_CUSTOM_OS */
 #define LEAT_SEMAPHORE_H
 
 LEAT_OWN_STYLE_BEGIN_
@@ -44,16 +44,18 @@ LEAT_OWN_STYLE_BEGIN_
  *
  *     word:  permits (may be below zero after a shrink) | CLOSED | FAIR | WAITERS
  *
- * No bit set: acquire and release are one CAS each. Any bit set: both take the lock, and then nobody
- * else changes the word. So, as with channels:
+ * While no bit is set, acquire and release are one CAS each. While any bit is set, both take the lock, and only the
+ * thread that holds the lock changes the word. So, as with channels:
  *
- * S1  No access after publication. Permits are published either by a CAS on a word without bits, and nothing after it, or
- *     under the lock with a bit left set, so that a thread that takes them has to wait for the unlock. A thread that got the
- *     permits may free the semaphore.
+ * S1  No access after publication. A thread publishes permits in one of two ways. Either it does so by a CAS on a word
+ *     without bits, and touches nothing of the semaphore after that. Or it does so under the lock and leaves a bit set,
+ *     so that a thread that takes the permits has to wait for the unlock. So a thread that got the permits may free the
+ *     semaphore at once.
  * S2  One wake at a time, and it is a hint: the woken thread tries again, and any other thread may be faster (barging).
  *     While the hint is in flight WAITERS is clear. The woken thread sets it again.
- * S3  A thread that finds that the first in the queue has waited for 1 ms sets FAIR. From then on permits are handed over in
- *     order, until the first in the queue has waited for less. So a large request is not starved by small ones. */
+ * S3  A thread that finds that the first in the queue has waited for 1 ms sets FAIR. From then on permits are handed
+ *     over in the order of the queue. That ends when the first in the queue has waited for less than 1 ms. So a large
+ *     request is not starved by small ones. */
 
 typedef struct leat_sem {
     _Atomic int64_t word_;
@@ -67,8 +69,8 @@ typedef struct leat_sem_waiter_ {
     int64_t need_, since_;
     leat_ctx *ctx_, *also_;
     leat_sem *sem_;
-    int err_;    /* what the last try said */
-    bool woken_; /* it has been woken before */
+    int err_;    /* what the last try returned */
+    bool woken_; /* a wake has ended an earlier wait of this call */
 } leat_sem_waiter_;
 
 #define LEAT_SEM_WAITERS_ INT64_C(1)
@@ -78,8 +80,9 @@ typedef struct leat_sem_waiter_ {
 #define LEAT_PERMIT_ INT64_C(8)
 #define LEAT_PATIENCE_ LEAT_MS(1)
 
-/* A semaphore of n permits; or with `start` permits of at most `most` (0 of LEAT_SEM_MAX to signal
- * with). Initialisers. All-zero is valid: no permits, ever. */
+/* Initialisers. LEAT_SEM(n) has n permits. LEAT_SEM_OF(start, most) begins with `start` permits and never holds more
+ * than `most`. LEAT_SEM_OF(0, LEAT_SEM_MAX) is for signalling. All-zero is valid: such a semaphore never has a
+ * permit. */
 #define LEAT_SEM_MAX (INT64_MAX / 16)
 #define LEAT_SEM(n) LEAT_SEM_OF(n, n)
 /* clang-format off */
@@ -91,7 +94,7 @@ static inline int64_t leat_permits_(int64_t word)
     return (word & ~LEAT_SEM_BITS_) / LEAT_PERMIT_;
 }
 
-/* Takes the lock, and by a bit the word: no other thread changes it now. */
+/* Takes the lock, and sets a bit so that no other thread changes the word. */
 static inline int64_t leat_sem_lock_(leat_sem *s)
 {
     leat_lock_take_(&s->lock_);
@@ -105,7 +108,7 @@ static inline void leat_sem_unlock_(leat_sem *s, int64_t word)
     leat_lock_drop_(&s->lock_);
 }
 
-/* Whether the first in the queue has waited for too long. */
+/* Whether the first waiter in the queue has waited for 1 ms or more (S3). */
 static inline bool leat_sem_late_(const leat_sem *s)
 {
     const void *first_link = s->waiters_.first_;
@@ -113,9 +116,10 @@ static inline bool leat_sem_late_(const leat_sem *s)
     return first && leat_now() - first->since_ >= LEAT_PATIENCE_;
 }
 
-/* Serves the queue with the permits in `word` and *extra more: hands them over in order if FAIR, else gives a hint to the
- * first thread that they satisfy. Returns the word that remains, with the right bits (leat_sem_lock_ had set WAITERS);
- * *extra is what is left of it. Waiters that are to be woken are added to *chain. The lock is held. */
+/* Serves the queue with the permits in `word` and with *extra more. If FAIR is set, it hands permits over in order.
+ * Else it gives one hint, to the first in the queue, once they are enough for that one. The nodes of waiters to be
+ * woken are added to *chain. Returns the word that remains, with the right bits (leat_sem_lock_ had set WAITERS). On
+ * return *extra is what is left of the extra permits. The caller holds the lock. */
 LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, leat_node_ **chain)
 {
     bool hinted = false;
@@ -128,7 +132,7 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
         bool fair = word & LEAT_SEM_FAIR_;
         if (!enough && !never) {
             if (leat_is_waiting_(l->waiter_)) break;
-            leat_dequeue_(&s->waiters_, l); /* it is leaving: the others need not wait for it */
+            leat_dequeue_(&s->waiters_, l); /* its thread is leaving: the others need not wait for it */
         } else if (never && leat_resolve_node_(&s->waiters_, l, -EDEADLK)) {
             l->next_ = *chain;
             *chain = l;
@@ -152,7 +156,7 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
     return word;
 }
 
-/* Serves the queue with what is there, gives the word back, and wakes the threads that were served. */
+/* Serves the queue with the permits that are there, releases the lock, and wakes the threads that were served. */
 LEAT_COLD_ void leat_sem_unlock_and_wake_(leat_sem *s, int64_t word)
 {
     leat_node_ *chain = NULL;
@@ -161,10 +165,11 @@ LEAT_COLD_ void leat_sem_unlock_and_wake_(leat_sem *s, int64_t word)
     leat_wake_all_(chain);
 }
 
-/* Both begin with an optimistic word: most_, as if no permit were taken. To read a word that the same thread has just
- * changed by a locked operation, and then to change it, takes 5 ns longer each (Ice Lake) than to be right at once. */
+/* leat_sem_give_ and leat_sem_get_ begin with an optimistic word: most_, as if no thread held a permit. A thread that
+ * has just changed a word by a locked operation, then reads it and changes it again, takes 5 ns longer for each change
+ * (Ice Lake) than a thread that is right at once. */
 
-/* Publishes n permits if no bit is set and it leaves at most most_. */
+/* Publishes n permits if no bit is set and the sum is at most most_. */
 LEAT_HOT_ bool leat_sem_give_(leat_sem *s, int64_t n)
 {
     int64_t room = (atomic_load_explicit(&s->most_, memory_order_relaxed) - n) * LEAT_PERMIT_, word = room; /* [X6] */
@@ -176,7 +181,7 @@ LEAT_HOT_ bool leat_sem_give_(leat_sem *s, int64_t n)
     return false;
 }
 
-/* Takes n permits if no bit is set and so many are there. */
+/* Takes n permits if no bit is set and n are there. */
 LEAT_HOT_ bool leat_sem_get_(leat_sem *s, int64_t n)
 {
     int64_t word = atomic_load_explicit(&s->most_, memory_order_relaxed) * LEAT_PERMIT_; /* [X6] */
@@ -188,7 +193,7 @@ LEAT_HOT_ bool leat_sem_get_(leat_sem *s, int64_t n)
     return false;
 }
 
-/* The slow path of a release of n, and of raising the limit by `more` along with it. */
+/* The slow path of a release of n permits. The same step raises the limit by `more`. */
 LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
 {
     leat_node_ *chain = NULL;
@@ -204,8 +209,10 @@ LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
     return err;
 }
 
-/* One try under the lock. 0: taken. -EPIPE. -EAGAIN: there were too few, and `self`, unless NULL, is
- * in the queue now; in front if it had been woken. -ECANCELED: ask ctx. */
+/* One try under the lock. 0: the permits are taken. -EPIPE: closed, and too few are left. -EDEADLK: n is more than the
+ * semaphore can ever hold (only with `self`). -EAGAIN: too few permits are there. If `self` is not NULL, its node is
+ * now in the queue: at the front if it had been woken before, else at the back. -ECANCELED: a context is done or about
+ * to be, and the caller has to ask it for its error. */
 LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n, leat_sem_waiter_ *self)
 {
     bool woken = self && self->woken_;
@@ -227,7 +234,8 @@ LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t
     return err;
 }
 
-/* Leaves the queue, or gives up a hint. The next thread may be served now (queue.h, I5). */
+/* The caller leaves the queue, or gives up the hint that it was given. Then the next thread may be served (queue.h,
+ * I5). */
 LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_sem_waiter_ *self)
 {
     int64_t word = leat_sem_lock_(s);
@@ -235,18 +243,18 @@ LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_sem_waiter_ *self)
     leat_sem_unlock_and_wake_(s, word);
 }
 
-/* Takes n permits if no bit is set and so many are there, under a context: 0, -EAGAIN, or its error. A claim by CAS
- * may take permits that were there before and, meanwhile, were taken and released again; so the context is asked
- * once more after it. */
+/* Takes n permits under a context, if no bit is set and n are there. Returns 0, -EAGAIN, or the context's error.
+ * Between the read and the CAS other threads may take permits and release them again, and the CAS succeeds all the
+ * same. So the caller's contexts are asked once more after the CAS. */
 LEAT_HOT_ int leat_sem_get_ctx_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
 {
     if (!leat_sem_get_(s, n)) return -EAGAIN;
     if (LEAT_USUALLY_(!leat_ctx_ends_(ctx) && !leat_ctx_ends_(also))) return 0;
-    if (!leat_sem_give_(s, n)) (void)leat_sem_add_(s, n, 0); /* -EOVERFLOW: others released more than they had, meanwhile */
+    if (!leat_sem_give_(s, n)) (void)leat_sem_add_(s, n, 0); /* -EOVERFLOW: another thread released too much */
     return leat_ctx_err_of_(ctx, also, 0);
 }
 
-/* The last look before a thread sleeps. */
+/* The last try before the thread parks. True: its node is in the queue, and it may park. */
 static inline bool leat_sem_arm_(void *what, leat_waiter_ *w)
 {
     leat_sem_waiter_ *self = what;
@@ -259,7 +267,7 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_
 {
     int err;
     for (leat_spin_ spin = LEAT_SPIN_;;) {
-        int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] not by a CAS: it takes the line */
+        int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] a CAS would take the line */
         if (leat_permits_(word) >= n && (err = leat_sem_get_ctx_(ctx, also, s, n)) != -EAGAIN) {
             leat_spin_end_(&spin);
             return err;
@@ -274,7 +282,7 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_
         self.err_ = -ECANCELED;
         leat_block_(&w, ctx, also, LEAT_FOREVER, leat_sem_arm_, &self);
         leat_os_done_(&w.state_);
-        if (self.err_ == -EAGAIN) { /* it was in the queue */
+        if (self.err_ == -EAGAIN) { /* the node was in the queue */
             self.woken_ = w.won_ != NULL;
             if (self.woken_ && self.link_.err_) return self.link_.err_ == LEAT_HANDED_OFF_ ? 0 : self.link_.err_;
         } else if (self.err_ != -ECANCELED) {
@@ -287,11 +295,12 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_
     }
 }
 
-/* Takes n permits (n >= 0; 0 needs none, whatever is there); waits while there are too few. 0: taken. -EPIPE: closed,
- * and too few are left. -EDEADLK: n is more than the semaphore can ever hold. -EINVAL.
- * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is done, none taken (a call that is
- * cancelled at that very moment may have had them, for an instant: a try may miss them, a release of too much fit).
- * Any thread. Permits are not tied to threads: another may release them. */
+/* Takes n permits (n >= 0), and waits while too few are there. A call for 0 permits never waits. 0: taken. -EPIPE:
+ * closed, and too few are left. -EDEADLK: n is more than the semaphore can ever hold. -EINVAL: bad argument.
+ * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is done, and no permit is taken. A
+ * call that is cancelled at that very moment may hold the permits for an instant. In that instant a try may find too
+ * few, and a release of too much may succeed.
+ * Any thread may call it. Permits are not tied to threads: another thread may release them. */
 LEAT_HOT_ int leat_acquire(leat_sem *s, int64_t n)
 {
     if (LEAT_RARELY_(!s || n <= 0 || n > LEAT_SEM_MAX)) return s && !n ? 0 : -EINVAL;
@@ -304,7 +313,7 @@ LEAT_HOT_ int leat_try_acquire(leat_sem *s, int64_t n)
     return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_try_(NULL, NULL, s, n, NULL);
 }
 
-/* Under two contexts. */
+/* The same under two contexts. */
 LEAT_HOT_ int leat_acquire_of_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
 {
     int err = leat_ctx_err_of_(ctx, also, 0);
@@ -319,16 +328,16 @@ LEAT_HOT_ int leat_acquire_ctx(leat_ctx *ctx, leat_sem *s, int64_t n)
     return leat_acquire_of_(ctx, NULL, s, n);
 }
 
-/* Gives n permits back (n >= 0). 0, -EOVERFLOW: more than were acquired, nothing changed; -EINVAL. Never
- * waits. Any thread, also after close. */
+/* Gives n permits back (n >= 0). Never waits. Any thread may call it, also after close. 0: given back. -EOVERFLOW: more
+ * than were acquired, and nothing changed. -EINVAL: bad argument. */
 LEAT_HOT_ int leat_release(leat_sem *s, int64_t n)
 {
     if (LEAT_RARELY_(!s || n < 0 || n > LEAT_SEM_MAX)) return -EINVAL;
     return LEAT_USUALLY_(leat_sem_give_(s, n)) ? 0 : leat_sem_add_(s, n, 0);
 }
 
-/* No more waiting: threads that wait, or would have to, get -EPIPE; permits that are there may still be taken,
- * and released. 0, or -EALREADY. */
+/* Ends all waiting. A thread that waits, or would have to wait, gets -EPIPE. Permits that are there may still be taken,
+ * and permits may still be released. Returns 0, or -EALREADY if it was closed before. */
 LEAT_COLD_ int leat_sem_close(leat_sem *s)
 {
     if (!s) return -EINVAL;
@@ -341,9 +350,9 @@ LEAT_COLD_ int leat_sem_close(leat_sem *s)
     return again ? -EALREADY : 0;
 }
 
-/* Changes the number of permits by `delta`. Growing serves threads that wait. Shrinking waits for none: what
- * is acquired stays acquired, and there are so many fewer when it comes back. 0, or -EINVAL: below zero
- * or beyond LEAT_SEM_MAX in all, unchanged. */
+/* Changes the number of permits by `delta`. Growing serves threads that wait. Shrinking never waits: acquired permits
+ * stay acquired, and as they come back the semaphore keeps `delta` fewer of them. Returns 0, or -EINVAL if the total
+ * would be below zero or above LEAT_SEM_MAX. Then nothing changed. */
 LEAT_COLD_ int leat_sem_resize(leat_sem *s, int64_t delta)
 {
     if (!s || delta > LEAT_SEM_MAX || delta < -LEAT_SEM_MAX) return -EINVAL;
@@ -358,7 +367,8 @@ LEAT_COLD_ int leat_sem_resize(leat_sem *s, int64_t delta)
     return most < 0 ? -EINVAL : 0;
 }
 
-/* Permits that are there: a snapshot; below zero after a shrink that is not yet paid for. NULL: 0. */
+/* How many permits are there. A snapshot. It is below zero after a shrink, until enough permits have been released.
+ * NULL: 0. */
 LEAT_HOT_ int64_t leat_sem_available(leat_sem *s)
 {
     return !s ? 0 : leat_permits_(atomic_load_explicit(&s->word_, memory_order_relaxed)); /* [X6] */
@@ -366,7 +376,7 @@ LEAT_HOT_ int64_t leat_sem_available(leat_sem *s)
 
 /* ==== 2. Wait group ===========================================================================
  *
- * A count of what is not done yet, and threads that wait for zero. Reusable. */
+ * A count of the tasks that are not done yet, and threads that wait for zero. Reusable. */
 
 typedef struct leat_wg {
     _Atomic int64_t word_; /* count * 2 | WAITERS */
@@ -379,9 +389,9 @@ typedef struct leat_wg {
 #define LEAT_WG(n) { .word_ = (int64_t)(n) * 2 }
 /* clang-format on */
 
-/* Adds n to the count, n may be negative. At zero all threads that wait are released; this call does not touch the
- * wait group after that, so a thread that alone waits for it may free it at once. 0; -EOVERFLOW: the count would be
- * below zero, unchanged; -EINVAL. */
+/* Adds n to the count. n may be negative. When the count comes to zero, all threads that wait are released. The call
+ * does not touch the wait group after that, so a thread that alone waits for it may free it at once. 0: added.
+ * -EOVERFLOW: the count would be below zero, or too large, and is unchanged. -EINVAL: bad argument. */
 LEAT_COLD_ int leat_wg_add(leat_wg *w, int64_t n)
 {
     if (!w || n > LEAT_SEM_MAX || n < -LEAT_SEM_MAX) return -EINVAL;
@@ -399,7 +409,7 @@ LEAT_COLD_ int leat_wg_add(leat_wg *w, int64_t n)
                    atomic_compare_exchange_weak_explicit(&w->word_, &word, word + n * 2,
                                                          memory_order_acq_rel, /* [W1] -> [W2], [W2] <- [W1] */
                                                          memory_order_relaxed)) {
-            for (leat_node_ *l = chain; l && (count || bad); l = l->next_) l->err_ = -EAGAIN; /* somebody had added */
+            for (leat_node_ *l = chain; l && (count || bad); l = l->next_) l->err_ = -EAGAIN; /* the count has risen */
             leat_wake_all_(chain);
             return bad ? -EOVERFLOW : 0;
         }
@@ -423,15 +433,16 @@ static inline bool leat_wg_arm_(void *what, leat_waiter_ *waiter)
     leat_wg *w = self->wg_;
     self->link_.waiter_ = waiter;
     leat_lock_take_(&w->lock_);
-    self->entered_ = atomic_fetch_or_explicit(&w->word_, 1, memory_order_relaxed) >= 2; /* [X6] else we look again */
+    self->entered_ = atomic_fetch_or_explicit(&w->word_, 1, memory_order_relaxed) >= 2; /* [X6] else it polls again */
     if (self->entered_) leat_enqueue_(&w->waiters_, &self->link_);
     leat_lock_drop_(&w->lock_);
     return self->entered_;
 }
 
-/* Waits until the count is zero: 0. A thread that was released returns, though the count may have risen again, for
- * the next round. What was done before each leat_wg_done is seen afterwards. -EINVAL.
- * try: -EAGAIN, the count is not zero. ctx: -ECANCELED, -ETIMEDOUT when ctx (or NULL) is done. */
+/* Waits until the count is zero, and returns 0. A thread that was released returns 0 even if the count has risen again
+ * since, for the next round. What a thread did before its leat_wg_done happens-before this return. -EINVAL: bad
+ * argument.
+ * try: -EAGAIN if the count is not zero. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is done. */
 LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
 {
     if (!w) return -EINVAL;
