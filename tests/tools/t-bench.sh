@@ -43,6 +43,9 @@ refuse "no work of that name" run --only "nothing of that name"
 tree=$tmp/tree
 mkdir "$tree"
 cp -r Makefile bench "$tree"
+mkdir -p "$tree/tests/explore"
+cp tests/rules.mk "$tree/tests"
+cp tests/explore/rules.mk "$tree/tests/explore"
 sed 's/sub(&permits_left, n/sub(\&permits_left, TAKEN(n)/; s/#include "contestant.h"/#include "queue.h"\n&/' bench/bare.c \
     >"$tree/bench/leat.c"
 in_tree() { git -C "$tree" -c user.name=test -c user.email=test "$@"; }
