@@ -917,27 +917,30 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
  *     told. */
 
 typedef struct leat_pool_opts {
-    int workers;                            /* threads; 0: leat_cpus() */
-    int queue;                              /* jobs that may wait; 0: twice the workers */
-    const char *name;                       /* of the threads, copied. 15 bytes count, with the number. NULL: "leat" */
-    size_t stack_size;                      /* bytes; 0: the system's default */
-    bool inherit_signals;                   /* a worker has the signal mask of the thread that spawns it. That is a caller of
-                             leat_pool_start or _resize, or the worker that it replaces */
-    int (*worker_init)(void *user, int id); /* called first on each worker's thread. 0, or an error
-                                                that leat_pool_start or _resize then returns. May be NULL */
-    void (*worker_fini)(void *user, int id); /* called last on it, if init succeeded. May be NULL */
-    void *user;                              /* given to both. A job does not learn its worker. What init made for the thread
-                          belongs in a _Thread_local */
+    int workers;       /* threads; 0: leat_cpus() */
+    int queue;         /* jobs that may wait; 0: twice the workers */
+    const char *name;  /* of the threads, copied. 15 bytes count, with the number. NULL: "leat" */
+    size_t stack_size; /* bytes; 0: the system's default */
+    /* A worker has the signal mask of the thread that spawns it. That thread is a caller of leat_pool_start or _resize,
+     * or the worker that is replaced. */
+    bool inherit_signals;
+    /* Called first on each worker's thread. 0, or an error that leat_pool_start or _resize then returns. May be NULL. */
+    int (*worker_init)(void *user, int id);
+    /* Called last on the worker's thread, if init succeeded. May be NULL. */
+    void (*worker_fini)(void *user, int id);
+    /* Given to both. A job does not learn its worker. What init made for the thread belongs in a _Thread_local. */
+    void *user;
 } leat_pool_opts;
 
 /* A snapshot. While no thread changes the pool, submitted = completed + failed + dropped + busy + queued. */
 typedef struct leat_stats {
     size_t workers, busy; /* threads, and those that run a job. Saturation is busy / workers */
     size_t queued, queue_cap;
-    size_t queue_high;                            /* the longest queue seen: by each call of leat_pool_stats, by each submit
-                          that waited for room, but not briefly, by every 16th job */
-    size_t submitted, completed, failed, dropped; /* jobs accepted, jobs that returned 0, jobs that did
-                                                     not, jobs that leat_pool_abort handed back */
+    /* The longest queue that was seen by a call of leat_pool_stats, by a submit that waited for room (but not briefly), or
+     * by every 16th job. */
+    size_t queue_high;
+    /* Jobs accepted, jobs that returned 0, jobs that did not, jobs that leat_pool_abort handed back. */
+    size_t submitted, completed, failed, dropped;
 } leat_stats;
 
 /* Each counter has one writer at a time, so it needs no locked operation. */
