@@ -475,11 +475,10 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
  * acquires a permit, or spawns a thread if the limit allows it, or waits for a permit. Then it sends the task. Tasks
  * are never queued.
  *
- * L4  A permit of idle_ stands for one of two things. One is a thread that receives its next task and is promised
- *     none. The other is one of places_, a thread that could not be spawned. The caller that acquires the permit
- *     sends a task, or spawns the thread, or releases the permit again. So a task that was accepted has a thread that
- *     will run it, and a task that waits at the limit is not forgotten. No more than limit_ threads and places_
- *     exist.
+ * L4  A permit of idle_ stands for a thread that receives its next task and is promised none, or for one of places_.
+ *     A place is left where a thread could not be spawned. The caller that acquires the permit sends a task, or
+ *     spawns the thread, or releases the permit again. So a task that was accepted has a thread that will run it, and
+ *     a task that waits at the limit is not forgotten. No more than limit_ threads and places_ exist.
  * L5  A group ends once. The caller that ends it has seen under the lock that no task is active, and has shut the
  *     group under that lock. */
 
@@ -899,20 +898,21 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
  * The queue is a channel of jobs. A submit is a send. A worker receives its next job under the worker's own context.
  * A resize cancels that context to retire the worker. The end of the pool's context ends all workers.
  *
- * L6  The workers that are RUNNING are wanted, and those STARTING that replace no other. They are as many as a resize
- *     asked for, less those that could not be had. A replacement takes over the state of the worker that it replaces,
- *     and makes that one EXITING, in one step. So of the two one is wanted, never both and never none.
+ * L6  The wanted workers are those that are RUNNING, and those that are STARTING and replace no other. They are as
+ *     many as a resize asked for, less those that could not be had. A replacement takes over the state of the worker
+ *     that it replaces, and makes that one EXITING, in one step. So one of the two is wanted, never both and never
+ *     none.
  * L7  EXITING is final. Before that, a resize may take a RETIRING worker back. The worker itself then replaces its
  *     cancelled context, because no other thread receives under it. A worker makes itself EXITING only if it was not
  *     taken back.
  * L8  An accepted job is counted once, as taken by a worker or as dropped. When no call is inside the gate, the calls
  *     that entered it, less those counted out, are as many as the jobs taken, dropped and queued. A stop frees
  *     nothing before this is so, and before no thread is left or being joined. So a submit may race with a stop.
- * L9  A worker that waits for room is blocked. While a worker is blocked, and the pool accepts jobs, another worker
- *     is STARTING or RUNNING, and is neither blocked nor waiting for an init hook. If there is none, one blocked
- *     worker is told -EDEADLK. A worker checks this before it is blocked. Others may count on a worker that is then
- *     refused, is retired, cannot be spawned, or waits for an init hook. The call that takes such a worker away
- *     checks afterwards, and tells a blocked one.
+ * L9  A worker that waits for room is blocked. While a worker is blocked and the pool accepts jobs, there is another
+ *     worker that is STARTING or RUNNING, and neither blocked nor waiting for an init hook, or one blocked worker is
+ *     told -EDEADLK. A worker checks this before it is blocked. Others may count on a worker that is then refused, is
+ *     retired, cannot be spawned, or waits for an init hook. The call that takes such a worker away checks
+ *     afterwards, and tells a blocked worker.
  * L10 A thread that tells a blocked worker uses memory on that worker's stack. The worker waits until it has been
  *     told. */
 
