@@ -36,7 +36,7 @@
  *     err = posix_spawn(&pid, path, NULL, &attr, argv, environ);
  * or call sigprocmask(SIG_SETMASK, &none, NULL) between fork and exec. system and popen cannot set a mask. For them
  * there is `inherit_signals`, of leat_pool_opts and leat_thread_opts.
- * The child of a fork has copies of all objects, and none of the threads. It may only call exec or _exit.
+ * The child of a fork has copies of all objects, and none of the threads. It must call exec or _exit.
  *
  * MEMORY ORDER. What a task did happens-before the return of leat_wait, by pthread_join.
  *     label   site                              carries
@@ -81,7 +81,7 @@ typedef LEAT_CHAN(int) leat_ints_;
 /* ==== 1. Threads and signals of the system ====================================================
  *
  * All that this file knows of its platform, except what queue.h knows of it. The first paragraph, from
- * leat_os_mask_t_ to leat_os_name_, is left out with LEAT_CUSTOM_OS. The header which that option names defines its
+ * leat_os_mask_t_ to leat_os_name_, is left out with LEAT_CUSTOM_OS. The header that this option names defines its
  * own. */
 
 #if !defined LEAT_CUSTOM_OS
@@ -515,7 +515,8 @@ typedef struct leat_task_thread_ {
 #define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
 /* clang-format on */
 
-/* The context that the group's tasks get. The first error ends it and is its cause. leat_wait ends it, too. */
+/* The context that the group's tasks get. It is done after the first error, with that error as cause, and
+ * after leat_wait. */
 LEAT_HOT_ leat_ctx *leat_group_ctx(leat_group *g)
 {
     return &g->ctx_;
@@ -622,8 +623,8 @@ LEAT_COLD_ int leat_group_spawn_(leat_group *g, leat_job_ first, bool promised)
     return leat_spawn_(&g->threads_, &t->thread_, 0);
 }
 
-/* A task has ended its thread. The group spawns another thread in its place. If that fails, the ended thread goes on,
- * in here. */
+/* A task has ended its thread. The group spawns another thread in its place. If that fails, this thread goes on, in
+ * this function. */
 LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread)
 {
     leat_task_thread_ *t = leat_task_thread_of_(thread);
@@ -690,7 +691,7 @@ LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
     if (leat_release(&g->idle_, n)) LEAT_MISUSE_("beyond LEAT_SEM_MAX");
 }
 
-/* Gets an idle thread, or the right to spawn one. *make: the right to spawn. */
+/* Gets an idle thread, or the right to spawn one. *make: the caller must spawn one. */
 LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, bool *make)
 {
     int err = leat_try_acquire(&g->idle_, 1);
@@ -921,10 +922,11 @@ typedef struct leat_pool_opts {
     int queue;         /* jobs that may wait; 0: twice the workers */
     const char *name;  /* of the threads, copied. 15 bytes count, with the number. NULL: "leat" */
     size_t stack_size; /* bytes; 0: the system's default */
-    /* A worker has the signal mask of the thread that spawns it. That thread is a caller of leat_pool_start or _resize,
-     * or the worker that is replaced. */
+    /* A worker has the signal mask of the thread that spawns it. That thread is a caller of leat_pool_start or
+     * _resize, or the worker that is replaced. */
     bool inherit_signals;
-    /* Called first on each worker's thread. 0, or an error that leat_pool_start or _resize then returns. May be NULL. */
+    /* Called first on each worker's thread. Returns 0, or an error that leat_pool_start or _resize then returns. May be
+     * NULL. */
     int (*worker_init)(void *user, int id);
     /* Called last on the worker's thread, if init succeeded. May be NULL. */
     void (*worker_fini)(void *user, int id);
@@ -936,8 +938,8 @@ typedef struct leat_pool_opts {
 typedef struct leat_stats {
     size_t workers, busy; /* threads, and those that run a job. Saturation is busy / workers */
     size_t queued, queue_cap;
-    /* The longest queue that was seen by a call of leat_pool_stats, by a submit that waited for room (but not briefly), or
-     * by every 16th job. */
+    /* The longest queue that was seen by a call of leat_pool_stats, by a submit that waited for room (but not briefly),
+     * or by every 16th job. */
     size_t queue_high;
     /* Jobs accepted, jobs that returned 0, jobs that did not, jobs that leat_pool_abort handed back. */
     size_t submitted, completed, failed, dropped;
@@ -1208,7 +1210,7 @@ LEAT_COLD_ void leat_worker_init_done_(leat_worker_ *w, int err)
     leat_lock_drop_(&p->threads_.lock_);
     if (retired) leat_cancel(&w->ctx_, -ECANCELED);
     leat_close_(&w->init_done_);
-    if (err && w->reruns_) leat_cancel(&p->ctx_, err); /* no thread could be spawned. No worker may be left */
+    if (err && w->reruns_) leat_cancel(&p->ctx_, err); /* no thread could be spawned. Perhaps no worker is left */
     if (err) leat_pool_break_deadlock_(p);
 }
 
@@ -1687,8 +1689,8 @@ static inline bool leat_worker_is_wanted_(const leat_worker_ *w)
     return w->state_ == LEAT_RUNNING_ || (w->state_ == LEAT_STARTING_ && !w->replaces_);
 }
 
-/* A resize retires first workers that are STARTING, then those that are blocked, because the other workers make room.
- * */
+/* A resize retires first the workers that are STARTING, then those that are blocked, because the other workers make
+ * room. */
 static inline int leat_worker_rank_(const leat_worker_ *w)
 {
     return w->state_ == LEAT_STARTING_ ? 0 : w->blocked_ ? 1 : 2;

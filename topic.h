@@ -14,9 +14,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * WHAT IT IS NOT. It keeps no history. A subscriber gets what is published after it subscribed (with
- * LEAT_LATEST_FIRST: and the latest message before). It does not avoid copies. Each subscriber's channel holds its
- * own. It is not for messages that own something. A dropped message is only counted.
+ * WHAT IT IS NOT. It keeps no history. A subscriber gets what is published after it subscribed. With
+ * LEAT_LATEST_FIRST it also gets the latest message from before. The topic does not avoid copies. Each subscriber's
+ * channel holds its own. A topic is not for messages that own something, because a dropped message is only counted.
  *
  * RETURN VALUES. As in queue.h, and:
  *     -EPIPE        publish, subscribe: the topic is closed
@@ -522,7 +522,7 @@ LEAT_HOT_ int leat_latest_(leat_topic *t, void *msg, size_t size, size_t align)
  * `t` is a pointer to a LEAT_TOPIC(T), `c` to a LEAT_CHAN(T), `m` a T * (for publishing also const T *). Nothing else
  * compiles. Messages are copied. */
 
-/* The type of a topic of T: typedef LEAT_TOPIC(struct tick) tick_topic; An all-zero topic is valid, and keeps no
+/* The type of a topic of T, as in: typedef LEAT_TOPIC(struct tick) tick_topic; All-zero is valid, and keeps no
  * latest. */
 #define LEAT_TOPIC(...) \
     union { \
