@@ -3,7 +3,7 @@
  *     leat_group g = LEAT_GROUP(NULL);                          // errgroup.WithContext
  *     leat_group_limit(&g, 10);                                 // g.SetLimit(10)
  *     for (size_t i = 0; i < n; i++) leat_go(&g, fetch, &urls[i]);
- *     int err = leat_wait(&g);                                  // the first error; it cancelled the rest
+ *     int err = leat_wait(&g);                                  // the first error, which cancelled the rest
  *
  *     leat_pool p;                                              // an executor for jobs of any kind
  *     leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 8 });
@@ -40,11 +40,11 @@
  *
  * MEMORY ORDER. What a task did happens-before the return of leat_wait, by pthread_join.
  *     label   site                              carries
- *     [G1]    the gate shuts, a call leaves  -> [G2]    that stop began; that the call is over
+ *     [G1]    the gate shuts, a call leaves  -> [G2]    that a stop began, that the call is over
  *     [G2]    a call enters, stop waits      <- [G1]
  *     [G3]    a signal arrives               -> [G4]    what its thread did before
  *     [G4]    the signals' thread sees it    <- [G3]
- *     [G5]    a registration is changed      -> [G6]    the registration; that a handler is over
+ *     [G5]    a registration is changed      -> [G6]    the registration, that a handler is over
  *             a handler leaves
  *     [G6]    a handler enters, a call waits <- [G5]
  *     [G7]    a forked child registers       -> [G8]    the registration, in place of its parent's
@@ -901,8 +901,7 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
  *
  * L6  The wanted workers are those that are RUNNING, and those that are STARTING and replace no other. They are as
  *     many as a resize asked for, less those that could not be had. A replacement takes over the state of the worker
- *     that it replaces, and makes that one EXITING, in one step. So one of the two is wanted, never both and never
- *     none.
+ *     that it replaces, and makes that one EXITING, in one step. So the two together always count as one worker.
  * L7  EXITING is final. Before that, a resize may take a RETIRING worker back. The worker itself then replaces its
  *     cancelled context, because no other thread receives under it. A worker makes itself EXITING only if it was not
  *     taken back.
@@ -918,10 +917,10 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
  *     told. */
 
 typedef struct leat_pool_opts {
-    int workers;       /* threads; 0: leat_cpus() */
-    int queue;         /* jobs that may wait; 0: twice the workers */
+    int workers;       /* threads. 0: leat_cpus() */
+    int queue;         /* jobs that may wait. 0: twice the workers */
     const char *name;  /* of the threads, copied. 15 bytes count, with the number. NULL: "leat" */
-    size_t stack_size; /* bytes; 0: the system's default */
+    size_t stack_size; /* bytes. 0: the system's default */
     /* A worker has the signal mask of the thread that spawns it. That thread is a caller of leat_pool_start or
      * _resize, or the worker that is replaced. */
     bool inherit_signals;
@@ -1986,7 +1985,7 @@ LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
         for (size_t i = 0; !w && old && i < old->n_; i++) leat_give_back_(&old->caught_[i]);
         if (is) s->catches_[is - 1] = w;
         if (here) atomic_fetch_xor_explicit(&s->gate_, was ^ is, memory_order_release); /* [G5] -> [G6] */
-        else atomic_store_explicit(&s->gate_, is, memory_order_release); /* [G7] -> [G8] counts no parent's handlers */
+        else atomic_store_explicit(&s->gate_, is, memory_order_release); /* [G7] -> [G8] drops the parent's handlers */
         atomic_store_explicit(&s->pid_, me, memory_order_release);       /* [G7] -> [G8] */
         for (unsigned round = 0;; leat_backoff_(&round))
             if (atomic_load_explicit(&s->gate_, memory_order_acquire) < LEAT_IN_HANDLER_) break; /* [G6] <- [G5] */

@@ -34,7 +34,7 @@
  *
  * MEMORY ORDER.
  *     label   site                              carries
- *     [T1]    a subscriber is (un)linked -> [T2]    the subscriber; that it is gone, to later calls
+ *     [T1]    a subscriber is (un)linked -> [T2]    the subscriber, or to later calls that it is gone
  *     [T2]    publish reads the list     <- [T1]
  *     [T3]    a version is published     -> [T4]    its message
  *     [T4]    a thread reads the latest  <- [T3]
@@ -310,7 +310,7 @@ LEAT_COLD_ int leat_unsubscribe_(leat_topic *t, leat_chan *ch)
     leat_lock_drop_(&t->lock_);
     if (!s) return -ENOENT;
     leat_cancel(&s->left_, 0);
-    leat_synchronize_(t);                                                            /* nobody finds it any more */
+    leat_synchronize_(t);                                                            /* no thread finds it any more */
     for (unsigned round = 0; atomic_load_explicit(&s->refs_, memory_order_acquire);) /* [T10] <- [T9] */
         leat_backoff_(&round);
     leat_quiet_free_(s);
