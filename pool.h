@@ -3,7 +3,7 @@
  *     leat_group g = LEAT_GROUP(NULL);                          // errgroup.WithContext
  *     leat_group_limit(&g, 10);                                 // g.SetLimit(10)
  *     for (size_t i = 0; i < n; i++) leat_go(&g, fetch, &urls[i]);
- *     int err = leat_wait(&g);                                  // the first error; it cancelled the rest
+ *     int err = leat_wait(&g);                                  // the first error, which cancelled the rest
  *
  *     leat_pool p;                                              // an executor for jobs of any kind
  *     leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 8 });
@@ -12,43 +12,44 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * WHAT IT IS NOT. Not green threads: a task runs on a thread of the system, so bound them. Not a thread
- * per pool: workers belong to one pool.
+ * WHAT IT IS NOT. It has no green threads. Each task runs on a thread of the system, so bound the tasks. Pools do not
+ * share threads. A worker belongs to one pool.
  *
  * RETURN VALUES. As in queue.h, and:
- *     -ESHUTDOWN    after stop, or after wait
- *     -EALREADY     stopped before: harmless
- *     -EDEADLK      it would wait for ever: for its own pool or group, or for room that only the caller can make
- *     -EAGAIN       also: a thread could not be made (passed on from pthread_create)
+ *     -ESHUTDOWN    the call came after stop, or after wait
+ *     -EALREADY     the pool was stopped before. This is harmless
+ *     -EDEADLK      the call would wait for ever: for its own pool or group, or for room that only the caller can make
+ *     -EAGAIN       also: a thread could not be spawned (the error of pthread_create)
  * Needs queue.h and semaphore.h.
  *
- * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. A pool's job may be handed to the
- * `dropped` of leat_pool_abort instead, once. A thread that a job ends (pthread_exit, cancellation)
- * is replaced, and the job counts as failed with -EINTR. Threads are joined, never detached.
- * Threads block the signals that ask the process for something (TERM, INT, CHLD, ALRM, USR1..): its own threads
- * handle those. They take the signals that their own faults raise. PROF, VTALRM, PWR and the real-time signals, by which
- * profilers and collectors reach a thread, are blocked only if the thread that made them blocked them.
- * A program that a job starts inherits that mask, and SIGTERM would not end it. Give it another one:
+ * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. Only leat_pool_abort may hand a pool's
+ * job to its `dropped` instead, once. A thread that a job ends (pthread_exit, cancellation) is replaced, and the job
+ * counts as failed with -EINTR. Threads are joined, never detached.
+ * A thread that this file spawns blocks the signals that ask the process for something (TERM, INT, CHLD, ALRM,
+ * USR1..). The program's own threads handle those. A spawned thread takes the signals that its own faults raise.
+ * Profilers and collectors reach a thread by PROF, VTALRM, PWR and the real-time signals. A spawned thread blocks
+ * these only if the thread that spawned it blocked them.
+ * A program that a job starts inherits that mask, and SIGTERM would not end it. Give it another mask:
  *     sigemptyset(&none);
  *     posix_spawnattr_setsigmask(&attr, &none);
  *     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
  *     err = posix_spawn(&pid, path, NULL, &attr, argv, environ);
- * or sigprocmask(SIG_SETMASK, &none, NULL) between fork and exec. For system and popen, which know no mask, there is
- * `inherit_signals`, of leat_pool_opts and leat_thread_opts.
- * The child of a fork has copies of all objects, and none of the threads: there, exec or _exit.
+ * or call sigprocmask(SIG_SETMASK, &none, NULL) between fork and exec. system and popen cannot set a mask. For them
+ * there is `inherit_signals`, of leat_pool_opts and leat_thread_opts.
+ * The child of a fork has copies of all objects, and none of the threads. It must call exec or _exit.
  *
- * MEMORY ORDER. What a task did is carried to leat_wait by pthread_join.
+ * MEMORY ORDER. What a task did happens-before the return of leat_wait, by pthread_join.
  *     label   site                              carries
- *     [G1]    the gate shuts, a call leaves  -> [G2]    that stop began; that the call is over
+ *     [G1]    the gate shuts, a call leaves  -> [G2]    that a stop began, that the call is over
  *     [G2]    a call enters, stop waits      <- [G1]
- *     [G3]    a signal comes                 -> [G4]    what its thread did before
+ *     [G3]    a signal arrives               -> [G4]    what its thread did before
  *     [G4]    the signals' thread sees it    <- [G3]
- *     [G5]    a registration is changed      -> [G6]    the registration; that a handler is over
+ *     [G5]    a registration is changed      -> [G6]    the registration, that a handler is over
  *             a handler leaves
  *     [G6]    a handler enters, a call waits <- [G5]
  *     [G7]    a forked child registers       -> [G8]    the registration, in place of its parent's
- *     [G8]    a handler looks whose it is    <- [G7]
- *     [X7]    counters and states that a lock, a join or the reader's tolerance orders: nothing
+ *     [G8]    a handler checks its process   <- [G7]
+ *     [X7]    a lock or a join orders it, or the reader accepts an old value (counters, states)    nothing
  */
 #ifndef LEAT_POOL_H
 #define LEAT_POOL_H
@@ -64,8 +65,9 @@
 
 LEAT_OWN_STYLE_BEGIN_
 
-/* A task: gets its group's or pool's context and the argument it was submitted with (shared with the
- * caller, not copied). Returns 0, or any non-zero int: an error, handed back verbatim. */
+/* A task gets the context of its group or pool, and the argument that was submitted with it. The argument is not
+ * copied, the task and the caller share it. A task returns 0, or any other int as an error. The error is passed on
+ * unchanged. */
 typedef int leat_task(leat_ctx *ctx, void *arg);
 
 typedef struct leat_job_ {
@@ -78,22 +80,25 @@ typedef LEAT_CHAN(int) leat_ints_;
 
 /* ==== 1. Threads and signals of the system ====================================================
  *
- * All that this file knows of its platform, beside what queue.h knows of it. A header that LEAT_CUSTOM_OS
- * names has the first paragraph, leat_os_mask_t_ to leat_os_name_, of its own. */
+ * All that this file knows of its platform, except what queue.h knows of it. The first paragraph, from
+ * leat_os_mask_t_ to leat_os_name_, is left out with LEAT_CUSTOM_OS. The header that this option names defines its
+ * own. */
 
 #if !defined LEAT_CUSTOM_OS
 
-/* For threads that the toolkit makes: a name (15 bytes count), and a mask of signals. leat_os_mask_workers_ gives the
- * calling thread, and so those that it makes, the mask of a worker. It returns the mask of before, for leat_os_mask_.
- * A worker blocks what asks the process for something (TERM, INT, CHLD..). It takes what its own faults raise. What
- * profilers and collectors send to threads (PROF, VTALRM, PWR, the real-time ones) is left as it was. */
+/* A name and a signal mask for the threads that this file spawns. 15 bytes of a name count. leat_os_mask_workers_
+ * gives the calling thread the mask of a worker, and the threads that it spawns inherit that mask. The function
+ * returns the previous mask, for leat_os_mask_.
+ * A worker blocks the signals that ask the process for something (TERM, INT, CHLD..). It takes the signals that its
+ * own faults raise. The signals that profilers and collectors send to threads (PROF, VTALRM, PWR, the real-time ones)
+ * stay as they were. */
 #if defined __linux__
 
 typedef struct leat_os_mask_t_ {
-    unsigned long words_[8 / sizeof(long)]; /* the first has those below 32 */
+    unsigned long words_[8 / sizeof(long)]; /* the first word has the signals below 32 */
 } leat_os_mask_t_;
 
-/* How: 0 SIG_BLOCK, 2 SIG_SETMASK. */
+/* `how` is 0 for SIG_BLOCK, 2 for SIG_SETMASK. */
 static inline leat_os_mask_t_ leat_os_sigmask_(long how, leat_os_mask_t_ mask)
 {
     leat_os_mask_t_ old = { { 0 } };
@@ -184,8 +189,8 @@ struct sigaction {
 extern int sigaction(int, const struct sigaction *, struct sigaction *);
 #endif
 
-/* The program's own system calls do not fail with EINTR. Under ThreadSanitizer they must: it puts a handler off until
- * the call has returned. */
+/* A handler must not make the program's own system calls fail with EINTR. Under ThreadSanitizer it must, because
+ * ThreadSanitizer delays a handler until the call has returned. */
 #if defined __has_feature
 #if __has_feature(thread_sanitizer)
 #define LEAT_TSAN_
@@ -203,8 +208,8 @@ enum { LEAT_SA_ = SA_SIGINFO | 3 };
 enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
 #endif
 
-/* A handler rings it, any number of times. A thread waits for it while word_ is what it has seen, and may return for no
- * reason. */
+/* A handler rings the bell, any number of times. A thread waits for the bell while word_ is what the thread has seen.
+ * The wait may also return without a reason. */
 typedef struct leat_bell_ {
 #if defined LEAT_PIPE_
     _Atomic uint32_t word_;
@@ -221,7 +226,7 @@ static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
     return &b->word_;
 }
 
-/* A pipe whose ends are none of the three that a program may find closed when it starts. */
+/* A pipe. Neither of its ends is one of the three descriptors that a program may find closed when it starts. */
 LEAT_COLD_ int leat_bell_make_(leat_bell_ *b)
 {
     int low[2] = { -1, -1 }, err = pipe(low) ? errno : 0;
@@ -244,7 +249,7 @@ static inline void leat_bell_free_(leat_bell_ *b)
 
 static inline void leat_bell_ring_(leat_bell_ *b)
 {
-    if (write(b->ends_[1], "", 1) < 0) return; /* the program has closed it. The thread looks all the same */
+    if (write(b->ends_[1], "", 1) < 0) return; /* the program has closed the pipe. The waiting thread then polls */
 }
 
 static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
@@ -284,7 +289,7 @@ static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 
 #endif
 
-/* Sends the signal to the calling thread once more, from the same sender: it comes when the handler has returned. */
+/* Sends the signal to the calling thread once more, from the same sender. It arrives when the handler has returned. */
 static inline void leat_send_again_(int sig, void *info)
 {
 #if defined __linux__ && defined SYS_rt_tgsigqueueinfo && defined SYS_gettid && !defined LEAT_CUSTOM_OS
@@ -296,23 +301,23 @@ static inline void leat_send_again_(int sig, void *info)
 
 /* ==== 2. Threads ==============================================================================
  *
- * A thread of a group and a worker of a pool are a leat_thread_ with more behind it.
+ * A thread of a group and a worker of a pool are each a leat_thread_ with more fields behind it.
  *
- * L1  A thread is in its list before it is made, and until a caller takes it out to join it. It is taken out once, so
- *     it is joined once and freed once.
- * L2  A thread is not joined before its id is known: it writes that itself before it does anything else. A pool joins
- *     only workers that have exited, and only when no call has pinned them.
- * L3  What may take long or may call back is not done under the list's lock: no thread is made or joined, no context
- *     is cancelled, no sleeper is woken, no hook or task is called. */
+ * L1  A thread is in its list before it is spawned, and until a caller takes it out to join it. It is taken out once,
+ *     so it is joined once and freed once.
+ * L2  A thread is not joined before its id is known. The thread writes its id itself, before it does anything else. A
+ *     pool joins only workers that have exited and that no call has pinned.
+ * L3  No thread does what may take long or may call back while it holds the list's lock. Under that lock no thread is
+ *     spawned or joined, no context is cancelled, no parked thread is woken, and no hook or task is called. */
 
 typedef struct leat_thread_ {
     struct leat_thread_ *next_;
     struct leat_threads_ *threads_;
     void (*main_)(struct leat_thread_ *);
-    void (*on_exit_)(struct leat_thread_ *); /* when a job has ended the thread: by pthread_exit, or cancellation */
+    void (*on_exit_)(struct leat_thread_ *); /* called when pthread_exit or cancellation has ended a job's thread */
     pthread_t thread_;                       /* known when started_ */
     int id_;                                 /* its number */
-    bool started_, exited_;                  /* exited: nothing runs on it any more but destructors of pthread keys */
+    bool started_, exited_;                  /* exited_: only destructors of pthread keys still run on it */
 } leat_thread_;
 
 typedef struct leat_threads_ {
@@ -324,15 +329,16 @@ typedef struct leat_threads_ {
     bool inherit_signals_;
 } leat_threads_;
 
-/* Where a thread keeps which of them it is. Each file of a program may have a function and a variable of its own here.
- * So the list has a pointer to the function that its threads use, for callers from other files. */
+/* Where a thread keeps a pointer to its own leat_thread_. Each file of a program may have a function and a variable
+ * of its own here. So the list has a pointer to the function that its threads use, for callers from other files. */
 static inline leat_thread_ **leat_current_(void)
 {
     static _Thread_local leat_thread_ *current;
     return &current;
 }
 
-/* The calling thread if it is one of these, also after it has exited. Else NULL. For a group the lock is held. */
+/* The calling thread's leat_thread_ if it is one of `threads`, also after it has exited. Otherwise NULL. For a group
+ * the caller holds the lock. */
 static inline leat_thread_ *leat_self_(const leat_threads_ *threads)
 {
     leat_thread_ *t = threads->current_ ? *threads->current_() : NULL;
@@ -357,12 +363,12 @@ static inline void leat_thread_exits_(leat_thread_ *t)
 static inline void leat_thread_on_exit_(void *arg)
 {
     leat_thread_ *t = arg;
-    if (t->exited_) return; /* a second job ended a thread that went on after a first had: then this is called twice */
+    if (t->exited_) return; /* called twice if two jobs ended this thread, which went on after the first */
     t->on_exit_(t);
     leat_thread_exits_(t);
 }
 
-/* Calls fn(t). If a job ends the thread, that calls on_exit_. */
+/* Calls fn(t). If a job ends the thread, the cleanup handler calls on_exit_. */
 LEAT_COLD_ void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
 {
     pthread_cleanup_push(leat_thread_on_exit_, t);
@@ -374,7 +380,7 @@ LEAT_COLD_ void *leat_thread_main_(void *arg)
 {
     leat_thread_ *t = arg;
     leat_lock_take_(&t->threads_->lock_);
-    t->thread_ = pthread_self(); /* L2: its maker may not know it yet */
+    t->thread_ = pthread_self(); /* L2: the thread that spawned it may not know it yet */
     t->started_ = true;
     leat_lock_drop_(&t->threads_->lock_);
     *t->threads_->current_() = t;
@@ -394,7 +400,7 @@ LEAT_COLD_ void leat_threads_add_(leat_threads_ *threads, leat_thread_ *t)
     leat_lock_drop_(&threads->lock_);
 }
 
-/* Takes a thread that could not be made out of the list. */
+/* Takes out of the list a thread that could not be spawned. */
 LEAT_COLD_ void leat_threads_remove_(leat_threads_ *threads, leat_thread_ *t)
 {
     leat_lock_take_(&threads->lock_);
@@ -405,8 +411,8 @@ LEAT_COLD_ void leat_threads_remove_(leat_threads_ *threads, leat_thread_ *t)
     leat_lock_drop_(&threads->lock_);
 }
 
-/* Makes the thread of `t`, which begins a block from malloc. RETURN VALUES: 0: `t` is in the list. Or an error:
- * it was freed. */
+/* Spawns the thread of `t`. A block from malloc begins with `t`. RETURN VALUES: 0: `t` is in the list. Or an error:
+ * `t` was freed. */
 LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *t, size_t stack_size)
 {
     pthread_attr_t attr;
@@ -429,7 +435,7 @@ LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *t, size_t stack
     return -err;
 }
 
-/* Waits until a thread that was made has written its id. */
+/* Waits until a spawned thread has written its id. */
 static inline void leat_thread_await_start_(leat_thread_ *t)
 {
     bool started = false;
@@ -445,7 +451,7 @@ static inline void leat_thread_await_start_(leat_thread_ *t)
 LEAT_COLD_ void leat_join_(leat_thread_ *t)
 {
     int saved = errno, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* no call of ours ends its thread */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the calls below must not end the calling thread */
     for (leat_thread_ *next; t; t = next) {
         next = t->next_;
         leat_thread_await_start_(t); /* L2 */
@@ -456,7 +462,7 @@ LEAT_COLD_ void leat_join_(leat_thread_ *t)
     errno = saved;
 }
 
-/* What a call returns that has looked, and found `err`: a context that is done wins (queue.h, I8). */
+/* What a call returns after it has found `err`. If a context is done, its error wins (queue.h, I8). */
 static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
 {
     int end = leat_ctx_err_of_(ctx, also, 0);
@@ -466,14 +472,15 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
 /* ==== 3. Group: tasks on threads, first error cancels =========================================
  *
  * A thread that has finished a task releases a permit of idle_, and receives the next task. To start a task, leat_go
- * acquires a permit, or makes a thread if the limit allows it, or waits for a permit. Then it sends the task. Tasks are
- * never queued.
+ * acquires a permit, or spawns a thread if the limit allows it, or waits for a permit. Then it sends the task. Tasks
+ * are never queued.
  *
- * L4  A permit of idle_ stands for a thread that receives its next task and is promised none, or for one of places_,
- *     where a thread could not be made. The caller that acquires it sends a task or makes the thread, or releases it
- *     again. So a task that was accepted has a thread that will run it, and a task that waits at the limit is not
- *     forgotten. No more than limit_ threads and places_ exist.
- * L5  A group ends once: by the caller that has seen under the lock that no task is active, and has shut it there. */
+ * L4  A permit of idle_ stands for a thread that receives its next task and is promised none, or for one of places_.
+ *     A place is left where a thread could not be spawned. The caller that acquires the permit sends a task, or
+ *     spawns the thread, or releases the permit again. So a task that was accepted has a thread that will run it, and
+ *     a task that waits at the limit is not forgotten. No more than limit_ threads and places_ exist.
+ * L5  A group ends once. The caller that ends it has seen under the lock that no task is active, and has shut the
+ *     group under that lock. */
 
 typedef struct leat_group {
     leat_ctx ctx_;
@@ -481,7 +488,7 @@ typedef struct leat_group {
     leat_jobs_ tasks_;      /* unbuffered */
     leat_threads_ threads_; /* its lock guards what follows */
     int limit_;             /* 0: none */
-    int making_;            /* threads that exist or are being made, and places_ */
+    int making_;            /* threads that exist or are being spawned, and places_ */
     int places_;
     int blocked_;    /* tasks that wait in leat_go */
     bool shut_;      /* no more tasks */
@@ -490,7 +497,7 @@ typedef struct leat_group {
     int64_t active_; /* tasks accepted, not returned */
     leat_sem *shared_;
     leat_chan *closes_;
-    leat_wg running_;  /* active_, to wait for */
+    leat_wg running_;  /* the same number as active_, for callers that wait */
     leat_chan joined_; /* closed when all threads are joined */
     _Atomic int err_;
     _Atomic size_t errors_;
@@ -499,28 +506,29 @@ typedef struct leat_group {
 typedef struct leat_task_thread_ {
     leat_thread_ thread_; /* first */
     leat_group *group_;
-    leat_job_ first_; /* the task that it begins with, or none */
-    bool promised_;   /* it has no task yet, but the caller that makes it will send one */
+    leat_job_ first_; /* the task that the thread begins with, or none */
+    bool promised_;   /* the thread has no task yet. The caller that spawns it will send one */
 } leat_task_thread_;
 
-/* An initialiser: a group whose tasks run under a context of their own, below `parent` (or NULL). */
+/* An initialiser. The group's tasks run under a context of their own, below `parent` (or NULL). */
 /* clang-format off */
 #define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
 /* clang-format on */
 
-/* The context that the group's tasks get: done with the first error as cause, and after leat_wait. */
+/* The context that the group's tasks get. It is done after the first error, with that error as cause, and
+ * after leat_wait. */
 LEAT_HOT_ leat_ctx *leat_group_ctx(leat_group *g)
 {
     return &g->ctx_;
 }
 
-/* How many tasks have returned an error so far: 1 if only the one that leat_wait tells. */
+/* How many tasks have returned an error so far. 1 means only the task whose error leat_wait returns. */
 LEAT_HOT_ size_t leat_group_errors(leat_group *g)
 {
     return !g ? 0 : atomic_load_explicit(&g->errors_, memory_order_relaxed); /* [X7] */
 }
 
-/* At most n tasks at once (n >= 1). 0, or -EINVAL: n < 1, or there have been tasks. */
+/* Allows at most n tasks at once (n >= 1). 0. -EINVAL: n < 1, or there have been tasks. */
 LEAT_HOT_ int leat_group_limit(leat_group *g, int n)
 {
     if (!g || n < 1 || g->used_) return -EINVAL;
@@ -529,10 +537,10 @@ LEAT_HOT_ int leat_group_limit(leat_group *g, int n)
 }
 
 typedef struct leat_thread_opts {
-    bool inherit_signals; /* each has the signal mask of the thread that makes it, not that of a worker */
+    bool inherit_signals; /* each has the signal mask of the thread that spawns it, not that of a worker */
 } leat_thread_opts;
 
-/* How the group's threads are made. 0, or -EINVAL: there have been tasks. */
+/* Sets how the group's threads are spawned. 0. -EINVAL: there have been tasks. */
 static inline int leat_group_threads(leat_group *g, const leat_thread_opts *opts)
 {
     if (!g || !opts || g->used_) return -EINVAL;
@@ -540,10 +548,10 @@ static inline int leat_group_threads(leat_group *g, const leat_thread_opts *opts
     return 0;
 }
 
-/* Each task holds one permit of *sem while it runs: a limit for several groups together. To be called before the
- * first task. The semaphore must outlive the group. It bounds the tasks that run. A few more threads than
- * that may be made, unless leat_group_limit bounds them too. A task that starts another while its own
- * permit is the last one waits for itself: that is not detected. 0, -EINVAL. */
+/* Each task holds one permit of *sem while it runs, so *sem limits several groups together. Call this before the
+ * first task. The semaphore must outlive the group. It bounds the tasks that run. The group may spawn a few more
+ * threads than that, unless leat_group_limit bounds the threads too. A task that starts another while its own permit
+ * is the last one waits for itself. This is not detected. 0, -EINVAL. */
 LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
 {
     if (!g || !sem || g->used_) return -EINVAL;
@@ -551,7 +559,7 @@ LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
     return 0;
 }
 
-/* Counts n tasks as over. With the last one closes the group's channel. */
+/* Counts n tasks as over. With the last one it closes the group's channel. */
 LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n)
 {
     leat_chan *closes = NULL;
@@ -602,7 +610,7 @@ static inline void leat_group_main_(leat_thread_ *thread)
 
 LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread);
 
-/* Makes a thread that begins with `first`. */
+/* Spawns a thread that begins with `first`. */
 LEAT_COLD_ int leat_group_spawn_(leat_group *g, leat_job_ first, bool promised)
 {
     leat_task_thread_ *t = leat_zeroed_(1, sizeof *t, 1);
@@ -615,7 +623,8 @@ LEAT_COLD_ int leat_group_spawn_(leat_group *g, leat_job_ first, bool promised)
     return leat_spawn_(&g->threads_, &t->thread_, 0);
 }
 
-/* A task has ended its thread. Another thread takes its place. If none can be made, this one goes on, here. */
+/* A task has ended its thread. The group spawns another thread in its place. If that fails, this thread goes on, in
+ * this function. */
 LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread)
 {
     leat_task_thread_ *t = leat_task_thread_of_(thread);
@@ -644,8 +653,8 @@ LEAT_COLD_ int leat_task_begin_(leat_ctx *ctx, leat_group *g, int64_t n)
     return err;
 }
 
-/* What leat_go does at the limit. RETURN VALUES: 0: a permit of `s`, which is idle_ or the shared one, is the
- * caller's. Or an error. */
+/* What leat_go does at the limit. RETURN VALUES: 0: the caller has a permit of `s`, which is idle_ or the shared
+ * semaphore. Or an error. */
 typedef int leat_at_limit_(leat_ctx *ctx, leat_group *g, leat_sem *s);
 
 static inline int leat_dont_wait_(leat_ctx *ctx, leat_group *g, leat_sem *s)
@@ -654,7 +663,7 @@ static inline int leat_dont_wait_(leat_ctx *ctx, leat_group *g, leat_sem *s)
     return leat_try_acquire(s, 1);
 }
 
-/* A task that waits here blocks its own thread. If all of them did, none would ever be idle. */
+/* A task that waits here blocks its own thread. If all tasks waited here, no thread would ever be idle. */
 LEAT_COLD_ int leat_wait_for_thread_(leat_ctx *ctx, leat_group *g, leat_sem *s)
 {
     if (s != &g->idle_) return leat_acquire_of_(ctx, &g->ctx_, s, 1);
@@ -673,7 +682,7 @@ LEAT_COLD_ int leat_wait_for_thread_(leat_ctx *ctx, leat_group *g, leat_sem *s)
     return err;
 }
 
-/* Gives n permits of idle_ back. Of them, `places` stand for threads that could not be made (L4). */
+/* Releases n permits of idle_ again. Of them, `places` stand for threads that could not be spawned (L4). */
 LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
 {
     leat_lock_take_(&g->threads_.lock_);
@@ -682,7 +691,7 @@ LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
     if (leat_release(&g->idle_, n)) LEAT_MISUSE_("beyond LEAT_SEM_MAX");
 }
 
-/* Gets an idle thread, or a place for one: then *make. */
+/* Gets an idle thread, or the right to spawn one. *make: the caller must spawn one. */
 LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, bool *make)
 {
     int err = leat_try_acquire(&g->idle_, 1);
@@ -708,7 +717,7 @@ static inline void leat_group_unshare_(leat_group *g, int n)
     if (g->shared_ && leat_release(g->shared_, n)) LEAT_MISUSE_("shared semaphore over-released");
 }
 
-/* Starts a task that was counted. */
+/* Starts a task that was counted as accepted. */
 LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_job_ job, leat_at_limit_ *at_limit)
 {
     bool make;
@@ -732,11 +741,13 @@ LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job
     return err;
 }
 
-/* Runs fn(ctx, arg) on a thread of its own. At the limit it waits until another task has returned.
- * 0: it will run. -ECANCELED, -ETIMEDOUT: the group's context is done, it will not run. -ESHUTDOWN:
- * after leat_wait, or after the group closed its channel. -EDEADLK: all tasks of a group at its limit
- * wait in leat_go. -EAGAIN, -ENOMEM: no thread could be made. -EINVAL. Any thread, also the group's tasks.
- * try: -EAGAIN at the limit. ctx: -ECANCELED, -ETIMEDOUT also when ctx (or NULL), which is not the task's, is done. */
+/* Runs fn(ctx, arg) on a thread of its own. At the limit the caller waits until another task has returned.
+ * 0: the task will run. -ECANCELED, -ETIMEDOUT: the group's context is done, and the task will not run. -ESHUTDOWN:
+ * the call came after leat_wait, or after the group closed its channel. -EDEADLK: all tasks of a group at its limit
+ * wait in leat_go. -EAGAIN, -ENOMEM: no thread could be spawned. -EINVAL. Any thread may call it, also the group's
+ * tasks.
+ * try: -EAGAIN at the limit. ctx: -ECANCELED, -ETIMEDOUT also when `ctx` (or NULL) is done. The task does not get
+ * this context. */
 LEAT_HOT_ int leat_go(leat_group *g, leat_task *fn, void *arg)
 {
     return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_wait_for_thread_);
@@ -752,9 +763,11 @@ LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg
     return leat_group_go_(ctx, g, 1, (leat_job_){ fn, arg }, leat_wait_for_thread_);
 }
 
-/* n tasks fn(ctx, arg) with the same argument: the workers of a pool. 0: all n will run. Else the error
- * of the first that could not be started. Those before it run, so see to it that they can end.
- * try: all n at once, or none, whatever the error. -EAGAIN: there are not so many places. ctx: as leat_go_ctx. */
+/* Starts n tasks fn(ctx, arg) with the same argument, such as the workers of a pool. 0: all n will run. Otherwise the
+ * error of the first task that could not be started. The tasks before it run, so the caller must make sure that they
+ * can end.
+ * try: starts all n at once, or none, whatever the error. -EAGAIN: the limit leaves no room for n. ctx: as
+ * leat_go_ctx. */
 LEAT_HOT_ int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
     return leat_group_go_(NULL, g, n, (leat_job_){ fn, arg }, leat_wait_for_thread_);
@@ -790,9 +803,9 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
     return 0;
 }
 
-/* When the last task has returned, the channel is closed, once: leat_group_closes(&g, &results). Call it
- * after the last leat_go, or around one leat_go_n. Once the channel is closed, leat_go returns -ESHUTDOWN.
- * Without any task leat_wait closes it. 0, or -EINVAL: the group closes another already. */
+/* leat_group_closes(&g, &results): the group closes the channel once, when the last task has returned. Call this
+ * after the last leat_go, or before or after a single leat_go_n. Once the channel is closed, leat_go returns
+ * -ESHUTDOWN. If there was no task, leat_wait closes the channel. 0. -EINVAL: the group already closes another. */
 #define leat_group_closes(g, c) leat_group_closes_(g, LEAT_C_(c))
 
 LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
@@ -807,8 +820,8 @@ LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
     return first ? 0 : -EINVAL;
 }
 
-/* L5: looks at a group whose tasks have returned. RETURN VALUES: 0: the caller is to end it. -EAGAIN: a task was started
- * since. -EALREADY: another caller ends it, or has. Or the error of ctx. */
+/* L5: checks a group whose tasks have returned. RETURN VALUES: 0: the caller must end it. -EAGAIN: a task was started
+ * since. -EALREADY: another caller ends it, or has ended it. Or the error of ctx. */
 LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g)
 {
     leat_lock_take_(&g->threads_.lock_);
@@ -818,7 +831,7 @@ LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g)
     return err;
 }
 
-/* The same, after the last task has returned. */
+/* Waits for the last task, then does the same. */
 LEAT_COLD_ int leat_group_await_over_(leat_ctx *ctx, leat_group *g)
 {
     int err = -EAGAIN;
@@ -838,7 +851,7 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     leat_lock_take_(&g->threads_.lock_);
     leat_chan *closes = g->closes_;
     g->closes_ = NULL;
-    leat_thread_ *threads = g->threads_.list_; /* no task is active, so none is added */
+    leat_thread_ *threads = g->threads_.list_; /* no task is active, so no thread is added */
     g->threads_.list_ = NULL;
     leat_lock_drop_(&g->threads_.lock_);
     if (closes) leat_close_(closes);
@@ -850,12 +863,12 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     return err;
 }
 
-/* Waits until all tasks have returned, and joins the threads. 0, or the first non-zero that a task
- * returned. It cancelled the group's context, but the cancellation does not hide it. -EDEADLK: called on
- * a thread of the group. May be called again: it returns the same. Frees everything that the group holds.
- * try: -EAGAIN while tasks run, or while another call joins their threads. ctx: -ECANCELED, -ETIMEDOUT when ctx (or
- * NULL) is done. Then the group goes on, and is still to be waited for. A task may have returned the same: where that
- * matters, leat_ctx_err(ctx) tells which it was. */
+/* Waits until all tasks have returned, and joins the threads. 0, or the first value other than 0 that a task
+ * returned. That error has cancelled the group's context, but the cancellation does not hide it. -EDEADLK: the caller
+ * is a thread of the group. A second call returns the same. The call frees everything that the group holds.
+ * try: -EAGAIN while tasks run, or while another call joins their threads. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or
+ * NULL) is done. Then the group goes on, and a caller must still wait for it. A task may have returned the same
+ * number. Where that matters, leat_ctx_err(ctx) tells whether `ctx` is done. */
 LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
 {
     if (!g) return -EINVAL;
@@ -883,49 +896,55 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
 
 /* ==== 4. Pool: fixed workers, a bounded queue, drain, stop ====================================
  *
- * The queue is a channel of jobs: a submit is a send, and a worker's next job is a receive under the worker's own
- * context. A resize cancels that to retire the worker. The end of the pool's context ends all.
+ * The queue is a channel of jobs. A submit is a send. A worker receives its next job under the worker's own context.
+ * A resize cancels that context to retire the worker. The end of the pool's context ends all workers.
  *
- * L6  Wanted are the workers that are RUNNING, and those STARTING that replace no other: as many as a resize asked for,
- *     but for those that could not be had. A replacement takes over the state of the worker that it replaces, and makes
- *     that EXITING, in one step: a place does not count twice, nor is it missing.
- * L7  EXITING is final. Until then a resize may take a RETIRING worker back. That worker, which alone receives under
- *     its context, replaces the cancelled one itself. It makes itself EXITING only if it was not taken back.
- * L8  An accepted job is counted once: as taken by a worker, or as dropped. Calls that entered the gate, less those
- *     counted out, are as many as jobs taken, dropped and queued, when no call is inside. A stop frees nothing before
- *     that is so, and no thread is left or being joined. So a submit may race with a stop.
- * L9  A worker that waits for room is blocked. While one is, and the pool accepts jobs, another is STARTING or RUNNING
- *     and neither blocked nor waiting for an init hook, or one is told -EDEADLK. A worker looks before it is blocked. A
- *     call that takes away a worker on which others may count (it is refused, retired, cannot be made, or waits for an
- *     init hook) looks afterwards, and tells one that is blocked.
- * L10 A thread that tells a blocked worker uses what lies on that worker's stack. The worker waits until it has been
+ * L6  The wanted workers are those that are RUNNING, and those that are STARTING and replace no other. They are as
+ *     many as a resize asked for, less those that could not be had. A replacement takes over the state of the worker
+ *     that it replaces, and makes that one EXITING, in one step. So the two together always count as one worker.
+ * L7  EXITING is final. Before that, a resize may take a RETIRING worker back. The worker itself then replaces its
+ *     cancelled context, because no other thread receives under it. A worker makes itself EXITING only if it was not
+ *     taken back.
+ * L8  An accepted job is counted once, as taken by a worker or as dropped. When no call is inside the gate, the calls
+ *     that entered it, less those counted out, are as many as the jobs taken, dropped and queued. A stop frees
+ *     nothing before this is so, and before no thread is left or being joined. So a submit may race with a stop.
+ * L9  A worker that waits for room is blocked. While a worker is blocked and the pool accepts jobs, there is another
+ *     worker that is STARTING or RUNNING, and neither blocked nor waiting for an init hook, or one blocked worker is
+ *     told -EDEADLK. A worker checks this before it is blocked. Others may count on a worker that is then refused, is
+ *     retired, cannot be spawned, or waits for an init hook. The call that takes such a worker away checks
+ *     afterwards, and tells a blocked worker.
+ * L10 A thread that tells a blocked worker uses memory on that worker's stack. The worker waits until it has been
  *     told. */
 
 typedef struct leat_pool_opts {
-    int workers;          /* threads; 0: leat_cpus() */
-    int queue;            /* jobs that may wait; 0: twice the workers */
-    const char *name;     /* of the threads, 15 bytes with their number; copied. NULL: "leat" */
-    size_t stack_size;    /* bytes; 0: the system's default */
-    bool inherit_signals; /* a worker has the signal mask of the thread that makes it: by leat_pool_start or
-                             _resize, or the worker that it replaces */
-    int (*worker_init)(void *user, int id);  /* on each worker's thread, first: 0, or an error that
-                                                leat_pool_start or _resize then returns. May be NULL */
-    void (*worker_fini)(void *user, int id); /* on it, last, if init succeeded. May be NULL */
-    void *user;                              /* handed to both. A job is not told its worker: what init made for the thread
-                          belongs in a _Thread_local */
+    int workers;       /* threads. 0: leat_cpus() */
+    int queue;         /* jobs that may wait. 0: twice the workers */
+    const char *name;  /* of the threads, copied. 15 bytes count, with the number. NULL: "leat" */
+    size_t stack_size; /* bytes. 0: the system's default */
+    /* A worker has the signal mask of the thread that spawns it. That thread is a caller of leat_pool_start or
+     * _resize, or the worker that is replaced. */
+    bool inherit_signals;
+    /* Called first on each worker's thread. Returns 0, or an error that leat_pool_start or _resize then returns. May be
+     * NULL. */
+    int (*worker_init)(void *user, int id);
+    /* Called last on the worker's thread, if init succeeded. May be NULL. */
+    void (*worker_fini)(void *user, int id);
+    /* Given to both. A job does not learn its worker. What init made for the thread belongs in a _Thread_local. */
+    void *user;
 } leat_pool_opts;
 
-/* A snapshot. submitted = completed + failed + dropped + busy + queued, when nothing moves. */
+/* A snapshot. While no thread changes the pool, submitted = completed + failed + dropped + busy + queued. */
 typedef struct leat_stats {
-    size_t workers, busy; /* threads; those that run a job: saturation is busy / workers */
+    size_t workers, busy; /* threads, and those that run a job. Saturation is busy / workers */
     size_t queued, queue_cap;
-    size_t queue_high; /* the most that were seen waiting: by each call of leat_pool_stats, by each submit
-                          that waited for room, but not briefly, by every 16th job */
-    size_t submitted, completed, failed, dropped; /* jobs accepted; that returned 0; that did not;
-                                                     that leat_pool_abort handed back */
+    /* The longest queue that was seen by a call of leat_pool_stats, by a submit that waited for room (but not briefly),
+     * or by every 16th job. */
+    size_t queue_high;
+    /* Jobs accepted, jobs that returned 0, jobs that did not, jobs that leat_pool_abort handed back. */
+    size_t submitted, completed, failed, dropped;
 } leat_stats;
 
-/* Counters with one writer at a time: no locked operation. */
+/* Each counter has one writer at a time, so it needs no locked operation. */
 typedef struct leat_counts_ {
     _Atomic size_t taken_, completed_, failed_, high_water_; /* high_water_: of the queue's length */
 } leat_counts_;
@@ -934,14 +953,14 @@ typedef struct leat_pool {
     leat_ctx ctx_;
     leat_jobs_ queue_;
     char pad0_[LEAT_LINE_];
-    _Atomic int64_t gate_; /* calls that entered, less those counted out, * 4 | STARTED | SHUT */
+    _Atomic int64_t gate_; /* (calls that entered, less those counted out) * 4 | STARTED | SHUT */
     char pad1_[LEAT_LINE_];
     _Atomic int end_;       /* OPEN, ENDING, OVER */
     leat_threads_ threads_; /* its lock guards what follows */
     leat_counts_ totals_;   /* of the workers that were joined */
     size_t queue_cap_, dropped_;
-    int aborting_;    /* aborts that hand back and then end the pool: a stop leaves it to them */
-    int refused_;     /* what an init hook returned, for the resize that asked for the worker, or the next */
+    int aborting_;    /* aborts that hand jobs back and then end the pool. A stop leaves the end to them */
+    int refused_;     /* an init hook's error, for the resize that asked for the worker, or the next resize */
     leat_wg running_; /* workers that may take another job */
     leat_sem resizing_;
     leat_pool_opts opts_;
@@ -956,7 +975,7 @@ enum { LEAT_UNTOLD_ = 0, LEAT_TELLING_ = 1, LEAT_TOLD_ = 2 };
 /* On the stack of a worker that waits for room. */
 typedef struct leat_blocked_ {
     leat_case *case_;
-    leat_ctx room_; /* it waits under this. Cancelled: there will be none */
+    leat_ctx room_; /* the worker waits under this. Cancelled: there will be no room */
     int told_;
 } leat_blocked_;
 
@@ -974,24 +993,24 @@ typedef struct leat_blocked_ {
  *       |
  *     fini hook, unless the init hook failed; exited_; joined
  *
- * A worker whose job ends its thread is replaced: by a worker that is STARTING until its init hook has returned, and
- * then takes the state of the one that it replaces. If no thread can be made, the worker itself goes on, on what is
- * left of its thread (a rerun): it stays RUNNING, and its hooks are called once more. */
+ * A worker whose job ends its thread is replaced. The replacement is STARTING until its init hook has returned. Then
+ * it takes over the state of the worker that it replaces. If no thread can be spawned, the old worker goes on, on
+ * what is left of its thread (a rerun). It stays RUNNING, and its hooks are called once more. */
 enum { LEAT_STARTING_ = 0, LEAT_RUNNING_ = 1, LEAT_RETIRING_ = 2, LEAT_EXITING_ = 3 };
 
 typedef struct leat_worker_ {
     leat_thread_ thread_; /* first */
     leat_pool *pool_;
     int state_;
-    int pins_;     /* calls that will look at it again (L2) */
+    int pins_;     /* calls that will use it again (L2) */
     leat_ctx ctx_; /* cancelled to retire it */
     struct leat_worker_ *next_retired_;
     struct leat_worker_ *replaces_;
-    struct leat_worker_ *joiner_; /* the worker that waits for this thread to end */
+    struct leat_worker_ *joiner_; /* the worker that joins this one */
     bool in_init_;
     int init_err_;
     leat_chan init_done_; /* closed when the init hook has returned */
-    bool awaits_init_;    /* of another worker */
+    bool awaits_init_;    /* it waits for another worker's init hook */
     leat_blocked_ *blocked_;
     int reruns_;
     char pad_[LEAT_LINE_];
@@ -1023,11 +1042,11 @@ static inline void leat_counts_sum_(leat_counts_ *sum, leat_counts_ *c)
 
 static inline void leat_pool_exit_(leat_pool *p)
 {
-    atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] our last touch */
+    atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] no access follows */
 }
 
-/* A call that queues a job is over when the job was taken, or lies in the queue: it need not be counted out (L8). The
- * others are. */
+/* A call that queues a job is over when a worker has taken the job, or when the job lies in the queue. Such a call
+ * need not be counted out (L8). All other calls must be. */
 static inline int leat_pool_enter_(leat_pool *p)
 {
     if (LEAT_RARELY_(!p)) return -EINVAL;
@@ -1058,8 +1077,8 @@ static inline leat_worker_ *leat_worker_self_(leat_pool *p)
     return leat_worker_of_(leat_self_(&p->threads_));
 }
 
-/* Joins the workers that have exited, unless they are pinned. A thread on which only destructors still run does not: two
- * of those could wait for each other. */
+/* Joins the workers that have exited, unless they are pinned. A thread on which only destructors still run joins
+ * none, because two such threads could wait for each other. */
 LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
 {
     leat_thread_ *exited = NULL;
@@ -1089,8 +1108,8 @@ LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
     leat_lock_drop_(&p->threads_.lock_);
 }
 
-/* L9: whether a worker, beside `self`, will take jobs. *unsure: one that seems to be blocked may have got room, and be on
- * its way back. The lock is held, and that of the queue. */
+/* L9: whether a worker other than `self` will take jobs. *unsure: a worker that seems to be blocked may have got
+ * room, and be on its way back. The caller holds the lock, and the lock of the queue. */
 static inline bool leat_pool_has_runner_(leat_pool *p, const leat_worker_ *self, bool *unsure)
 {
     for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) {
@@ -1102,7 +1121,7 @@ static inline bool leat_pool_has_runner_(leat_pool *p, const leat_worker_ *self,
     return false;
 }
 
-/* A blocked worker that is RUNNING or STARTING, or NULL. The lock is held. */
+/* A blocked worker that is RUNNING or STARTING, or NULL. The caller holds the lock. */
 static inline leat_worker_ *leat_pool_first_blocked_(leat_pool *p)
 {
     leat_worker_ *w = leat_worker_first_(p);
@@ -1110,11 +1129,11 @@ static inline leat_worker_ *leat_pool_first_blocked_(leat_pool *p)
     return w;
 }
 
-/* The blocked worker that is to be told that there will be no room, now TELLING, or NULL. *unsure: it cannot be said yet
- * whether there is one. */
+/* The blocked worker that must be told that there will be no room, or NULL. It is now TELLING. *unsure: it cannot be
+ * decided yet whether there is one. */
 LEAT_COLD_ leat_blocked_ *leat_pool_find_deadlock_(leat_pool *p, bool *unsure)
 {
-    leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_job_), _Alignof(leat_job_)); /* to look at */
+    leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_job_), _Alignof(leat_job_)); /* only polled */
     *unsure = false;
     leat_lock_take_(&p->threads_.lock_);
     leat_lock_take_(&p->queue_.chan.lock_);
@@ -1127,7 +1146,7 @@ LEAT_COLD_ leat_blocked_ *leat_pool_find_deadlock_(leat_pool *p, bool *unsure)
     return b;
 }
 
-/* L9: called when a worker that may have been counted on is refused, retires or waits itself. */
+/* L9: called when a worker that others may count on is refused, retires, cannot be spawned, or waits itself. */
 LEAT_COLD_ void leat_pool_break_deadlock_(leat_pool *p)
 {
     bool unsure = false;
@@ -1136,11 +1155,12 @@ LEAT_COLD_ void leat_pool_break_deadlock_(leat_pool *p)
     if (!b) return;
     leat_cancel(&b->room_, -EDEADLK);
     leat_lock_take_(&p->threads_.lock_);
-    b->told_ = LEAT_TOLD_; /* L10: our last touch */
+    b->told_ = LEAT_TOLD_; /* L10: no access follows */
     leat_lock_drop_(&p->threads_.lock_);
 }
 
-/* L7: a worker that gets no more jobs. True: a resize took it back meanwhile, and it has a new context. */
+/* L7: called by a worker that gets no more jobs. True: a resize has taken it back meanwhile, and it has a new
+ * context. */
 LEAT_COLD_ bool leat_worker_unretire_(leat_worker_ *w)
 {
     leat_lock_take_(&w->pool_->threads_.lock_);
@@ -1158,7 +1178,7 @@ static inline void leat_worker_loop_(leat_worker_ *w)
     do {
         while (leat_recv_ctx(&w->ctx_, &p->queue_, &job) == 0) {
             if (leat_counter_(&w->counts_.taken_) % 16 == 0)
-                leat_high_water_(&w->counts_, leat_len(&p->queue_) + 1); /* it costs a cache line of the submitters' */
+                leat_high_water_(&w->counts_, leat_len(&p->queue_) + 1); /* reads a cache line that submitters write */
             leat_count_add_(&w->counts_.taken_, 1);
             int err = job.fn_(&p->ctx_, job.arg_);
             leat_count_add_(err ? &w->counts_.failed_ : &w->counts_.completed_, 1);
@@ -1166,8 +1186,8 @@ static inline void leat_worker_loop_(leat_worker_ *w)
     } while (leat_worker_unretire_(w));
 }
 
-/* L6: STARTING ends well. True: the worker is RETIRING, as was the one that it replaces, and its context is to be
- * cancelled. The lock is held. */
+/* L6: a worker leaves STARTING without an error. True: it is now RETIRING, as was the worker that it replaces, and
+ * the caller must cancel its context. The caller holds the lock. */
 static inline bool leat_worker_started_(leat_worker_ *w)
 {
     if (w->state_ != LEAT_STARTING_) return false;
@@ -1176,7 +1196,7 @@ static inline bool leat_worker_started_(leat_worker_ *w)
     return w->state_ == LEAT_RETIRING_;
 }
 
-/* The init hook of a worker has returned, or there is none. */
+/* Called when the init hook of a worker has returned, or when there is none. */
 LEAT_COLD_ void leat_worker_init_done_(leat_worker_ *w, int err)
 {
     leat_pool *p = w->pool_;
@@ -1189,11 +1209,11 @@ LEAT_COLD_ void leat_worker_init_done_(leat_worker_ *w, int err)
     leat_lock_drop_(&p->threads_.lock_);
     if (retired) leat_cancel(&w->ctx_, -ECANCELED);
     leat_close_(&w->init_done_);
-    if (err && w->reruns_) leat_cancel(&p->ctx_, err); /* no other thread could be made: none may be left for the queue */
+    if (err && w->reruns_) leat_cancel(&p->ctx_, err); /* no thread could be spawned. Perhaps no worker is left */
     if (err) leat_pool_break_deadlock_(p);
 }
 
-/* Runs the hooks, and jobs between them. */
+/* Runs the init hook, then jobs, then the fini hook. */
 static inline void leat_worker_run_(leat_thread_ *t)
 {
     leat_worker_ *w = leat_worker_of_(t);
@@ -1217,8 +1237,8 @@ static inline void leat_worker_main_(leat_thread_ *t)
 
 static inline void leat_worker_on_exit_(leat_thread_ *t);
 
-/* Waits until the init hook of a worker has returned, which the caller has pinned for that, and unpins it. RETURN VALUES:
- * 0, or the error of a context. */
+/* Waits until the init hook of `w` has returned. The caller has pinned `w` for this. The function unpins it. RETURN
+ * VALUES: 0, or the error of a context. */
 LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, leat_worker_ *w)
 {
     leat_worker_ *self = leat_worker_self_(p);
@@ -1238,8 +1258,9 @@ LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p
     return err < 0 ? err : 0;
 }
 
-/* Adds a worker, in the place of `replaces` or NULL, with a count of running_. Without init hook it is RUNNING when this
- * returns. With one it is STARTING, but a replacement has started then, or its error is returned. */
+/* Spawns a worker, with a count of running_. It replaces the worker `replaces`, unless that is NULL. Without an init
+ * hook the worker is RUNNING when this returns. With one it is STARTING. A replacement with an init hook has already
+ * started, or its error is returned. */
 LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
 {
     leat_worker_ *w = leat_zeroed_(1, sizeof *w, 1);
@@ -1271,8 +1292,8 @@ LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
     return err;
 }
 
-/* A job has ended the thread of a worker, and no other could be made. The worker goes on, on the same thread, unless it
- * was retired, or so many jobs have ended the thread that its stack might not suffice. */
+/* A job has ended the thread of a worker, and no other could be spawned. The worker goes on, on the same thread. It
+ * exits instead if it was retired, or if so many jobs have ended the thread that its stack might not suffice. */
 LEAT_COLD_ void leat_worker_rerun_(leat_worker_ *w, int err)
 {
     leat_pool *p = w->pool_;
@@ -1287,7 +1308,7 @@ LEAT_COLD_ void leat_worker_rerun_(leat_worker_ *w, int err)
     else if (running) leat_cancel(&p->ctx_, err);
 }
 
-/* A job has ended the thread of a worker, and counts as failed: the worker is replaced, unless it was retired. */
+/* A job has ended the thread of a worker, and counts as failed. The worker is replaced, unless it was retired. */
 LEAT_COLD_ void leat_worker_replace_(leat_worker_ *w)
 {
     leat_pool *p = w->pool_;
@@ -1302,7 +1323,7 @@ LEAT_COLD_ void leat_worker_replace_(leat_worker_ *w)
     if (err) leat_worker_rerun_(w, err);
 }
 
-/* An init hook that ends its thread has failed. */
+/* An init hook that ends its thread counts as failed. */
 static inline void leat_worker_on_exit_(leat_thread_ *t)
 {
     leat_worker_ *w = leat_worker_of_(t);
@@ -1312,7 +1333,7 @@ static inline void leat_worker_on_exit_(leat_thread_ *t)
     leat_wg_done(&p->running_);
 }
 
-/* Shuts the gate and closes the queue: no more jobs are accepted. */
+/* Shuts the gate and closes the queue. The pool accepts no more jobs. */
 static inline int leat_pool_shut_(leat_pool *p)
 {
     if (!p || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
@@ -1321,15 +1342,15 @@ static inline int leat_pool_shut_(leat_pool *p)
     return 0;
 }
 
-/* The same for a call that waits, which no thread of the pool may. */
+/* Does the same for a call that waits. A thread of the pool may not wait. */
 static inline int leat_pool_shut_and_wait_(leat_ctx *ctx, leat_pool *p)
 {
     if (p && leat_self_(&p->threads_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
     return leat_pool_shut_(p);
 }
 
-/* Takes a job that no worker has taken out of a closed queue. Under the lock: it is counted in the same step (L8), and
- * the queue is not freed meanwhile. */
+/* Takes a job out of a closed queue that no worker has taken. This happens under the lock. So the job is counted in
+ * the same step (L8), and the queue is not freed meanwhile. */
 LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_job_ *job)
 {
     leat_lock_take_(&p->threads_.lock_);
@@ -1339,8 +1360,8 @@ LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_job_ *job)
     return any;
 }
 
-/* L8: whether a shut pool may be ended, by an abort (1) or a stop (0), which leaves it to an abort. *left: jobs in the
- * queue. */
+/* L8: whether a shut pool may be ended, by an abort (aborts: 1) or a stop (0). While an abort is under way, a stop
+ * leaves the end to it. *left: the number of jobs in the queue. */
 LEAT_COLD_ bool leat_pool_is_idle_(leat_pool *p, int aborts, size_t *left)
 {
     leat_lock_take_(&p->threads_.lock_);
@@ -1360,8 +1381,9 @@ static inline void leat_pool_free_queue_(leat_pool *p)
     leat_lock_drop_(&p->threads_.lock_);
 }
 
-/* Ends a shut pool whose workers exit: joins them and frees the queue. RETURN VALUES: 0: ended. -EALREADY: it was.
- * -EAGAIN: not yet. Or the error of ctx, or of the pool's context, if jobs are left. */
+/* Ends a shut pool whose workers exit. It joins them and frees the queue. RETURN VALUES: 0: this call has ended the
+ * pool. -EALREADY: another call has. -EAGAIN: the pool may not be ended yet. Or the error of ctx. Or the error of the
+ * pool's context, if jobs are left. */
 LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
 {
     size_t left;
@@ -1377,11 +1399,11 @@ LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
         return -EAGAIN; /* another caller ends it. The next look finds it over */
     leat_pool_free_queue_(p);
     leat_cancel(&p->ctx_, -ECANCELED);
-    atomic_store_explicit(&p->end_, LEAT_OVER_, memory_order_release); /* [G1] -> [G2] our last touch */
+    atomic_store_explicit(&p->end_, LEAT_OVER_, memory_order_release); /* [G1] -> [G2] no access follows */
     return 0;
 }
 
-/* The same, and waits until it may be ended. */
+/* Waits until a shut pool may be ended, and ends it. */
 LEAT_COLD_ int leat_pool_finish_(leat_ctx *ctx, leat_pool *p, int aborts)
 {
     for (unsigned round = 0;; leat_backoff_(&round)) { /* a call that is still inside was woken by the close */
@@ -1397,7 +1419,7 @@ static inline int leat_pool_try_finish_(leat_pool *p, int aborts)
     return err ? err : leat_pool_end_(NULL, p, aborts);
 }
 
-/* A STARTING worker that replaces no other, or NULL. The lock is held. */
+/* A STARTING worker that replaces no other, or NULL. The caller holds the lock. */
 static inline leat_worker_ *leat_pool_starting_(leat_pool *p)
 {
     leat_worker_ *w = leat_worker_first_(p);
@@ -1405,7 +1427,7 @@ static inline leat_worker_ *leat_pool_starting_(leat_pool *p)
     return w;
 }
 
-/* What an init hook has returned that no call was told yet. -EAGAIN while one runs. */
+/* The error of an init hook that no call has returned yet, or 0. -EAGAIN while an init hook runs. */
 LEAT_COLD_ int leat_pool_try_inits_(leat_pool *p)
 {
     leat_lock_take_(&p->threads_.lock_);
@@ -1416,7 +1438,8 @@ LEAT_COLD_ int leat_pool_try_inits_(leat_pool *p)
     return err;
 }
 
-/* Waits until no init hook runs: 0, or what one has returned. Or the error of a context, and the next call is told. */
+/* Waits until no init hook runs. RETURN VALUES: 0, or the error of a hook. Or the error of a context. Then the next
+ * call returns the hook's error. */
 LEAT_COLD_ int leat_pool_await_inits_(leat_ctx *ctx, leat_ctx *also, leat_pool *p)
 {
     for (leat_worker_ *w;;) {
@@ -1431,7 +1454,7 @@ LEAT_COLD_ int leat_pool_await_inits_(leat_ctx *ctx, leat_ctx *also, leat_pool *
     return leat_pool_try_inits_(p);
 }
 
-/* Adds n workers. Each is waited for before the next is made. */
+/* Adds n workers. It waits for the init hook of each before it spawns the next. */
 LEAT_COLD_ int leat_pool_grow_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, int n)
 {
     int err = 0;
@@ -1440,10 +1463,10 @@ LEAT_COLD_ int leat_pool_grow_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, int 
     return err;
 }
 
-/* Starts a pool whose jobs run under a context of its own, below `ctx` (or NULL). `opts` may be NULL. It
- * is copied, its `user` is not. 0, or, with everything unwound, -EINVAL (a negative number), -ENOMEM,
- * -EAGAIN (no thread could be made), or what a worker_init returned. When `ctx` ends, the workers finish
- * their jobs and take no more, and submit returns its error. leat_pool_stop or _abort is still needed. */
+/* Starts a pool whose jobs run under a context of its own, below `ctx` (or NULL). `opts` may be NULL. It is copied,
+ * but what its `user` points to is not. 0. Or an error, with everything undone: -EINVAL (a negative number), -ENOMEM,
+ * -EAGAIN (no thread could be spawned), or what a worker_init returned. When `ctx` is done, the workers finish their
+ * jobs and take no more, and submit returns the error of `ctx`. The caller must still call leat_pool_stop or _abort. */
 LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts *opts)
 {
     leat_pool_opts o = { .workers = 0 };
@@ -1458,18 +1481,18 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
     errno = saved;
     int err = leat_make(&p->queue_, (size_t)o.queue);
     if (err) return err;
-    atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] no other thread has it yet */
+    atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] no other thread uses the pool yet */
     if ((err = leat_pool_grow_(NULL, NULL, p, o.workers)) == 0) return 0;
     leat_pool_shut_(p);
-    leat_wg_wait(&p->running_); /* a hook may have submitted jobs: they run, if there is a worker */
+    leat_wg_wait(&p->running_); /* a hook may have submitted jobs. They run if there is a worker */
     for (leat_job_ job = { NULL, NULL }; leat_pool_take_left_(p, &job);) {}
     leat_pool_finish_(NULL, p, 1);
     return err;
 }
 
-/* A worker has found the queue full: it is blocked from now on, if it may be. RETURN VALUES: 0: it is. -EDEADLK: all
- * others are blocked. -EAGAIN: that cannot be said yet. A worker that is really blocked is linked to a queue that is
- * full. One that has just got room, and is on its way back, is not. */
+/* A worker has found the queue full. From now on it is blocked, if it may be. RETURN VALUES: 0: it is blocked.
+ * -EDEADLK: all other workers are blocked. -EAGAIN: this cannot be decided yet. A worker that is really blocked is
+ * linked to a queue that is full. A worker that has just got room, and is on its way back, is not. */
 LEAT_COLD_ int leat_worker_block_(leat_worker_ *self, leat_blocked_ *b)
 {
     leat_pool *p = self->pool_;
@@ -1481,13 +1504,13 @@ LEAT_COLD_ int leat_worker_block_(leat_worker_ *self, leat_blocked_ *b)
     leat_lock_drop_(&b->case_->chan_->lock_);
     if (runner) {
         self->blocked_ = b;
-        self->pins_ += self->thread_.exited_; /* a destructor submits: a worker that joined it would make no room */
+        self->pins_ += self->thread_.exited_; /* a destructor submits. A worker that joined it would make no room */
     }
     leat_lock_drop_(&p->threads_.lock_);
     return runner ? 0 : unsure ? -EAGAIN : -EDEADLK;
 }
 
-/* It is blocked no more. True: it was told that there will be no room. */
+/* The worker is no longer blocked. True: it was told that there will be no room. */
 LEAT_COLD_ bool leat_worker_unblock_(leat_worker_ *self, leat_blocked_ *b)
 {
     leat_lock_ *lock = &self->pool_->threads_.lock_;
@@ -1548,11 +1571,12 @@ LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
     return err == -EPIPE ? -ESHUTDOWN : err;
 }
 
-/* Queues a job: fn(ctx, arg) on one of the workers. Waits while the queue is full.
- * 0: accepted. It will run once, or go to the `dropped` of leat_pool_abort. -ESHUTDOWN: the pool is being
- * stopped. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: this is a thread of the pool (a job, a
- * hook), and no worker is left that does not wait for room. -EINVAL. Any thread, also jobs. Allocates nothing.
- * try: -EAGAIN instead of waiting. ctx: -ECANCELED, -ETIMEDOUT also when ctx is done. */
+/* Queues a job, which calls fn(ctx, arg) on one of the workers. The caller waits while the queue is full.
+ * 0: accepted. The job will run once, or leat_pool_abort hands it to its `dropped`. -ESHUTDOWN: the pool is being
+ * stopped. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: the caller is a thread of the pool (a job, a
+ * hook), and all workers that are left wait for room. -EINVAL. Any thread may call it, also jobs. It allocates
+ * nothing.
+ * try: -EAGAIN instead of waiting. ctx: -ECANCELED, -ETIMEDOUT also when `ctx` is done. */
 LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *arg)
 {
     leat_job_ job = { fn, arg };
@@ -1580,13 +1604,13 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
     return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
 }
 
-/* Accepts no more jobs, waits until those that were accepted have run, joins the workers, frees all.
- * 0: done. -ETIMEDOUT, -ECANCELED: the pool's own context ended and jobs are left. The pool is still valid: stop
- * it again, or abort it. -EALREADY: it was stopped before, and is. -EDEADLK: called on a thread of the pool (by a job,
- * a hook, the destructor of a pthread key): nothing has changed. -EINVAL: never started. Any thread, also several at
- * the same time.
- * try: -EAGAIN instead of waiting, also on a thread of the pool: no more jobs are accepted, but another thread is to
- * stop it. ctx: the same errors when `ctx` (or NULL) ends first. */
+/* Accepts no more jobs, waits until the accepted jobs have run, joins the workers, and frees everything.
+ * 0: done. -ETIMEDOUT, -ECANCELED: the pool's own context is done and jobs are left. The pool is still valid. The
+ * caller must stop it again, or abort it. -EALREADY: an earlier call has stopped the pool. -EDEADLK: the caller is a
+ * thread of the pool (a job, a hook, the destructor of a pthread key), and nothing has changed. -EINVAL: the pool was
+ * never started. Any thread may call it, also several at the same time.
+ * try: -EAGAIN instead of waiting, also on a thread of the pool. Then no more jobs are accepted, but another thread
+ * must stop the pool. ctx: the same errors when `ctx` (or NULL) is done first. */
 LEAT_COLD_ int leat_pool_stop_ctx(leat_ctx *ctx, leat_pool *p)
 {
     int err = leat_pool_shut_and_wait_(ctx, p);
@@ -1622,19 +1646,21 @@ LEAT_COLD_ void leat_pool_hand_back_(leat_pool *p, leat_hand_back_ *dropped, voi
         if (dropped) dropped(job.fn_, job.arg_, user);
 }
 
-/* What an abort returns. If it gave up, a stop may end the pool. */
+/* What an abort returns. After an abort that gave up, a stop may end the pool. */
 static inline int leat_pool_aborted_(leat_pool *p, int err)
 {
     if (err && err != -EALREADY) leat_pool_aborts_(p, -1); /* else the pool may be gone */
     return err;
 }
 
-/* Accepts no more jobs, cancels the pool's context, and hands every job that was accepted but not started to
- * dropped(fn, arg, user), at once, once each, in order, on this thread. With NULL they are only counted. Then waits until
- * the jobs that run have returned (they should look at their context), joins, frees.
+/* Accepts no more jobs, and cancels the pool's context. Then it hands every job that was accepted but not started to
+ * dropped(fn, arg, user), at once, each job once, in order, on the calling thread. With NULL these jobs are only
+ * counted. Then it waits until the running jobs have returned (a job should check its context), joins the workers,
+ * and frees everything.
  * 0, or -EALREADY, -EDEADLK, -EINVAL as leat_pool_stop. A stop that waits meanwhile gets -EALREADY, or -ECANCELED.
- * try: -EAGAIN instead of waiting for the jobs that run. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or NULL) is done.
- * After both the pool is still valid, and has handed everything back: call again, or stop it. */
+ * try: -EAGAIN instead of waiting for the running jobs. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or NULL) is done.
+ * After either error the pool is still valid, and all jobs have been handed back. The caller must abort again, or
+ * stop the pool. */
 LEAT_COLD_ int leat_pool_abort_ctx(leat_ctx *ctx, leat_pool *p, leat_hand_back_ *dropped, void *user)
 {
     int err = leat_pool_shut_and_wait_(ctx, p);
@@ -1656,19 +1682,20 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_abort(leat_pool *p, leat_hand_back
     return leat_pool_aborted_(p, leat_pool_try_finish_(p, 1));
 }
 
-/* L6: whether the worker is one of those that were asked for. */
+/* L6: whether the worker is wanted. */
 static inline bool leat_worker_is_wanted_(const leat_worker_ *w)
 {
     return w->state_ == LEAT_RUNNING_ || (w->state_ == LEAT_STARTING_ && !w->replaces_);
 }
 
-/* A resize retires first workers that are STARTING, then those that are blocked, because the others make room. */
+/* A resize retires first the workers that are STARTING, then those that are blocked, because the other workers make
+ * room. */
 static inline int leat_worker_rank_(const leat_worker_ *w)
 {
     return w->state_ == LEAT_STARTING_ ? 0 : w->blocked_ ? 1 : 2;
 }
 
-/* Retires n workers, which are pinned, and chained. The lock is held. */
+/* Retires n workers, pins them, and chains them. The caller holds the lock. */
 static inline leat_worker_ *leat_pool_retire_some_(leat_pool *p, int n)
 {
     leat_worker_ *retired = NULL;
@@ -1684,7 +1711,7 @@ static inline leat_worker_ *leat_pool_retire_some_(leat_pool *p, int n)
     return retired;
 }
 
-/* Takes up to n workers back that are RETIRING: how many. The lock is held. */
+/* Takes up to n RETIRING workers back, and returns how many. The caller holds the lock. */
 static inline int leat_pool_unretire_some_(leat_pool *p, int n)
 {
     int back = 0;
@@ -1696,7 +1723,7 @@ static inline int leat_pool_unretire_some_(leat_pool *p, int n)
     return back;
 }
 
-/* Tells retired workers, and unpins them. */
+/* Cancels the contexts of retired workers, and unpins the workers. */
 LEAT_COLD_ void leat_pool_cancel_retired_(leat_pool *p, leat_worker_ *retired)
 {
     for (leat_worker_ *w = retired; w; w = w->next_retired_) leat_cancel(&w->ctx_, -ECANCELED); /* L3 */
@@ -1706,8 +1733,8 @@ LEAT_COLD_ void leat_pool_cancel_retired_(leat_pool *p, leat_worker_ *retired)
     leat_pool_break_deadlock_(p);
 }
 
-/* Retires workers, or takes some back, until n are wanted: how many are missing. *err: if some are, what an init hook has
- * returned that no call was told. resizing_ is held. */
+/* Retires workers, or takes some back, until n are wanted. Returns how many are missing. *err: if some are missing,
+ * the error of an init hook that no call has returned yet. The caller holds resizing_. */
 LEAT_COLD_ int leat_pool_adjust_(leat_pool *p, int n, int *err)
 {
     int missing = n;
@@ -1722,13 +1749,13 @@ LEAT_COLD_ int leat_pool_adjust_(leat_pool *p, int n, int *err)
     return retired ? 0 : missing;
 }
 
-/* Changes the number of workers to n >= 1, under load. Surplus workers finish the job that they run. Until then
- * a call for more workers takes them back first.
- * 0. -EINVAL. -ESHUTDOWN. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: called by a worker_init.
- * -EAGAIN, -ENOMEM, or what a worker_init returned: fewer than n were added. Any thread.
- * try: -EAGAIN also if another call resizes the pool, or a worker_init has not returned. ctx: -ECANCELED, -ETIMEDOUT also
- * when ctx (or NULL) is done. After both, workers whose worker_init was called start all the same, and count with the
- * next call. That waits for them, or returns what their worker_init returned. */
+/* Changes the number of workers to n >= 1, under load. A surplus worker finishes the job that it runs. Until then a
+ * call for more workers first takes such a worker back.
+ * 0. -EINVAL. -ESHUTDOWN. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: the caller is a worker_init.
+ * -EAGAIN, -ENOMEM, or what a worker_init returned: fewer workers were added than n asks for. Any thread may call it.
+ * try: -EAGAIN also if another call resizes the pool, or if a worker_init has not returned. ctx: -ECANCELED,
+ * -ETIMEDOUT also when `ctx` (or NULL) is done. After either error, workers whose worker_init was called still start,
+ * and count with the next call. That call waits for them, or returns what their worker_init returned. */
 LEAT_COLD_ int leat_pool_resize_ctx(leat_ctx *ctx, leat_pool *p, int n)
 {
     if (n < 1) return -EINVAL;
@@ -1771,7 +1798,7 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_resize(leat_pool *p, int n)
     return err;
 }
 
-/* Fills *st. 0, or -EINVAL: never started. Any thread, also after stop. */
+/* Fills *st. 0. -EINVAL: the pool was never started. Any thread may call it, also after stop. */
 LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
 {
     if (!p || !st || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
@@ -1798,14 +1825,15 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
 
 /* ==== 5. Signals ==============================================================================
  *
- * A catch is what one call registers: its context, the actions that the program had, and a thread that cancels, because
- * a signal handler cannot. With the first signal the handler writes it into the catch, wakes the thread, and gives all
- * actions back. So the second signal is the program's own, with its handler, flags and mask. A signal that finds another
- * in the catch, or that is delivered to a forked child, which has no such thread, is sent again when the program's
- * action is back.
+ * A catch is what one call registers: its context, the actions that the program had, and a thread. The thread cancels
+ * the context, because a signal handler cannot. On the first signal the handler writes the signal into the catch,
+ * wakes the thread, and gives all actions back. So the second signal meets the program's own action, with its
+ * handler, flags and mask. In two cases the handler sends its signal again, when the program's action is back. In the
+ * first, the catch has another signal already. In the second, the handler runs in a forked child, which has no such
+ * thread.
  *
- * Of two catches the gate says which is in use, and counts the handlers that have entered. A call that changes the catch
- * waits until those have left. Then no thread uses the old one any more. */
+ * There are two catches. The gate says which one is in use, and counts the handlers that have entered. A call that
+ * changes the catch waits until those handlers have left. Then no thread uses the old catch any more. */
 
 typedef struct leat_caught_ {
     int sig_;
@@ -1815,7 +1843,7 @@ typedef struct leat_caught_ {
 typedef struct leat_catch_ {
     leat_ctx *ctx_;
     pthread_t thread_;
-    leat_bell_ bell_; /* its word: the signal that came, or 0 | LEAT_ENDS_ */
+    leat_bell_ bell_; /* its word: (the signal that arrived, or 0) | LEAT_ENDS_ */
     size_t n_;
     leat_caught_ caught_[];
 } leat_catch_;
@@ -1824,12 +1852,12 @@ enum { LEAT_ENDS_ = 0x100, LEAT_IN_HANDLER_ = 4 };
 
 typedef struct leat_signals_ {
     _Atomic int holder_;    /* a lock: the process that holds it, or 0. A child that was forked meanwhile takes it over */
-    _Atomic int pid_;       /* whose the thread of the catch is */
-    _Atomic uint32_t gate_; /* 0: no catch; 1, 2: the first, the second | handlers that have entered * 4 */
+    _Atomic int pid_;       /* the process that has the catch's thread */
+    _Atomic uint32_t gate_; /* (0: no catch, 1: the first, 2: the second) | handlers that have entered * 4 */
     leat_catch_ *catches_[2];
 } leat_signals_;
 
-/* A signal handler has no argument: these are the process's. */
+/* A signal handler gets no argument from its installer, so these belong to the process. */
 LEAT_ONE_ leat_signals_ leat_signals_here_;
 LEAT_ONE_ void leat_on_signal_(int, void *, void *);
 LEAT_ONE_ void *leat_signal_thread_(void *);
@@ -1849,7 +1877,7 @@ static inline bool leat_is_ours_(int sig, struct sigaction *now)
     return sigaction(sig, NULL, now) == 0 && now->sa_handler == leat_our_handler_();
 }
 
-/* Gives a signal back its action, unless the program has replaced ours itself. */
+/* Gives a signal back its action, unless the program has replaced leat_on_signal_ itself. */
 static inline void leat_give_back_(const leat_caught_ *c)
 {
     struct sigaction now;
@@ -1877,8 +1905,9 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
         if (w->caught_[i].sig_ == sig) was = w->caught_[i].was_.sa_handler;
     }
     if (first) leat_bell_ring_(&w->bell_);
-    /* To the action of before; or to ours, which a call is installing for a catch that was told meanwhile. A handler of
-     * the program's that has replaced ours, and calls it, would only come again and again. */
+    /* The signal is sent again to the previous action. It is also sent again to leat_on_signal_, if a call is
+     * installing that for a catch that has got its signal meanwhile. A handler of the program that has replaced
+     * leat_on_signal_, and calls it, would be called again and again. */
     else if (leat_is_ours_(sig, &now) || now.sa_handler == was) leat_send_again_(sig, info);
     if (here) atomic_fetch_sub_explicit(&s->gate_, LEAT_IN_HANDLER_, memory_order_release); /* [G5] -> [G6] */
     errno = saved;
@@ -1901,8 +1930,9 @@ LEAT_ONE_ void *leat_signal_thread_(void *arg)
     }
 }
 
-/* Notes what each signal does now, or did before `old` caught it, then makes the thread: 0 or an error, and nothing has
- * changed. What is ignored is left alone. That an action may be set, is seen by setting it to what it is. */
+/* Notes what each signal does now, or did before `old` caught it, then spawns the thread. RETURN VALUES: 0. Or an
+ * error, and nothing has changed. A signal that is ignored is left alone. To learn whether an action may be set, the
+ * function sets the action to what it is. */
 LEAT_COLD_ int leat_catch_begin_(leat_catch_ *w, const leat_catch_ *old)
 {
     size_t n = 0;
@@ -1935,7 +1965,7 @@ LEAT_COLD_ void leat_catch_end_(leat_catch_ *w)
     leat_bell_free_(&w->bell_);
 }
 
-/* Puts `w`, or none, in the place of the catch that is. */
+/* Puts `w`, or none, in the place of the present catch. */
 LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
 {
     leat_signals_ *s = &leat_signals_here_;
@@ -1947,7 +1977,7 @@ LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
                                                     memory_order_relaxed))
             break;
     }
-    bool here = atomic_load_explicit(&s->pid_, memory_order_relaxed) == me; /* [X7] else what is, is our parent's */
+    bool here = atomic_load_explicit(&s->pid_, memory_order_relaxed) == me; /* [X7] false: the catch is the parent's */
     uint32_t was = atomic_load_explicit(&s->gate_, memory_order_relaxed) & 3, is = !w ? 0 : was == 1 ? 2 : 1; /* [X7] */
     leat_catch_ *old = leat_catch_of_(was);
     int err = w ? leat_catch_begin_(w, old) : 0;
@@ -1955,14 +1985,14 @@ LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
         for (size_t i = 0; !w && old && i < old->n_; i++) leat_give_back_(&old->caught_[i]);
         if (is) s->catches_[is - 1] = w;
         if (here) atomic_fetch_xor_explicit(&s->gate_, was ^ is, memory_order_release); /* [G5] -> [G6] */
-        else atomic_store_explicit(&s->gate_, is, memory_order_release); /* [G7] -> [G8] without our parent's handlers */
+        else atomic_store_explicit(&s->gate_, is, memory_order_release); /* [G7] -> [G8] drops the parent's handlers */
         atomic_store_explicit(&s->pid_, me, memory_order_release);       /* [G7] -> [G8] */
         for (unsigned round = 0;; leat_backoff_(&round))
             if (atomic_load_explicit(&s->gate_, memory_order_acquire) < LEAT_IN_HANDLER_) break; /* [G6] <- [G5] */
         for (size_t i = 0; w && i < w->n_; i++) {
             struct sigaction act = { .sa_flags = LEAT_SA_ | (w->caught_[i].was_.sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT)) };
             act.sa_handler = leat_our_handler_();
-            memset(&act.sa_mask, 0xFF, sizeof act.sa_mask); /* a handler of theirs must not leave ours by longjmp */
+            memset(&act.sa_mask, 0xFF, sizeof act.sa_mask); /* the program's handler must not longjmp out of it */
             sigaction(w->caught_[i].sig_, &act, NULL);
         }
         for (size_t i = 0; w && old && i < old->n_; i++) {
@@ -1977,19 +2007,19 @@ LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
     return err;
 }
 
-/* leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0): the first of these signals cancels ctx, with the
- * signal's number as cause, for a graceful end. The second does what it would have done without us: it ends the
- * process, or calls the handler that the program had. What was ignored (by nohup) stays ignored. The list ends
- * with 0.
- * A call replaces the one before, from whichever file of the program. With ctx = NULL it only takes that back. The
- * signals it leaves get back the actions that they had. A handler with which the program has replaced ours
- * meanwhile stays. When the call returns, nothing uses the ctx of the one before any more, and
- * if it took it back, neither a thread nor a descriptor is left: a plug-in may then be unloaded. Otherwise ctx must
- * live as long as the process.
- * The handler wakes a thread of the toolkit's, which cancels. In the child of a fork each signal does what it would have
- * done without us. Not from a signal handler.
- * 0, or, with nothing changed, -EINVAL (no signal, or not one that can be caught), -ENOMEM, -EAGAIN (no thread could
- * be made). Without futex also the error of pipe. */
+/* leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0): the first of these signals cancels `ctx`, with the signal's number
+ * as cause, for a graceful end. The second signal does what it would have done without the call. It ends the process,
+ * or calls the handler that the program had. A signal that was ignored (by nohup) stays ignored. The list ends with
+ * 0.
+ * A call replaces the previous one, from whichever file of the program. A call with ctx = NULL only takes the
+ * previous one back. A signal that is no longer caught gets back the action that it had. If the program has meanwhile
+ * put its own handler in place of leat_on_signal_, that handler stays. When the call returns, no thread uses the
+ * previous call's `ctx` any more. After a call with ctx = NULL, neither a thread nor a descriptor is left, and a
+ * plug-in may be unloaded. Otherwise `ctx` must live as long as the process.
+ * The handler wakes a thread that this file has spawned, and that thread cancels `ctx`. In the child of a fork each
+ * signal does what it would have done without the call. A signal handler must not call this function.
+ * 0. Or an error, with nothing changed: -EINVAL (no signal, or one that cannot be caught), -ENOMEM, -EAGAIN (no
+ * thread could be spawned). Without futex also the error of pipe. */
 LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
 {
     size_t n = 0, known = 0;
@@ -2009,7 +2039,7 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
         while (w->n_ < n) w->caught_[w->n_++].sig_ = va_arg(ap, int);
         va_end(ap);
     }
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* no call of ours ends its thread */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the calls below must not end the calling thread */
     if (!err && (err = leat_catch_put_(w)) != 0) free(w);
     pthread_setcancelstate(cancel, &cancel);
     errno = saved;

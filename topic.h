@@ -1,53 +1,55 @@
-/* topic.h - broadcast for C programs: every subscriber gets every message; and the latest value, to look at.
+/* topic.h - broadcast for C programs. Every subscriber gets every message, and any thread can read the latest value.
  *
  *     typedef LEAT_TOPIC(struct tick) tick_topic;
- *     tick_topic ticks = { 0 };                                 // make(chan), for many that listen
+ *     tick_topic ticks = { 0 };                                 // make(chan), for many receivers
  *     leat_subscribe(&ticks, &mine, LEAT_DROPS_OLDEST);         // mine: a LEAT_CHAN(struct tick)
- *     leat_publish(&ticks, &(struct tick){ .price = 7 });       // any thread: to everybody's channel
+ *     leat_publish(&ticks, &(struct tick){ .price = 7 });       // any thread: to every subscriber's channel
  *     leat_recv(&mine, &tick);                                  // recv, select, pools as always
- *     leat_unsubscribe(&ticks, &mine);                          // no publisher touches it any more
+ *     leat_unsubscribe(&ticks, &mine);                          // no publisher accesses it any more
  *     leat_free(&mine);
  *
  *     config_topic config;
- *     leat_topic_make(&config, LEAT_KEEPS_LATEST);              // a watch: the last published
+ *     leat_topic_make(&config, LEAT_KEEPS_LATEST);              // a watch: keeps the last message
  *     leat_latest(&config, &now);                               // wait-free
  *
  * SPDX-License-Identifier: MIT
  *
- * WHAT IT IS NOT. No history: a subscriber gets what is published from then on (LEAT_LATEST_FIRST: and the
- * latest before). Not free of copies: each subscriber's channel holds its own. Not for messages that own something:
- * what was dropped is only counted.
+ * WHAT IT IS NOT. It keeps no history. A subscriber gets what is published after it subscribed. With
+ * LEAT_LATEST_FIRST it also gets the latest message from before. The topic does not avoid copies. Each subscriber's
+ * channel holds its own. A topic is not for messages that own something, because a dropped message is only counted.
  *
  * RETURN VALUES. As in queue.h, and:
  *     -EPIPE        publish, subscribe: the topic is closed
- *     -EALREADY     subscribe: this channel is a subscriber already.   close: closed before
+ *     -EALREADY     subscribe: this channel is a subscriber already.   close: the topic was closed before
  *     -ENOENT       this channel is no subscriber
- *     -EAGAIN       latest: nothing was published yet
- * Needs queue.h, and liburcu, flavour bp (link with -lurcu-bp), for a list that every publish reads and that
- * seldom changes: a thread that reads it writes nothing that others read. docs/topic.md tells more. A file that includes
- * <urcu/urcu-bp.h> before this one, with liburcu's _LGPL_SOURCE if its licence suits, gets its inline functions.
- * Do not call these functions in an RCU read-side section of your own: some wait for all sections to end.
- * Thread-safe, all but make and free. The child of a fork: as in pool.h.
+ *     -EAGAIN       latest: no message was published yet
+ * Needs queue.h, and liburcu, flavour bp (link with -lurcu-bp). Every publish reads a list that seldom changes. With
+ * liburcu a thread that reads the list writes nothing that other threads read. docs/topic.md tells more. A file may
+ * include <urcu/urcu-bp.h> before this header, with liburcu's _LGPL_SOURCE if its licence suits. It then gets
+ * liburcu's inline functions.
+ * Do not call these functions in an RCU read-side section of your own. Some of them wait for all sections to end.
+ * All functions but make and free are thread-safe. For the child of a fork see pool.h.
  *
  * OPTIONS. [whole program] LEAT_NO_URCU      counters that all publishers share, instead of liburcu
  *
  * MEMORY ORDER.
  *     label   site                              carries
- *     [T1]    a subscriber is (un)linked -> [T2]    what it is; that it is gone, to later calls
+ *     [T1]    a subscriber is (un)linked -> [T2]    the subscriber, or to later calls that it is gone
  *     [T2]    publish reads the list     <- [T1]
  *     [T3]    a version is published     -> [T4]    its message
- *     [T4]    somebody looks at it       <- [T3]
- *             One order of all four: else a publish could miss a new subscriber that misses its message;
- *             and of [T1], [T2], [T7], [T8], [R1], [R2]: else a section could miss what leat_synchronize_ follows
- *     [T5]    a subscriber has its first -> [T6]    that this is in its channel
+ *     [T4]    a thread reads the latest  <- [T3]
+ *             These four have one order. Otherwise a publish could miss a new subscriber that misses its message.
+ *             [T1], [T2], [T7], [T8], [R1], [R2] have one order, too. Otherwise a section could miss a
+ *             change that was made before leat_synchronize_.
+ *     [T5]    the first message is there -> [T6]    that this message is in the subscriber's channel
  *     [T6]    publish has another for it <- [T5]
  *     [T7]    close                      -> [T8]    what the closer did before
  *     [T8]    a call sees it             <- [T7]
- *     [T9]    a call puts a subscriber back -> [T10]   that it will not touch it again
+ *     [T9]    a reference is put back    -> [T10]   that the call no longer accesses the subscriber
  *     [T10]   unsubscribe waits for that <- [T9]
- *     [R1]    a section begins           -> [R2]    (no liburcu) what it will look at is still there;
- *     [R2]    synchronize looks for sections <- [R1], [R3]   or what was unlinked before is not found
- *     [R3]    a section ends             -> [R2]    that it has let go
+ *     [R1]    a section begins           -> [R2]    (no liburcu) what the section finds is still there,
+ *     [R2]    synchronize looks for sections <- [R1], [R3]   or it does not find what was unlinked before
+ *     [R3]    a section ends             -> [R2]    that the section no longer accesses what it found
  *     [X8]    counters, and what a lock orders      nothing
  */
 #ifndef LEAT_TOPIC_H
@@ -59,50 +61,51 @@ LEAT_OWN_STYLE_BEGIN_
 
 #if !defined LEAT_NO_URCU
 #include <pthread.h>
-#if !defined _URCU_BP_H /* its header would give the names without prefix to this flavour */
+#if !defined _URCU_BP_H /* not included: it would give the names without prefix to this flavour */
 extern void urcu_bp_read_lock(void);
 extern void urcu_bp_read_unlock(void);
 extern void urcu_bp_synchronize_rcu(void);
 #endif
 #endif
 
-/* What a publish does about a subscriber whose channel is full: waits for room; or leaves this message out;
- * or throws out the oldest (an unbuffered channel has none: then this message). Any of them may be combined
- * with LEAT_LATEST_FIRST: the latest value, if there is one, is the first message. */
+/* What a publish does about a subscriber whose channel is full. It waits for room (WAITS), leaves this message out
+ * (DROPS_NEWEST), or throws out the oldest (DROPS_OLDEST). An unbuffered channel has no oldest message, so this
+ * message is left out. Each of these may be combined with LEAT_LATEST_FIRST. Then the latest message, if there is
+ * one, is the first that the subscriber gets. */
 enum { LEAT_WAITS = 0, LEAT_DROPS_NEWEST = 1, LEAT_DROPS_OLDEST = 2, LEAT_LATEST_FIRST = 4 };
 
 enum { LEAT_KEEPS_LATEST = 1 };
 
 typedef struct leat_subscriber_ {
     _Atomic(struct leat_subscriber_ *) next_;
-    uint64_t nth_; /* they are numbered, and in the list, as they came */
+    uint64_t nth_; /* its number. Numbers and list are in the order of subscription */
     leat_chan *chan_;
-    _Atomic uint64_t first_; /* which version it was given as the first; NONE, HELD */
+    _Atomic uint64_t first_; /* number of the version that it got first, or NONE, or HELD */
     int policy_;
     char pad_[LEAT_LINE_];
-    _Atomic size_t refs_; /* calls that use it outside of a section */
-    leat_ctx left_;       /* cancelled when it leaves */
+    _Atomic size_t refs_; /* references: calls that use it outside of a section */
+    leat_ctx left_;       /* cancelled when the subscriber leaves */
     _Atomic size_t drops_;
 } leat_subscriber_;
 
-enum { LEAT_HELD_ = 0 /* not yet known */, LEAT_NONE_ = 1 };
+enum { LEAT_HELD_ = 0 /* its first version is not yet known */, LEAT_NONE_ = 1 };
 
-#ifndef LEAT_VERSIONS_ /* tests want fewer */
+#ifndef LEAT_VERSIONS_ /* tests set fewer */
 #define LEAT_VERSIONS_ 64
 #define LEAT_LATER_ 32
 #endif
 
-/* A version is laid out like a slot of a channel: its number, greater than NONE, and the message. */
+/* A version is laid out like a slot of a channel. Its number, greater than NONE, comes first, then the message. */
 typedef LEAT_CHAN(unsigned char *) leat_versions_;
 
 typedef struct leat_topic {
-    unsigned char *versions_; /* NULL: it keeps none */
+    unsigned char *versions_; /* NULL: the topic keeps none */
     _Atomic(leat_subscriber_ *) list_;
     _Atomic bool closed_;
     char pad0_[LEAT_LINE_];
     _Atomic(unsigned char *) latest_;
     leat_lock_ lock_;     /* guards changes of the list */
-    uint64_t subscribed_; /* so many so far */
+    uint64_t subscribed_; /* how many have subscribed so far */
     leat_lock_ reclaims_; /* held by the call that waits for versions to be unused */
     leat_versions_ unused_, replaced_;
 #ifdef LEAT_NO_URCU
@@ -115,14 +118,15 @@ typedef struct leat_topic {
 
 /* ==== 1. Sections =============================================================================
  *
- * What a section has found stays there until it has ended: leat_synchronize_ returns when all that began before
- * have. Without liburcu, sections are counted, by phases so that new ones keep nobody waiting (Linux's first
- * SRCU; P. McKenney 2006). Both phases are waited for: a thread that read the phase long ago may yet begin in it. */
+ * What a section has found stays there until the section has ended. leat_synchronize_ returns when all sections that
+ * began before it have ended. Without liburcu, sections are counted by phases, so that leat_synchronize_ does not
+ * wait for new ones (Linux's first SRCU, P. McKenney 2006). leat_synchronize_ waits for both phases, because a thread
+ * that read the phase long ago may still begin its section in it. */
 
 static inline unsigned leat_read_lock_(leat_topic *t)
 {
 #ifdef LEAT_NO_URCU
-    unsigned phase = atomic_load_explicit(&t->phase_, memory_order_relaxed); /* [X8] either will do */
+    unsigned phase = atomic_load_explicit(&t->phase_, memory_order_relaxed); /* [X8] either phase is right */
     atomic_fetch_add_explicit(&t->readers_[phase], 1, memory_order_seq_cst); /* [R1] -> [R2] */
     return phase;
 #else
@@ -130,7 +134,7 @@ static inline unsigned leat_read_lock_(leat_topic *t)
     (void)t;
     if (LEAT_USUALLY_(known)) {
         urcu_bp_read_lock();
-    } else { /* liburcu notes each thread when it comes first; that may set errno */
+    } else { /* liburcu registers each thread at its first call, which may set errno */
         int saved = errno;
         urcu_bp_read_lock();
         errno = saved;
@@ -164,7 +168,7 @@ LEAT_COLD_ void leat_synchronize_(leat_topic *t)
 #else
     int saved = errno, cancel;
     (void)t;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* it polls */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* it polls, and poll is a cancellation point */
     urcu_bp_synchronize_rcu();
     pthread_setcancelstate(cancel, &cancel);
     errno = saved;
@@ -181,7 +185,7 @@ static inline uint64_t leat_number_(unsigned char *version)
 LEAT_COLD_ void leat_topic_free_(leat_topic *t, size_t align)
 {
     if (!t) return;
-    leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_relaxed), *next; /* [X8] nobody uses it */
+    leat_subscriber_ *s = atomic_load_explicit(&t->list_, memory_order_relaxed), *next; /* [X8] no thread uses it */
     for (; s; s = next) {
         next = atomic_load_explicit(&s->next_, memory_order_relaxed); /* [X8] */
         leat_quiet_free_(s);
@@ -205,13 +209,14 @@ LEAT_COLD_ int leat_topic_make_(leat_topic *t, int keeps, size_t size, size_t al
     }
     for (size_t i = 0; i < LEAT_VERSIONS_; i++) {
         unsigned char *v = t->versions_ + i * stride;
-        *(uint64_t *)(void *)v = LEAT_NONE_ + 1 + i; /* and so many more each time it is used: no two alike */
+        *(uint64_t *)(void *)v = LEAT_NONE_ + 1 + i; /* each use adds LEAT_VERSIONS_, so no two are alike */
         leat_send(&t->unused_, &v);
     }
     return 0;
 }
 
-/* Where the list points to the subscriber with this channel, or to its end. The lock is held. */
+/* The place in the list that points to the subscriber with this channel, or to the list's end. The caller holds the
+ * lock. */
 static inline _Atomic(leat_subscriber_ *) *leat_find_(leat_topic *t, const leat_chan *ch)
 {
     _Atomic(leat_subscriber_ *) *at = &t->list_;
@@ -236,8 +241,8 @@ LEAT_HOT_ leat_msg_t_ leat_msg_(const void *at, size_t size, size_t align)
     return (leat_msg_t_){ at, size, align };
 }
 
-/* Puts a message into a subscriber's channel without waiting: 0; -EAGAIN, no room; -EPIPE; LEAT_IN_FLIGHT_, another call is
- * half-way through the slot. */
+/* Puts a message into a subscriber's channel without waiting. RETURN VALUES: 0. -EAGAIN: no room. -EPIPE: the channel
+ * is closed. LEAT_IN_FLIGHT_: another call is in flight in the slot. */
 LEAT_COLD_ int leat_push_(leat_subscriber_ *s, leat_msg_t_ m)
 {
     leat_case c = leat_send_case_(s->chan_, m.at_, m.size_, m.align_);
@@ -250,7 +255,7 @@ LEAT_COLD_ int leat_push_(leat_subscriber_ *s, leat_msg_t_ m)
     return err;
 }
 
-/* From now on *s may be gone. */
+/* Puts a reference back. From now on *s may be gone. */
 static inline void leat_subscriber_put_(leat_subscriber_ *s)
 {
     atomic_fetch_sub_explicit(&s->refs_, 1, memory_order_release); /* [T9] -> [T10] */
@@ -305,7 +310,7 @@ LEAT_COLD_ int leat_unsubscribe_(leat_topic *t, leat_chan *ch)
     leat_lock_drop_(&t->lock_);
     if (!s) return -ENOENT;
     leat_cancel(&s->left_, 0);
-    leat_synchronize_(t);                                                            /* nobody finds it any more */
+    leat_synchronize_(t);                                                            /* no thread finds it any more */
     for (unsigned round = 0; atomic_load_explicit(&s->refs_, memory_order_acquire);) /* [T10] <- [T9] */
         leat_backoff_(&round);
     leat_quiet_free_(s);
@@ -322,7 +327,8 @@ LEAT_COLD_ ptrdiff_t leat_topic_drops_(leat_topic *t, leat_chan *ch)
     return drops;
 }
 
-/* Wakes no thread before it has dropped the lock: they will want it, to unsubscribe. */
+/* The closer wakes no thread before it has dropped the lock, because a woken thread will want the lock, to
+ * unsubscribe. */
 LEAT_COLD_ int leat_topic_close_(leat_topic *t)
 {
     if (!t) return -EINVAL;
@@ -334,33 +340,37 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
     for (; s; s = atomic_load_explicit(&s->next_, memory_order_relaxed)) leat_close_quietly_(s->chan_, &end); /* [X8] */
     leat_lock_drop_(&t->lock_);
     leat_wake_all_(chain);
-    leat_synchronize_(t); /* no call is half-way that saw it open */
+    leat_synchronize_(t); /* no call that saw the topic open is still under way */
     return again ? -EALREADY : 0;
 }
 
 /* ==== 3. Publish ==============================================================================
  *
- * In a section the message is offered to each subscriber: a send where there is room, and nothing else is written.
- * No thread waits in a section. A subscriber that must be waited for is noted by its number, and found again afterwards, one
- * at a time, with a reference that keeps it alive meanwhile: first those where it cannot take long. When LATER are noted,
- * the publisher stops there, serves them, and goes on behind them.
+ * In a section the publisher offers the message to each subscriber. It sends where there is room, and writes nothing
+ * else. No thread waits in a section. If the publisher must wait for a subscriber, it notes the subscriber's number.
+ * After the section it finds each noted subscriber again, one at a time, and keeps it alive by a reference meanwhile.
+ * It serves first those that cannot take long. When LATER subscribers are noted, the publisher stops there, serves
+ * them, and goes on behind them.
  *
- * P1  A publisher has offered a message to all before it begins with the next: that is the order promised.
- * P2  A message becomes the latest before the list is walked, and a subscriber is in the list before it looks
- *     for the latest. So it misses none of those that come after its first; and as it remembers the number of
- *     that, it gets none twice.
- * P3  A version is used again only after all sections that began before it was replaced: nobody looks at it.
- * P4  A publisher that waits for room has a reference to that subscriber alone: so another may leave. */
+ * P1  A publisher has offered a message to all subscribers before it begins with its next message. That is the order
+ *     promised.
+ * P2  A message becomes the latest before the publisher walks the list, and a subscriber is in the list before it
+ *     reads the latest. So it misses no message that comes after its first. It remembers the number of its first
+ *     message, so it gets no message twice.
+ * P3  A version is used again only after all sections have ended that began before it was replaced. Then no thread
+ *     reads it.
+ * P4  A publisher that waits for room has a reference to that subscriber alone. So any other subscriber may leave. */
 
 typedef struct leat_publication_ {
-    uint64_t number_; /* of the version that the message became; 0: none are kept */
+    uint64_t number_; /* of the version that the message became. 0: no versions are kept */
     bool waits_;
     size_t n_;
     uint64_t later_[LEAT_LATER_];
 } leat_publication_;
 
-/* Offers the message to one subscriber without waiting: 0, it has it; -EPIPE, it does not get it; -EAGAIN, it has no
- * room and is to be waited for; LEAT_IN_FLIGHT_, that cannot be said yet. */
+/* Offers the message to one subscriber without waiting. RETURN VALUES: 0: the subscriber has the message. -EPIPE: it
+ * does not get the message. -EAGAIN: it has no room, and the publisher must wait for it. LEAT_IN_FLIGHT_: this cannot
+ * be decided yet. */
 LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const leat_publication_ *r, leat_msg_t_ m)
 {
     uint64_t first = atomic_load_explicit(&s->first_, memory_order_acquire); /* [T6] <- [T5] */
@@ -372,7 +382,7 @@ LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const leat_publication_ *r, leat
     return -EPIPE;
 }
 
-/* Offers the message to all behind the subscriber number `behind`, within a section: how many have it. */
+/* Offers the message, within a section, to all subscribers behind number `behind`. Returns how many have got it. */
 LEAT_HOT_ ptrdiff_t leat_offer_all_(leat_topic *t, leat_publication_ *r, uint64_t behind, leat_msg_t_ m)
 {
     ptrdiff_t got = 0;
@@ -393,7 +403,7 @@ LEAT_HOT_ ptrdiff_t leat_offer_all_(leat_topic *t, leat_publication_ *r, uint64_
     return got;
 }
 
-/* The subscriber of this number, with a reference, or NULL. */
+/* The subscriber of this number, with a reference for the caller, or NULL. */
 LEAT_COLD_ leat_subscriber_ *leat_subscriber_get_(leat_topic *t, uint64_t nth)
 {
     unsigned in = leat_read_lock_(t);
@@ -405,8 +415,8 @@ LEAT_COLD_ leat_subscriber_ *leat_subscriber_get_(leat_topic *t, uint64_t nth)
     return s;
 }
 
-/* Serves one that was noted: 0, it has the message; -EPIPE, it has gone or does not get it; -EAGAIN, it has no room,
- * and the call does not wait for that `now`. */
+/* Serves a subscriber that was noted. RETURN VALUES: 0: it has the message. -EPIPE: it has gone, or does not get the
+ * message. -EAGAIN: it has no room, and the call does not wait, because `now` is false. */
 LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_publication_ *r, uint64_t nth, bool now, leat_msg_t_ m)
 {
     leat_subscriber_ *s = leat_subscriber_get_(t, nth);
@@ -428,7 +438,7 @@ LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_publication_
     return err;
 }
 
-/* The slow path of a publish: it has to wait for some subscribers. */
+/* The slow path of a publish. The publisher has to wait for some subscribers. */
 LEAT_COLD_ ptrdiff_t leat_publish_slowly_(leat_ctx *ctx, leat_topic *t, leat_publication_ *r, leat_msg_t_ m, ptrdiff_t got)
 {
     for (;;) {
@@ -448,9 +458,9 @@ LEAT_COLD_ ptrdiff_t leat_publish_slowly_(leat_ctx *ctx, leat_topic *t, leat_pub
     }
 }
 
-/* A version that no thread looks at any more, with the message in it and a new number. If all have been replaced,
- * one call waits for those who may still look at them, while the others wait for it: so a storm of publishes
- * needs no more memory than a single one. */
+/* A version that no thread reads any more, with the message in it and a new number. If all versions have been
+ * replaced, one call waits for the threads that may still read them, while the other calls wait for that call. So a
+ * storm of publishes needs no more memory than a single one. */
 LEAT_COLD_ unsigned char *leat_version_of_(leat_topic *t, leat_msg_t_ m)
 {
     unsigned char *v;
@@ -471,7 +481,7 @@ LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, leat_msg_t_ m, b
     int err = leat_ctx_err(ctx);
     if (LEAT_RARELY_(err)) return err;
     if (LEAT_RARELY_(!t || !m.at_)) return -EINVAL;
-    if (!t->versions_ && !atomic_load_explicit(&t->list_, memory_order_relaxed)) { /* [X8] one that came before is seen */
+    if (!t->versions_ && !atomic_load_explicit(&t->list_, memory_order_relaxed)) { /* [X8] sees earlier subscribers */
         if (!atomic_load_explicit(&t->closed_, memory_order_acquire)) return 0;    /* [T8] <- [T7] */
         return (err = leat_ctx_err(ctx)) != 0 ? err : -EPIPE;
     }
@@ -493,7 +503,7 @@ LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, leat_msg_t_ m, b
     }
     leat_read_unlock_(t, in);
     if (v) leat_send(open ? &t->replaced_ : &t->unused_, &v);
-    if (LEAT_RARELY_(!open) && (err = leat_ctx_err(ctx)) != 0) return err; /* it was cancelled, and then closed */
+    if (LEAT_RARELY_(!open) && (err = leat_ctx_err(ctx)) != 0) return err; /* ctx was done before the close */
     return LEAT_USUALLY_(!r.n_) ? got : leat_publish_slowly_(ctx, t, &r, m, got);
 }
 
@@ -509,10 +519,11 @@ LEAT_HOT_ int leat_latest_(leat_topic *t, void *msg, size_t size, size_t align)
 
 /* ==== 4. The names to call ====================================================================
  *
- * `t` is a pointer to a LEAT_TOPIC(T), `c` to a LEAT_CHAN(T), `m` a T * (for publishing also const T *):
- * anything else does not compile. Messages are copied. */
+ * `t` is a pointer to a LEAT_TOPIC(T), `c` to a LEAT_CHAN(T), `m` a T * (for publishing also const T *). Nothing else
+ * compiles. Messages are copied. */
 
-/* The type of a topic of T: typedef LEAT_TOPIC(struct tick) tick_topic; all-zero is one that keeps no latest. */
+/* The type of a topic of T, as in: typedef LEAT_TOPIC(struct tick) tick_topic; All-zero is valid, and keeps no
+ * latest. */
 #define LEAT_TOPIC(...) \
     union { \
         leat_topic topic; \
@@ -532,46 +543,49 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
     (1 ? _Generic((c)->type_, LEAT_T_(t) *: LEAT_CHAN_(c), default: (struct leat_wrong_channel_type){ 0 }) : &(c)->chan)
 
 /* clang-format on */
-/* int leat_topic_make(t, int keeps): 0, or LEAT_KEEPS_LATEST: leat_latest and LEAT_LATEST_FIRST work, at the
- * price of 64 messages of memory, two more operations on a channel for each publish, and a wait at every 64th
- * for those that just look at an old one. 0, -ENOMEM, -EINVAL.
- * void leat_topic_free(t): nobody may be using it. Subscribers' channels stay as they are. */
+/* int leat_topic_make(t, int keeps): `keeps` is 0 or LEAT_KEEPS_LATEST. With LEAT_KEEPS_LATEST, leat_latest and
+ * LEAT_LATEST_FIRST work. This costs 64 messages of memory, and two more operations on a channel for each publish.
+ * Every 64th publish waits for the threads that are just reading an old message. 0, -ENOMEM, -EINVAL.
+ * void leat_topic_free(t): no thread may be using the topic. Subscribers' channels stay as they are. */
 #define leat_topic_make(t, keeps) leat_topic_make_(LEAT_TOPIC_(t), keeps, LEAT_OF_(t))
 #define leat_topic_free(t) leat_topic_free_(LEAT_TOPIC_(t), _Alignof(LEAT_T_(t)))
 
-/* int leat_subscribe(t, c, int policy): from now on *c gets what is published. It stays the caller's, who may also
- * send to it, or close it: then it gets no more. 0, -EPIPE: the topic is closed. -EALREADY, -ENOMEM; -EINVAL: no
- * such policy, or LEAT_LATEST_FIRST where none is kept or the channel is unbuffered (without room for it: it
- * comes without). With several publishers what comes last need not be the latest: then ask leat_latest. */
+/* int leat_subscribe(t, c, int policy): from now on *c gets what is published. *c still belongs to the caller. The
+ * caller may also send to it, or close it. A closed channel gets no more. 0. -EPIPE: the topic is closed. -EALREADY.
+ * -ENOMEM. -EINVAL: there is no such policy, or LEAT_LATEST_FIRST is given, but the topic keeps no latest or the
+ * channel is unbuffered. If the channel has no room for the latest, the subscriber starts without it. With several
+ * publishers the message that comes last need not be the latest. Then ask leat_latest. */
 #define leat_subscribe(t, c, policy) leat_subscribe_(LEAT_TOPIC_(t), LEAT_SAME_(t, c), policy, LEAT_OF_(t))
 
-/* int leat_unsubscribe(t, c): *c gets no more, and when this returns 0 no publisher touches it: it may be freed.
- * Publishers that wait for its room go on; a thread that waits to receive from it does not wake (close it for that).
- * Waits for publishers that are at work, not for those that wait. 0; -ENOENT: it is none, or somebody else's
- * unsubscribe has not returned yet; -EINVAL. */
+/* int leat_unsubscribe(t, c): *c gets no more. When this returns 0, no publisher accesses *c, and it may be freed.
+ * Publishers that wait for room in *c go on. A thread that waits to receive from *c does not wake. Close *c to wake
+ * it. The call waits for publishers that are at work, but not for those that wait for room. 0. -ENOENT: *c is no
+ * subscriber, or another thread's unsubscribe has not returned yet. -EINVAL. */
 #define leat_unsubscribe(t, c) leat_unsubscribe_(LEAT_TOPIC_(t), LEAT_SAME_(t, c))
 
-/* ptrdiff_t leat_topic_drops(t, c): how many messages this subscriber did not get, for lack of room or as
+/* ptrdiff_t leat_topic_drops(t, c): how many messages this subscriber did not get, because it had no room or because
  * the publisher's context was done. -ENOENT, -EINVAL. */
 #define leat_topic_drops(t, c) leat_topic_drops_(LEAT_TOPIC_(t), LEAT_SAME_(t, c))
 
-/* ptrdiff_t leat_publish(t, m): to every subscriber: those that have room, then those that are waited for, one
- * after the other (32 at a time, if there are more). Each gets in order what one thread publishes. Returns how
- * many got it. -EPIPE: the topic is closed. -EINVAL.
- * try: waits for no room; a subscriber of LEAT_WAITS that has none counts a drop.
- * ctx (which may be NULL): when that is done before, -ECANCELED or -ETIMEDOUT, not published; when it is done while
- * the call waits, it waits no more: those that have room still get the message, the others count a drop. */
+/* ptrdiff_t leat_publish(t, m): sends the message to every subscriber. Those that have room get it first. Then the
+ * publisher waits for the others, one after the other (32 at a time, if there are more). Each subscriber gets in
+ * order what one thread publishes. Returns how many got the message. -EPIPE: the topic is closed. -EINVAL.
+ * try: does not wait for room. A LEAT_WAITS subscriber that has no room counts a drop.
+ * ctx (which may be NULL): -ECANCELED or -ETIMEDOUT if ctx is done before the call, and the message is not published.
+ * If ctx becomes done while the call waits, the call waits no more. The subscribers that have room still get the
+ * message, the others count a drop. */
 #define leat_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_MSG_(t, (__VA_ARGS__)), true)
 #define leat_try_publish(t, ...) leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_MSG_(t, (__VA_ARGS__)), false)
 #define leat_publish_ctx(ctx, t, ...) leat_publish_(ctx, LEAT_TOPIC_(t), LEAT_MSG_(t, (__VA_ARGS__)), true)
 
-/* int leat_latest(t, m): copies the last message that was published, also after close. Wait-free, but for
- * a thread's first call (liburcu notes it). 0; -EAGAIN: none was, or none is kept; -EINVAL. */
+/* int leat_latest(t, m): copies the last message that was published, also after close. It is wait-free, except for a
+ * thread's first call, because liburcu then registers the thread. 0. -EAGAIN: no message was published, or none is
+ * kept. -EINVAL. */
 #define leat_latest(t, m) leat_latest_(LEAT_TOPIC_(t), LEAT_OUT_(t, m), LEAT_OF_(t))
 
-/* int leat_topic_close(t): closes every subscriber's channel, after what was published before; publish and
- * subscribe say -EPIPE from then on. A subscriber that got -EPIPE from its channel still must unsubscribe
- * before it frees it. 0, -EALREADY, -EINVAL. */
+/* int leat_topic_close(t): closes every subscriber's channel, after what was published before. From then on publish
+ * and subscribe return -EPIPE. A subscriber that got -EPIPE from its channel must still unsubscribe before it frees
+ * the channel. 0, -EALREADY, -EINVAL. */
 #define leat_topic_close(t) leat_topic_close_(LEAT_TOPIC_(t))
 
 LEAT_OWN_STYLE_END_
