@@ -87,7 +87,7 @@ tsan: ; @$(MAKE) --no-print-directory test-c SAN=thread ## test-c under TSan
 nofutex: ; @$(MAKE) --no-print-directory test-c DEFS=-DLEAT_NO_FUTEX ## test-c with the portable fallback
 
 bench: ## measure leat beside a mutex queue and pool, sem_t, a bare ring; BENCH="--only ping-pong"
-	@CC="$(CC)" sh bench/size.sh
+	-@CC="$(CC)" sh bench/size.sh # not where the linker cannot leave out what nobody calls
 	@python3 bench/run.py $(BENCH)
 
 bench-peers: $(filter deps-bench,$(MAKECMDGOALS)) ## beside everything that is installed, an hour; deps-bench installs it

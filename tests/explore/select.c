@@ -347,7 +347,7 @@ SCENARIO(try_select_never_misses_a_sender, { .a = 0 }, { .a = 0, .each = 1 }, { 
     free_both();
 }
 
-/* A try that meets one who waits in a select: exactly one of two tries takes him (I2). */
+/* A try that meets a thread that waits in a select: exactly one of two tries takes it (I2). */
 static int took[2];
 
 static void *tries_once(void *arg)

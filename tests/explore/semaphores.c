@@ -80,7 +80,7 @@ SCENARIO(semaphore_bounds, { .senders = 2, .cap = 1, .each = 1, .exhaust = true 
 }
 
 /* A heavy one in line, light ones that come and go: after a while (1 ms) it is its turn. The light ones
- * go on until it has had it; who comes when it is due waits for that (S3). */
+ * go on until it has had it; a thread that comes when it is due waits for that (S3). */
 static _Atomic int heavy_is_done;
 
 static bool heavy_is_due(void)

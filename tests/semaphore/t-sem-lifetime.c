@@ -67,7 +67,7 @@ static void ferry_many(int way, int rounds)
     CHECK_EQ(side_join(&other), 0);
 }
 
-TEST(S1_who_acquired_may_free_the_semaphore_while_release_has_not_returned)
+TEST(S1_a_thread_that_acquired_may_free_the_semaphore_while_release_has_not_returned)
 {
     ferry_many(0, tap_rounds(100000));
 }
@@ -149,7 +149,7 @@ static void two_and_two(int i, void *arg)
     }
 }
 
-TEST(S1_who_acquired_twice_may_free_what_two_threads_released)
+TEST(S1_a_thread_that_acquired_twice_may_free_what_two_threads_released)
 {
     struct two t = { .rounds = tap_rounds(20000) };
     tap_threads(3, two_and_two, &t);

@@ -328,7 +328,7 @@ TEST(S2_a_time_out_of_the_first_in_line_serves_the_next)
     CHECK_EQ(side_join(&small), 0);
 }
 
-TEST(S3_who_has_waited_for_a_millisecond_is_not_overtaken)
+TEST(S3_a_thread_that_has_waited_for_a_millisecond_is_not_overtaken)
 {
     leat_sem s = LEAT_SEM(1);
     side waiter;
@@ -342,7 +342,7 @@ TEST(S3_who_has_waited_for_a_millisecond_is_not_overtaken)
     CHECK_EQ(side_join(&waiter), 0);
 }
 
-TEST(S3_who_has_waited_and_was_overtaken_all_the_same_is_overtaken_only_once)
+TEST(S3_a_thread_that_has_waited_and_was_overtaken_all_the_same_is_overtaken_only_once)
 {
     leat_sem s = LEAT_SEM(1);
     side waiter;
@@ -388,7 +388,7 @@ TEST(S3_those_in_line_are_served_in_order)
     for (int i = 0; i < N; i++) CHECK_EQ(side_join(&waiter[i]), i);
 }
 
-TEST(S2_who_was_woken_for_nothing_keeps_the_first_place)
+TEST(S2_a_thread_that_was_woken_for_nothing_keeps_the_first_place)
 {
     for (bool overtaken = false; !overtaken;) { /* until we were faster than the one who was woken */
         struct queued q = { .s = LEAT_SEM_OF(0, 1) };
@@ -410,7 +410,7 @@ TEST(S2_who_was_woken_for_nothing_keeps_the_first_place)
     }
 }
 
-TEST(S2_one_release_of_many_permits_serves_everybody_who_waits)
+TEST(S2_one_release_of_many_permits_serves_all_that_wait)
 {
     enum { N = 8 };
     leat_sem s = LEAT_SEM_OF(0, 2 * N);
@@ -423,7 +423,7 @@ TEST(S2_one_release_of_many_permits_serves_everybody_who_waits)
     CHECK_EQ(leat_sem_available(&s), 0);
 }
 
-TEST(S3_who_is_served_late_passes_what_is_left_on)
+TEST(S3_a_thread_that_is_served_late_passes_what_is_left_on)
 {
     leat_sem s = LEAT_SEM_OF(0, 4);
     side a, b, c;

@@ -1283,7 +1283,7 @@ TEST(without_room_for_a_first_message_it_comes_without)
 
 /* What a publisher that is at work has published is the latest already. Who comes now has it first, and
  * although the publisher comes by, only once; and is counted once. */
-TEST(P2_who_comes_while_a_publisher_is_on_its_way_gets_its_message_once)
+TEST(P2_a_subscriber_that_comes_while_a_publisher_is_on_its_way_gets_its_message_once)
 {
     for (int room = 0; room < 2; room++) {
         int_topic t;
@@ -1313,7 +1313,7 @@ TEST(P2_who_comes_while_a_publisher_is_on_its_way_gets_its_message_once)
     }
 }
 
-TEST(P2_who_comes_while_a_publisher_waits_gets_its_message_once)
+TEST(P2_a_subscriber_that_comes_while_a_publisher_waits_gets_its_message_once)
 {
     static struct crowd w;
     enum { N = LEAT_LATER_ + 8 };
