@@ -1029,7 +1029,8 @@ static inline void leat_count_add_(_Atomic size_t *n, size_t more)
 
 static inline void leat_high_water_(leat_counts_ *c, size_t depth)
 {
-    if (depth > leat_counter_(&c->high_water_)) leat_count_add_(&c->high_water_, depth - leat_counter_(&c->high_water_));
+    if (depth > leat_counter_(&c->high_water_))
+        atomic_store_explicit(&c->high_water_, depth, memory_order_relaxed); /* [X7] */
 }
 
 static inline void leat_counts_sum_(leat_counts_ *sum, leat_counts_ *c)
