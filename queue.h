@@ -59,8 +59,6 @@
  *     [S2]    the waiter sees it     <- [S1]
  *     [D1]    a wait is resolved     -> [D2]    everything that came before it (a try-select that finds no waiter
  *     [D2]    a look for waiters     <- [D1]    on one channel must not miss one that came earlier on another)
- *     [J1]    a cancel begins        -> [J2]    everything that came before it
- *     [J2]    a waiter looks         <- [J1]
  *     [K1]    a context is done      -> [K2]    what the thread that cancels did before
  *     [K2]    a call checks it       <- [K1]
  *     [P1]    a slot is published    -> [P2]    send: the message. recv: the message was copied out, the slot is free
@@ -72,7 +70,7 @@
  *     [X1]    an optimistic head or tail        nothing: the claim decides
  *     [X2]    the WAITERS bit                   nothing: the modification order of one word is enough (part 5)
  *     [X3]    a waiter's state, read            nothing: [D1] decides
- *     [X4]    close begins                      nothing: [E1] follows
+ *     [X4]    close or a cancel begins          nothing: [E1] or [K1] follows
  *     [X5]    counters and hints                nothing
  */
 #ifndef LEAT_QUEUE_H
@@ -1156,8 +1154,7 @@ LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
 {
     uint64_t live = 0;
     if (!ctx) return;
-    if (!atomic_compare_exchange_strong_explicit(&ctx->word_, &live, LEAT_CANCELLING_,
-                                                 memory_order_release, /* [J1] -> [J2] */
+    if (!atomic_compare_exchange_strong_explicit(&ctx->word_, &live, LEAT_CANCELLING_, memory_order_relaxed, /* [X4] */
                                                  memory_order_relaxed)) {
         leat_ctx_end_(ctx);
         return;
@@ -1192,7 +1189,7 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
     }
     if (ctx) {
         leat_lock_take_(&ctx->lock_);
-        live = !atomic_load_explicit(&ctx->word_, memory_order_acquire); /* [J2] <- [J1] */
+        live = !atomic_load_explicit(&ctx->word_, memory_order_relaxed); /* [X4] the lock orders it with leat_cancel */
         if (live) leat_enqueue_(&ctx->waiters_, &link);
         leat_lock_drop_(&ctx->lock_);
         if (ctx->deadline_ && ctx->deadline_ < deadline) deadline = ctx->deadline_;
