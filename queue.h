@@ -34,10 +34,12 @@
  * pool.h). It must not leave by longjmp, because a thread that waits has nodes on its stack that are in wait queues. A
  * task or a hook must not leave by longjmp the function of leat that called it.
  *
- * HOW TO READ IT. From top to bottom. Each part uses only the parts above it:
+ * HOW TO READ IT. From top to bottom. Each part calls only the parts above it:
  *     1 the operating system   2 spinning   3 parking   4 contexts   5 the ring   6 select, how everything waits
  *     7 channels               8 typed macros: the names to call; their comments are the manual
- * Names that end in an underscore are private.
+ * A first reading may skip parts 1 and 2. On the fast path a message meets leat_send (8), leat_do_ (7) and leat_move_ (5).
+ * A wait goes on from there to leat_wait_case_ (7), leat_select_ (6), leat_block_ (4) and leat_park_ (3). Invariants: I1
+ * to I3 are in part 3, I4 to I6 in 5, I7 and I8 in 6. Names that end in an underscore are private.
  *
  * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1
@@ -70,7 +72,7 @@
  *     [X1]    an optimistic head or tail        nothing: the claim decides
  *     [X2]    the WAITERS bit                   nothing: the modification order of one word is enough (part 5)
  *     [X3]    a waiter's state, read            nothing: [D1] decides
- *     [X4]    close or a cancel begins          nothing: [E1] or [K1] follows
+ *     [X4]    CLOSING, and a cancel begun       nothing: the lock orders it
  *     [X5]    counters and hints                nothing
  */
 #ifndef LEAT_QUEUE_H
@@ -109,8 +111,8 @@
 #endif
 LEAT_OWN_STYLE_BEGIN_
 
-/* Every function that a program calls is LEAT_HOT_ or LEAT_COLD_. With a mere `inline`, gcc's -Winline could warn at
- * each call. */
+/* LEAT_HOT_: inlined into its caller, the fast path. LEAT_COLD_: out of line, the slow path. Every function that a
+ * program calls is one of the two. With a mere `inline`, gcc's -Winline could warn at each call. */
 #if defined __GNUC__
 #define LEAT_HOT_ static inline __attribute__((always_inline))
 #if defined LEAT_ONCE && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT /* these differ per file */
@@ -201,7 +203,7 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 #define LEAT_TIMES_(n, unit) leat_times_((int64_t)(n), unit)
 #endif
 
-#define LEAT_ASLEEP_ 4u /* see the event below */
+#define LEAT_ASLEEP_ 4u /* a bit of an event (below): its thread sleeps, or is about to */
 
 #if !!defined LEAT_CUSTOM_OS /* !!: else cppcheck tries it with nothing to include */
 #include LEAT_CUSTOM_OS
@@ -305,8 +307,8 @@ static inline void leat_os_pause_(void)
 #endif
 }
 
-/* The whole seconds of a deadline. Where 32 bits do not hold them it is the largest number that they hold, because a
- * timed wait may end early. */
+/* The whole seconds of a deadline. If they do not fit into a 32-bit long, the largest number that does: a timed wait may
+ * end early. */
 static inline long leat_os_seconds_(int64_t deadline)
 {
     int64_t seconds = deadline / 1000000000;
@@ -400,8 +402,7 @@ static inline long leat_os_futex_(void *word, int op, uint32_t value, const void
     return leat_os_call_(LEAT_SYS_FUTEX_, (long)word, op, (long)value, (long)deadline);
 }
 
-/* Where a sandbox refuses the futex, a wait polls every 100 us. Where the sandbox refuses this sleep too, the thread
- * yields. */
+/* Where a sandbox refuses the futex, a wait polls every 100 us. If it refuses this sleep, too, the thread yields. */
 LEAT_COLD_ void leat_os_short_sleep_(void)
 {
     leat_os_time_ nap = { 0, 100000 };
@@ -629,7 +630,7 @@ LEAT_HOT_ int64_t leat_after(int64_t duration)
  * How long a thread that waits stays awake, and what it does meanwhile. Nothing else in leat pauses or yields.
  *
  *      leat_spin_ spin = LEAT_SPIN_;                            a wait begins
- *      while (!ready && leat_spin_again_(&spin, NULL, 0));      pauses, then polls again; false: it is time to park
+ *      while (!ready && leat_spin_again_(&spin, NULL, 0));      pauses between two polls; false: it is time to park
  *      leat_spin_end_(&spin);                                   the thread got what it waited for while it was awake
  *
  * First a thread glances: it makes 1, 2, 4 .. 64 pauses between its polls, a few microseconds in all. Then it may spin
@@ -681,7 +682,7 @@ static inline bool leat_spin_pays_(void)
 
 /* How long it takes to be woken: the least of the recent times. A wake that took longer had to wait for a CPU, too. A
  * floor keeps out times near nothing. Those come from threads that had set ASLEEP and did not sleep yet. */
-LEAT_ONE_ _Atomic uint32_t leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds */
+LEAT_ONE_ _Atomic uint32_t leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
 
 static inline int64_t leat_wake_cost_(void)
 {
@@ -716,8 +717,8 @@ typedef struct leat_spin_ {
 } leat_spin_;
 
 /* LEAT_SPIN_: how a wait begins. LEAT_SPIN_WOKEN_: how it goes on after a thread T was woken in vain, because other
- * threads were faster. T yields between its polls: a yield costs it nothing, and T may be keeping one of them from
- * running. */
+ * threads were faster. T yields between its polls: a yield costs T nothing, and T may be keeping one of those threads
+ * from running. */
 /* clang-format off */
 #define LEAT_SPIN_ { .pauses_ = LEAT_AWAY_ }
 /* clang-format on */
@@ -758,8 +759,7 @@ LEAT_COLD_ bool leat_spin_on_(leat_spin_ *s)
     return true;
 }
 
-/* Pauses until the next poll is due, or until *word is no longer `seen` (`word` may be NULL). False: it is time to
- * park. */
+/* Pauses until the next poll is due, or until *word (if not NULL) is no longer `seen`. False: it is time to park. */
 LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t seen)
 {
     if (!leat_spin_pays_()) return false;
@@ -797,12 +797,12 @@ LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
  * message, or keeps a CPU from receivers that have work to do. So in a ring of some size a thread waits for several
  * slots, by the clock. Each side learns one number, its pace: how many nanoseconds the other side takes for a slot.
  *
- * Lingering, in a ring of 32 or more: the thread does not poll for a microsecond. A sender loses nothing by that. A
- * receiver lingers while its pace says that it will then find four messages. Else it lingers one time in 256, because a
- * receiver that waits for an answer gains nothing.
- * Resting, for a sender into a ring of 256 or more whose receivers take 250 ns or more for a slot: the sender sleeps
- * until an eighth of the ring should have been received. It rests only if that takes longer than to be woken twice, and
- * for a millisecond at most.
+ * Lingering, in a ring of 32 slots (LEAT_AWAY_) or more: the thread does not poll for a microsecond. A sender loses
+ * nothing by that. A receiver lingers while its pace says that it will then find four messages. Else it lingers only one
+ * time in 256, because a receiver that waits for an answer gains nothing.
+ * Resting, for a sender into a ring of 256 slots or more whose receivers take 250 ns or more for a slot: the sender
+ * sleeps until an eighth of the ring should have been received. It rests only if that takes longer than to be woken
+ * twice, and for a millisecond at most.
  * A pace falls at once, and at most doubles at each step: a wait that took far longer than usual only says that another
  * process had the CPU. */
 #ifndef LEAT_RESTS_                  /* tests set it lower */
@@ -822,7 +822,6 @@ static inline void leat_pace_learn_(_Atomic uint32_t *pace, int64_t took, uint64
     if (now / 4 != usual / 4) atomic_store_explicit(pace, (uint32_t)now, memory_order_relaxed); /* [X5] */
 }
 
-/* Whether a receiver is to linger. */
 static inline bool leat_pace_lingers_(_Atomic uint32_t *pace)
 {
     return atomic_load_explicit(pace, memory_order_relaxed) < LEAT_QUICK_ || !leat_random_(LEAT_DOUBT_ + 1); /* [X5] */
@@ -841,7 +840,7 @@ static inline int64_t leat_pace_rest_(_Atomic uint32_t *pace, uint64_t slots)
 }
 
 /* The back-off of a thread that waits for something which another thread is about to finish. It makes pauses that
- * double, then some yields unless they are slow, then short sleeps that grow to a millisecond. So no core is kept busy
+ * double, then up to 16 yields, until one takes 50 us, then sleeps that grow to a millisecond. So no core is kept busy
  * while the other thread is preempted. */
 enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ };
 
@@ -868,28 +867,29 @@ LEAT_COLD_ void leat_backoff_(unsigned *round)
 
 /* ==== 3. Parking ==============================================================================
  *
- * A thread that must park makes a waiter on its stack. It has one node in every wait queue that could end the wait: a
- * channel's, its context's and those of that context's ancestors, or those of all cases of a select.
+ * A thread that must park makes a waiter on its stack. The waiter has one node in each wait queue from which a thread
+ * may wake it: in its channel's (for a select, in one for each case), in its context's, and in those of the ancestors.
  *
  *      WAITING --resolve--> RESOLVED --wake--> WOKEN     by the thread that ends the wait
- *         `----resolve--------------------------> LEFT   by the waiter's own thread: its deadline passed
+ *         `----resolve--------------------------> LEFT   by its own thread: the deadline passed, or no need to park
  *
  * Once the thread no longer spins, the bit ASLEEP stands beside WAITING or RESOLVED.
  *
- * I1  Nodes are enqueued and waiters resolved under the lock that guards the queue. No thread parks unless it has
- *     checked the condition under that lock, after it had set the bit that calls for a wake.
- * I2  A waiter is resolved once and for all: its node leaves the queue, and a wake always follows. In between, the
- *     waiter and its message buffer belong to the thread that resolved it. That thread may have dropped the lock
- *     already.
+ * I1  Nodes are enqueued and waiters resolved under the lock that guards the queue. (A thread needs no lock to move its
+ *     own waiter to LEFT.) No thread parks unless it has checked the condition under that lock, after it had set the bit
+ *     that calls for a wake: WAITERS in a channel (part 5). A context has none, as a cancel always looks at the queue.
+ * I2  A waiter is resolved once and for all: the node by which it is resolved leaves its queue, and a wake always
+ *     follows. Until that wake, the waiter and its message buffer belong to the thread that resolved it, which may have
+ *     dropped the lock already. The waiter's other nodes stay until its own thread dequeues them.
  * I3  A thread that has woken a waiter touches nothing of it afterwards: the waiter lies on a stack that may be
  *     gone. */
 
 enum { LEAT_WAITING_ = 0, LEAT_RESOLVED_ = 1, LEAT_WOKEN_ = 2, LEAT_LEFT_ = 3 };
 
-typedef _Atomic uint32_t leat_lock_;
+typedef _Atomic uint32_t leat_lock_; /* 1: held. A thread that finds it held backs off and tries again */
 
 typedef struct leat_waiter_ {
-    leat_os_event_ state_;
+    leat_os_event_ state_;   /* its word is one of the four states, and perhaps ASLEEP */
     struct leat_node_ *won_; /* the node by which it was resolved. Read it once WOKEN */
     int64_t resolved_at_;    /* when, if its thread was ASLEEP then; else 0 */
 } leat_waiter_;
@@ -898,7 +898,7 @@ typedef struct leat_node_ {
     struct leat_node_ *next_, *prev_;
     leat_waiter_ *waiter_;
     void *msg_; /* a rendezvous copies the message to or from here */
-    int err_;   /* what the wait ended with: 0, -EPIPE */
+    int err_;   /* how the wait ended: LEAT_HANDED_OFF_ (part 5) or an error. 0: poll again */
     bool linked_;
 } leat_node_;
 
@@ -917,6 +917,7 @@ static inline void leat_lock_drop_(leat_lock_ *lock)
     atomic_store_explicit(lock, 0, memory_order_release); /* [L1] -> [L2] */
 }
 
+/* The caller of a function that takes a wait queue holds the lock that guards the queue. */
 static inline void leat_enqueue_(leat_waitq_ *list, leat_node_ *l)
 {
     l->next_ = NULL;
@@ -971,8 +972,7 @@ static inline bool leat_resolve_(leat_waiter_ *w, uint32_t state)
     return false;
 }
 
-/* Resolves a waiter by its node l, and takes l out of the queue. True: the wait ends with `err`, and the caller has to
- * wake the waiter. */
+/* Resolves a waiter by its node l, and dequeues l. True: the wait ends with `err`, and the caller has to wake it. */
 static inline bool leat_resolve_node_(leat_waitq_ *list, leat_node_ *l, int err)
 {
     if (!leat_resolve_(l->waiter_, LEAT_RESOLVED_)) return false;
@@ -983,7 +983,7 @@ static inline bool leat_resolve_node_(leat_waitq_ *list, leat_node_ *l, int err)
     return true;
 }
 
-/* Resolves the first waiter of a queue that no other thread has won. Returns its node, or NULL if there is none. */
+/* Resolves the first waiter in a queue that is still WAITING. Returns its node, or NULL if there is none. */
 LEAT_COLD_ leat_node_ *leat_resolve_first_(leat_waitq_ *list, int err)
 {
     leat_node_ *l = list->first_;
@@ -991,8 +991,7 @@ LEAT_COLD_ leat_node_ *leat_resolve_first_(leat_waitq_ *list, int err)
     return l;
 }
 
-/* Resolves all waiters of a queue that no other thread has won. Appends their nodes to the chain that ends at *end, and
- * returns the chain's new end. */
+/* The same for all of them. Appends their nodes to the chain that ends at *end, and returns the chain's new end. */
 LEAT_COLD_ leat_node_ **leat_resolve_all_(leat_waitq_ *list, int err, leat_node_ **end)
 {
     for (leat_node_ *l = list->first_, *next; l; l = next) {
@@ -1005,6 +1004,7 @@ LEAT_COLD_ leat_node_ **leat_resolve_all_(leat_waitq_ *list, int err, leat_node_
     return end;
 }
 
+/* Wakes the waiter that was resolved by node l. Afterwards both may be gone (I3). */
 static inline void leat_wake_(leat_node_ *l)
 {
     leat_os_set_(&l->waiter_->state_, LEAT_WOKEN_);
@@ -1019,7 +1019,7 @@ static inline void leat_wake_all_(leat_node_ *chain)
 }
 
 /* Parks the thread until its waiter is woken (0), or until the deadline passes and no thread has resolved the waiter
- * (-ETIMEDOUT). */
+ * (-ETIMEDOUT). Once it is resolved, a wake is in flight, and the thread waits for that beyond the deadline (I2). */
 LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 {
     for (;;) {
@@ -1078,7 +1078,7 @@ LEAT_HOT_ int64_t leat_deadline_within_(int64_t duration)
     return t == LEAT_FOREVER ? 0 : t;
 }
 
-/* How a context ended whose word is not 0. Waits until the thread that cancels it has written the end down. */
+/* The final word of a context whose word is not 0. If its cancel has only begun, waits for the thread that cancels it. */
 LEAT_COLD_ uint64_t leat_ctx_end_(leat_ctx *ctx)
 {
     for (unsigned round = 0;; leat_backoff_(&round)) {
@@ -1087,8 +1087,8 @@ LEAT_COLD_ uint64_t leat_ctx_end_(leat_ctx *ctx)
     }
 }
 
-/* `to` is done, so `ctx`, a descendant of it, is done. Notes that on `ctx` and on all contexts between, so that an
- * answer once given stays. */
+/* The context `to` is done, with the final word `end`. So `ctx`, itself or a descendant, is done. Notes that on `ctx` and
+ * on all contexts between, so that an answer once given stays. Returns the error of `ctx`. Its own earlier end wins. */
 LEAT_COLD_ int leat_ctx_note_(leat_ctx *ctx, leat_ctx *to, uint64_t end)
 {
     if (ctx != to) leat_ctx_note_(ctx->parent_, to, end);
@@ -1099,8 +1099,7 @@ LEAT_COLD_ int leat_ctx_note_(leat_ctx *ctx, leat_ctx *to, uint64_t end)
     return end & LEAT_CANCELLED_ ? -ECANCELED : -ETIMEDOUT;
 }
 
-/* Whether a context is done at the time `now`. If `now` is 0, it reads the clock where there is a deadline to compare
- * with. */
+/* The error of a context that is done at the time `now`, else 0. If `now` is 0 and a deadline needs it, reads the clock. */
 static inline int leat_ctx_err_at_(leat_ctx *ctx, int64_t now)
 {
     for (leat_ctx *c = ctx; c; c = c->parent_) {
@@ -1122,8 +1121,8 @@ LEAT_HOT_ int leat_ctx_err(leat_ctx *ctx)
     return leat_ctx_err_at_(ctx, 0);
 }
 
-/* The same for two contexts. It is inlined, so it costs nothing where both are NULL, as in the calls without a
- * context. */
+/* The same for two contexts. `also`, here and below, is NULL in this file. A call of another header may wait under two:
+ * leat_submit_ctx waits under its caller's context and the pool's. Inlined, so it costs nothing where both are NULL. */
 LEAT_HOT_ int leat_ctx_err_of_(leat_ctx *ctx, leat_ctx *also, int64_t now)
 {
     int err = ctx ? leat_ctx_err_at_(ctx, now) : 0;
@@ -1168,15 +1167,15 @@ LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
     leat_wake_all_(chain);
 }
 
-/* The last check before a thread parks. True: the function has enqueued the waiter in the queues where others are to
- * find it. False: the thread need not park. */
+/* leat_block_ calls such a function as the last check before a thread parks. True: it has enqueued the waiter where other
+ * threads are to find it. False: the thread need not park. */
 typedef bool leat_enqueue_fn_(void *what, leat_waiter_ *w);
 
-/* Parks until the waiter is woken, or a context is done: `ctx` or one of its ancestors, then `also` or one of its. Each
- * recursion has one ancestor's node in its stack frame. Only when the waiter is in the queues of all contexts does
- * `enqueue` add it where it waits, so a cancel that came before the message finds it (I8). Afterwards the waiter is
- * WOKEN or LEFT. won_ is the node by which it was woken. won_ is NULL if a context woke it, if it left by itself, or if
- * it need not park. */
+/* Parks until the waiter is woken, perhaps by a cancel, or until `deadline` or a context's deadline passes. The contexts
+ * are `ctx`, `also` and the ancestors of both. Each recursion enqueues a node, in its stack frame, in one context's
+ * queue. The innermost then calls `enqueue`, and parks. So a cancel that came before the message finds the waiter (I8).
+ * Afterwards the waiter is WOKEN or LEFT. won_ is the node by which it was woken. won_ is NULL if a context woke it, if
+ * it left by itself, or if it need not park. */
 LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int64_t deadline, leat_enqueue_fn_ *enqueue,
                             void *what)
 {
@@ -1198,13 +1197,13 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
     }
     if (next && live) {
         leat_block_(w, next, also, deadline, enqueue, what);
-    } else { /* if it need not park, it waits only for a context that has resolved it meanwhile, and will wake it */
+    } else { /* not entered: the waiter leaves, unless a context has resolved it meanwhile. Then it awaits that wake */
         bool entered = live && enqueue(what, w);
         if (!entered && leat_resolve_(w, LEAT_LEFT_)) w->won_ = NULL;
         else if (leat_park_(w, entered ? deadline : LEAT_FOREVER)) w->won_ = NULL;
     }
     if (!ctx || !live) return;
-    if (w->won_ == &link) {
+    if (w->won_ == &link) { /* the cancel has dequeued the node, and ctx may be gone */
         w->won_ = NULL;
         return;
     }
@@ -1250,28 +1249,31 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
 
 /* ==== 5. The ring =============================================================================
  *
- * A bounded queue after D. Vyukov (2010). Its stamps are relative to the slot, so capacities are exact, a capacity of 1
- * works, and zeroed memory is an empty ring.
+ * A bounded queue after D. Vyukov (2010). His stamps hold a position, these hold the lap and the bit FULL. So capacities
+ * are exact, a capacity of 1 works, and zeroed memory is an empty ring.
  *
  *     slot:         stamp (8 bytes) | message
  *     head, tail:   lap | index | CLOSED | WAITERS | CLOSING      each on a cache line of its own
  *
  * lap | index is a position: where the next message is put (tail) or taken (head). In lap L a slot's stamp is L when
  * the slot is free, and L | FULL when it holds a message. To take the message makes the slot free in L + 1.
- * To send: read tail, find the slot free, claim it with a CAS on tail, write, publish the stamp.
+ * To send: read tail, find the slot free, claim it with a CAS on tail, write, publish the stamp. To receive is
+ * the same at head. An example with three slots: an index has two bits, above the three flags, so LEAT_POS_ is 8 and
+ * lap_ is 32. The positions are 0, 8, 16 in the first lap and 32, 40, 48 in the next. 24 is skipped, as it has no slot.
+ * Slot 1 has the stamps 0 (free), 2 (full), 32 (free in the next lap), 34.. The ring is full when tail is lap_ ahead.
  *
  * The bits live in the word that a claim must win. So it costs a send or a receive nothing that a channel can be
  * closed, and that threads can park:
  * CLOSING   (tail) matches no stamp, so no send claims after it.
  * CLOSED    (tail) follows when all waiters have been resolved. The thread that closes touches nothing after it.
- * WAITERS   in tail: receivers may be parked. In head: senders may be. A claim that sees it resolves one of them before
- *           it publishes its slot, and wakes it afterwards.
- *           Why it is a bit in this word: suppose it had a word of its own. Then a sender would publish, and read that
- *           word. A receiver would set it, and look for a message. Each could miss the other's store, and the receiver
- *           would sleep beside a message. That is the lost wake-up. To prevent it takes a fence in every send. Here the
- *           claim and the setting of the bit are read-modify-writes of one word, so one of them comes first. A claim
- *           after the bit sees it, and wakes. A claim before the bit shows in the position that the setting of the bit
- *           returned, and the receiver stays awake.
+ * WAITERS   in tail: receivers may be parked. In head: senders may be. A thread whose claim sees the bit resolves one of
+ *           them before it publishes its slot, and wakes that one afterwards.
+ *           Why it is a bit in this word: suppose it had a word of its own. Then a sender S would publish, and read that
+ *           word. A receiver R would set it, and look for a message. Each could miss the other's store, and R would
+ *           sleep beside a message. That is the lost wake-up. To prevent it takes a fence in every send. Here the claim
+ *           of S and the fetch-or by which R sets the bit are read-modify-writes of one word, so one comes first. If the
+ *           claim is second, S sees the bit, and wakes R. If it is first, the fetch-or returns a position past the
+ *           claim, and R stays awake.
  *
  * I4  No access after publication. Neither send nor recv nor close touches anything of the channel after the store that
  *     publishes its effect. So a thread that saw the effect may free the channel at once. */
@@ -1279,31 +1281,31 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
 #define LEAT_CLOSING_ UINT64_C(1)
 #define LEAT_WAITERS_ UINT64_C(2)
 #define LEAT_CLOSED_ UINT64_C(4)
-#define LEAT_POS_ UINT64_C(8) /* one position */
-#define LEAT_FULL_ UINT64_C(2)
+#define LEAT_POS_ UINT64_C(8)  /* from one position to the next */
+#define LEAT_FULL_ UINT64_C(2) /* in a stamp. The three bits above are in head and tail */
 #define LEAT_LINE_ 64
 
 /* The two sides of a channel. Each is named after what a call does there. */
 enum { LEAT_SENDS_, LEAT_RECEIVES_ };
 
-/* What belongs to one side. A thread that claims at an end may have to wake a thread of the other side, so threads of
- * the other side wait here. */
+/* An end is what belongs to one side. A thread that claims here may have to wake a thread of the other side, so the other
+ * side's threads wait here: receivers at the senders' end, senders at the receivers' end. */
 typedef struct leat_end_ {
     _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position to claim next, and the bits */
     _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
-    leat_waitq_ peers_;     /* the other side's threads that wait. WAITERS in at_ says that there are some */
+    leat_waitq_ peers_;     /* the other side's threads that wait. WAITERS in at_: a claim here is to wake one */
     char pad_[LEAT_LINE_];
 } leat_end_;
 
 typedef struct leat_chan {
     unsigned char *slots_; /* NULL: unbuffered */
     uint64_t cap_;         /* in slots */
-    uint64_t lap_;         /* LEAT_POS_ times the least power of two that is at least cap_ */
+    uint64_t lap_;         /* from a lap to the next: LEAT_POS_ times the least power of two that is at least cap_ */
 #ifdef LEAT_DEBUG
     uintptr_t seal_; /* of slots_ and address: tells a channel from memory that was one and is half overwritten */
 #endif
     char pad_[LEAT_LINE_];
-    leat_end_ ends_[2]; /* [0]: of the senders. [1]: of the receivers */
+    leat_end_ ends_[2]; /* [LEAT_SENDS_]: of the senders. [LEAT_RECEIVES_]: of the receivers */
     leat_lock_ lock_;   /* guards both queues */
     char pad2_[LEAT_LINE_];
 #ifdef LEAT_DEBUG
@@ -1315,6 +1317,7 @@ enum { LEAT_FREED_ = 1 }; /* self_ of a channel that was freed */
 
 typedef _Atomic uint64_t leat_stamp_;
 
+/* How far behind its stamp the message stands in a slot, and how many bytes a slot has. */
 static inline size_t leat_msg_at_(size_t align)
 {
     return align > sizeof(leat_stamp_) ? align : sizeof(leat_stamp_);
@@ -1358,14 +1361,13 @@ static inline leat_stamp_ *leat_stamp_of_(unsigned char *slot)
     return (leat_stamp_ *)(void *)slot;
 }
 
-/* The stamp of a slot that is ready for `side` at this position. Where tail has CLOSING, no slot has it. */
+/* The stamp of the slot at this position when it is ready for `side`. If tail has CLOSING, a stamp that no slot has. */
 static inline uint64_t leat_ready_stamp_(const leat_chan *ch, int side, uint64_t at)
 {
     return side == LEAT_SENDS_ ? at & (~(ch->lap_ - 1) | LEAT_CLOSING_) : leat_lap_of_(ch, at) | LEAT_FULL_;
 }
 
-/* The stamp that `side` leaves in the slot, for the other side. A send leaves it full. A receive leaves it free in the
- * next lap. */
+/* The stamp that `side` leaves in the slot. A send leaves the slot full, a receive leaves it free in the next lap. */
 LEAT_WRAPS_ static inline uint64_t leat_next_stamp_(const leat_chan *ch, int side, uint64_t ready)
 {
     return side == LEAT_SENDS_ ? ready | LEAT_FULL_ : ready - LEAT_FULL_ + ch->lap_;
@@ -1407,14 +1409,14 @@ static inline void *leat_to_read_(const void *msg)
     return (void *)(uintptr_t)msg;
 }
 
-/* Copies from msg into a slot (send), or out of the slot into msg (receive). If msg is NULL, a receive drops the
- * message. */
+/* Copies msg into a slot (send), or out of it (receive). If msg is NULL, a receive drops the message. */
 LEAT_HOT_ void leat_copy_over_(int side, void *in_slot, void *msg, size_t size)
 {
     if (side == LEAT_SENDS_) leat_copy_(in_slot, msg, size);
     else if (msg) leat_copy_(msg, in_slot, size);
 }
 
+/* leat_move_ after a claim that saw WAITERS. It resolves a waiter first: once it has published, ch may be gone (I4). */
 LEAT_COLD_ void leat_move_and_wake_(leat_chan *ch, int side, unsigned char *slot, void *msg, size_t size, size_t align,
                                     uint64_t ready)
 {
@@ -1424,8 +1426,8 @@ LEAT_COLD_ void leat_move_and_wake_(leat_chan *ch, int side, unsigned char *slot
     if (l) leat_wake_(l);
 }
 
-/* The fast path of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: the slow path has to check.
- * Or the error of a context that is done. Contexts are asked after the stamp is read and before the claim (I8). */
+/* The fast path of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: the caller has to take the
+ * slow path. Or the error of a context that is done, which is asked after the stamp is read and before the claim (I8). */
 LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch->slots_)) return -EAGAIN;
@@ -1450,8 +1452,7 @@ LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side,
     return 0;
 }
 
-/* Walks over the slots from a position on. It steps from slot to slot instead of computing each, because a batch is
- * long. */
+/* Walks over the slots from a position on. A batch is long, and a step is cheaper than to compute each slot. */
 typedef struct leat_cursor_ {
     unsigned char *slot_;
     uint64_t to_wrap_; /* slots up to the end of the ring */
@@ -1512,12 +1513,12 @@ LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsi
  *     there is also more than T will take itself, T resolves and wakes the next waiter, or two. T may then leave
  *     without having taken from that channel, because it was cancelled or another case won. In that case T checks once
  *     more.
- *     Without this: receivers C0 and C1 are parked. Sender P0 claims slot k, sees WAITERS, clears it, and is preempted
- *     before it wakes C0. P1 publishes k+1, sees no WAITERS, and wakes nobody. P0 publishes k and wakes C0. C0 takes k,
- *     and C1 sleeps beside the message in k+1.
+ *     Without this: receivers C0 and C1 are parked. Sender P0 claims slot k, sees WAITERS, resolves C0, clears the bit,
+ *     and is preempted. Sender P1 claims k+1, sees no WAITERS, publishes, wakes no thread. P0 publishes k and wakes C0.
+ *     C0 takes k, and C1 sleeps beside the message in k+1.
  * I6  A thread parks only if the channel is empty (or full, for a sender), not closing, and has no claim in flight. It
- *     knows this from two positions: the one that the setting of WAITERS returned, and that of the other end. A woken
- *     thread that finds nothing goes back to the front of the queue. */
+ *     knows this from two positions: that of the far end, where it waits, which its fetch-or of WAITERS returned,
+ *     and that of its own end. A woken thread that finds nothing goes back to the front of the queue. */
 
 /* A case: one end of a channel, and what a call would do there. LEAT_SEND and LEAT_RECV make the cases of a select.
  * Only `err` is for the caller. After leat_select has returned this case's index, err is 0, or it is -EPIPE if the
@@ -1527,14 +1528,14 @@ typedef struct leat_case {
     int side_;
     int err;
     uint32_t size_, align_;
-    leat_node_ link_;
-    uint32_t lot_;
-    uint32_t since_;          /* when the wait began that measures the pace, modulo 2^32 ns; 0: none does */
+    leat_node_ link_;         /* in the queue of the far end */
+    uint32_t lot_;            /* random: the order of cases of one channel */
+    uint32_t since_;          /* when a wait began that measures the pace, in ns modulo 2^32. 0: no such wait */
     struct leat_case *order_; /* next in the order of channel addresses */
     uint64_t seen_[2];        /* both ends, as a poll saw them */
 } leat_case;
 
-#define LEAT_IN_FLIGHT_ INT_MIN /* another thread has claimed the slot and not published it: poll again, do not park */
+#define LEAT_IN_FLIGHT_ INT_MIN /* another thread's claim or close has begun and not ended: poll again, do not park */
 #define LEAT_HANDED_OFF_ 1      /* woken by a rendezvous: the message has changed hands */
 
 static inline bool leat_sends_(const leat_case *c)
@@ -1542,8 +1543,7 @@ static inline bool leat_sends_(const leat_case *c)
     return c->side_ == LEAT_SENDS_;
 }
 
-/* leat_own_end_: the end at which a case claims. leat_far_end_: the other end, where the case waits and sets
- * WAITERS. */
+/* leat_own_end_: where a case claims. leat_far_end_: the other end, where the case waits and sets WAITERS. */
 static inline leat_end_ *leat_own_end_(leat_case *c)
 {
     return &c->chan_->ends_[c->side_];
@@ -1562,8 +1562,7 @@ static inline bool leat_peer_waits_(leat_case *c)
     return false;
 }
 
-/* Whether the slot at this position is ready for the case. It is a hint: only the read before the claim, [P2],
- * counts. */
+/* Whether the slot at this position is ready for the case. A hint: only the read before the claim, [P2], counts. */
 static inline bool leat_ready_at_(leat_case *c, uint64_t at)
 {
     leat_chan *ch = c->chan_;
@@ -1597,7 +1596,7 @@ LEAT_COLD_ int leat_poll_case_(leat_case *c)
     if (leat_sends_(c) && own & LEAT_CLOSING_) return own & LEAT_CLOSED_ ? -EPIPE : LEAT_IN_FLIGHT_;
     if (leat_ready_at_(c, own)) return 0;
     uint64_t far = leat_look_at_(c, !c->side_);
-    /* tail was read first, and cannot move past a full ring: if full, it was full when head was read */
+    /* tail was read before head, and is at most a lap ahead: if they say full, the ring was full when head was read */
     if (leat_sends_(c)) return leat_is_full_(ch, own, far) ? -EAGAIN : LEAT_IN_FLIGHT_;
     if (leat_position_(far) != leat_position_(own)) return LEAT_IN_FLIGHT_;
     return far & LEAT_CLOSED_ ? -EPIPE : far & LEAT_CLOSING_ ? LEAT_IN_FLIGHT_ : -EAGAIN;
@@ -1630,7 +1629,7 @@ static inline int leat_try_fast_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     return leat_move_(ctx, also, c->chan_, c->side_, c->link_.msg_, c->size_, c->align_);
 }
 
-/* Tries one case. 0: done. Or what leat_poll_case_ returns, or the error of a context. */
+/* Tries one case. 0: done. Or -EPIPE, -EAGAIN, LEAT_IN_FLIGHT_ (also if it is ready by now), or the error of a context. */
 LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     int err = c->chan_->slots_ ? leat_try_fast_(ctx, also, c) : leat_rendezvous_(ctx, also, c);
@@ -1640,8 +1639,8 @@ LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     return seen ? seen : LEAT_IN_FLIGHT_;
 }
 
-/* Whether this case may park. Sets `bit`, the bit that calls for a wake: WAITERS, or 0 for none. Then checks once more
- * (I6). The caller holds the channel's lock. */
+/* Whether a thread may park for this case. Sets `bit` at the far end: WAITERS, or none (0) for a sender that rests. Then
+ * checks once more (I6). The caller holds the channel's lock. */
 LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
 {
     leat_chan *ch = c->chan_;
@@ -1650,7 +1649,7 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
         uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] lock held */
         if (tail & LEAT_CLOSING_ || leat_peer_waits_(c)) return false;
         atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed);        /* [X2] */
-        atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] shows a new waiter */
+        atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] shows leat_try_select_ a new waiter */
         return true;
     }
     uint64_t there = atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed); /* [X2] */
@@ -1659,15 +1658,16 @@ LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
     return leat_position_(there) == leat_position_(here) && !(there & LEAT_CLOSING_);
 }
 
-/* Wakes the next (I5). If other threads wait beside this case, and its channel has `least` messages (or slots), it
- * resolves and wakes one of them. If the channel has twice as many, it resolves and wakes two, so that n parked threads
- * run after log n steps. */
+/* Wakes the next (I5), for the calling thread T, which was woken at this case. If other threads wait in the queue
+ * where T was, T sets WAITERS again. If the channel has `least` messages (for senders: free slots), T resolves and wakes
+ * one of them. If it has twice as many, T wakes two, so that n parked threads run after log n steps. `least` is 2 if T
+ * is to take one itself, else 1. T takes the channel's lock. */
 LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
 {
     leat_chan *ch = c->chan_;
     leat_end_ *far = leat_far_end_(c);
     leat_node_ *next = NULL, *second = NULL;
-    if (!ch->slots_) return; /* unbuffered: only close wakes unserved, and it wakes all */
+    if (!ch->slots_) return; /* unbuffered: a peer wakes T with its message, or close wakes all */
     leat_lock_take_(&ch->lock_);
     if (far->peers_.first_) {
         uint64_t there = atomic_fetch_or_explicit(&far->at_, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
@@ -1685,7 +1685,7 @@ LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
 }
 
 /* What a case watches until the slot that it needs next is ready: the slot's stamp. Its present value goes to *seen.
- * NULL: the slot is ready. A thread that spins reads nothing else. To read the other side's index would take its cache
+ * NULL: the slot is ready. A thread that spins reads nothing else. To read the far end's position would take its cache
  * line from a thread that is about to move it. */
 static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *seen)
 {
@@ -1695,13 +1695,13 @@ static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *seen)
     return leat_ready_at_(c, at) ? NULL : stamp;
 }
 
-/* Begins a wait that measures the pace. */
+/* Begins a wait that measures the pace. leat_case_waited_ ends it, if there is one. It learns the pace from how long the
+ * wait took and how many slots are there. */
 static inline void leat_case_waits_(leat_case *c)
 {
     c->since_ = (uint32_t)leat_os_now_() | 1;
 }
 
-/* If this wait measures the pace, learns from how long it took, for the slots that are there. */
 LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
@@ -1714,7 +1714,7 @@ LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
     c->since_ = 0;
 }
 
-/* Spins until that slot is ready. False: it is time to park. */
+/* One pause of a spin on the awaited slot. True: poll again. False: it is time to park. */
 LEAT_COLD_ bool leat_case_spins_(leat_case *c, leat_spin_ *spin)
 {
     uint64_t seen;
@@ -1725,10 +1725,10 @@ LEAT_COLD_ bool leat_case_spins_(leat_case *c, leat_spin_ *spin)
 }
 
 /* For how many ns a sender S of this case is to rest. 0: it is not. While S rests, its node is in the wait queue as if
- * S were parked, but S has not set the bit that calls for a wake. Nothing that S could have sent would have been
- * received before S is back. What I1 and I6 say of the bit does not apply, because S wakes by itself at a given time.
- * But I5 does apply, because S may be given the wake of a parked sender. So a sender that has been in the queue
- * already, and may have been given a wake there, does not rest (`slept`). */
+ * S were parked, but S has not set WAITERS. Nothing that S could have sent would have been received before S is back.
+ * What I1 and I6 say of the bit does not apply, because S wakes by itself at a given time. But I5 does apply, because S
+ * may be given the wake of a parked sender. So a sender that has been in the queue already, and may have been given a
+ * wake there, does not rest (`slept` in leat_select_). */
 static inline int64_t leat_case_rests_(leat_case *c)
 {
     if (!leat_sends_(c) || c->chan_->cap_ < LEAT_RESTS_) return 0;
@@ -1748,7 +1748,7 @@ LEAT_COLD_ void leat_case_lingers_(leat_case *c)
     if (!leat_sends_(c) || !leat_awaited_(c, &seen)) leat_case_waited_(c); /* else it is measured to its end */
 }
 
-/* How a wait for one case begins, before it parks. Returns what leat_move_ returns. */
+/* How a wait for one case begins: it lingers, then watches the slot for a microsecond. Returns what leat_move_ returns. */
 LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
     if (!c->chan_->slots_ || !leat_spin_pays_() || leat_case_rests_(c)) return -EAGAIN;
@@ -1765,15 +1765,14 @@ LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
  * A case is one send or receive that a call would do. A blocking send is a select of one case.
  *
  * I7  A select enqueues its nodes with the locks of all its channels held, which it takes in the order of the
- *     channels' addresses. So two selects that could serve each other cannot both overlook it.
+ *     channels' addresses. So of two selects that could serve each other, the second sees the first.
  * I8  A context that is done wins. A call under a context first reads what it may take (acquire), then asks the
  *     context, then claims. It enqueues in its contexts before it enqueues where it waits. So if a thread X cancels and
  *     then sends, a receiver that sees the message sees the cancel, too: the cancel happens-before the send. And a
  *     receiver that is parked was resolved by the cancel before the send could find it. */
 
-/* Does one of the cases that are ready. Each has the same chance. Returns its index, or -EAGAIN, LEAT_IN_FLIGHT_, or
- * the error of a context. It tries one case by lot before it polls them all. Where most cases are ready, that try
- * mostly succeeds, and it is no less fair. */
+/* Does one of the cases that are ready. Each has the same chance. Returns its index, or -EAGAIN, LEAT_IN_FLIGHT_, or the
+ * error of a context. First it tries one case by lot: where most are ready, that mostly succeeds, and is no less fair. */
 LEAT_COLD_ int leat_poll_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     if (!n) return -EAGAIN;
@@ -1849,20 +1848,21 @@ static inline void leat_unlock_all_(leat_case *first)
 }
 
 typedef struct leat_enqueuing_ {
-    leat_case *first_, *to_front_; /* the cases in order; the one whose node goes to the front of its queue */
+    leat_case *first_, *to_front_; /* the cases in order; the one, or NULL, whose node goes to the front of its queue */
     uint64_t bit_;                 /* the bit that calls for a wake, or 0 */
     leat_spin_ *spin_;             /* NULL: the thread has spun already */
-    bool entered_;
+    bool entered_;                 /* result: the nodes are in the queues */
 } leat_enqueuing_;
 
-/* Enqueues the waiter for every case, or for none if one of them need not park (I7). */
+/* Enqueues the waiter for every case, or for none if for one it need not park (I7). leat_block_ calls it before it parks.
+ * If spin_ is set, the thread spins here, with its nodes in the queues and without a lock. */
 LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
 {
     leat_enqueuing_ *a = what;
     leat_case *c = a->first_;
     leat_lock_all_(a->first_);
     while (c && leat_may_sleep_(c, a->bit_)) c = c->order_;
-    a->entered_ = !c; /* check all before the first is enqueued: two of them may be each other's peers */
+    a->entered_ = !c; /* check all before the first is enqueued: two cases may be each other's peers */
     for (c = a->entered_ ? a->first_ : NULL; c; c = c->order_) {
         c->link_.waiter_ = w;
         (c == a->to_front_ ? leat_enqueue_front_ : leat_enqueue_)(&leat_far_end_(c)->peers_, &c->link_);
@@ -1874,7 +1874,7 @@ LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
     return true;
 }
 
-/* Takes the waiter out of the queues where it still is. Returns the case that was woken, or NULL. Nothing of that
+/* Takes the waiter out of the queues where it still is. Returns the case by which it was woken, or NULL. Nothing of that
  * case's channel is touched: once its message is delivered, the channel may be gone. */
 LEAT_COLD_ leat_case *leat_dequeue_all_(leat_case *first, leat_waiter_ *w)
 {
@@ -1897,8 +1897,7 @@ static inline bool leat_ctx_ends_by_(leat_ctx *ctx, int64_t time)
     return ctx != NULL;
 }
 
-/* Until when this case is to rest. LEAT_FOREVER: it is not to rest. A thread does not rest if its deadline is so near
- * that it could miss it. */
+/* Until when this case is to rest. LEAT_FOREVER: it is not to rest. Close to its deadline no thread rests. */
 LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
 {
     int64_t rest = leat_case_rests_(c);
@@ -1907,7 +1906,13 @@ LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
     return leat_ctx_ends_by_(ctx, by) || leat_ctx_ends_by_(also, by) ? LEAT_FOREVER : until;
 }
 
-/* Waits until one of the cases is done, and returns its index, or until a context is done, and returns its error. */
+/* Waits until one of the cases is done, and returns its index, or until a context is done, and returns its error.
+ *     poll:  leave if a case or a context is done. If a claim is in flight, back off and poll
+ *     spin:  while it is too early to park, pause and poll. With an unbuffered channel, spin once enqueued
+ *     park:  enqueue for all cases, park (a sender may rest instead), dequeue. If handed off, leave
+ *     woken: wake the next (I5) and poll
+ * A thread that leaves, and has not taken from where it was woken last (`woken`), wakes the next once more (I5). `only` is
+ * the case, if there is one case and its channel is buffered. `slept`: the thread has been in the wait queues. */
 LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     leat_case *first = NULL, *only = NULL, *woken = NULL;
@@ -1954,7 +1959,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         }
         leat_os_done_(&w.state_);
         if (!a.entered_ || woken) continue;
-        int64_t now = leat_now(); /* perhaps a context woke the thread: compare its deadline exactly */
+        int64_t now = leat_now(); /* perhaps a context's deadline woke the thread: compare it exactly */
         if (rests && now >= until) leat_case_waited_(only);
         if ((r = leat_ctx_err_of_(ctx, also, now)) != 0) break;
     }
@@ -1998,6 +2003,7 @@ LEAT_HOT_ leat_case leat_send_case_(leat_chan *ch, const void *msg, size_t size,
     return leat_case_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
 }
 
+/* The slow path of leat_do_. Below: that of leat_try_. leat_many_ has both. */
 LEAT_COLD_ int leat_wait_case_(leat_ctx *ctx, leat_chan *ch, int side, void *msg, size_t size, size_t align)
 {
     leat_case c = leat_case_(ch, side, msg, size, align);
@@ -2267,11 +2273,13 @@ LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
 /* clang-format off */
 struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_expected; };
 struct leat_const_message_type { int messages_are_written_so_their_type_cannot_be_const; };
+/* Of c: T, the type of its messages (LEAT_T_), the leat_chan * (LEAT_C_), the size and alignment of T (LEAT_OF_). Of m:
+ * a pointer to read (LEAT_IN_) or write (LEAT_OUT_). Where a type is wrong, it is a struct that no function takes. */
 #define LEAT_T_(c) __typeof__(*(c)->type_)
 #define LEAT_C_(c) LEAT_UNLESS_CONST_(c, LEAT_CHAN_(c), &(c)->chan)
 #define LEAT_UNLESS_CONST_(c, x, typed) \
     (1 ? _Generic((c)->type_, const LEAT_T_(c) *: (struct leat_const_message_type){ 0 }, default: x) : typed)
-#define LEAT_IN_(c, m) _Generic((m), const LEAT_T_(c) *: (m), default: LEAT_OUT_(c, m)) /* const T: the first */
+#define LEAT_IN_(c, m) _Generic((m), const LEAT_T_(c) *: (m), default: LEAT_OUT_(c, m)) /* nested: one type if T is const */
 #define LEAT_OUT_(c, m) _Generic((m), LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
 #define LEAT_OF_(c) sizeof(LEAT_T_(c)), _Alignof(LEAT_T_(c))
 /* The first of two arguments, and the second. The first stays whole even if it is a compound literal with commas. */
