@@ -333,6 +333,25 @@ static void *waits(void *arg)
     return NULL;
 }
 
+/* Tries a few times instead of waiting. */
+static void *tries_to_wait(void *arg)
+{
+    for (int i = 0; i < 4 && err_of[ID(arg)]; i++)
+        if ((err_of[ID(arg)] = leat_try_wg_wait(&wg)) == 0) EXPECT(done[0] == 1 && done[1] == 1);
+    return NULL;
+}
+
+SCENARIO(wait_group_is_tried, { .senders = 2, .receivers = 1, .exhaust = true })
+{
+    make_wg(k);
+    err_of[0] = -EAGAIN;
+    GO(task, 0);
+    GO(task, 1);
+    GO(tries_to_wait, 0);
+    sim_join();
+    EXPECT(err_of[0] == 0 || err_of[0] == -EAGAIN);
+}
+
 SCENARIO(wait_group, { .senders = 1, .receivers = 1, .exhaust = true }, { .senders = 2, .receivers = 1, .exhaust = true },
          { .senders = 3, .receivers = 1 }, { .senders = 2, .receivers = 2, .exhaust = true },
          { .senders = 3, .receivers = 3 })
