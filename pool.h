@@ -16,15 +16,15 @@
  * share threads. A worker belongs to one pool.
  *
  * RETURN VALUES. As in queue.h, and:
- *     -ESHUTDOWN    the call came after stop, or after wait
+ *     -ESHUTDOWN    the pool was stopped or aborted, or the group was waited for: it accepts nothing more
  *     -EALREADY     the pool was stopped before. This is harmless
  *     -EDEADLK      the call would wait for ever: for its own pool or group, or for room that only the caller can make
  *     -EAGAIN       also: a thread could not be spawned (the error of pthread_create)
  * Needs queue.h and semaphore.h.
  *
- * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. Only leat_pool_abort may hand a pool's
- * job to its `dropped` instead, once. A thread that a job ends (pthread_exit, cancellation) is replaced, and the job
- * counts as failed with -EINTR. Threads are joined, never detached.
+ * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. Only leat_pool_abort may instead pass a
+ * job of the pool to the caller's function `dropped`, once. A thread that a job ends (pthread_exit, cancellation) is
+ * replaced, and the job counts as failed with -EINTR. Threads are joined, never detached.
  * A thread that this file spawns blocks the signals that ask the process for something (TERM, INT, CHLD, ALRM,
  * USR1..). The program's own threads handle those. A spawned thread takes the signals that its own faults raise.
  * Profilers and collectors reach a thread by PROF, VTALRM, PWR and the real-time signals. A spawned thread blocks
@@ -87,11 +87,8 @@ typedef LEAT_CHAN(int) leat_ints_;
 #if !defined LEAT_CUSTOM_OS
 
 /* A name and a signal mask for the threads that this file spawns. 15 bytes of a name count. leat_os_mask_workers_
- * gives the calling thread the mask of a worker, and the threads that it spawns inherit that mask. The function
- * returns the previous mask, for leat_os_mask_.
- * A worker blocks the signals that ask the process for something (TERM, INT, CHLD..). It takes the signals that its
- * own faults raise. The signals that profilers and collectors send to threads (PROF, VTALRM, PWR, the real-time ones)
- * stay as they were. */
+ * gives the calling thread the mask of a worker (WHAT IS PROMISED, above), and the threads that it spawns inherit that
+ * mask. The function returns the previous mask, for leat_os_mask_. */
 #if defined __linux__
 
 typedef struct leat_os_mask_t_ {
@@ -305,8 +302,8 @@ static inline void leat_send_again_(int sig, void *info)
  *
  * L1  A thread is in its list before it is spawned, and until a caller takes it out to join it. It is taken out once,
  *     so it is joined once and freed once.
- * L2  A thread is not joined before its id is known. The thread writes its id itself, before it does anything else. A
- *     pool joins only workers that have exited and that no call has pinned.
+ * L2  A thread is not joined before its id is known. The thread writes its id (thread_) itself, before it does anything
+ *     else. A pool joins only workers that have exited and that no call has pinned (pins_).
  * L3  No thread does what may take long or may call back while it holds the list's lock. Under that lock no thread is
  *     spawned or joined, no context is cancelled, no parked thread is woken, and no hook or task is called. */
 
@@ -316,7 +313,7 @@ typedef struct leat_thread_ {
     void (*main_)(struct leat_thread_ *);
     void (*on_exit_)(struct leat_thread_ *); /* called when pthread_exit or cancellation has ended a job's thread */
     pthread_t thread_;                       /* known when started_ */
-    int id_;                                 /* its number */
+    int id_;                                 /* its number, for its name and the hooks */
     bool started_, exited_;                  /* exited_: only destructors of pthread keys still run on it */
 } leat_thread_;
 
@@ -329,8 +326,8 @@ typedef struct leat_threads_ {
     bool inherit_signals_;
 } leat_threads_;
 
-/* Where a thread keeps a pointer to its own leat_thread_. Each file of a program may have a function and a variable
- * of its own here. So the list has a pointer to the function that its threads use, for callers from other files. */
+/* Where a thread keeps a pointer to its own leat_thread_. Each file of a program may have its own copy of this function
+ * and of the variable. So the list points to the copy that its threads use, for callers from other files. */
 static inline leat_thread_ **leat_current_(void)
 {
     static _Thread_local leat_thread_ *current;
@@ -338,7 +335,7 @@ static inline leat_thread_ **leat_current_(void)
 }
 
 /* The calling thread's leat_thread_ if it is one of `threads`, also after it has exited. Otherwise NULL. For a group
- * the caller holds the lock. */
+ * the caller holds the lock, because the first leat_go sets current_. For a pool leat_pool_start has set it. */
 static inline leat_thread_ *leat_self_(const leat_threads_ *threads)
 {
     leat_thread_ *t = threads->current_ ? *threads->current_() : NULL;
@@ -363,12 +360,12 @@ static inline void leat_thread_exits_(leat_thread_ *t)
 static inline void leat_thread_on_exit_(void *arg)
 {
     leat_thread_ *t = arg;
-    if (t->exited_) return; /* called twice if two jobs ended this thread, which went on after the first */
+    if (t->exited_) return; /* a second job has ended this thread, which went on after the first */
     t->on_exit_(t);
     leat_thread_exits_(t);
 }
 
-/* Calls fn(t). If a job ends the thread, the cleanup handler calls on_exit_. */
+/* Calls fn(t). If a job ends the thread, the cleanup handler calls on_exit_, on this thread. */
 LEAT_COLD_ void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
 {
     pthread_cleanup_push(leat_thread_on_exit_, t);
@@ -411,8 +408,7 @@ LEAT_COLD_ void leat_threads_remove_(leat_threads_ *threads, leat_thread_ *t)
     leat_lock_drop_(&threads->lock_);
 }
 
-/* Spawns the thread of `t`. A block from malloc begins with `t`. RETURN VALUES: 0: `t` is in the list. Or an error:
- * `t` was freed. */
+/* Spawns the thread of `t`, the first member of a heap block. After an error the block was freed. */
 LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *t, size_t stack_size)
 {
     pthread_attr_t attr;
@@ -471,14 +467,15 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
 
 /* ==== 3. Group: tasks on threads, first error cancels =========================================
  *
- * A thread that has finished a task releases a permit of idle_, and receives the next task. To start a task, leat_go
- * acquires a permit, or spawns a thread if the limit allows it, or waits for a permit. Then it sends the task. Tasks
- * are never queued.
+ * A thread that has finished a task releases a permit of idle_, then waits to receive the next task. To start a task,
+ * leat_go acquires a permit and sends the task. If there is no permit, it spawns a thread that begins with the task.
+ * At the limit it waits for a permit instead. Tasks are never queued.
  *
  * L4  A permit of idle_ stands for a thread that receives its next task and is promised none, or for one of places_.
- *     A place is left where a thread could not be spawned. The caller that acquires the permit sends a task, or
- *     spawns the thread, or releases the permit again. So a task that was accepted has a thread that will run it, and
- *     a task that waits at the limit is not forgotten. No more than limit_ threads and places_ exist.
+ *     Only leat_try_go_n promises: it spawns its threads first, then sends their tasks. A place is left where a thread
+ *     could not be spawned. The caller that acquires a permit sends a task, or spawns the thread of a place, or
+ *     releases the permit again. So an accepted task has a thread that will run it, and a task that waits at the limit
+ *     is not forgotten. Threads and places_ together are at most limit_.
  * L5  A group ends once. The caller that ends it has seen under the lock that no task is active, and has shut the
  *     group under that lock. */
 
@@ -490,16 +487,16 @@ typedef struct leat_group {
     int limit_;             /* 0: none */
     int making_;            /* threads that exist or are being spawned, and places_ */
     int places_;
-    int blocked_;    /* tasks that wait in leat_go */
-    bool shut_;      /* no more tasks */
-    bool used_;      /* there were tasks */
-    bool over_;      /* L5 */
-    int64_t active_; /* tasks accepted, not returned */
-    leat_sem *shared_;
-    leat_chan *closes_;
-    leat_wg running_;  /* the same number as active_, for callers that wait */
-    leat_chan joined_; /* closed when all threads are joined */
-    _Atomic int err_;
+    int blocked_;       /* tasks that wait in leat_go */
+    bool shut_;         /* no more tasks */
+    bool used_;         /* there were tasks */
+    bool over_;         /* L5 */
+    int64_t active_;    /* tasks accepted, not returned */
+    leat_sem *shared_;  /* of leat_group_share, or NULL */
+    leat_chan *closes_; /* of leat_group_closes, or NULL */
+    leat_wg running_;   /* the same number as active_, for callers that wait */
+    leat_chan joined_;  /* closed when all threads are joined */
+    _Atomic int err_;   /* the first error of a task */
     _Atomic size_t errors_;
 } leat_group;
 
@@ -537,7 +534,7 @@ LEAT_HOT_ int leat_group_limit(leat_group *g, int n)
 }
 
 typedef struct leat_thread_opts {
-    bool inherit_signals; /* each has the signal mask of the thread that spawns it, not that of a worker */
+    bool inherit_signals; /* a thread has the signal mask of the thread that spawns it, not that of a worker */
 } leat_thread_opts;
 
 /* Sets how the group's threads are spawned. 0. -EINVAL: there have been tasks. */
@@ -559,7 +556,7 @@ LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
     return 0;
 }
 
-/* Counts n tasks as over. With the last one it closes the group's channel. */
+/* Counts n tasks as ended: they have returned, or could not be started. With the last one it closes closes_. */
 LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n)
 {
     leat_chan *closes = NULL;
@@ -577,6 +574,7 @@ LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n)
     (void)err;
 }
 
+/* Called by a task's thread when the task has returned `err`. The first error cancels the group's context. */
 LEAT_COLD_ void leat_task_done_(leat_group *g, int err)
 {
     if (err) {
@@ -596,6 +594,7 @@ static inline leat_task_thread_ *leat_task_thread_of_(leat_thread_ *t)
     return whole;
 }
 
+/* What a thread of a group does: its first task, then those that it receives, until leat_group_end_ closes tasks_. */
 static inline void leat_group_main_(leat_thread_ *thread)
 {
     leat_task_thread_ *t = leat_task_thread_of_(thread);
@@ -610,7 +609,7 @@ static inline void leat_group_main_(leat_thread_ *thread)
 
 LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread);
 
-/* Spawns a thread that begins with `first`. */
+/* Spawns a thread that begins with the task `first`, or with none. `promised`: see L4. */
 LEAT_COLD_ int leat_group_spawn_(leat_group *g, leat_job_ first, bool promised)
 {
     leat_task_thread_ *t = leat_zeroed_(1, sizeof *t, 1);
@@ -691,7 +690,8 @@ LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
     if (leat_release(&g->idle_, n)) LEAT_MISUSE_("beyond LEAT_SEM_MAX");
 }
 
-/* Gets an idle thread, or the right to spawn one. *make: the caller must spawn one. */
+/* Gets an idle thread, or the right to spawn one (*make: the caller must spawn it). A permit gives that right if there
+ * is a place. Without a permit the limit may give it. If a context is done, what was got becomes a permit again. */
 LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, bool *make)
 {
     int err = leat_try_acquire(&g->idle_, 1);
@@ -737,7 +737,7 @@ LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job
     int err = leat_task_begin_(ctx, g, n), i;
     if (err) return err;
     for (i = 0; i < n && !err; i++) err = leat_group_start_(ctx, g, job, at_limit);
-    if (err) leat_task_end_(g, n - i + 1);
+    if (err) leat_task_end_(g, n - i + 1); /* the task that could not be started, and those after it */
     return err;
 }
 
@@ -831,7 +831,7 @@ LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g)
     return err;
 }
 
-/* Waits for the last task, then does the same. */
+/* Waits for the last task, then calls leat_group_over_, and returns what that returns, but never -EAGAIN. */
 LEAT_COLD_ int leat_group_await_over_(leat_ctx *ctx, leat_group *g)
 {
     int err = -EAGAIN;
@@ -845,7 +845,8 @@ static inline int leat_group_err_(leat_group *g)
     return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
 }
 
-/* Ends a group that is over. */
+/* Ends a group. Only the caller that got 0 from leat_group_over_ calls this (L5). The other callers of leat_wait wait
+ * for joined_, and may free the group once it is closed. */
 LEAT_COLD_ int leat_group_end_(leat_group *g)
 {
     leat_lock_take_(&g->threads_.lock_);
@@ -855,7 +856,7 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     g->threads_.list_ = NULL;
     leat_lock_drop_(&g->threads_.lock_);
     if (closes) leat_close_(closes);
-    leat_close(&g->tasks_); /* the threads return */
+    leat_close(&g->tasks_); /* the threads, which wait there, return */
     leat_join_(threads);
     leat_cancel(&g->ctx_, -ECANCELED);
     int err = leat_group_err_(g);
@@ -865,10 +866,10 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
 
 /* Waits until all tasks have returned, and joins the threads. 0, or the first value other than 0 that a task
  * returned. That error has cancelled the group's context, but the cancellation does not hide it. -EDEADLK: the caller
- * is a thread of the group. A second call returns the same. The call frees everything that the group holds.
+ * is a thread of the group. The call frees everything that the group holds. A later call returns the same as the first.
  * try: -EAGAIN while tasks run, or while another call joins their threads. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or
- * NULL) is done. Then the group goes on, and a caller must still wait for it. A task may have returned the same
- * number. Where that matters, leat_ctx_err(ctx) tells whether `ctx` is done. */
+ * NULL) is done. Then the group goes on, and a caller must still wait for it. A task may have returned one of these
+ * numbers, too. Where that matters, leat_ctx_err(ctx) tells whether `ctx` is done. */
 LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
 {
     if (!g) return -EINVAL;
@@ -897,22 +898,24 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
 /* ==== 4. Pool: fixed workers, a bounded queue, drain, stop ====================================
  *
  * The queue is a channel of jobs. A submit is a send. A worker receives its next job under the worker's own context.
- * A resize cancels that context to retire the worker. The end of the pool's context ends all workers.
+ * A resize cancels that context to retire the worker. The end of the pool's context ends all workers. A stop shuts the
+ * gate and closes the queue. The workers drain the queue and exit, and the stop joins them.
  *
  * L6  The wanted workers are those that are RUNNING, and those that are STARTING and replace no other. They are as
- *     many as a resize asked for, less those that could not be had. A replacement takes over the state of the worker
- *     that it replaces, and makes that one EXITING, in one step. So the two together always count as one worker.
+ *     many as a resize asked for, less those that could not be had. A worker whose job ends its thread is replaced. The
+ *     replacement takes over its state, and makes the old worker EXITING, in one step. So the two count as one worker.
  * L7  EXITING is final. Before that, a resize may take a RETIRING worker back. The worker itself then replaces its
  *     cancelled context, because no other thread receives under it. A worker makes itself EXITING only if it was not
  *     taken back.
- * L8  An accepted job is counted once, as taken by a worker or as dropped. When no call is inside the gate, the calls
- *     that entered it, less those counted out, are as many as the jobs taken, dropped and queued. A stop frees
- *     nothing before this is so, and before no thread is left or being joined. So a submit may race with a stop.
- * L9  A worker that waits for room is blocked. While a worker is blocked and the pool accepts jobs, there is another
- *     worker that is STARTING or RUNNING, and neither blocked nor waiting for an init hook, or one blocked worker is
- *     told -EDEADLK. A worker checks this before it is blocked. Others may count on a worker that is then refused, is
- *     retired, cannot be spawned, or waits for an init hook. The call that takes such a worker away checks
- *     afterwards, and tells a blocked worker.
+ * L8  An accepted job is counted once, as taken by a worker or as dropped. The gate counts each call that enters, until
+ *     the call leaves. When a submit has queued its job, its count stays, for the job. So when no call is under way,
+ *     the gate's count is that of the jobs taken, dropped and queued. A stop frees nothing before this is so, and
+ *     before no thread is left or being joined. So a submit may race with a stop.
+ * L9  A worker that waits for room is blocked. Its job or its hook has called submit, and the queue is full. While it
+ *     is blocked and the pool accepts jobs, another worker can make room: it is STARTING or RUNNING, is not blocked, and
+ *     waits for no init hook. If there is none, one blocked worker is told, and its submit returns -EDEADLK. A worker
+ *     checks this before it is blocked. Later the other worker may drop out: its init hook fails, it is retired, it
+ *     cannot be spawned, or it waits for an init hook. The thread that makes it drop out then checks again.
  * L10 A thread that tells a blocked worker uses memory on that worker's stack. The worker waits until it has been
  *     told. */
 
@@ -938,7 +941,7 @@ typedef struct leat_stats {
     size_t workers, busy; /* threads, and those that run a job. Saturation is busy / workers */
     size_t queued, queue_cap;
     /* The longest queue that was seen by a call of leat_pool_stats, by a submit that waited for room (but not briefly),
-     * or by every 16th job. */
+     * or by a worker at every 16th job that it takes. */
     size_t queue_high;
     /* Jobs accepted, jobs that returned 0, jobs that did not, jobs that leat_pool_abort handed back. */
     size_t submitted, completed, failed, dropped;
@@ -953,16 +956,16 @@ typedef struct leat_pool {
     leat_ctx ctx_;
     leat_jobs_ queue_;
     char pad0_[LEAT_LINE_];
-    _Atomic int64_t gate_; /* (calls that entered, less those counted out) * 4 | STARTED | SHUT */
+    _Atomic int64_t gate_; /* (calls that entered, less those that left) * 4 | STARTED | SHUT (L8) */
     char pad1_[LEAT_LINE_];
     _Atomic int end_;       /* OPEN, ENDING, OVER */
     leat_threads_ threads_; /* its lock guards what follows */
     leat_counts_ totals_;   /* of the workers that were joined */
     size_t queue_cap_, dropped_;
-    int aborting_;    /* aborts that hand jobs back and then end the pool. A stop leaves the end to them */
-    int refused_;     /* an init hook's error, for the resize that asked for the worker, or the next resize */
-    leat_wg running_; /* workers that may take another job */
-    leat_sem resizing_;
+    int aborting_;      /* aborts under way. A stop leaves the end of the pool to them */
+    int refused_;       /* an init hook's error, for the resize that asked for the worker, or the next resize */
+    leat_wg running_;   /* workers that may take another job */
+    leat_sem resizing_; /* a lock that waits under a context: one resize at a time */
     leat_pool_opts opts_;
     char name_[16];
 } leat_pool;
@@ -970,12 +973,13 @@ typedef struct leat_pool {
 enum { LEAT_SHUT_ = 1, LEAT_STARTED_ = 2, LEAT_INSIDE_ = 4 };
 enum { LEAT_OPEN_ = 0, LEAT_ENDING_ = 1, LEAT_OVER_ = 2 };
 
+/* TELLING: another thread is cancelling the blocked worker's room_ (L10). TOLD: it has done so. */
 enum { LEAT_UNTOLD_ = 0, LEAT_TELLING_ = 1, LEAT_TOLD_ = 2 };
 
 /* On the stack of a worker that waits for room. */
 typedef struct leat_blocked_ {
-    leat_case *case_;
-    leat_ctx room_; /* the worker waits under this. Cancelled: there will be no room */
+    leat_case *case_; /* the send to the queue */
+    leat_ctx room_;   /* the worker waits under this. Cancelled: there will be no room */
     int told_;
 } leat_blocked_;
 
@@ -1002,7 +1006,7 @@ typedef struct leat_worker_ {
     leat_thread_ thread_; /* first */
     leat_pool *pool_;
     int state_;
-    int pins_;     /* calls that will use it again (L2) */
+    int pins_;     /* calls that will use it again without the lock (L2) */
     leat_ctx ctx_; /* cancelled to retire it */
     struct leat_worker_ *next_retired_;
     struct leat_worker_ *replaces_;
@@ -1046,8 +1050,9 @@ static inline void leat_pool_exit_(leat_pool *p)
     atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] no access follows */
 }
 
-/* A call that queues a job is over when a worker has taken the job, or when the job lies in the queue. Such a call
- * need not be counted out (L8). All other calls must be. */
+/* Counts a call in at the gate, so that a stop waits for it. RETURN VALUES: 0: the call must end with leat_pool_exit_.
+ * But a submit that has queued its job must not call it. Its count now stands for the job (L8), and it touches nothing
+ * of the pool any more (queue.h, I4). -ESHUTDOWN, -EINVAL: the call is not counted. */
 static inline int leat_pool_enter_(leat_pool *p)
 {
     if (LEAT_RARELY_(!p)) return -EINVAL;
@@ -1109,8 +1114,8 @@ LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
     leat_lock_drop_(&p->threads_.lock_);
 }
 
-/* L9: whether a worker other than `self` will take jobs. *unsure: a worker that seems to be blocked may have got
- * room, and be on its way back. The caller holds the lock, and the lock of the queue. */
+/* L9: whether a worker other than `self` will take jobs (one that joins `self` will not). *unsure: a worker that seems
+ * to be blocked may have got room, and be on its way back. The caller holds the lock, and the lock of the queue. */
 static inline bool leat_pool_has_runner_(leat_pool *p, const leat_worker_ *self, bool *unsure)
 {
     for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) {
@@ -1147,7 +1152,7 @@ LEAT_COLD_ leat_blocked_ *leat_pool_find_deadlock_(leat_pool *p, bool *unsure)
     return b;
 }
 
-/* L9: called when a worker that others may count on is refused, retires, cannot be spawned, or waits itself. */
+/* L9: called after a worker has dropped out that others may count on. Tells a blocked worker if none can make room. */
 LEAT_COLD_ void leat_pool_break_deadlock_(leat_pool *p)
 {
     bool unsure = false;
@@ -1160,8 +1165,8 @@ LEAT_COLD_ void leat_pool_break_deadlock_(leat_pool *p)
     leat_lock_drop_(&p->threads_.lock_);
 }
 
-/* L7: called by a worker that gets no more jobs. True: a resize has taken it back meanwhile, and it has a new
- * context. */
+/* L7: called by a worker whose receive has failed. True: a resize had retired it, and has taken it back meanwhile. It
+ * has a new context now. False: it is EXITING. */
 LEAT_COLD_ bool leat_worker_unretire_(leat_worker_ *w)
 {
     leat_lock_take_(&w->pool_->threads_.lock_);
@@ -1210,7 +1215,7 @@ LEAT_COLD_ void leat_worker_init_done_(leat_worker_ *w, int err)
     leat_lock_drop_(&p->threads_.lock_);
     if (retired) leat_cancel(&w->ctx_, -ECANCELED);
     leat_close_(&w->init_done_);
-    if (err && w->reruns_) leat_cancel(&p->ctx_, err); /* no thread could be spawned. Perhaps no worker is left */
+    if (err && w->reruns_) leat_cancel(&p->ctx_, err); /* a rerun: perhaps no other worker is left */
     if (err) leat_pool_break_deadlock_(p);
 }
 
@@ -1259,9 +1264,9 @@ LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p
     return err < 0 ? err : 0;
 }
 
-/* Spawns a worker, with a count of running_. It replaces the worker `replaces`, unless that is NULL. Without an init
- * hook the worker is RUNNING when this returns. With one it is STARTING. A replacement with an init hook has already
- * started, or its error is returned. */
+/* Spawns a worker, which counts in running_. It replaces the worker `replaces`, unless that is NULL. Without an init
+ * hook the worker is RUNNING when this returns. With one it is STARTING. But for a replacement the caller waits until
+ * the init hook has returned, and gets its error. */
 LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
 {
     leat_worker_ *w = leat_zeroed_(1, sizeof *w, 1);
@@ -1273,7 +1278,7 @@ LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
     w->ctx_.parent_ = &p->ctx_;
     w->replaces_ = replaces;
     w->in_init_ = hook;
-    w->pins_ = 1 + awaited;
+    w->pins_ = 1 + awaited; /* this function unpins once, leat_pool_await_init_ once */
     leat_wg_add(&p->running_, 1);
     int err = leat_spawn_(&p->threads_, &w->thread_, p->opts_.stack_size);
     if (err) {
@@ -1306,7 +1311,7 @@ LEAT_COLD_ void leat_worker_rerun_(leat_worker_ *w, int err)
     leat_lock_drop_(&p->threads_.lock_);
     w->replaces_ = NULL;
     if (reruns) leat_thread_run_(&w->thread_, leat_worker_run_);
-    else if (running) leat_cancel(&p->ctx_, err);
+    else if (running) leat_cancel(&p->ctx_, err); /* perhaps no other worker is left */
 }
 
 /* A job has ended the thread of a worker, and counts as failed. The worker is replaced, unless it was retired. */
@@ -1324,7 +1329,7 @@ LEAT_COLD_ void leat_worker_replace_(leat_worker_ *w)
     if (err) leat_worker_rerun_(w, err);
 }
 
-/* An init hook that ends its thread counts as failed. */
+/* A job or the init hook has ended the worker's thread. Such an init hook counts as failed. */
 static inline void leat_worker_on_exit_(leat_thread_ *t)
 {
     leat_worker_ *w = leat_worker_of_(t);
@@ -1343,15 +1348,15 @@ static inline int leat_pool_shut_(leat_pool *p)
     return 0;
 }
 
-/* Does the same for a call that waits. A thread of the pool may not wait. */
+/* The same for a caller that then waits for the pool's end, which a thread of the pool must not do: -EDEADLK. */
 static inline int leat_pool_shut_and_wait_(leat_ctx *ctx, leat_pool *p)
 {
     if (p && leat_self_(&p->threads_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
     return leat_pool_shut_(p);
 }
 
-/* Takes a job out of a closed queue that no worker has taken. This happens under the lock. So the job is counted in
- * the same step (L8), and the queue is not freed meanwhile. */
+/* Takes a job that is left in the closed queue, and counts it as dropped. Both happen under the lock. So no stop can
+ * miss the job (L8), or free the queue meanwhile. */
 LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_job_ *job)
 {
     leat_lock_take_(&p->threads_.lock_);
@@ -1376,7 +1381,7 @@ LEAT_COLD_ bool leat_pool_is_idle_(leat_pool *p, int aborts, size_t *left)
 
 static inline void leat_pool_free_queue_(leat_pool *p)
 {
-    leat_lock_take_(&p->threads_.lock_);
+    leat_lock_take_(&p->threads_.lock_); /* leat_pool_stats and leat_pool_take_left_ look at the queue under it */
     leat_quiet_free_(p->queue_.chan.slots_);
     p->queue_.chan.slots_ = NULL;
     leat_lock_drop_(&p->threads_.lock_);
@@ -1404,10 +1409,11 @@ LEAT_COLD_ int leat_pool_end_(leat_ctx *ctx, leat_pool *p, int aborts)
     return 0;
 }
 
-/* Waits until a shut pool may be ended, and ends it. */
+/* Waits until a shut pool may be ended, and ends it. First it waits for the last job (running_). Then it polls, because
+ * calls that the close has woken may still be inside, and threads may not have exited yet. */
 LEAT_COLD_ int leat_pool_finish_(leat_ctx *ctx, leat_pool *p, int aborts)
 {
-    for (unsigned round = 0;; leat_backoff_(&round)) { /* a call that is still inside was woken by the close */
+    for (unsigned round = 0;; leat_backoff_(&round)) {
         int err = leat_wg_wait_ctx(ctx, &p->running_);
         if (!err) err = leat_pool_end_(ctx, p, aborts);
         if (err != -EAGAIN) return err;
@@ -1528,7 +1534,7 @@ LEAT_COLD_ bool leat_worker_unblock_(leat_worker_ *self, leat_blocked_ *b)
     return told;
 }
 
-/* A worker waits for room. */
+/* A job or a hook, on the worker's thread, waits for room (L9). */
 LEAT_COLD_ int leat_worker_wait_(leat_ctx *ctx, leat_worker_ *self, leat_case *c)
 {
     leat_ctx *end = &self->pool_->ctx_;
@@ -1543,6 +1549,7 @@ LEAT_COLD_ int leat_worker_wait_(leat_ctx *ctx, leat_worker_ *self, leat_case *c
     return r < 0 ? leat_unless_done_(ctx, end, r) : r;
 }
 
+/* The slow path of a submit: the queue is full. A caller that gets no room soon notes it for queue_high, then parks. */
 LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
 {
     leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));

@@ -44,41 +44,42 @@ LEAT_OWN_STYLE_BEGIN_
  *
  *     word:  permits (may be below zero after a shrink) | CLOSED | FAIR | WAITERS
  *
- * While no bit is set, acquire and release are one CAS each. While any bit is set, both take the lock, and only the
- * thread that holds the lock changes the word. So, as with channels:
+ * While no bit is set, acquire and release are one CAS each. While any bit is set, both take the lock. The thread that
+ * holds the lock has set WAITERS, so it alone changes the word. It leaves WAITERS set if threads wait and no wake is in
+ * flight. So, as with channels:
  *
  * S1  No access after publication. A thread publishes permits in one of two ways. Either it does so by a CAS on a word
  *     without bits, and touches nothing of the semaphore after that. Or it does so under the lock and leaves a bit set,
  *     so that a thread that takes the permits has to wait for the unlock. So a thread that got the permits may free the
  *     semaphore at once.
  * S2  One wake at a time, and it is a hint: the woken thread tries again, and any other thread may be faster (barging).
- *     While the hint is in flight WAITERS is clear. The woken thread sets it again.
+ *     While the hint is in flight WAITERS is clear. The woken thread sets it again when it takes the lock.
  * S3  A thread that finds that the first in the queue has waited for 1 ms sets FAIR. From then on permits are handed
  *     over in the order of the queue. That ends when the first in the queue has waited for less than 1 ms. So a large
  *     request is not starved by small ones. */
 
 typedef struct leat_sem {
     _Atomic int64_t word_;
-    _Atomic int64_t most_;
-    leat_lock_ lock_;
+    _Atomic int64_t most_; /* the limit: the word never has more permits */
+    leat_lock_ lock_;      /* guards the queue, and the word while a bit is set */
     leat_waitq_ waiters_;
 } leat_sem;
 
 typedef struct leat_sem_waiter_ {
-    leat_node_ link_; /* first: its address is that of the whole */
-    int64_t need_, since_;
+    leat_node_ link_;      /* first: its address is that of the whole */
+    int64_t need_, since_; /* permits; when it began to wait (leat_now) */
     leat_ctx *ctx_, *also_;
     leat_sem *sem_;
-    int err_;    /* what the last try returned */
-    bool woken_; /* a wake has ended an earlier wait of this call */
+    int err_;    /* what its last try returned. link_.err_: what it was woken with */
+    bool woken_; /* a wake has ended its last wait */
 } leat_sem_waiter_;
 
 #define LEAT_SEM_WAITERS_ INT64_C(1)
-#define LEAT_SEM_FAIR_ INT64_C(2)
+#define LEAT_SEM_FAIR_ INT64_C(2) /* S3 */
 #define LEAT_SEM_CLOSED_ INT64_C(4)
 #define LEAT_SEM_BITS_ INT64_C(7)
-#define LEAT_PERMIT_ INT64_C(8)
-#define LEAT_PATIENCE_ LEAT_MS(1)
+#define LEAT_PERMIT_ INT64_C(8)   /* one permit in the word */
+#define LEAT_PATIENCE_ LEAT_MS(1) /* S3 */
 
 /* Initialisers. LEAT_SEM(n) has n permits. LEAT_SEM_OF(start, most) begins with `start` permits and never holds more
  * than `most`. LEAT_SEM_OF(0, LEAT_SEM_MAX) is for signalling. All-zero is valid: such a semaphore never has a
@@ -94,7 +95,7 @@ static inline int64_t leat_permits_(int64_t word)
     return (word & ~LEAT_SEM_BITS_) / LEAT_PERMIT_;
 }
 
-/* Takes the lock, and sets a bit so that no other thread changes the word. */
+/* Takes the lock, and sets a bit so that no other thread changes the word. Returns the word. */
 static inline int64_t leat_sem_lock_(leat_sem *s)
 {
     leat_lock_take_(&s->lock_);
@@ -116,10 +117,11 @@ static inline bool leat_sem_late_(const leat_sem *s)
     return first && leat_now() - first->since_ >= LEAT_PATIENCE_;
 }
 
-/* Serves the queue with the permits in `word` and with *extra more. If FAIR is set, it hands permits over in order.
- * Else it gives one hint, to the first in the queue, once they are enough for that one. The nodes of waiters to be
- * woken are added to *chain. Returns the word that remains, with the right bits (leat_sem_lock_ had set WAITERS). On
- * return *extra is what is left of the extra permits. The caller holds the lock. */
+/* Serves the queue with the permits in `word`, and with *extra more, which a release brings. With FAIR it hands permits
+ * over, in the order of the queue, as long as they are enough. Without FAIR it gives one hint (S2), to the first waiter,
+ * if they are enough for that waiter. A waiter that needs more than most_ gets -EDEADLK.
+ * Called under the lock, with the word of leat_sem_lock_. Returns the word for leat_sem_unlock_. *extra is then what is
+ * left of the extra permits. The caller wakes *chain after it has dropped the lock. */
 LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, leat_node_ **chain)
 {
     bool hinted = false;
@@ -132,7 +134,7 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
         bool fair = word & LEAT_SEM_FAIR_;
         if (!enough && !never) {
             if (leat_is_waiting_(l->waiter_)) break;
-            leat_dequeue_(&s->waiters_, l); /* its thread is leaving: the others need not wait for it */
+            leat_dequeue_(&s->waiters_, l); /* a context has ended its wait: the others need not wait for it */
         } else if (never && leat_resolve_node_(&s->waiters_, l, -EDEADLK)) {
             l->next_ = *chain;
             *chain = l;
@@ -156,7 +158,7 @@ LEAT_COLD_ int64_t leat_sem_serve_(leat_sem *s, int64_t word, int64_t *extra, le
     return word;
 }
 
-/* Serves the queue with the permits that are there, releases the lock, and wakes the threads that were served. */
+/* Serves the queue with the permits that are there, drops the lock, and wakes the threads that were served. */
 LEAT_COLD_ void leat_sem_unlock_and_wake_(leat_sem *s, int64_t word)
 {
     leat_node_ *chain = NULL;
@@ -165,9 +167,9 @@ LEAT_COLD_ void leat_sem_unlock_and_wake_(leat_sem *s, int64_t word)
     leat_wake_all_(chain);
 }
 
-/* leat_sem_give_ and leat_sem_get_ begin with an optimistic word: most_, as if no thread held a permit. A thread that
- * has just changed a word by a locked operation, then reads it and changes it again, takes 5 ns longer for each change
- * (Ice Lake) than a thread that is right at once. */
+/* The fast paths guess the word, and do not read it first. leat_sem_get_ guesses that no permit is acquired, and
+ * leat_sem_give_ that only its own n are. A CAS after a wrong guess fails, and has then read the word. If the guess is
+ * right, a thread that has just changed the word saves the 5 ns (Ice Lake) that a read between two changes costs. */
 
 /* Publishes n permits if no bit is set and the sum is at most most_. */
 LEAT_HOT_ bool leat_sem_give_(leat_sem *s, int64_t n)
@@ -193,7 +195,8 @@ LEAT_HOT_ bool leat_sem_get_(leat_sem *s, int64_t n)
     return false;
 }
 
-/* The slow path of a release of n permits. The same step raises the limit by `more`. */
+/* The slow path of a release of n permits. The same step raises the limit by `more`. If it sets WAITERS for S1 alone,
+ * the next thread that takes the lock clears it. */
 LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
 {
     leat_node_ *chain = NULL;
@@ -212,7 +215,7 @@ LEAT_COLD_ int leat_sem_add_(leat_sem *s, int64_t n, int64_t more)
 /* One try under the lock. 0: the permits are taken. -EPIPE: closed, and too few are left. -EDEADLK: n is more than the
  * semaphore can ever hold (only with `self`). -EAGAIN: too few permits are there. If `self` is not NULL, its node is
  * now in the queue: at the front if it had been woken before, else at the back. -ECANCELED: a context is done or about
- * to be, and the caller has to ask it for its error. */
+ * to be, and the caller has to ask it for its error. Contexts are asked after the word was read (queue.h, I8). */
 LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n, leat_sem_waiter_ *self)
 {
     bool woken = self && self->woken_;
@@ -234,8 +237,8 @@ LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t
     return err;
 }
 
-/* The caller leaves the queue, or gives up the hint that it was given. Then the next thread may be served (queue.h,
- * I5). */
+/* A thread whose context is done leaves the queue. Or it gives up the hint that it was given. Then the next thread may
+ * be served (queue.h, I5). */
 LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_sem_waiter_ *self)
 {
     int64_t word = leat_sem_lock_(s);
@@ -243,9 +246,8 @@ LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_sem_waiter_ *self)
     leat_sem_unlock_and_wake_(s, word);
 }
 
-/* Takes n permits under a context, if no bit is set and n are there. Returns 0, -EAGAIN, or the context's error.
- * Between the read and the CAS other threads may take permits and release them again, and the CAS succeeds all the
- * same. So the caller's contexts are asked once more after the CAS. */
+/* The fast path under a context. 0, -EAGAIN, or the context's error. Between the read and the CAS other threads may take
+ * permits and release them again, and the CAS succeeds all the same. So the contexts are asked after the CAS. */
 LEAT_HOT_ int leat_sem_get_ctx_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
 {
     if (!leat_sem_get_(s, n)) return -EAGAIN;
@@ -254,7 +256,7 @@ LEAT_HOT_ int leat_sem_get_ctx_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int6
     return leat_ctx_err_of_(ctx, also, 0);
 }
 
-/* The last try before the thread parks. True: its node is in the queue, and it may park. */
+/* The last try before the thread parks, called by leat_block_. True: its node is in the queue, and it may park. */
 static inline bool leat_sem_arm_(void *what, leat_waiter_ *w)
 {
     leat_sem_waiter_ *self = what;
@@ -263,11 +265,13 @@ static inline bool leat_sem_arm_(void *what, leat_waiter_ *w)
     return self->err_ == -EAGAIN;
 }
 
+/* The slow path of an acquire. The thread spins, then parks. Before it parks, it tries under the lock. It is woken with
+ * its permits (HANDED_OFF), with an error, or with a hint (0), after which it tries again. Or a context ends the wait. */
 LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
 {
     int err;
     for (leat_spin_ spin = LEAT_SPIN_;;) {
-        int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] a CAS would take the line */
+        int64_t word = atomic_load_explicit(&s->word_, memory_order_relaxed); /* [X6] a CAS would take the cache line */
         if (leat_permits_(word) >= n && (err = leat_sem_get_ctx_(ctx, also, s, n)) != -EAGAIN) {
             leat_spin_end_(&spin);
             return err;
@@ -279,7 +283,7 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_
     for (;;) {
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        self.err_ = -ECANCELED;
+        self.err_ = -ECANCELED; /* stays if a context is done before the try */
         leat_block_(&w, ctx, also, LEAT_FOREVER, leat_sem_arm_, &self);
         leat_os_done_(&w.state_);
         if (self.err_ == -EAGAIN) { /* the node was in the queue */
@@ -298,8 +302,8 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_
 /* Takes n permits (n >= 0), and waits while too few are there. A call for 0 permits never waits. 0: taken. -EPIPE:
  * closed, and too few are left. -EDEADLK: n is more than the semaphore can ever hold. -EINVAL: bad argument.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is done, and no permit is taken. A
- * call that is cancelled at that very moment may hold the permits for an instant. In that instant a try may find too
- * few, and a release of too much may succeed.
+ * call whose context ends while it takes the permits holds them for an instant. In that instant a try may find too few,
+ * and a release of too much may succeed.
  * Any thread may call it. Permits are not tied to threads: another thread may release them. */
 LEAT_HOT_ int leat_acquire(leat_sem *s, int64_t n)
 {
@@ -313,7 +317,7 @@ LEAT_HOT_ int leat_try_acquire(leat_sem *s, int64_t n)
     return LEAT_USUALLY_(leat_sem_get_(s, n)) ? 0 : leat_sem_try_(NULL, NULL, s, n, NULL);
 }
 
-/* The same under two contexts. */
+/* leat_acquire under two contexts, which pool.h needs. */
 LEAT_HOT_ int leat_acquire_of_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
 {
     int err = leat_ctx_err_of_(ctx, also, 0);
@@ -337,7 +341,7 @@ LEAT_HOT_ int leat_release(leat_sem *s, int64_t n)
 }
 
 /* Ends all waiting. A thread that waits, or would have to wait, gets -EPIPE. Permits that are there may still be taken,
- * and permits may still be released. Returns 0, or -EALREADY if it was closed before. */
+ * and permits may still be released. Returns 0, or -EALREADY if the semaphore was closed before. */
 LEAT_COLD_ int leat_sem_close(leat_sem *s)
 {
     if (!s) return -EINVAL;
@@ -397,6 +401,8 @@ LEAT_COLD_ int leat_wg_add(leat_wg *w, int64_t n)
     if (!w || n > LEAT_SEM_MAX || n < -LEAT_SEM_MAX) return -EINVAL;
     leat_node_ *chain = NULL, **end = &chain;
     int64_t word = atomic_load_explicit(&w->word_, memory_order_relaxed); /* [X6] */
+    /* An add that is to bring the count to zero resolves the threads that wait, then tries its CAS. If the count has
+     * risen meanwhile, or the add is refused, it wakes those threads with -EAGAIN, and they poll again. */
     for (;;) {
         int64_t count = (word >> 1) + n;
         bool bad = count < 0 || count > LEAT_SEM_MAX;
@@ -427,6 +433,7 @@ typedef struct leat_wg_waiter_ {
     bool entered_;
 } leat_wg_waiter_;
 
+/* The last look before the thread parks, called by leat_block_. True: its node is in the queue. */
 static inline bool leat_wg_arm_(void *what, leat_waiter_ *waiter)
 {
     leat_wg_waiter_ *self = what;
@@ -461,7 +468,7 @@ LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
         leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, leat_wg_arm_, &self);
         leat_os_done_(&waiter.state_);
         if (waiter.won_ && !self.link_.err_) return 0;
-        if (waiter.won_ || !self.entered_) continue;
+        if (waiter.won_ || !self.entered_) continue; /* woken with -EAGAIN, or it did not park: poll again */
         leat_lock_take_(&w->lock_);
         leat_dequeue_(&w->waiters_, &self.link_);
         leat_lock_drop_(&w->lock_);

@@ -38,7 +38,7 @@
  *     [T2]    publish reads the list     <- [T1]
  *     [T3]    a version is published     -> [T4]    its message
  *     [T4]    a thread reads the latest  <- [T3]
- *             These four have one order. Otherwise a publish could miss a new subscriber that misses its message.
+ *             These four have one order (seq_cst). Otherwise a publish could miss a new subscriber that misses its message.
  *             [T1], [T2], [T7], [T8], [R1], [R2] have one order, too. Otherwise a section could miss a
  *             change that was made before leat_synchronize_.
  *     [T5]    the first message is there -> [T6]    that this message is in the subscriber's channel
@@ -78,24 +78,25 @@ enum { LEAT_KEEPS_LATEST = 1 };
 
 typedef struct leat_subscriber_ {
     _Atomic(struct leat_subscriber_ *) next_;
-    uint64_t nth_; /* its number. Numbers and list are in the order of subscription */
+    uint64_t nth_; /* its number. The list is in the order of these numbers */
     leat_chan *chan_;
-    _Atomic uint64_t first_; /* number of the version that it got first, or NONE, or HELD */
-    int policy_;
+    _Atomic uint64_t first_; /* number of the version that it got by LATEST_FIRST, or NONE, or HELD */
+    int policy_;             /* without LATEST_FIRST */
     char pad_[LEAT_LINE_];
-    _Atomic size_t refs_; /* references: calls that use it outside of a section */
+    _Atomic size_t refs_; /* references: calls that use it outside of a section (part 1) */
     leat_ctx left_;       /* cancelled when the subscriber leaves */
     _Atomic size_t drops_;
 } leat_subscriber_;
 
-enum { LEAT_HELD_ = 0 /* its first version is not yet known */, LEAT_NONE_ = 1 };
+enum { LEAT_HELD_ = 0 /* not known yet: publishers hold their messages back */, LEAT_NONE_ = 1 };
 
 #ifndef LEAT_VERSIONS_ /* tests set fewer */
 #define LEAT_VERSIONS_ 64
-#define LEAT_LATER_ 32
+#define LEAT_LATER_ 32 /* subscribers that a publish notes before it serves them (part 3) */
 #endif
 
-/* A version is laid out like a slot of a channel. Its number, greater than NONE, comes first, then the message. */
+/* A version holds a message that is or was the latest. It goes from unused_ to latest_ to replaced_, and back to unused_
+ * (P3). It is laid out like a slot of a channel. Its number, greater than NONE, comes first, then the message. */
 typedef LEAT_CHAN(unsigned char *) leat_versions_;
 
 typedef struct leat_topic {
@@ -104,7 +105,7 @@ typedef struct leat_topic {
     _Atomic bool closed_;
     char pad0_[LEAT_LINE_];
     _Atomic(unsigned char *) latest_;
-    leat_lock_ lock_;     /* guards changes of the list */
+    leat_lock_ lock_;     /* guards changes of the list and of closed_ */
     uint64_t subscribed_; /* how many have subscribed so far */
     leat_lock_ reclaims_; /* held by the call that waits for versions to be unused */
     leat_versions_ unused_, replaced_;
@@ -118,10 +119,11 @@ typedef struct leat_topic {
 
 /* ==== 1. Sections =============================================================================
  *
- * What a section has found stays there until the section has ended. leat_synchronize_ returns when all sections that
- * began before it have ended. Without liburcu, sections are counted by phases, so that leat_synchronize_ does not
- * wait for new ones (Linux's first SRCU, P. McKenney 2006). leat_synchronize_ waits for both phases, because a thread
- * that read the phase long ago may still begin its section in it. */
+ * A section is what a thread does between leat_read_lock_ and leat_read_unlock_ (RCU's read-side section). What it has
+ * found stays there until the section has ended. leat_synchronize_ returns when all sections that began before it have
+ * ended. Without liburcu, sections are counted by phases, so that leat_synchronize_ does not wait for new ones (Linux's
+ * first SRCU, P. McKenney 2006). leat_synchronize_ waits for both phases, because a thread that read the phase long ago
+ * may still begin its section in it. */
 
 static inline unsigned leat_read_lock_(leat_topic *t)
 {
@@ -241,8 +243,8 @@ LEAT_HOT_ leat_msg_t_ leat_msg_(const void *at, size_t size, size_t align)
     return (leat_msg_t_){ at, size, align };
 }
 
-/* Puts a message into a subscriber's channel without waiting. RETURN VALUES: 0. -EAGAIN: no room. -EPIPE: the channel
- * is closed. LEAT_IN_FLIGHT_: another call is in flight in the slot. */
+/* Puts a message into a subscriber's channel without waiting. With DROPS_OLDEST it makes room. RETURN VALUES: 0.
+ * -EAGAIN: no room. -EPIPE: the channel is closed. LEAT_IN_FLIGHT_: another call is in flight in the slot. */
 LEAT_COLD_ int leat_push_(leat_subscriber_ *s, leat_msg_t_ m)
 {
     leat_case c = leat_send_case_(s->chan_, m.at_, m.size_, m.align_);
@@ -271,7 +273,7 @@ LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t 
     s->chan_ = ch;
     s->policy_ = does;
     atomic_init(&s->first_, first ? LEAT_HELD_ : LEAT_NONE_);
-    atomic_init(&s->refs_, 1);
+    atomic_init(&s->refs_, 1); /* this call's */
     leat_lock_take_(&t->lock_);
     _Atomic(leat_subscriber_ *) *at = leat_find_(t, ch);
     int err = 0;
@@ -349,8 +351,9 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
  * In a section the publisher offers the message to each subscriber. It sends where there is room, and writes nothing
  * else. No thread waits in a section. If the publisher must wait for a subscriber, it notes the subscriber's number.
  * After the section it finds each noted subscriber again, one at a time, and keeps it alive by a reference meanwhile.
- * It serves first those that cannot take long. When LATER subscribers are noted, the publisher stops there, serves
- * them, and goes on behind them.
+ * First it serves those for which it only has to wait for another call in flight, which cannot take long. Then it waits
+ * for the others to have room. When LATER subscribers are noted, the publisher stops there, serves them, and goes on
+ * behind them.
  *
  * P1  A publisher has offered a message to all subscribers before it begins with its next message. That is the order
  *     promised.
@@ -363,9 +366,9 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
 
 typedef struct leat_publication_ {
     uint64_t number_; /* of the version that the message became. 0: no versions are kept */
-    bool waits_;
+    bool waits_;      /* not a try */
     size_t n_;
-    uint64_t later_[LEAT_LATER_];
+    uint64_t later_[LEAT_LATER_]; /* numbers of the n_ subscribers that are noted */
 } leat_publication_;
 
 /* Offers the message to one subscriber without waiting. RETURN VALUES: 0: the subscriber has the message. -EPIPE: it
@@ -382,7 +385,8 @@ LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const leat_publication_ *r, leat
     return -EPIPE;
 }
 
-/* Offers the message, within a section, to all subscribers behind number `behind`. Returns how many have got it. */
+/* Offers the message to all subscribers behind number `behind` (0: to all), and notes those that must be waited for. It
+ * stops when LATER are noted. The caller is in a section. Returns how many subscribers have got the message. */
 LEAT_HOT_ ptrdiff_t leat_offer_all_(leat_topic *t, leat_publication_ *r, uint64_t behind, leat_msg_t_ m)
 {
     ptrdiff_t got = 0;
@@ -415,8 +419,8 @@ LEAT_COLD_ leat_subscriber_ *leat_subscriber_get_(leat_topic *t, uint64_t nth)
     return s;
 }
 
-/* Serves a subscriber that was noted. RETURN VALUES: 0: it has the message. -EPIPE: it has gone, or does not get the
- * message. -EAGAIN: it has no room, and the call does not wait, because `now` is false. */
+/* Serves a subscriber that was noted. It waits for a call in flight, but for room only if `now`. RETURN VALUES: 0: the
+ * subscriber has the message. -EPIPE: it has left, or does not get the message. -EAGAIN: it has no room. */
 LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_publication_ *r, uint64_t nth, bool now, leat_msg_t_ m)
 {
     leat_subscriber_ *s = leat_subscriber_get_(t, nth);
@@ -438,7 +442,8 @@ LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_publication_
     return err;
 }
 
-/* The slow path of a publish. The publisher has to wait for some subscribers. */
+/* The slow path of a publish: some subscribers are noted. It serves all without waiting for room, then waits for those
+ * that still have none. If the walk has stopped because LATER were noted, it goes on behind number `last`. */
 LEAT_COLD_ ptrdiff_t leat_publish_slowly_(leat_ctx *ctx, leat_topic *t, leat_publication_ *r, leat_msg_t_ m, ptrdiff_t got)
 {
     for (;;) {
@@ -458,9 +463,9 @@ LEAT_COLD_ ptrdiff_t leat_publish_slowly_(leat_ctx *ctx, leat_topic *t, leat_pub
     }
 }
 
-/* A version that no thread reads any more, with the message in it and a new number. If all versions have been
- * replaced, one call waits for the threads that may still read them, while the other calls wait for that call. So a
- * storm of publishes needs no more memory than a single one. */
+/* Returns a version that no thread reads any more, with the message in it and a new number. If none is unused, one call
+ * waits for the sections that may still read replaced ones, and the other calls wait for that call. So any number of
+ * publishes needs no more memory than a single one. */
 LEAT_COLD_ unsigned char *leat_version_of_(leat_topic *t, leat_msg_t_ m)
 {
     unsigned char *v;
@@ -476,6 +481,7 @@ LEAT_COLD_ unsigned char *leat_version_of_(leat_topic *t, leat_msg_t_ m)
     return v;
 }
 
+/* A publish in each of its forms (try: not `waits`). Without versions and subscribers it needs no section. */
 LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, leat_msg_t_ m, bool waits)
 {
     int err = leat_ctx_err(ctx);
