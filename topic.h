@@ -24,13 +24,14 @@
  *     -ENOENT       this channel is no subscriber
  *     -EAGAIN       latest: no message was published yet
  * Needs queue.h, and liburcu, flavour bp (link with -lurcu-bp). Every publish reads a list that seldom changes. With
- * liburcu a thread that reads the list writes nothing that other threads read. docs/topic.md tells more. A file may
- * include <urcu/urcu-bp.h> before this header, with liburcu's _LGPL_SOURCE if its licence suits. It then gets
- * liburcu's inline functions.
+ * liburcu a thread that reads the list writes nothing that other threads read. The two calls that each publish needs
+ * are inlined: liburcu means them, short as they are, for programs under any licence. docs/topic.md tells more.
  * Do not call these functions in an RCU read-side section of your own. Some of them wait for all sections to end.
  * All functions but make and free are thread-safe. For the child of a fork see pool.h.
  *
  * OPTIONS. [whole program] LEAT_NO_URCU      counters that all publishers share, instead of liburcu
+ *          [this file]     LEAT_URCU_CALLS   liburcu is called, not inlined: 2 to 3 times slower, but another version of
+ *                                            its library may be put in without compiling the program anew
  *
  * MEMORY ORDER.
  *     label   site                              carries
@@ -61,7 +62,13 @@ LEAT_OWN_STYLE_BEGIN_
 
 #if !defined LEAT_NO_URCU
 #include <pthread.h>
-#if !defined _URCU_BP_H /* not included: it would give the names without prefix to this flavour */
+#if !defined LEAT_URCU_CALLS && defined __has_include
+#if __has_include(<urcu/static/urcu-bp.h>)
+#include <urcu/static/urcu-bp.h>
+#define LEAT_URCU_INLINE_
+#endif
+#endif
+#if !defined _URCU_BP_H /* <urcu/urcu-bp.h> is not included: it would give the names without prefix to this flavour */
 extern void urcu_bp_read_lock(void);
 extern void urcu_bp_read_unlock(void);
 extern void urcu_bp_synchronize_rcu(void);
@@ -125,6 +132,17 @@ typedef struct leat_topic {
  * first SRCU, P. McKenney 2006). leat_synchronize_ waits for both phases, because a thread that read the phase long ago
  * may still begin its section in it. */
 
+#if !defined LEAT_NO_URCU
+/* liburcu registers each thread at its first section, which may set errno. */
+LEAT_COLD_ void leat_urcu_register_(void)
+{
+    int saved = errno;
+    urcu_bp_read_lock();
+    urcu_bp_read_unlock();
+    errno = saved;
+}
+#endif
+
 static inline unsigned leat_read_lock_(leat_topic *t)
 {
 #ifdef LEAT_NO_URCU
@@ -132,16 +150,16 @@ static inline unsigned leat_read_lock_(leat_topic *t)
     atomic_fetch_add_explicit(&t->readers_[phase], 1, memory_order_seq_cst); /* [R1] -> [R2] */
     return phase;
 #else
-    static _Thread_local bool known;
     (void)t;
-    if (LEAT_USUALLY_(known)) {
-        urcu_bp_read_lock();
-    } else { /* liburcu registers each thread at its first call, which may set errno */
-        int saved = errno;
-        urcu_bp_read_lock();
-        errno = saved;
-        known = true;
-    }
+#ifdef LEAT_URCU_INLINE_
+    if (LEAT_RARELY_(!URCU_TLS(urcu_bp_reader))) leat_urcu_register_();
+    _urcu_bp_read_lock();
+#else
+    static _Thread_local bool known;
+    if (LEAT_RARELY_(!known)) leat_urcu_register_();
+    known = true;
+    urcu_bp_read_lock();
+#endif
     return 0;
 #endif
 }
@@ -150,6 +168,9 @@ static inline void leat_read_unlock_(leat_topic *t, unsigned phase)
 {
 #ifdef LEAT_NO_URCU
     atomic_fetch_sub_explicit(&t->readers_[phase], 1, memory_order_release); /* [R3] -> [R2] */
+#elif defined LEAT_URCU_INLINE_
+    (void)t, (void)phase;
+    _urcu_bp_read_unlock();
 #else
     (void)t, (void)phase;
     urcu_bp_read_unlock();

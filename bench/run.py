@@ -30,7 +30,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 # ---- Contestants: how they are called, and their kind -----------------------------------------
 
 PLAIN = ["leat", "mutex", "posix", "vyukov", "bare",  # what needs nothing but a C compiler; leat's topics liburcu
-         "leat-inline", "leat-nourcu", "sends", "mutex-list", "rwlock-list"]
+         "leat-calls", "leat-nourcu", "sends", "mutex-list", "rwlock-list"]
 PEERS = ["ck", "rte", "rte-hts", "rte-rts", "wfcqueue", "lfqueue", "glib", "apr", "libuv", "boost", "moodycamel",
          "moodycamel-blocking", "atomic_queue", "tbb", "std", "go", "crossbeam", "crossbeam-queue"]
 WORDS = {"crossbeam": ("rust/release/contestants", "channel"),
@@ -44,7 +44,7 @@ TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vy
           "libuv": "libuv", "boost": "Boost.Lockfree", "moodycamel": "moodycamel",
           "moodycamel-blocking": "moodycamel blocking", "atomic_queue": "atomic_queue", "tbb": "oneTBB",
           "std": "C++20 semaphore", "go": "Go", "crossbeam": "crossbeam-channel",
-          "crossbeam-queue": "crossbeam ArrayQueue", "leat-inline": "leat, inline liburcu",
+          "crossbeam-queue": "crossbeam ArrayQueue", "leat-calls": "leat, calling liburcu",
           "leat-nourcu": "leat, no liburcu", "sends": "plain sends", "mutex-list": "mutex around a list",
           "rwlock-list": "rwlock around a list"}
 VARIANTS = {}  # of leat, by name: the folder of its headers, and its macros
@@ -159,7 +159,7 @@ def steady(factor):  # no round takes longer than so many times its best
 
 BLOCK, TRIES = ["mutex", "posix", "glib", "apr", "moodycamel-blocking", "tbb", "go", "crossbeam"], \
     ["vyukov", "ck", "rte", "rte-hts", "rte-rts", "boost", "atomic_queue", "crossbeam-queue"]
-LOOKED_AT = ["leat", "leat-inline", "leat-nourcu", "mutex-list", "rwlock-list", "go"]
+LOOKED_AT = ["leat", "leat-calls", "leat-nourcu", "mutex-list", "rwlock-list", "go"]
 
 
 def flows(how, one_cpu=False):

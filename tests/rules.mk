@@ -10,7 +10,7 @@ vpath t-%.c $(sort $(dir $(TESTS_C)))
 $(BUILD)/t-%: t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/lib/*.h)
 	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC))
 
-$(BUILD)/t-topic-nourcu: tests/topic/t-topic.c
+$(BUILD)/t-topic-nourcu $(BUILD)/t-topic-calls: tests/topic/t-topic.c
 $(BUILD)/t-topic-stress-nourcu: tests/topic/t-topic-stress.c
 
 $(BUILD)/faults/%: tests/faults/%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/lib/*.h tests/faults/*.h)
