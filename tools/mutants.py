@@ -3,6 +3,7 @@
 
     tools/mutants.py [option..] [word..]      (make mutants)
       --sample N    only every N-th, for a quick look
+      --after N     without the first N: goes on where a run was stopped
       --runs N      random schedules per scenario for the last try of the simulator (20000)
       --tests       give those that the simulator missed to the tests, too, plain and under ThreadSanitizer
       --list        says which there are
@@ -30,6 +31,7 @@ HEADERS = ("queue.h", "semaphore.h", "pool.h", "topic.h")
 BUILD = ROOT / "build/mutants"
 NOW = BUILD / "now"  # the headers as they were when we began
 WEAKER = {"acquire": ["relaxed"], "release": ["relaxed"], "acq_rel": ["acquire", "release"]}
+INCLUDE = {}  # header -> the objects of the simulator that it is in
 NUMBER = {"relaxed": 0, "acquire": 2, "release": 3, "acq_rel": 4, "seq_cst": 5}
 
 
@@ -43,8 +45,24 @@ def run(command, seconds, **more):
         return "hang", (e.stdout or b"").decode(errors="replace") if isinstance(e.stdout, bytes) else e.stdout or ""
 
 
-def build(headers, to, defs=""):
-    """The simulator with these headers."""
+def includes(header):
+    """The scenarios that include it, as object files; every other object is the same with a change in it as without."""
+    found = set()
+    for source in (ROOT / "tests/explore").glob("*.c"):
+        rule = subprocess.run(["gcc", "-std=c11", "-MM", "-DLEAT_LINT", "-DLEAT_NO_URCU", "-iquote", NOW, "-iquote",
+                               "tests/explore", source], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        if header in re.findall(r"[\w.-]+\.h", rule):
+            found.add(source.stem + ".o")
+    return found
+
+
+def build(headers, to, defs="", changed=""):
+    """The simulator with these headers; with the objects of the unchanged one where `changed` is not included."""
+    if changed:
+        (to / "explore").mkdir(parents=True, exist_ok=True)
+        for unchanged in (BUILD / "none/explore").glob("*.o"):
+            if unchanged.name not in INCLUDE[changed]:
+                shutil.copy(unchanged, to / "explore")
     status, said = run(["make", "--no-print-directory", f"BUILD={to}", f"H={headers}", f"DEFS={defs}", "CC=gcc",
                         "WERROR=", f"{to}/explore/explore"], 600)
     if status:
@@ -108,7 +126,7 @@ class Step:
     def explorer(self, bases):
         to = BUILD / re.sub(r"\W+", "-", self.name)
         self.headers(to / "headers")
-        return [str(build(to / "headers", to))]
+        return [str(build(to / "headers", to, changed=self.header))]
 
     def clean(self):
         shutil.rmtree(BUILD / re.sub(r"\W+", "-", self.name), ignore_errors=True)
@@ -238,12 +256,14 @@ def test(mutant, only=""):
 def main():
     p = argparse.ArgumentParser(usage=__doc__, add_help=False)
     p.add_argument("--sample", type=int, default=1)
+    p.add_argument("--after", type=int, default=0)
     p.add_argument("--runs", type=int, default=20000)
     p.add_argument("--tests", action="store_true")
     p.add_argument("--list", action="store_true")
     p.add_argument("words", nargs="*")
     o = p.parse_args()
     copy_headers(NOW)
+    INCLUDE.update((header, includes(header)) for header in HEADERS)
     programs = [build(NOW, BUILD / "none"), build(NOW, BUILD / "none-fallback", "-DLEAT_NO_FUTEX")]
     bases = [(program, calls(program)) for program in programs]
     found, may_live = steps()
@@ -253,7 +273,7 @@ def main():
         for n, s in enumerate(same[1:], 2):
             s.key, s.name = f"{s.key} #{n}", f"{s.name} #{n}"
     unknown = set(may_live) - {m.key for m in everyone}
-    mutants = [m for m in everyone if not o.words or any(w in m.name for w in o.words)][::o.sample]
+    mutants = [m for m in everyone if not o.words or any(w in m.name for w in o.words)][o.after::o.sample]
     if o.list:
         print("\n".join(m.name for m in mutants))
         return 0
