@@ -1452,23 +1452,31 @@ LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side,
     return 0;
 }
 
-/* Walks over the slots from a position on. A batch is long, and a step is cheaper than to compute each slot. */
-typedef struct leat_cursor_ {
-    unsigned char *slot_;
-    uint64_t to_wrap_; /* slots up to the end of the ring */
-    uint64_t ready_;   /* the stamp that says that this slot is ready */
-} leat_cursor_;
+/* A run of slots lies in memory one behind the other, and all its slots have the same stamp when they are ready. The
+ * slots of a batch are one run, or two: up to the end of the ring, and from its start on. */
 
-LEAT_HOT_ leat_cursor_ leat_cursor_at_(const leat_chan *ch, int side, uint64_t at, size_t size, size_t align)
+/* How many slots of a run of n are ready, from the first one on. Two at a time cost one branch, and a third less time. */
+LEAT_HOT_ size_t leat_run_ready_(unsigned char *slot, size_t n, uint64_t ready, size_t stride)
 {
-    uint64_t ready = leat_ready_stamp_(ch, side, at);
-    return (leat_cursor_){ leat_slot_(ch, at, size, align), ch->cap_ - leat_index_(ch, at), ready };
+    size_t k = 0;
+    for (; k + 2 <= n; k += 2, slot += 2 * stride) {
+        uint64_t one = atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire);          /* [P2] <- [P1] */
+        uint64_t two = atomic_load_explicit(leat_stamp_of_(slot + stride), memory_order_acquire); /* [P2] <- [P1] */
+        if ((one ^ ready) | (two ^ ready)) break;
+    }
+    for (; k < n; k++, slot += stride)
+        if (atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire) != ready) break; /* [P2] <- [P1] */
+    return k;
 }
 
-LEAT_HOT_ void leat_cursor_next_(const leat_chan *ch, leat_cursor_ *w, size_t size, size_t align)
+/* Fills or empties a run of n slots, and leaves the stamp `next` in each. */
+LEAT_HOT_ void leat_run_move_(int side, unsigned char *slot, size_t n, uint64_t next, unsigned char *msgs, size_t size,
+                              size_t align)
 {
-    w->slot_ += leat_stride_(size, align);
-    if (LEAT_RARELY_(!--w->to_wrap_)) *w = (leat_cursor_){ ch->slots_, ch->cap_, w->ready_ + ch->lap_ };
+    for (size_t i = 0; i < n; i++, slot += leat_stride_(size, align)) {
+        leat_copy_over_(side, slot + leat_msg_at_(align), msgs + i * size, size);
+        atomic_store_explicit(leat_stamp_of_(slot), next, memory_order_release); /* [P1] -> [P2] */
+    }
 }
 
 /* Claims the longest prefix of the next n slots that is ready, with one CAS, and fills or empties those slots. Returns
@@ -1476,17 +1484,18 @@ LEAT_HOT_ void leat_cursor_next_(const leat_chan *ch, leat_cursor_ *w, size_t si
 LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsigned char *msgs, size_t n, size_t size,
                                     size_t align)
 {
-    if (LEAT_RARELY_(!ch->slots_)) return 0;
+    unsigned char *slots = ch->slots_, *slot;
+    if (LEAT_RARELY_(!slots)) return 0;
     if (n > ch->cap_) n = (size_t)ch->cap_;
     leat_end_ *end = &ch->ends_[side];
-    uint64_t at = atomic_load_explicit(&end->at_, memory_order_relaxed); /* [X1] */
-    leat_cursor_ w;
-    size_t k;
+    uint64_t at = atomic_load_explicit(&end->at_, memory_order_relaxed), lap = ch->lap_, ready; /* [X1] */
+    size_t stride = leat_stride_(size, align), first, k;
     do {
-        w = leat_cursor_at_(ch, side, at, size, align);
-        for (k = 0; k < n; k++, leat_cursor_next_(ch, &w, size, align))
-            if (atomic_load_explicit(leat_stamp_of_(w.slot_), memory_order_acquire) != w.ready_) /* [P2] <- [P1] */
-                break;
+        slot = leat_slot_(ch, at, size, align);
+        ready = leat_ready_stamp_(ch, side, at);
+        first = (size_t)(ch->cap_ - leat_index_(ch, at)); /* slots of the first run */
+        k = leat_run_ready_(slot, n < first ? n : first, ready, stride);
+        if (LEAT_RARELY_(k == first && n > first)) k += leat_run_ready_(slots, n - first, ready + lap, stride);
         if (!k) return 0;
         int err = leat_ctx_err_of_(ctx, NULL, 0);
         if (LEAT_RARELY_(err)) return err;
@@ -1494,14 +1503,10 @@ LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsi
                                                     memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
     leat_node_ *l = LEAT_RARELY_(at & LEAT_WAITERS_) ? leat_resolve_peer_(ch, end) : NULL;
-    w = leat_cursor_at_(ch, side, at, size, align);
-    for (size_t i = 0; i < k; i++) {
-        leat_stamp_ *stamp = leat_stamp_of_(w.slot_);
-        uint64_t next = leat_next_stamp_(ch, side, w.ready_);
-        leat_copy_over_(side, w.slot_ + leat_msg_at_(align), msgs + i * size, size);
-        leat_cursor_next_(ch, &w, size, align); /* before the store after which the channel may be gone (I4) */
-        atomic_store_explicit(stamp, next, memory_order_release); /* [P1] -> [P2] */
-    }
+    uint64_t next = leat_next_stamp_(ch, side, ready);
+    /* nothing of the channel is read from here on: with the last stamp it may be gone (I4) */
+    leat_run_move_(side, slot, k < first ? k : first, next, msgs, size, align);
+    if (LEAT_RARELY_(k > first)) leat_run_move_(side, slots, k - first, next + lap, msgs + first * size, size, align);
     if (l) leat_wake_(l);
     return (ptrdiff_t)k;
 }
