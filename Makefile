@@ -23,7 +23,7 @@ HEADERS := $(CORE) topic.h# which alone needs a library, liburcu
 
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 WERROR = -Werror
-demo: WERROR = # who tries it with a newer compiler should see it run
+demo: WERROR = # it is to run with a newer compiler, too
 SANFLAGS_address := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANFLAGS_thread := -fsanitize=thread
 SANFLAGS_memory := -fsanitize=memory -fsanitize-memory-track-origins -fno-sanitize-recover=all
@@ -87,7 +87,7 @@ tsan: ; @$(MAKE) --no-print-directory test-c SAN=thread ## test-c under TSan
 nofutex: ; @$(MAKE) --no-print-directory test-c DEFS=-DLEAT_NO_FUTEX ## test-c with the portable fallback
 
 bench: ## measure leat beside a mutex queue and pool, sem_t, a bare ring; BENCH="--only ping-pong"
-	-@CC="$(CC)" sh bench/size.sh # not where the linker cannot leave out what nobody calls
+	-@CC="$(CC)" sh bench/size.sh # it fails where the linker cannot leave out what is not called
 	@python3 bench/run.py $(BENCH)
 
 bench-peers: $(filter deps-bench,$(MAKECMDGOALS)) ## beside everything that is installed, an hour; deps-bench installs it
@@ -110,7 +110,7 @@ explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS 
 models: ## models of the protocol, every interleaving, by spin; MODELS=--long: bigger ones
 	@CC=$(CC) BUILD="$(BUILD)" sh tests/model/run.sh $(MODELS)
 
-mutants: ## break the headers in one place at a time: who notices? MUTANTS="--sample 20", "--tests", a word
+mutants: ## break the headers in one place at a time: which check notices? MUTANTS="--sample 20", "--tests", a word
 	@python3 tools/mutants.py $(MUTANTS)
 
 coverage: ## lines and branches of the headers that no test reaches, and why

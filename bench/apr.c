@@ -34,7 +34,7 @@ INLINE void queue_free(struct queue *q)
     apr_pool_destroy(q->memory);
 }
 
-/* "Try again": woken, and somebody else was faster. */
+/* "Try again": the thread was woken, and another was faster. */
 INLINE bool queue_send(struct queue *q, msg m)
 {
     int err;
@@ -93,7 +93,7 @@ INLINE void pool_ask(uint64_t number)
     answer_await();
 }
 
-/* It has no call that drains: one that destroys it drops what is queued. */
+/* It has no call that drains. The call that destroys it drops what is queued. */
 INLINE void pool_stop(void)
 {
     while (apr_thread_pool_tasks_count(pool) || apr_thread_pool_busy_count(pool)) apr_sleep(50);

@@ -1,5 +1,6 @@
-/* bare.c - the floor of what a semaphore can do: a locked operation to take, one to give back. It cannot wait, so
- * it lets too many in. With several threads: what it takes to hand a cache line over. SPDX-License-Identifier: MIT */
+/* bare.c - the floor of what a semaphore can do: a locked operation to acquire, one to release. It cannot wait, so it
+ * lets too many in. With several threads it measures how long a cache line takes from one CPU to another.
+ * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "contestant.h"
 

@@ -1,5 +1,5 @@
-/* broken.c - not a contestant, but what run.py must tell: it loses each hundredth message, and with capacity 7 it
- * hangs. SPDX-License-Identifier: MIT */
+/* broken.c - not a contestant, but a program that run.py must report: it loses each hundredth message, and with
+ * capacity 7 it hangs. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "contestant.h"
 
@@ -24,7 +24,7 @@ static inline void queue_free(struct queue *q)
     pthread_mutex_destroy(&q->lock);
 }
 
-/* fn under the lock until it says true. */
+/* Calls fn under the lock until it returns true. */
 INLINE bool wait_for(struct queue *q, bool fn(struct queue *, msg *), msg *m)
 {
     for (bool done = false; !done || q->cap == 7; sched_yield()) {

@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT
  *
  * A contestant is a program: it includes this, says what it has, as below, and includes works.h. Its calls are
- * inlined into the loops, so nobody pays for the harness.
+ * inlined into the loops, so no contestant pays for the harness.
  *
  *     #define QUEUE         struct queue; queue_new(q, cap), queue_free(q)
  *     #define BLOCKING      queue_send(q, msg), queue_recv(q, &msg)
@@ -19,20 +19,20 @@
  *     #define UNBUFFERED    queue_new takes capacity 0
  *     #define THREADS       queue_enter(q), queue_leave(q), in each thread
  *     #define POOL          pool_start(workers, cap), pool_submit(number): calls job(number) on a worker,
- *                           pool_ask(number): the same, and waits for it; pool_stop(): when all have run
+ *                           pool_ask(number): the same, and waits for it; pool_stop(): returns when all have run
  *     #define SEMAPHORE     sem_new(permits), sem_take(n), sem_give(n), sem_left(); WEIGHTED: n > 1
  *     #define SELECT        select_new(cases, cap), select_free(), select_send(i, msg), select_recv(&msg)
  *     #define GROUP         group_tasks(n, limit): runs task() n times
  *     #define CANCEL        cancel_tasks(n, fail_at, limit): runs task_that_fails(i, fail_at) for i from 0 to n - 1,
  *                           until one says 5
  *     #define TOPIC         topic_new(channels, cap, keeps), topic_free(); topic_join(i), topic_leave(i): the i-th
- *                           channel subscribes; topic_publish(msg): leaves it out where there is no room;
- *                           topic_drops(i), topic_recv(i, &msg); CHANGES: others may come and go
- *                           while somebody publishes; LATEST: topic_latest(&msg), if it keeps it
+ *                           channel subscribes; topic_publish(msg): drops it where there is no room;
+ *                           topic_drops(i), topic_recv(i, &msg); CHANGES: threads may subscribe and leave
+ *                           while another publishes; LATEST: topic_latest(&msg), if it keeps it
  *     #define UNBOUNDED, BY_VALUE (messages of any MSG_SIZE): said in the table
  *
- * A message is MSG_SIZE bytes. The last sender closes the queue; of one that cannot be closed, each
- * receiver gets a message that says so. */
+ * A message is MSG_SIZE bytes. The last sender closes the queue. If it cannot be closed, each receiver gets a message
+ * that says so. */
 #ifndef BENCH_CONTESTANT_H
 #define BENCH_CONTESTANT_H
 
@@ -122,7 +122,7 @@ static inline void round_ends(uint64_t n)
     round_.n = n;
 }
 
-/* glibc's adaptive kind, which spins briefly before it sleeps, where there is one. */
+/* glibc's adaptive kind, where there is one. It spins briefly before it sleeps. */
 static inline void fast_mutex(pthread_mutex_t *lock)
 {
     pthread_mutexattr_t attr;
@@ -195,7 +195,7 @@ INLINE void task(void)
     __atomic_add_fetch(&tasks_run, 1, __ATOMIC_RELAXED);
 }
 
-/* How who asked a pool for a job waits for it, where the pool has nothing of its own for that. */
+/* How a thread that asked a pool for a job waits for it, where the pool has nothing of its own for that. */
 struct answer {
     pthread_mutex_t lock;
     pthread_cond_t cond;

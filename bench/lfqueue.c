@@ -30,7 +30,7 @@ static inline void queue_new(struct queue *q, size_t cap)
 
 static inline void queue_free(struct queue *q)
 {
-    rcu_barrier(); /* what is still to be freed does not disturb whose turn is next */
+    rcu_barrier(); /* what is still to be freed must not disturb the next contestant */
     rcu_register_thread();
     cds_lfq_destroy_rcu(&q->q);
     rcu_unregister_thread();

@@ -1,4 +1,4 @@
-/* libuv.c - libuv's thread pool; a job's end comes back through the loop. SPDX-License-Identifier: MIT */
+/* libuv.c - libuv's thread pool. The end of a job comes back through the loop. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <uv.h>
 
@@ -24,7 +24,7 @@ static inline void pool_start(int workers, int cap)
     char size[16];
     (void)cap;
     snprintf(size, sizeof size, "%d", workers);
-    setenv("UV_THREADPOOL_SIZE", size, 1); /* it is the process's, made with the first job */
+    setenv("UV_THREADPOOL_SIZE", size, 1); /* the pool is the process's, made with the first job */
     uv_loop_init(&loop);
 }
 

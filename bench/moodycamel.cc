@@ -41,7 +41,7 @@ static inline void queue_enter(struct queue *q)
 {
     struct tokens *t = &tokens[tokens[0].q != NULL];
     t->q = q;
-    t->send = NULL; /* who only receives has none: each makes a queue of its own, that receivers look at */
+    t->send = NULL; /* a thread that only receives needs none: each token makes a queue of its own, that receivers look at */
     t->recv = new moodycamel::ConsumerToken(*q->q);
 }
 

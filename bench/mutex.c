@@ -1,11 +1,11 @@
-/* mutex.c - the opponent that everybody writes: a bounded queue, and a pool around it, of one mutex and two
- * condition variables, as fast as such a thing gets. SPDX-License-Identifier: MIT
+/* mutex.c - what most programs have instead: a bounded queue, and a pool around it, of one mutex and two condition
+ * variables, as fast as such a thing gets. SPDX-License-Identifier: MIT
  *
- * What was measured to help and is done: a signal goes only to somebody who waits, once for each wait (who
- * signals takes the waiter off the count); it is sent under the lock, as after it one sender with four
- * receivers was two to five times slower; the mutex is glibc's adaptive kind, which spins briefly; the index
- * wraps by a comparison. It does not spin before it waits for the condition: then it would no longer be
- * what people mean by a mutex and a condition variable. */
+ * What was measured to help is done. A signal goes only to a thread that waits, once for each wait, because the
+ * thread that signals takes the waiter off the count. It is sent under the lock: after the unlock, one sender with
+ * four receivers was two to five times slower. The mutex is glibc's adaptive kind, which spins briefly. The index
+ * wraps by a comparison. The queue does not spin before it waits for the condition: then it would no longer be what
+ * people mean by a mutex and a condition variable. */
 #define _GNU_SOURCE
 #include "contestant.h"
 
@@ -24,7 +24,7 @@ struct queue {
     pthread_cond_t not_empty, not_full;
     msg *slots;
     size_t cap, head, tail, len;
-    unsigned receivers, senders; /* who waits and was not signalled; too high after a spurious wake */
+    unsigned receivers, senders; /* waiters that were not signalled. Too high after a spurious wake */
     bool closed;
 };
 
@@ -44,7 +44,7 @@ static inline void queue_free(struct queue *q)
     free(q->slots);
 }
 
-/* Under the lock: wakes up to n of those who wait. */
+/* Under the lock: wakes up to n of the waiters. */
 INLINE void signal_some(pthread_cond_t *cond, unsigned *waiting, size_t n)
 {
     for (; *waiting && n; n--) {
@@ -142,7 +142,7 @@ static inline bool queue_is_over(struct queue *q)
 static struct queue jobs_queue __attribute__((aligned(128)));
 static pthread_t threads[MOST_THREADS];
 static int threads_n;
-enum { ASKED = 1 }; /* a job is its number, shifted, and whether somebody waits for it */
+enum { ASKED = 1 }; /* a job is its number, shifted, and whether a thread waits for it */
 
 static void *worker(void *unused)
 {
@@ -213,7 +213,7 @@ INLINE void sem_give(int n)
     sem.permits += n;
     if (arg.batch == 1) {
         signal_some(&sem.more, &sem.waiters, 1);
-    } else if (sem.waiters) { /* somebody who needs few may stand behind one who needs many */
+    } else if (sem.waiters) { /* a thread that needs few permits may wait behind one that needs many */
         sem.waiters = 0;
         pthread_cond_broadcast(&sem.more);
     }

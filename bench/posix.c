@@ -1,5 +1,5 @@
-/* posix.c - sem_t, as a semaphore and as a bounded queue: one for what is there, one for what is free, a mutex
- * around each end; and a thread for each task. SPDX-License-Identifier: MIT */
+/* posix.c - sem_t, as a semaphore and as a bounded queue: one counts messages, one counts free slots, and there is a
+ * mutex around each end. And a thread for each task. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <semaphore.h>
 
@@ -123,7 +123,7 @@ static void *one_task(void *unused)
     return unused;
 }
 
-/* As many threads at once as the limit allows; the oldest is waited for. */
+/* As many threads at once as the limit allows. It waits for the oldest. */
 static inline void group_tasks(uint64_t n, int limit)
 {
     pthread_t threads[64];

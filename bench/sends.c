@@ -1,5 +1,6 @@
-/* sends.c - a plain send to each subscriber's channel: the floor of a publish. Nothing guards the list of them, so
- * it must stay as it is, unless who includes this says by what lock. SPDX-License-Identifier: MIT */
+/* sends.c - a plain send to each subscriber's channel: the floor of a publish. Nothing guards the list of
+ * subscribers, so it must not change, unless the file that includes this one says by what lock.
+ * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "subscribers.h"
 

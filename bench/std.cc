@@ -17,7 +17,7 @@ INLINE void sem_take(int n)
 
 INLINE void sem_give(int n) { sem->release(n); }
 
-static inline long sem_left(void) /* it does not say: takes them */
+static inline long sem_left(void) /* it does not tell, so this takes them */
 {
     int n = 0;
     while (sem->try_acquire()) n++;

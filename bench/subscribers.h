@@ -1,4 +1,4 @@
-/* subscribers.h - the channels of who subscribes: leat's, whatever their list is. SPDX-License-Identifier: MIT */
+/* subscribers.h - the channels of the subscribers: leat's, whatever their list is. SPDX-License-Identifier: MIT */
 #ifndef BENCH_SUBSCRIBERS_H
 #define BENCH_SUBSCRIBERS_H
 

@@ -42,7 +42,7 @@ INLINE bool queue_try_send(struct queue *q, msg m) { return q->q->try_push(m); }
 
 INLINE bool queue_try_recv(struct queue *q, msg *m) { return q->q->try_pop(*m); }
 
-/* An arena with one place for who submits, and the workers. */
+/* An arena with one place for the thread that submits, and the workers. */
 struct crew {
     tbb::global_control workers;
     tbb::task_arena arena;
@@ -73,11 +73,11 @@ INLINE void pool_ask(uint64_t number)
 
 static inline void pool_stop(void)
 {
-    crew->arena.execute([] { crew->group.wait(); }); /* who waits works, too */
+    crew->arena.execute([] { crew->group.wait(); }); /* the thread that waits works, too */
     delete crew;
 }
 
-/* Whoever waits for a group runs its tasks, too: one worker less. */
+/* A thread that waits for a group runs its tasks, too. So there is one worker less. */
 static inline void group_tasks(uint64_t n, int limit)
 {
     struct crew c(limit - 1);

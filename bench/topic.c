@@ -1,4 +1,4 @@
-/* topic.c - leat's topics; a program of its own, as it wants liburcu. SPDX-License-Identifier: MIT */
+/* topic.c - leat's topics. A program of its own, because it needs liburcu. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "topic.h"
 

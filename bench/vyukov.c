@@ -11,7 +11,7 @@
 #define BY_VALUE
 
 struct slot {
-    _Atomic size_t turn; /* position: free for it; position + 1: holds its message */
+    _Atomic size_t turn; /* position: free for it. position + 1: holds its message */
     msg m;
 };
 

@@ -58,7 +58,7 @@ static void thread_make(pthread_t *thread, thread_fn *fn, void *to)
     }
 }
 
-/* `left` threads share n operations, `right` threads take what comes: from the first start to the last end. */
+/* `left` threads share n operations, `right` threads take what comes. Measured from the first start to the last end. */
 static inline void run_crew(uint64_t n, int left, thread_fn *left_fn, int right, thread_fn *right_fn)
 {
     int64_t from = INT64_MAX, to = 0;
@@ -101,7 +101,7 @@ INLINE void cpu_relax(void)
 #endif
 }
 
-/* How who can only try waits: 64 pauses after the first failures, then it yields. */
+/* How a thread waits that can only try: 64 pauses after the first failures, then it yields. */
 INLINE void patience(unsigned *failures)
 {
     if ((*failures)++ < 8)
@@ -109,7 +109,7 @@ INLINE void patience(unsigned *failures)
     else sched_yield();
 }
 
-/* Counts a message; false for the one that is the end. */
+/* Counts a message. False for the one that is the end. */
 INLINE bool take(const msg *m, uint64_t *count, uint64_t *sum)
 {
     if (m->v[0] == THE_END) return false;
@@ -227,7 +227,7 @@ static void *receives(void *member)
             else failures = 0;
             for (size_t j = 0; j < n; j++) {
                 bool more = take(&some[j], &count, &sum);
-                if (!more && !on) queue_send(q, some[j]); /* another's end */
+                if (!more && !on) queue_send(q, some[j]); /* the end for another receiver */
                 on &= more;
             }
         }
@@ -253,12 +253,12 @@ static void *receives(void *member)
     }
     end(m, count, sum);
 #if defined UNORDERED && defined TRY
-    for (int empty = 0; empty < 100;) { /* the end may have overtaken something */
+    for (int empty = 0; empty < 100;) { /* the end may have overtaken some messages */
         if (!queue_try_recv(q, &in)) {
             empty++;
             sched_yield();
         } else if (!take(&in, &count, &sum)) {
-            queue_send(q, in); /* another's */
+            queue_send(q, in); /* the end for another receiver */
             break;
         } else {
             end(m, count, sum);
@@ -430,10 +430,10 @@ static void latency(uint64_t n)
     say_percentiles(n, longest);
 }
 
-/* ---- those that sleep ------------------------------------------------------------------------ */
+/* ---- waking parked threads ------------------------------------------------------------------- */
 
 #ifdef BLOCKING
-/* Each receiver takes one message, then holds still until all have one: all must be woken. */
+/* Each receiver takes one message, then waits until all have one: all must be woken. */
 static void *wakes_up(void *member)
 {
     struct member *m = (struct member *)member;
@@ -449,7 +449,7 @@ static void *wakes_up(void *member)
     return NULL;
 }
 
-/* A queue, and `receivers` threads that have slept on it for a while. */
+/* A queue, and `receivers` threads that have been asleep on it for a while. */
 static void put_to_sleep(long ns)
 {
     struct timespec rest = { 0, ns };
@@ -461,7 +461,7 @@ static void put_to_sleep(long ns)
     nanosleep(&rest, NULL);
 }
 
-/* All have been woken, and go. */
+/* All have been woken, and end. */
 static void send_home(void)
 {
     for (uint64_t i = 0; i < arg.receivers; i++) pthread_join(members[i].thread, NULL);
@@ -470,7 +470,7 @@ static void send_home(void)
     queue_free(&places[0].q);
 }
 
-/* n times: `receivers` threads have been asleep for 5 ms; from the first send until the last of them runs. */
+/* n times: `receivers` threads have been asleep for 5 ms. Measured from the first send until the last of them runs. */
 static void burst(uint64_t n)
 {
     int64_t wall = 0, cpu = 0;
@@ -529,7 +529,7 @@ static void must_have_run(uint64_t n)
     must_sum(n, count, sum);
 }
 
-/* One thread submits n jobs; until the last has run. */
+/* One thread submits n jobs. Measured until the last has run. */
 static void jobs(uint64_t n)
 {
     pool_start((int)arg.workers, (int)arg.cap);
@@ -602,8 +602,8 @@ static void sem_crew(uint64_t n)
 /* ---- select ---------------------------------------------------------------------------------- */
 
 #ifdef SELECT
-/* `cases` receiving cases, of which `ready` are ready. What was received is replaced by one send; with one
- * that is ready, into the next channel. */
+/* `cases` receiving cases, of which `ready` are ready. A message that was received is replaced by one send. If one
+ * case is ready, the send goes to the next channel. */
 static void select_one(uint64_t n)
 {
     uint64_t sent = 0, received = 0, next = 0, got = 0;
@@ -649,7 +649,7 @@ static void group(uint64_t n)
 #endif
 
 #ifdef CANCEL
-/* n times: 10,000 tasks of which the 100th fails, which stops the rest: until all is over. */
+/* n times: 10,000 tasks of which the 100th fails, which stops the rest. Measured until all is over. */
 static void cancel(uint64_t n)
 {
     tasks_run = 0;
@@ -670,7 +670,7 @@ static struct {
     uint64_t last[MOST_THREADS]; /* of each publisher */
 } __attribute__((aligned(128))) heard[MOST_CASES];
 
-/* Takes what is in the i-th channel, each publisher's in order; whether there was anything. */
+/* Takes what is in the i-th channel, each publisher's messages in order. Returns whether there were any. */
 INLINE bool hear(uint64_t i)
 {
     uint64_t before = heard[i].count, p = 0;
@@ -702,7 +702,7 @@ static void topic_ends(void)
     topic_free();
 }
 
-/* One thread publishes; what it publishes is taken out of full channels while the clock stands still. */
+/* One thread publishes. The messages are taken out of full channels while the clock stands still. */
 static void publish(uint64_t n)
 {
     uint64_t bunch = arg.subscribers ? arg.cap : n;
@@ -746,7 +746,7 @@ INLINE bool somebody_publishes(void)
 
 static uint64_t changes;
 
-/* The first receivers take from the subscribers' channels, each from its own; the others come and go. */
+/* The first receivers take from the subscribers' channels, each from its own. The others come and go. */
 static void *listens(void *member)
 {
     struct member *m = (struct member *)member;
@@ -776,7 +776,7 @@ static void *listens(void *member)
     return NULL;
 }
 
-/* Several publish, without waiting for room; what did not arrive must have been counted as a drop. */
+/* Several threads publish, without waiting for room. What did not arrive must have been counted as a drop. */
 static void publishers(uint64_t n)
 {
     uint64_t drops = 0;
@@ -832,7 +832,7 @@ static void *updates_it(void *member)
     return NULL;
 }
 
-/* One reads the latest value, beside none or one that publishes others all the time. */
+/* One thread reads the latest value, beside none or one that publishes others all the time. */
 static void latest(uint64_t n)
 {
     topic_begins(true);
@@ -892,7 +892,7 @@ static const struct work {
     { "spin", spin },
 };
 
-/* The words that run.py asks for: what it can, and how. */
+/* The words that run.py asks for: what the contestant can, and how. */
 static void say_what_it_can(void)
 {
     for (size_t i = 0; i < sizeof works / sizeof *works; i++) printf("%s ", works[i].name);
@@ -970,8 +970,8 @@ int main(int argc, char **argv)
     if (arg.senders + arg.receivers > MOST_THREADS || arg.workers > MOST_THREADS || arg.batch > MOST_BATCH ||
         arg.cases > MOST_CASES || arg.subscribers + arg.others > MOST_CASES || arg.limit > 64 || !arg.limit || !arg.workers)
         return fputs("too many or too few\n", stderr), 2;
-    /* With one thread alone glibc leaves the locked instructions out of its mutexes and semaphores: then
-     * the uncontended works would measure something else. */
+    /* With one thread alone glibc leaves the locked instructions out of its mutexes and semaphores. Then the
+     * uncontended works would measure something else. */
     pthread_t second;
     thread_make(&second, sleeps_for_ever, NULL);
     unsigned long long n;

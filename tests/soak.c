@@ -6,15 +6,14 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A round is up to three scenes at the same time, drawn by its seed: lines of channels, errands,
- * pipelines, permits, groups, pools, broadcasts. Threads of the scenes are players. A gremlin cancels what they
- * wait under, and storms them with signals. A watch sees to it that each round ends.
+ * A round is up to three scenes at the same time, drawn by its seed: lines of channels, errands, pipelines, permits,
+ * groups, pools, broadcasts. Threads of the scenes are players. A gremlin cancels the contexts that they wait under,
+ * and storms them with signals. A watch ends the program if a round does not end.
  *
- * What is checked: a message or job that was accepted comes out once, whole, in its sender's order,
- * or is found at the end where it was left; one that was refused does not come out. Each answer is
- * one that the situation allows. Nothing stays allocated, and no thread unjoined. The first failure
- * ends the program, with the seed of the round. With that the scenes are the same again; how the
- * threads meet is not. */
+ * What is checked: a message or job that was accepted comes out once, whole, in its sender's order, or is found at
+ * the end where it was left. One that was refused does not come out. Each result is one that the situation allows.
+ * Nothing stays allocated, and no thread unjoined. The first failure ends the program, with the seed of the round.
+ * That seed makes the same scenes again, but not the same interleaving of the threads. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -50,8 +49,8 @@ extern void __sanitizer_set_death_callback(void (*)(void));
 
 /* ==== Counting ================================================================================
  *
- * What the headers ask of the system is counted where they ask, by macros around the system's
- * names: so the real part 1 of queue.h runs here, and who does not sleep pays nothing. */
+ * What the headers ask of the system is counted where they ask, by macros around the system's names. So the real part
+ * 1 of queue.h runs here, and a thread that does not sleep pays nothing. */
 
 /* clang-format off */
 #define COUNTERS(X) \
@@ -70,14 +69,14 @@ enum counter { COUNTERS(NAME) KINDS };
 static const char *const counter_texts[] = { COUNTERS(TEXT) };
 
 static _Atomic uint64_t totals[KINDS];
-static _Thread_local uint64_t tally[KINDS]; /* not yet in totals */
-static _Atomic int64_t blocks, unjoined;    /* allocated, not freed; created, not joined */
+static _Thread_local uint64_t counts[KINDS]; /* not yet in totals */
+static _Atomic int64_t blocks, unjoined;     /* allocated, not freed; spawned, not joined */
 
-static void hand_in(void)
+static void add_to_totals(void)
 {
     for (int i = 0; i < KINDS; i++) {
-        if (tally[i]) atomic_fetch_add_explicit(&totals[i], tally[i], memory_order_relaxed);
-        tally[i] = 0;
+        if (counts[i]) atomic_fetch_add_explicit(&totals[i], counts[i], memory_order_relaxed);
+        counts[i] = 0;
     }
 }
 
@@ -105,8 +104,8 @@ static int counted_create(int err)
     return err;
 }
 
-/* ThreadSanitizer (LLVM 14) runs a signal handler while its pthread_join holds its own lock, for
- * which the handler then waits: so it is not disturbed there. */
+/* ThreadSanitizer (LLVM 14) runs a signal handler while its pthread_join holds its own lock, and the handler then
+ * waits for that lock. So no signal may interrupt it there. */
 static int counted_join(pthread_t thread, void **result)
 {
     sigset_t storm, before;
@@ -151,10 +150,10 @@ long counted_syscall(long number, ...)
 #define LEAT_LATER_ 3
 #include "topic.h"
 
-/* ==== The house =============================================================================== */
+/* ==== The players ============================================================================= */
 
 enum { MOST_THREADS = 32, MOST_PLAYERS = 512, CAUSE = 4711, SEEDS = 1000000000 };
-enum { PATIENCE = SLOW > 1 ? 120 : 30 }; /* seconds; a round takes a tenth of one */
+enum { PATIENCE = SLOW > 1 ? 120 : 30 }; /* seconds. A round takes a tenth of one */
 
 typedef unsigned long long ull; /* for printf */
 
@@ -166,14 +165,14 @@ struct player {
     int id; /* in its role */
     uint64_t rng;
     _Atomic(leat_ctx *) leash;   /* what the gremlin may cancel */
-    _Atomic(const char *) doing; /* for the watch; NULL: it has left */
+    _Atomic(const char *) doing; /* for the watch. NULL: it has left */
 };
 
 static struct player players[MOST_PLAYERS];
 static int cast; /* how many of them */
 static leat_wg acting;
 static _Thread_local struct player *me;  /* NULL: not a player */
-static _Thread_local uint64_t other_rng; /* for who is none */
+static _Thread_local uint64_t other_rng; /* for threads that are no players */
 
 static int most_threads = 8;
 static uint64_t seed; /* of this round */
@@ -217,7 +216,7 @@ static void say_where(void)
     fprintf(stderr, "  the same again: soak --seed %llu --threads %d\n", (ull)seed, most_threads);
 }
 
-/* ThreadSanitizer's first report ends the program; then the death callback says in which round. */
+/* ThreadSanitizer's first report ends the program. Then the death callback says in which round. */
 extern const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
@@ -249,7 +248,7 @@ __attribute__((format(printf, 1, 2))) _Noreturn static void fail(const char *for
 #define ANSWER(r, cond) \
     ((cond) ? (void)0 : fail("line %d: an answer of %lld, expected was: %s", __LINE__, (long long)(r), #cond))
 
-/* A context's end. */
+/* Whether it is the end of a context. */
 static bool is_end(long long r)
 {
     return r == -ECANCELED || r == -ETIMEDOUT;
@@ -264,7 +263,7 @@ static void *player_main(void *arg)
 {
     me = arg;
     me->act();
-    hand_in();
+    add_to_totals();
     doing(NULL);
     leat_wg_done(&acting);
     return NULL;
@@ -286,7 +285,7 @@ static void enter(void *scene, int n, const char *role, void act(void))
     }
 }
 
-/* A context that the gremlin may cancel; it may be gone as soon as it was seen done. */
+/* A context that the gremlin may cancel. It may be gone as soon as it was seen done. */
 struct leash {
     leat_ctx root, ctx;
     int64_t deadline;
@@ -301,7 +300,7 @@ static leat_ctx *tie(struct leash *l, int most_us)
     return &l->ctx;
 }
 
-/* `r` is the answer that was got under it. */
+/* `r` is the result of the call under it. */
 static void untie(struct leash *l, long long r)
 {
     bool cut = !atomic_exchange_explicit(&me->leash, NULL, memory_order_acquire);
@@ -309,12 +308,12 @@ static void untie(struct leash *l, long long r)
     ANSWER(r, r != -ECANCELED || (cut && leat_ctx_err(&l->ctx) == r));
     ANSWER(r, r != -ETIMEDOUT || (leat_now() >= l->deadline && leat_ctx_err(&l->ctx) == r));
     MUST(leat_ctx_cause(&l->root) == (cut ? CAUSE : 0));
-    tally[CANCELS] += r == -ECANCELED;
-    tally[TIMEOUTS] += r == -ETIMEDOUT;
+    counts[CANCELS] += r == -ECANCELED;
+    counts[TIMEOUTS] += r == -ETIMEDOUT;
     memset((void *)l, 0xEE, sizeof *l);
 }
 
-/* A mark of each thing's one end. */
+/* Marks that each thing came out once. */
 typedef _Atomic unsigned char mark;
 
 static void comes_out(mark *marks, uint64_t i, const char *what)
@@ -330,9 +329,8 @@ static void came_out(mark *marks, uint64_t i, const char *what, bool accepted)
 
 /* ==== Lines: channels, and all that can be done with them =====================================
  *
- * A stream is what one sender sends on one line. Each line has a receiver that is at home there, so
- * that nobody waits for ever; the others roam. Traders send and receive in one select, on the same
- * line too. */
+ * A stream is what one sender sends on one line. Each line has a receiver that stays there, so that no thread waits
+ * for ever. The other receivers roam. Traders send and receive in one select, on the same line too. */
 
 enum { LINES = 4, BATCH = 8, MOST_STREAMS = (MOST_THREADS + 3) * LINES };
 enum how { WAIT, TRY, CTX, MANY, SELECT, HOWS };
@@ -341,7 +339,7 @@ static const char *const how_texts[2][HOWS] = {
     { "send", "try_send", "send_ctx", "send_many", "select" },
 };
 
-/* Letters are words that tell stream, number and, all others, a checksum of these. */
+/* Letters are words that tell stream and number. All other words are a checksum of these. */
 struct small {
     uint64_t word[2];
 };
@@ -382,7 +380,7 @@ struct member { /* a player on the lines */
     int id;
     bool sends[LINES], receives[LINES];
     uint32_t next[LINES];
-    int64_t last[MOST_STREAMS]; /* seen of each */
+    int64_t last[MOST_STREAMS]; /* the last number seen of each */
 };
 
 #define BY_SIZE(l, CALL) ((l)->size == 0 ? CALL(small) : (l)->size == 1 ? CALL(middle) : CALL(large))
@@ -416,7 +414,7 @@ static leat_case line_case(struct line *l, bool send, union letters *m)
 static int line_close(struct line *l)
 {
 #define CLOSE_(T) leat_close(&l->chan.T)
-    tally[CLOSES]++;
+    counts[CLOSES]++;
     return BY_SIZE(l, CLOSE_);
 }
 
@@ -448,7 +446,7 @@ static void read_letter(struct member *m, int c, const uint64_t *word)
     if ((int64_t)number <= m->last[stream])
         fail("OUT OF ORDER: letter %llu of %llu after %lld", (ull)number, (ull)stream, (long long)m->last[stream]);
     m->last[stream] = (int64_t)number;
-    tally[MESSAGES]++;
+    counts[MESSAGES]++;
 }
 
 static void no_more_sends(struct member *m, int c)
@@ -475,7 +473,7 @@ static void line_answer(struct member *m, int c, bool sent, union letters *lette
     } else if (n == -EPIPE) {
         m->receives[c] = false;
     } else if (n == -EAGAIN) {
-        tally[REFUSED]++;
+        counts[REFUSED]++;
         sched_yield();
     }
 }
@@ -494,11 +492,11 @@ static void one_line(struct member *m, int c, enum how how)
     if (tied) untie(&leash, r);
     ANSWER(r, how == MANY ? r != 0 && r <= n : r <= 0);
     ANSWER(r, r >= 0 || r == -EPIPE || (r == -EAGAIN && how == TRY) || (tied && is_end(r)));
-    if (how == MANY && r > 0) tally[BATCHES] += (uint64_t)r;
+    if (how == MANY && r > 0) counts[BATCHES] += (uint64_t)r;
     line_answer(m, c, send, &letters, how == MANY || r < 0 ? r : 1);
 }
 
-/* Line c and some others: sends where there is something to send, receives too. */
+/* Line c and some others: sends where there is something to send, and receives too. */
 static void some_lines(struct member *m, int c)
 {
     struct net *net = m->net;
@@ -529,13 +527,13 @@ static void some_lines(struct member *m, int c)
     int r = try ? leat_try_select(cases, (size_t)n + 1) : leat_select_ctx(ctx, cases, (size_t)n + 1);
     if (tied) untie(&leash, r);
     ANSWER(r, r < n && (r >= 0 || (try && r == -EAGAIN) || (tied && is_end(r))));
-    tally[SELECTS]++;
+    counts[SELECTS]++;
     if (r >= 0) ANSWER(cases[r].err, cases[r].err == 0 || cases[r].err == -EPIPE);
     if (r >= 0) line_answer(m, what[r].line, what[r].send, &in, cases[r].err ? cases[r].err : 1);
     else line_answer(m, c, sending, &in, r);
 }
 
-/* A line where something is left to do, at random; -1: none. */
+/* A line where something is left to do, at random. -1: none. */
 static int some_line(const bool *set, int n)
 {
     int start = below(n);
@@ -640,7 +638,7 @@ static void close_net(void *scene)
         while ((r = line_recv(l, TRY, NULL, &letters, 1)) == 0) {
             MUST(net->closed_early);
             read_letter(&m, c, letter(l, &letters, 0));
-            tally[LEFT]++;
+            counts[LEFT]++;
         }
         ANSWER(r, r == -EPIPE);
         BY_SIZE(l, FREE_);
@@ -651,7 +649,7 @@ static void close_net(void *scene)
     free(net);
 }
 
-/* ==== Errands: what brought the answer is freed at once ======================================= */
+/* ==== Errands: the channel that brought the answer is freed at once =========================== */
 
 typedef LEAT_CHAN(uint64_t) reply_chan;
 
@@ -666,7 +664,7 @@ struct errand {
             leat_sem sem;
             leat_wg wg;
         };
-        leat_wg together; /* a meeting's */
+        leat_wg together; /* of a meeting */
     } * box;
 };
 
@@ -690,13 +688,12 @@ static void run_errand(const struct errand *e)
             : e->by == SEMAPHORE ? leat_release(&e->box->sem, 1)
                                  : leat_wg_done(&e->box->wg);
     ANSWER(r, r == 0);
-    tally[CLOSES] += e->by == HANG_UP;
+    counts[CLOSES] += e->by == HANG_UP;
 }
 
-/* The patient ones wait as long as it takes. The others go: one who was woken for an errand, and
- * goes or takes another, must have seen to it that somebody knows of it. Errands that meet each
- * other need a servant each, and there are so many patient ones; so if a wake is lost, the scene
- * does not end. */
+/* The patient servants wait as long as it takes. The others may leave. A servant that was woken for an errand, and
+ * leaves or takes another one, must have woken the next. Errands that meet each other need a servant each, and there
+ * are as many patient ones. So if a wake is lost, the scene does not end. */
 static void servant(void)
 {
     struct errands *s = me->scene;
@@ -713,7 +710,7 @@ static void servant(void)
             leat_case cases[] = { LEAT_RECV(open[0] ? &s->todo[0] : NULL, &e), LEAT_RECV(open[1] ? &s->todo[1] : NULL, &e) };
             i = leat_select_ctx(ctx, cases, 2);
             r = i < 0 ? i : cases[i].err;
-            tally[SELECTS]++;
+            counts[SELECTS]++;
         }
         if (ctx) untie(&leash, r);
         ANSWER(r, r == 0 || r == -EPIPE || (ctx && is_end(r)));
@@ -732,7 +729,7 @@ static void client(void)
         int n = 1 + below(most), r = 0;
         uint64_t result[6] = { 0 }, sum = 0, expected = 0;
         struct answer_box *box = calloc(1, sizeof *box);
-        int cap = n - 1 + below(2); /* so that no servant waits for us while we send */
+        int cap = n - 1 + below(2); /* so that no servant waits for this thread while it sends */
         if (by == REPLY || by == HANG_UP) r = leat_make(&box->reply, (size_t)cap);
         else if (by == SEMAPHORE) box->sem = (leat_sem)LEAT_SEM_OF(0, LEAT_SEM_MAX);
         else box->wg = box->together = (leat_wg)LEAT_WG(n);
@@ -766,8 +763,8 @@ static void client(void)
         free(box);
         for (int k = 0; k < n; k++) sum += result[k];
         if (sum != expected) fail("LOST or DOUBLED: an answer of kind %d", (int)by);
-        tally[ANSWERS] += (uint64_t)n;
-        tally[MESSAGES] += (uint64_t)n * (by == REPLY ? 2 : 1);
+        counts[ANSWERS] += (uint64_t)n;
+        counts[MESSAGES] += (uint64_t)n * (by == REPLY ? 2 : 1);
     }
     if (atomic_fetch_sub_explicit(&s->clients, 1, memory_order_relaxed) > 1) return;
     for (int i = 0; i < s->queues; i++) MUST(leat_close(&s->todo[i]) == 0);
@@ -832,19 +829,19 @@ static int stage_task(leat_ctx *ctx, void *arg)
     int r;
     while ((r = leat_recv_ctx(ctx, &p->into[s->i], &f)) == 0) {
         MUST(f.hops++ == s->i);
-        tally[MESSAGES]++;
+        counts[MESSAGES]++;
         if (s->i == p->stages - 1) {
             comes_out(p->fates, f.id, "item");
             if (p->width > 1) continue;
             if (f.id < p->last) fail("OUT OF ORDER: item %llu after %llu", (ull)f.id, (ull)p->last);
             p->last = f.id;
         } else if ((r = leat_send_ctx(ctx, &p->into[s->i + 1], &f)) != 0) {
-            comes_out(p->fates, f.id, "item"); /* it stays with us */
-            tally[LEFT]++;
+            comes_out(p->fates, f.id, "item"); /* it stays in this stage */
+            counts[LEFT]++;
             break;
         }
     }
-    hand_in();
+    add_to_totals();
     ANSWER(r, r == -EPIPE || (p->cancelled && is_end(r)));
     return r == -EPIPE ? 0 : r;
 }
@@ -876,9 +873,9 @@ static void director(void)
         r = leat_wait(&p->group[i]);
         ANSWER(r, r == 0 || (ctx && is_end(r)));
         if (!end) end = r;
-        tally[TASKS] += (uint64_t)p->width;
+        counts[TASKS] += (uint64_t)p->width;
     }
-    tally[CLOSES] += (uint64_t)p->stages;
+    counts[CLOSES] += (uint64_t)p->stages;
     if (ctx) untie(&leash, end);
 }
 
@@ -906,7 +903,7 @@ static void close_pipeline(void *scene)
     struct flow f;
     int r;
     for (int i = 0; i < p->stages; i++) {
-        for (; (r = leat_try_recv(&p->into[i], &f)) == 0; tally[LEFT]++) {
+        for (; (r = leat_try_recv(&p->into[i], &f)) == 0; counts[LEFT]++) {
             MUST(p->cancelled && f.hops == i);
             comes_out(p->fates, f.id, "item");
         }
@@ -918,18 +915,18 @@ static void close_pipeline(void *scene)
     free(p);
 }
 
-/* ==== Permits: a semaphore of changing size; who has all of it is alone ======================= */
+/* ==== Permits: a semaphore of changing size; a thread that has all permits is alone =========== */
 
 struct permits {
     leat_sem sem;
     int limit, least, most, each, nap_us;
     bool closed_early;
     _Atomic int64_t used;
-    int64_t writes; /* written by who has all permits, read by who has one */
+    int64_t writes; /* written by a thread that has all permits, read by one that has one */
     _Atomic int holders;
 };
 
-/* The first is patient; the others may go, but not with the hint that there are permits. */
+/* The first holder is patient. The others may leave, but must not take the hint with them that there are permits. */
 static void holder(void)
 {
     struct permits *s = me->scene;
@@ -945,7 +942,7 @@ static void holder(void)
         if (ctx) untie(&leash, r);
         ANSWER(r, r == 0 || (r == -EPIPE && s->closed_early) || (r == -EAGAIN && how == TRY) ||
                       (r == -EDEADLK && n > s->least) || (ctx && is_end(r)));
-        tally[REFUSED] += r == -EAGAIN;
+        counts[REFUSED] += r == -EAGAIN;
         if (is_end(r) && one_in(8)) break;
         if (r) continue;
         int64_t used = n + atomic_fetch_add_explicit(&s->used, n, memory_order_relaxed);
@@ -955,7 +952,7 @@ static void holder(void)
         if (s->nap_us) leat_sleep(LEAT_US(below(s->nap_us)));
         else if (one_in(4)) sched_yield();
         atomic_fetch_sub_explicit(&s->used, n, memory_order_relaxed);
-        tally[PERMITS] += (uint64_t)n;
+        counts[PERMITS] += (uint64_t)n;
         ANSWER(r, (r = leat_release(&s->sem, n)) == 0);
     }
     atomic_fetch_sub_explicit(&s->holders, 1, memory_order_relaxed);
@@ -972,7 +969,7 @@ static void resizer(void)
         int r = leat_sem_resize(&s->sem, want - now);
         ANSWER(r, r == 0);
         now = want;
-        tally[RESIZES]++;
+        counts[RESIZES]++;
         if (!last) leat_sleep(LEAT_US(below(200)));
     }
 }
@@ -985,7 +982,7 @@ static void sem_closer(void)
     int r = leat_sem_close(&s->sem);
     ANSWER(r, r == 0);
     ANSWER(r, (r = leat_sem_close(&s->sem)) == -EALREADY);
-    tally[CLOSES]++;
+    counts[CLOSES]++;
 }
 
 static void *open_permits(void)
@@ -1063,7 +1060,7 @@ static void start_piece(struct piece *piece, bool child)
     ANSWER(r, r == 0 || (r == -EAGAIN && (try || child)) || (r == -ETIMEDOUT && tied) ||
                   (r == -ECANCELED && (tied || ending)) || (r == -ESHUTDOWN && (child || ending)) ||
                   (r == -EDEADLK && child && w->of_a_pool));
-    tally[REFUSED] += r == -EAGAIN;
+    counts[REFUSED] += r == -EAGAIN;
     piece->accepted = !r;
     if (r == -EAGAIN) sched_yield();
 }
@@ -1085,9 +1082,9 @@ static int piece_runs(leat_ctx *ctx, void *arg)
     atomic_fetch_add_explicit(&w->errors, piece->answers_error, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->ran, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&w->running, 1, memory_order_relaxed);
-    tally[w->of_a_pool ? JOBS : TASKS]++;
-    tally[ENDED] += ends;
-    hand_in();
+    counts[w->of_a_pool ? JOBS : TASKS]++;
+    counts[ENDED] += ends;
+    add_to_totals();
     if (ends) pthread_exit(NULL);
     return piece->answers_error ? 1 + number : 0;
 }
@@ -1110,7 +1107,7 @@ static void pool_resizer(void)
     struct work *w = me->scene;
     doing("resize");
     int r;
-    for (;; tally[RESIZES]++) {
+    for (;; counts[RESIZES]++) {
         if ((r = leat_pool_resize(&w->pool, 1 + below(6))) != 0) break;
         leat_sleep(LEAT_US(below(2000)));
     }
@@ -1124,7 +1121,7 @@ static void dropped(leat_task *fn, void *arg, void *user)
     MUST(fn == piece_runs);
     comes_out(w->fates, (uint64_t)(piece - w->pieces), "dropped job");
     atomic_fetch_add_explicit(&w->dropped, 1, memory_order_relaxed);
-    tally[LEFT]++;
+    counts[LEFT]++;
 }
 
 /* There may be two of them. */
@@ -1243,9 +1240,8 @@ static void close_work(void *scene)
 
 /* ==== Broadcasts: a topic ======================================================================
  *
- * Regulars are there before the first message, and stay: what each got, and what was dropped for it, is all
- * that was published. Visitors come, leave when they like, and free their channel at once. Readers look
- * at the latest. */
+ * Regulars are there before the first message, and stay. What each got, and what was dropped for it, is all that was
+ * published. Visitors come, leave when they like, and free their channel at once. Readers look at the latest. */
 
 typedef LEAT_CHAN(struct middle) wire;
 
@@ -1253,11 +1249,11 @@ struct broadcast {
     LEAT_TOPIC(struct middle) topic;
     wire wires[MOST_THREADS]; /* of the regulars */
     int policies[MOST_THREADS];
-    int each, stay, nap_us; /* messages of a publisher; of a visitor, at most; naps of who receives */
+    int each, stay, nap_us; /* messages of a publisher; of a visitor, at most; naps of receivers */
     bool keeps, patient, closed_early;
-    _Atomic int publishing;             /* publishers that have not done */
-    _Atomic uint64_t published, copies; /* and what leat_publish said of it, added up */
-    _Atomic uint64_t heard, firsts;     /* received; subscriptions that asked for the latest first */
+    _Atomic int publishing;             /* publishers that have not ended */
+    _Atomic uint64_t published, copies; /* and what leat_publish returned, added up */
+    _Atomic uint64_t heard, firsts;     /* messages received; subscriptions that asked for the latest first */
 };
 
 static struct middle news(int publisher, uint64_t i)
@@ -1266,8 +1262,8 @@ static struct middle news(int publisher, uint64_t i)
     return (struct middle){ { (uint64_t)publisher, i, check, ~check, i } };
 }
 
-/* It is whole, and later than what came before from the same publisher: the next one where none is left out; a
- * look at the latest may see the same again. */
+/* Checks that it is whole, and later than what came before from the same publisher. It is the next one where none is
+ * left out. A look at the latest may see the same again. */
 enum { SOME, NEXT, AGAIN };
 
 static void read_news(const struct middle *m, uint64_t *last, int which)
@@ -1304,7 +1300,7 @@ static void publisher(void)
         if (r < 0) continue;
         b->published++;
         b->copies += (uint64_t)r;
-        tally[PUBLISHED]++;
+        counts[PUBLISHED]++;
     }
     if (--b->publishing) return;
     r = leat_topic_close(&b->topic);
@@ -1318,16 +1314,16 @@ static void topic_closer(void)
     leat_sleep(LEAT_US(below(20000)));
     int r = leat_topic_close(&b->topic);
     ANSWER(r, r == 0 || r == -EALREADY);
-    tally[CLOSES]++;
+    counts[CLOSES]++;
 }
 
 static void heard(struct broadcast *b, uint64_t n)
 {
     b->heard += n;
-    tally[HEARD] += n;
+    counts[HEARD] += n;
 }
 
-/* Receives n messages, unless it is over before: how many. */
+/* Receives n messages, unless it is over before. Returns how many. */
 static uint64_t listen(struct broadcast *b, wire *c, int policy, uint64_t n, uint64_t *last)
 {
     struct leash leash;
@@ -1361,7 +1357,7 @@ static void regular(void)
         ANSWER(drops, got + (uint64_t)drops == b->published);
         ANSWER(drops, !drops || !b->patient || b->policies[me->id] != LEAT_WAITS);
     }
-    tally[MISSED] += (uint64_t)drops;
+    counts[MISSED] += (uint64_t)drops;
     ANSWER(r, (r = leat_unsubscribe(&b->topic, c)) == 0);
     ANSWER(r, (r = leat_unsubscribe(&b->topic, c)) == -ENOENT);
     leat_free(c);
@@ -1389,7 +1385,7 @@ static void visitor(void)
             ANSWER(r, (r = leat_unsubscribe(&b->topic, c)) == 0);
             for (; leat_try_recv(c, &m) == 0; got++) read_news(&m, last, which_come(b, policy));
             heard(b, got);
-            tally[VISITS]++;
+            counts[VISITS]++;
         }
         leat_free(c);
         memset((void *)c, 0xEE, sizeof *c);
@@ -1403,7 +1399,7 @@ static void reader(void)
     struct broadcast *b = me->scene;
     uint64_t last[MOST_THREADS] = { 0 };
     doing("latest");
-    for (bool none = true; b->publishing; tally[LOOKS]++) {
+    for (bool none = true; b->publishing; counts[LOOKS]++) {
         struct middle m;
         int r = leat_latest(&b->topic, &m);
         ANSWER(r, r == 0 || (r == -EAGAIN && none));
@@ -1505,7 +1501,7 @@ static void play_round(void)
     pthread_join(g, NULL);
     for (int i = 0; i < cast; i++) pthread_join(players[i].thread, NULL);
     for (int i = 0; i < scenes; i++) plays[play[i]].close(scene[i]);
-    hand_in();
+    add_to_totals();
     long long more[] = { blocks - blocks_before, unjoined - unjoined_before };
     if (more[0] || more[1]) fail("LEAK: %lld blocks, %lld threads", more[0], more[1]);
     atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
@@ -1538,7 +1534,7 @@ static uint64_t total(enum counter what)
     return atomic_load_explicit(&totals[what], memory_order_relaxed);
 }
 
-/* It uses nothing of the headers but their clock: it watches them. */
+/* It uses nothing of the headers except their clock, because it watches them. */
 static void *watch(void *arg)
 {
     (void)arg;
@@ -1612,7 +1608,7 @@ int main(int argc, char **argv)
         return 2;
     }
     __sanitizer_set_death_callback(say_where);
-    if (SLOW == 1) /* else the sanitizer has something to say */
+    if (SLOW == 1) /* otherwise the sanitizer has something to say */
         for (int i = 0; i < 4; i++) signal((int[]){ SIGSEGV, SIGBUS, SIGILL, SIGFPE }[i], crash);
     struct sigaction act = { .sa_handler = storm_hits }; /* without SA_RESTART */
     sigaction(SIGUSR1, &act, NULL);

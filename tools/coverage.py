@@ -6,7 +6,7 @@
 SPDX-License-Identifier: MIT
 
 Builds the test programs for gcov, once as they are and once with the portable fallback, runs them, and adds up
-what each of them reached. What nobody reached must have its reason in tests/uncovered.txt: a
+what each of them reached. A line that none reached must have its reason in tests/uncovered.txt: a
 line as it stands in the header, below it the reason, indented. Ends with 1 if one has none.
 """
 import json
@@ -89,7 +89,7 @@ def main():
                 used.add(text)
             else:
                 bad += 1
-                print(f"{header}:{number}: no test reaches {what}, and nobody says why\n    {text}")
+                print(f"{header}:{number}: no test reaches {what}, and no reason is given\n    {text}")
         for kind, (reached, of) in counts.items():
             total[kind][0] += reached
             total[kind][1] += of

@@ -3,7 +3,7 @@
 # proof: what the campaigns want, too, some 500 MB (make deps-proof); bench: what is compared with, some 900 MB.
 # SPDX-License-Identifier: MIT
 #
-# It never fails: whatever stays missing is said, and is left out where it is needed.
+# It never fails: it says what stays missing, and that is left out where it is needed.
 set -u
 more=${1-}
 CC=${CC:-cc}
@@ -82,7 +82,7 @@ get() { # package ...
     echo "deps: installing $*"
     [ -n "$updated" ] || $as_root apt-get -q update && updated=yes
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@" && return
-    for package in "$@"; do # one that does not exist here must not keep the others out
+    for package in "$@"; do # a package that does not exist here must not stop the others
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$package"
     done
 }

@@ -33,7 +33,7 @@ awk '
                 !seen[word[i]]++) print header, word[i]
     }' "$@" | sort >"$tmp/public"
 
-# The same of the index. An option has the header that knows it.
+# The same for the index. An option has the header that knows it.
 awk '
     /^## / { here = $0 == "## The API"; next }
     /^```/ { inside = here && !inside; next }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""invariants.py - who looks after each invariant? A table for docs/testing.md, out of the sources.
+"""invariants.py - what checks each invariant? A table for docs/testing.md, out of the sources.
 
     tools/invariants.py            prints it
       --check    compares it with the one in docs/testing.md; fails if a cell would be empty

@@ -1,5 +1,5 @@
 #!/bin/sh
-# lint.sh FILE ... - what the tools that are installed have to say. They advise; only the layout is binding.
+# lint.sh FILE ... - what the tools that are installed report. They advise, only the layout is binding.
 # SPDX-License-Identifier: MIT
 set -u
 bad=0
@@ -15,7 +15,7 @@ if have cppcheck; then
     cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr -DLEAT_LINT \
         -Itests/lib --suppress=missingIncludeSystem --suppress=internalAstError "$@"
 fi
-if have cppcheck; then # as who includes the headers has it: not one finding, and all of it parsed
+if have cppcheck; then # as a program that includes the headers sees them: not one finding, and all of it parsed
     cppcheck --quiet --std=c11 --enable=warning,portability --suppress=toomanyconfigs -I. queue.h semaphore.h pool.h topic.h
 fi
 if have clang-tidy; then

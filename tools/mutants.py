@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""mutants.py - are the checks checked? Breaks the headers in one place at a time, and sees who notices.
+"""mutants.py - are the checks checked? Breaks the headers in one place at a time, and sees which check notices.
 
     tools/mutants.py [option..] [word..]      (make mutants)
       --sample N    only every N-th, for a quick look
@@ -217,7 +217,7 @@ def steps():
 
 
 def explore(mutant, bases, runs):
-    """Who caught it, or None. For `runs` = 0 it does not try hard."""
+    """What caught it, or None. For `runs` = 0 it does not try hard."""
     command = mutant.explorer(bases)
     if not command:
         return None

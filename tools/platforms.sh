@@ -2,7 +2,7 @@
 # platforms.sh [--short] - the test programs on other machines, by cross compilers and an emulator.
 # SPDX-License-Identifier: MIT
 #
-# --short: a few programs that meet most of the headers, on four machines. A machine whose compiler or
+# --short: a few programs that reach most of the headers, on four machines. A machine whose compiler or
 # emulator is missing is left out, with a word. A table at the end says what ran; the output of each is
 # in build/platforms/. ALL="s390x" runs only the machines with that word.
 set -u

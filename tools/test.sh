@@ -1,10 +1,10 @@
 #!/bin/sh
-# test.sh TEST ... - runs tests, programs or *.sh, two at a time by prove; or if it is missing, one by one.
+# test.sh TEST ... - runs tests, programs or *.sh, two at a time by prove, or one by one if prove is missing.
 # SPDX-License-Identifier: MIT
 #
-# For each test that has ended it says which promise of leat that was (the test file's first sentence), how many there
-# are, and how long the rest will take: by the seconds that each took the last time ($BUILD/seconds), else by the mean
-# of those that have ended. At the end prove tells once more what failed.
+# For each test that has ended it says which promise of leat that was (the test file's first sentence), how many tests
+# there are, and how long the rest will take. It knows that from the seconds that each took the last time
+# ($BUILD/seconds), otherwise from the mean of those that have ended. At the end prove reports once more what failed.
 #
 # A program has its own watchdog, per test (tests/lib/tap.c). This is the one behind it: no test, whatever it
 # is and whatever children it leaves behind, takes longer than LEAT_TEST_LIMIT seconds.
@@ -36,7 +36,7 @@ promise() { # of a test: the first sentence of its source, without the file's na
         END { sub(/[.]$/, "", said); print said }' "$source"
 }
 
-# About how long the tests of $state/all will take that have not ended, $1 at a time; nothing if nobody knows.
+# About how long the tests of $state/all will take that have not ended, $1 at a time. Nothing if that is not known.
 left() {
     awk -v jobs="$1" -v now="$(date +%s)" '
         FILENAME ~ /\/all$/ { todo[$1]; next }
@@ -59,8 +59,8 @@ left() {
         }' "$state/all" "$state/begun" "$seconds" "$state/ended"
 }
 
-# Runs a test, hands on what it says, and tells on descriptor 3 how that went: "12 of 53, about 2 min left: t-os (ok): ...".
-# Passed if it exits with 0 and every promised line is there and none says "not ok".
+# Runs a test, passes its output on, and reports on descriptor 3 how that went: "12 of 53, about 2 min left: t-os (ok): ...".
+# It passed if it exits with 0 and every promised line is there and none says "not ok".
 one() { # how many at a time, the test
     name=${2##*/} begun=$(date +%s) n=1
     echo "$2 $begun" >>"$state/begun"
@@ -69,7 +69,7 @@ one() { # how many at a time, the test
     code=$?
     cat "$said"
     echo "$2 $(($(date +%s) - begun)) $(grep -c '^ok \|^not ok ' "$said")" >>"$state/ended"
-    while ! mkdir "$state/$n" 2>/dev/null; do n=$((n + 1)); done # whoever makes it has this number
+    while ! mkdir "$state/$n" 2>/dev/null; do n=$((n + 1)); done # the test that makes it has this number
     how=$(awk -v code=$code '
         /^1\.\./ { plan = substr($0, 4) + 0; skipped = match($0, /# SKIP /) ? substr($0, RSTART + 7) : "" }
         /^ok / { n++ }

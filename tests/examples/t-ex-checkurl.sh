@@ -64,7 +64,7 @@ check "500 is UNKNOWN" asks 1 "$site/500"
 check "... with its number" is "$(cat "$tmp/out")" "$site/500 → UNKNOWN (500)"
 check "a refused connection is DOWN" asks 1 "http://127.0.0.1:$closed/"
 check "... said so" is "$(cat "$tmp/out")" "http://127.0.0.1:$closed/ → DOWN"
-check "who does not answer in time is DOWN" exits 1 "$checkurl" -v -t 0.3 "$site/hang"
+check "a site that does not answer in time is DOWN" exits 1 "$checkurl" -v -t 0.3 "$site/hang"
 check "... said so" is "$(cat "$tmp/out")" "$site/hang → DOWN"
 check "... and why" grep -qi "$site/hang: timeout" "$tmp/err"
 check "redirections are followed" asks 0 "$site/to/200" "$site/to/to/200"
@@ -92,20 +92,20 @@ check "... and no more" is "$(sed -n 's/ inside//p' "$tmp/log" | sort -n | tail 
 awk -v site="$site" 'BEGIN { for (i = 0; i < 300; i++) print site "/" (i % 3 ? 200 : 404) }' >"$tmp/urls"
 check "300 URLs, 8 workers" asks 1 -w 8 -f "$tmp/urls"
 check "... none is lost" said 200 0 100 0 0
-check "300 URLs, and nobody reads the verdicts" loses 1 "$checkurl" -t 600 -f "$tmp/urls"
+check "300 URLs, and no reader for the verdicts" loses 1 "$checkurl" -t 600 -f "$tmp/urls"
 check "... then it does not ask on" grep -Eq '(29|2[0-8])[0-9] not checked' "$tmp/err"
 
 # The deadline. Three hang, which is all the workers: the others cannot begin.
 check "a deadline" asks 1 -d 1 "$site/hang/1" "$site/hang/2" "$site/hang/3" \
     "$site/200" "$site/404" "$site/500" "$site/200" "$site/200" "$site/200" "$site/200" "$site/200"
 check "... is said" grep -q 'not done after 1 s$' "$tmp/err"
-check "... those under way are given up" [ "$(lines 'given up')" -ge "$(grep -c /hang/ "$tmp/log")" ]
+check "... those in flight are given up" [ "$(lines 'given up')" -ge "$(grep -c /hang/ "$tmp/log")" ]
 check "... none has a verdict" is $(($(lines 'given up') + $(lines 'not checked'))) 11
 check "... those not begun are listed" is "$(grep -v hang "$tmp/out" | grep -c ' → not checked')" 8
 check "... as not checked" said 0 0 0 "$(lines 'given up')" "$(lines 'not checked')"
 check "a deadline that is kept" asks 0 -d 600 "$site/200"
 
-# A signal: three are under way, some in the queue, which holds six; these are checked, the rest is not.
+# A signal: three are in flight, some in the queue, which holds six. These are checked, the rest is not.
 stop_half_way() {
     set -- "$site/wait/half/1" "$site/wait/half/2" "$site/wait/half/3"
     while [ $# -lt 33 ]; do set -- "$@" "$site/200"; done
@@ -119,12 +119,12 @@ stop_half_way() {
     is $? 143
 }
 
-check "TERM while three are under way" stop_half_way
+check "TERM while three are in flight" stop_half_way
 check "... these are checked" is "$(grep -c '/wait/half/. → UP' "$tmp/out")" 3
 check "... and those in the queue" [ "$(lines UP)" -le 9 ]
 check "... the others are listed" said "$(lines UP)" 0 0 0 "$((33 - $(lines UP)))"
 
-# A signal when all are under way: nothing is left out, but it was stopped.
+# A signal when all are in flight: nothing is left out, but it was stopped.
 stop_late() {
     "$checkurl" -t 600 "$site/wait/late/1" "$site/wait/late/2" >"$tmp/out" 2>"$tmp/err" &
     pid=$!
@@ -134,7 +134,7 @@ stop_late() {
     wait $pid
     is $? 143
 }
-check "TERM when all are under way" stop_late
+check "TERM when all are in flight" stop_late
 check "... these are checked" said 2 0 0 0 0
 check "... and it is said" grep -q 'stopped by signal 15' "$tmp/err"
 finish

@@ -48,13 +48,13 @@ missing() {
 }
 check "one is missing: the cause is told" missing
 
-# A file that takes minutes (and no room) is under way when another turns out to be bad.
+# A file that takes minutes (and no room) is in flight when another turns out to be bad.
 dd if=/dev/zero of="$tmp/huge" bs=1 count=1 seek=100000000000 2>/dev/null
 given_up() {
     { echo "1 100000000001 $tmp/huge"; cat "$tmp/bad first"; } >"$tmp/manifest"
     exits 1 "$errgroup" -j 2 "$tmp/manifest" && grep -q ' 1 bad, 1 given up' "$tmp/out" && blames "$name"
 }
-check "what is under way gives up, and is not blamed for it" given_up
+check "a file in flight is given up, and not blamed for it" given_up
 
 all() {
     { cat "$tmp/bad first"; echo "1 2 $tmp/nothing here"; cat "$tmp/bad"; } >"$tmp/manifest"
@@ -64,7 +64,7 @@ all() {
 check "--keep-going verifies and reports all" all 1
 check "--keep-going, eight at a time" all 8
 
-# Three are under way: one that takes long, a FIFO that nobody has opened, and one that nobody has written to.
+# Three are in flight: one that takes long, a FIFO that no writer has opened, and one that is opened, but not written to.
 mkfifo "$tmp/unopened"
 stopped() { # signal, its number
     rm -f "$tmp/silent"
@@ -117,7 +117,7 @@ check "or is not there" exits 2 "$errgroup" "$tmp/not there"
 check "or is a folder" exits 2 "$errgroup" "$tmp/files"
 check "... with the reason" grep -q 'files: Is a directory' "$tmp/err"
 
-# What is read from a terminal whose other side is gone: all that was written, then EIO.
+# A terminal whose other side is gone: reads get all that was written, then EIO.
 breaks_off() {
     python3 -c '
 import os, subprocess, sys, tty

@@ -7,7 +7,7 @@ have python3 || skip_all "python3 not installed"
 
 clients="python3 -IS tests/lib/line_clients.py" # starts sooner
 
-# Starts it: $pid, $port; what is written to 3 is its input, which ends when nobody holds that open any more.
+# Starts it: $pid, $port. What is written to 3 is its input, which ends when no process holds that open any more.
 # With LIMIT=n: it may open so many files.
 start() { # options
     rm -f "$tmp/in" "$tmp/err"
@@ -40,7 +40,7 @@ late() { # file, number
     await $pid said " comes$" "$2"
 }
 
-# No more input, and everybody to the end; or a signal, which its exit status tells.
+# No more input, and every client to the end. Or a signal, which its exit status tells.
 ends() { # signal, if any
     if [ -n "$1" ]; then kill -"$1" $pid; else exec 3>&-; fi
     exec 4>&-
@@ -92,12 +92,12 @@ check "a file that is not there is named" exits 1 "$fanout" --follow "$tmp/no su
 check "... with the reason" grep -q 'no such file: No such file' "$tmp/err"
 check "what cannot be read is named" exits 1 "$fanout" <"$tmp"
 check "... with the reason" grep -q 'standard input: Is a directory' "$tmp/err"
-check "nothing, to nobody" exits 0 "$fanout" </dev/null
+check "nothing, to no client" exits 0 "$fanout" </dev/null
 lines 1 10 >"$tmp/ten"
-check "ten lines, to nobody" exits 0 "$fanout" <"$tmp/ten"
+check "ten lines, to no client" exits 0 "$fanout" <"$tmp/ten"
 check "... are counted" grep -qx 'fanout: 10 lines, 0 clients' "$tmp/err"
 
-# ---- Fifty clients: some slow, some leave, some never read ----
+# ---- Fifty clients: some are slow, some leave, some never read ----
 crowd() {
     start --queue 250 --grace 1
     $clients crowd "$port" "$tmp/err" >&3 2>"$tmp/crowd" 3>&- &
@@ -116,7 +116,7 @@ agree() {
 check "50 clients: it ends, though some of them do not read" crowd
 check "... the fast get every line, in order" is "$(of 'fast 4000 0')" 30
 check "... slow ones as many as they have not lost" is "$(of slow)" 6
-check "... and who begins to read at the end" is "$(of late)" 2
+check "... and those that begin to read at the end" is "$(of late)" 2
 check "... which has lost some" [ "$(awk '$2 == "late" && $4 > 1000' "$tmp/crowd" | wc -l)" -eq 2 ]
 check "... the topic has counted the same" agree
 check "... six that left were let go" [ "$(grep -c ' left: ' "$tmp/err")$(of close)$(of reset)$(of half)" = 6222 ]
@@ -177,7 +177,7 @@ drains() { # signal, options: 5000 lines; one reads, one begins only when nothin
     printf 'half a li' >&3
     ends "$sig" && said '^fanout: 5000 lines, 2 clients$' && adds_up a 5000 && adds_up b 5000
 }
-# Lines, as many as there is room for; then it says so, and writes the rest as it can.
+# Lines, as many as there is room for. Then it says so, and writes the rest as it can.
 stuff() {
     lines 1 10000 | $clients stuff 4>&- 2>"$tmp/stuffed" >&3 3>&- &
     feeder=$!
@@ -205,10 +205,10 @@ patient() { # two readers, of which one begins later
 }
 for sig in TERM ${heeds_int:+INT}; do
     check "$sig: what was read is served, then it ends" drains $sig
-    check "... who reads had all" is "$(lost a)" 0
-    check "... who did not, what had room" [ "$(lost b)" -gt 0 ]
+    check "... a client that reads had all" is "$(lost a)" 0
+    check "... one that did not, what had room" [ "$(lost b)" -gt 0 ]
 done
-check "--wait: nobody loses a line" patient
+check "--wait: no client loses a line" patient
 check "... TERM ends the wait" waiting
 check "... a newcomer is let in, though one does not read" newcomer
 check "... with --latest it has a line at once" newcomer --latest
@@ -308,10 +308,10 @@ full() {
     got a "one\n"
 }
 if [ -d "/proc/$$/fd" ]; then
-    check "who vanishes while no lines flow is let go, with thread and file" vanish
+    check "a client that vanishes while no lines flow is let go, with thread and file" vanish
     check "no lines, no work" rests
     check "no room for a client: the others are served" full
 else
-    skip "who vanishes while no lines flow is let go" "no /proc"
+    skip "a client that vanishes while no lines flow is let go" "no /proc"
 fi
 finish

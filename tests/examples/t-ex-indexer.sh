@@ -131,8 +131,8 @@ check "... stored once" holds 2000 1000
 docs=$many
 check "... and found both" finds n777 1554 1555
 
-# A signal in mid-walk. All files but one are twins, so it has more to say than a pipe holds; nobody listens,
-# so it cannot get to the end, until it has said that it ends.
+# A signal in mid-walk. All files but one are twins, so it has more to say than a pipe holds. No process reads the
+# pipe, so it cannot get to the end before it has said that it ends.
 mkdir "$tmp/twins"
 docs=$(cd "$tmp/twins" && pwd -P)
 awk -v dir="$docs" 'BEGIN {
@@ -163,7 +163,7 @@ told() { # the number before a word
     sed -n "s/^/ /; s/.* \([0-9]*\) $1.*/\1/p" "$tmp/out"
 }
 
-unheard() { # output that nobody takes ends the walk, soon
+unheard() { # output that no process reads ends the walk, soon
     exec 4<>"$tmp/fifo" 5>"$tmp/fifo" 4>&-
     "$indexer" -d "$db" "$docs" >&5 2>"$tmp/err" 5>&1
     is $? 1
@@ -171,7 +171,7 @@ unheard() { # output that nobody takes ends the walk, soon
     exec 5>&-
     [ $code -eq 0 ] && grep 'standard output' "$tmp/err" && [ "$(sql "$db" 'SELECT count(*) FROM files')" -lt 5000 ]
 }
-check "output that nobody takes ends it" unheard
+check "output that no process reads ends it" unheard
 rm "$db"
 if [ -n "$heeds_int" ]; then
     check "INT in mid-walk" stop_mid_walk INT 130
@@ -205,14 +205,14 @@ check "... is told" grep -q "/deep/.*: File name too long" "$tmp/err"
 check "... and counted; the others are indexed" said 2 0 0 0 1 0 0
 check "... those before and behind it" finds file a z
 
-# Files that the walker has seen, and that are FIFOs before anybody reads them: to open one would wait for ever.
+# Files that the walker has seen, and that become FIFOs before a worker reads them: to open one would wait for ever.
 db=$tmp/turned.db
 docs=$(cd "$tmp/twins" && pwd -P)
 turned() {
     "$indexer" -d "$db" "$docs" >"$tmp/fifo" 2>"$tmp/err" &
     pid=$!
     exec 3<"$tmp/fifo"
-    read -r line <&3 # soon it stands, as nobody reads the rest, some thousand files further in its order
+    read -r line <&3 # soon it waits, because no process reads the rest, some thousand files further in its order
     (cd "$docs" && LC_ALL=C ls | sed -n 500,1800p >"$tmp/names" && xargs rm <"$tmp/names" && xargs mkfifo <"$tmp/names")
     cat <&3 >"$tmp/out"
     exec 3<&-
@@ -221,7 +221,7 @@ turned() {
 }
 check "files that become FIFOs, or go, while it walks" turned
 
-# Machines with more CPUs than anybody thought of.
+# Machines with more CPUs than was thought of.
 many_cpus() {
     sed 's/leat_cpus()/300/; s|"\.\./|"|' examples/indexer.c >"$tmp/cpus.c"
     $CC -std=c11 -O1 -pthread -I . -I examples "$tmp/cpus.c" -o "$tmp/cpus" -lsqlite3 &&

@@ -148,7 +148,7 @@ too_long() { # a path that the system refuses: it is named, the others are count
     beyond_path_max "$tmp/long" && exits 1 "$pwc" -q "$tmp/long" "$plain/z" && grep "File name too long" "$tmp/err" &&
         grep "1 could not be read" "$tmp/err" && is "$(awk '{ print $3 }' "$tmp/out")" "$(wc -c <"$plain/z" | tr -d ' ')"
 }
-# The pipe is full, so the walker stands, and has seen files that will not be there when it goes on.
+# The pipe is full, so the walker waits, and has seen files that will not be there when it goes on.
 others() { # the last thousands: gone, and become FIFOs
     rm -f "$tmp/pipe"
     mkfifo "$tmp/pipe"
@@ -184,8 +184,8 @@ check "an unknown option is refused" exits 2 "$pwc" --nonsense
 check "--jobs is a number, nothing else" strict "1 to 10000" "$pwc" --jobs
 check "... and not 0" exits 2 "$pwc" -j 0
 
-# ---- a signal half-way ----
-# The pipe is full, so everything stands: collector, workers, walker. Then TERM, then the pipe is drained.
+# ---- a signal in mid-walk ----
+# The pipe is full, so all threads wait: collector, workers, walker. Then TERM, then the pipe is drained.
 drains() { # signal name, number
     rm -f "$tmp/pipe"
     mkfifo "$tmp/pipe"
@@ -208,11 +208,11 @@ drains() { # signal name, number
         [ "$counted" -gt 0 ] && [ "$counted" -lt 5000 ] && tail -n 1 "$tmp/out" | grep -q ' total$'
 }
 if [ "${SAN:-}" = thread ]; then
-    skip "TERM and INT half-way" "under ThreadSanitizer signals interrupt what they should not"
+    skip "TERM and INT in mid-walk" "under ThreadSanitizer signals interrupt what they should not"
 else
-    check "TERM half-way: ends soon, with what it had begun, and says so" drains TERM 15
-    if [ -n "$heeds_int" ]; then check "INT half-way, too" drains INT 2
-    else skip "INT half-way, too" "env cannot set it right"; fi
+    check "TERM in mid-walk: ends soon, with what it had begun, and says so" drains TERM 15
+    if [ -n "$heeds_int" ]; then check "INT in mid-walk, too" drains INT 2
+    else skip "INT in mid-walk, too" "env cannot set it right"; fi
 fi
 
 finish

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The twins of the articles' Go programs print what those print; free orders and numbers of workers aside.
+# The twins of the articles' Go programs print what those print, except where the order or the number of workers is free.
 # SPDX-License-Identifier: MIT
 . tests/lib/tap.sh
 . tests/lib/examples.sh

@@ -68,7 +68,7 @@ view|5000"
     check "... is 10,000 rows too ($mode)" rows "$db" 10000
 done
 
-# Ids. Those that differ in type, digits or bytes are of different events, or one is lost and nobody told.
+# Ids that differ in type, digits or bytes belong to different events. Otherwise one is lost, and no message says so.
 ids() { # exit status, stored, known before; then ids as JSON
     status=$1 stored=$2 known=$3
     shift 3
@@ -197,7 +197,7 @@ for mode in --workers=4 --spawn; do
 done
 check "INT in mid-stream" stop_mid_stream --workers=4 INT 130
 
-# What is to be read may not come yet, but a signal may.
+# A signal may come before there is anything to read.
 stop_before() {
     mkfifo "$tmp/later"
     "$webhooks" -d "$tmp/before.db" "$tmp/later" >"$tmp/out" 2>"$tmp/err" &
@@ -209,7 +209,7 @@ stop_before() {
 }
 check "TERM before a FIFO has a writer" stop_before
 
-# A database that fails in the middle: what is lost is said, and the reading ends.
+# A database that fails in the middle: it reports what is lost, and the reading ends.
 db=$tmp/broken.db
 sql "$db" "CREATE TABLE events(id TEXT UNIQUE, type TEXT, payload TEXT NOT NULL, stored TEXT DEFAULT '');
     CREATE TRIGGER t BEFORE INSERT ON events WHEN NEW.id = 'evt-700' BEGIN SELECT RAISE(ABORT, 'out of order'); END"

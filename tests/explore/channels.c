@@ -23,7 +23,7 @@ static void *receiver(void *arg)
     return NULL;
 }
 
-/* Until the channel is closed and drained. */
+/* Receives until the channel is closed and drained. */
 static void *drainer(void *arg)
 {
     int m = -1, err;
@@ -48,7 +48,7 @@ static void cast(void *sends(void *), void *receives(void *))
         .senders = s, .receivers = r, .cap = 2, .each = e, __VA_ARGS__ \
     }
 
-/* Nobody sleeps beside a message or beside room (I6). */
+/* No thread is parked beside a message or beside room (I6). */
 SCENARIO(send_recv, CROWD(1, 1, 3, SMALL), CROWD(2, 1, 1, SMALL), CROWD(1, 2, 2, SMALL), CROWD(2, 2, 1, SMALL),
          CROWD(2, 2, 3, BIG), CROWD(2, 3, 3, BIG), CROWD(3, 3, 1, BIG), CROWD(4, 4, 2, BIG),
          { .senders = 1, .receivers = 4, .cap = 4, .each = 8 }, { .senders = 4, .receivers = 1, .cap = 4, .each = 2 },
@@ -62,11 +62,11 @@ SCENARIO(send_recv, CROWD(1, 1, 3, SMALL), CROWD(2, 1, 1, SMALL), CROWD(1, 2, 2,
     cast(sender, receiver);
     sim_join();
     EXPECT(all_got(k->each) == k->senders * k->each);
-    EXPECT(leat_len(&c) == 0 && nobody_waits(&c));
+    EXPECT(leat_len(&c) == 0 && no_thread_waits(&c));
     leat_free(&c);
 }
 
-/* Who is woken by the close leaves at once, also while the closer has others to wake (I3). */
+/* A thread that the close wakes goes on at once, also while the closer has other threads to wake (I3). */
 SCENARIO(send_then_close, CROWD(1, 1, 2, SMALL), CROWD(2, 2, 1, BIG), CROWD(2, 3, 2, BIG))
 {
     now_ = k;
@@ -79,7 +79,7 @@ SCENARIO(send_then_close, CROWD(1, 1, 2, SMALL), CROWD(2, 2, 1, BIG), CROWD(2, 3
     leat_free(&c);
 }
 
-/* Stages hand on what they get: a wake that is lost anywhere stops them all (I1). */
+/* Stages pass on what they receive. A wake that is lost anywhere stops them all (I1). */
 static ints chain[4];
 
 static void *relay(void *arg)
@@ -151,8 +151,7 @@ SCENARIO(batches, CROWD(1, 1, 3, SMALL), CROWD(2, 2, 2, BIG), { .senders = 2, .r
     leat_free(&c);
 }
 
-/* One batch frees or fills several slots: all who wait for one must come to wake, each woken by the one
- * before (I5). */
+/* One batch frees or fills several slots. All threads that wait for one must be woken, each by the one before (I5). */
 static void *takes_all_in_one(void *arg)
 {
     int m[4], n = 0;
@@ -173,7 +172,7 @@ SCENARIO(batch_frees_many_slots, { .senders = 2, .cap = 2, .each = 1 }, { .sende
     for (int i = 0; i < k->senders; i++) GO(sender, i);
     GO(takes_all_in_one, 0);
     sim_join();
-    EXPECT(nobody_waits(&c));
+    EXPECT(no_thread_waits(&c));
     leat_free(&c);
 }
 
@@ -197,8 +196,8 @@ SCENARIO(batch_fills_many_slots, { .receivers = 2, .cap = 2 }, { .receivers = 3,
     leat_free(&c);
 }
 
-/* One batch takes .each of a full ring, or puts as many into an empty one, and nobody comes after it: as many of
- * those who sleep must come to run, wherever in the ring that is, also if its capacity is no power of two. */
+/* One batch takes .each of a full ring, or puts as many into an empty one, and no other call comes after it. As many
+ * of the parked threads must come to run, wherever in the ring that is, also if its capacity is no power of two. */
 #define BATCH(n, cap_, ...) \
     { .cap = cap_, .each = n, .start = 0, __VA_ARGS__ }, { .cap = cap_, .each = n, .start = cap_ - 1, __VA_ARGS__ }, \
         { .cap = cap_, .each = n, .start = cap_, __VA_ARGS__ }, \
@@ -222,7 +221,7 @@ SCENARIO(one_batch_makes_room_for_as_many, BATCHES)
     for (int i = 0; i < k->each; i++) GO(sends_one, i);
     EXPECT(leat_recv_many(&c, m, (size_t)k->each) == k->each);
     sim_join();
-    EXPECT((int)leat_len(&c) == k->cap && nobody_waits(&c));
+    EXPECT((int)leat_len(&c) == k->cap && no_thread_waits(&c));
     leat_free(&c);
 }
 
@@ -243,7 +242,7 @@ SCENARIO(one_batch_is_for_as_many, BATCHES)
     for (int i = 0; i < k->each; i++) m[i] = i;
     EXPECT(leat_send_many(&c, m, (size_t)k->each) == k->each);
     sim_join();
-    EXPECT(all_got(k->each) == k->each && leat_len(&c) == 0 && nobody_waits(&c));
+    EXPECT(all_got(k->each) == k->each && leat_len(&c) == 0 && no_thread_waits(&c));
     leat_free(&c);
 }
 
@@ -285,7 +284,7 @@ static int sum_of_accepted(void)
     return sum;
 }
 
-/* What was accepted is received, and nothing else, whenever the close comes; and nobody sleeps through it (I6). */
+/* What was accepted is received, and nothing else, whenever the close comes, and no thread stays parked (I6). */
 SCENARIO(close_races, CROWD(1, 1, 1, SMALL), CROWD(2, 1, 1, BIG), CROWD(1, 2, 2, BIG), CROWD(2, 2, 2, BIG),
          { .senders = 1, .receivers = 4, .cap = 4, .each = 5 },
          { .senders = 2, .receivers = 2, .cap = 3, .each = 3, .start = 2 })
@@ -297,7 +296,7 @@ SCENARIO(close_races, CROWD(1, 1, 1, SMALL), CROWD(2, 1, 1, BIG), CROWD(1, 2, 2,
     sim_join();
     EXPECT(closes[0] == 0);
     EXPECT(all_got(k->each) == sum_of_accepted());
-    EXPECT(nobody_waits(&c));
+    EXPECT(no_thread_waits(&c));
     leat_free(&c);
 }
 
@@ -316,7 +315,7 @@ SCENARIO(close_races_batches, CROWD(2, 1, 2, BIG), CROWD(1, 2, 3, BIG),
 static void *closer_alone(void *arg)
 {
     closes[ID(arg)] = leat_close(&c);
-    EXPECT(leat_is_closed(&c)); /* also the second: it is closed when it returns */
+    EXPECT(leat_is_closed(&c)); /* also for the second: it is closed when it returns */
     return NULL;
 }
 
@@ -334,7 +333,7 @@ SCENARIO(close_races_close, { .senders = 1, .receivers = 1, .cap = 1, .each = 1 
     leat_free(&c);
 }
 
-/* Who saw that it is closed has seen what the closer did before. */
+/* A thread that saw that the channel is closed has seen what the closer did before. */
 static void *waits_for_close(void *arg)
 {
     int m;
@@ -369,8 +368,8 @@ SCENARIO(close_is_a_release, { .cap = 0 }, { .cap = 1, SMALL }, { .cap = 1, .a =
 
 /* ==== Exact tries ============================================================================== */
 
-/* Each puts one in before it takes one out: there always is one, also while another thread is half-way
- * through an earlier slot. */
+/* Each thread puts one message in before it takes one out. So there always is one, also while another call on an
+ * earlier slot is in flight. */
 static void *send_then_try_recv(void *arg)
 {
     int m = ID(arg);
@@ -393,7 +392,7 @@ SCENARIO(try_recv_is_exact, { .senders = 2, .cap = 2, .each = 1, SMALL }, { .sen
     leat_free(&c);
 }
 
-/* The mirror: each takes one out before it puts one in. */
+/* The mirror image: each thread takes one out before it puts one in. */
 static void *recv_then_try_send(void *arg)
 {
     int m;
@@ -418,7 +417,7 @@ SCENARIO(try_send_is_exact, { .senders = 2, .cap = 2, .each = 1, SMALL }, { .sen
     leat_free(&c);
 }
 
-/* Tries and blocking calls together, until all have arrived. */
+/* Tries and blocking calls together, until all messages have arrived. */
 static void *tries_to_send(void *arg)
 {
     for (int i = 0; i < now_->each; i++) {
@@ -451,7 +450,7 @@ SCENARIO(tries_beside_waits, CROWD(2, 1, 2, .a = 1), CROWD(1, 2, 2, .a = 2), CRO
     leat_free(&c);
 }
 
-/* leat_len never says more than there can be. */
+/* leat_len never returns more than there can be. */
 static void *measures(void *arg)
 {
     (void)arg;
@@ -473,8 +472,8 @@ SCENARIO(len_is_sane, { .senders = 1, .receivers = 1, .cap = 1, .each = 3, SMALL
 
 /* ==== Freed at once =========================================================================== */
 
-/* A reply channel, which its owner frees as soon as it has all the answers: by then no call of a sender
- * may touch it any more, although it has not returned (I4). */
+/* A reply channel, which its owner frees as soon as it has all the answers. By then no call of a sender may access it
+ * any more, although the call has not returned (I4). */
 static void *replies(void *arg)
 {
     int m = ID(arg), n;
@@ -533,7 +532,7 @@ SCENARIO(reply_channel_is_freed, REPLY(0), REPLY(1), REPLY(2), REPLY(3))
     leat_free(&d);
 }
 
-/* The same for who learns by -EPIPE that nothing comes any more (I4). */
+/* The same for a thread that learns by -EPIPE that nothing more comes (I4). */
 static void *sends_and_closes(void *arg)
 {
     (void)arg;
@@ -556,8 +555,8 @@ SCENARIO(closed_channel_is_freed, { .cap = 0, SMALL }, { .cap = 1, SMALL }, { .c
     sim_join();
 }
 
-/* And for a sender: it sent to a full channel, so the one message was taken, by a call that may not touch
- * the channel afterwards. */
+/* And for a sender. It sent to a full channel, so the one message was taken, by a call that may not access the
+ * channel afterwards. */
 static void *takes_one(void *arg)
 {
     int m;

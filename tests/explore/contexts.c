@@ -39,15 +39,15 @@ static void end_contexts(void)
         EXPECT(cause == 5 || (cause == 6 && now_->a == CANCEL_BOTH));
         EXPECT(leat_ctx_cause(&parent) == 5);
     }
-    EXPECT(nobody_waits(&c));
+    EXPECT(no_thread_waits(&c));
     EXPECT(!parent.waiters_.first_ && !ctx.waiters_.first_);
     leat_free(&c);
 }
 
-/* ==== A wake is not lost with who gives up ==================================================== */
+/* ==== A thread that gives up loses no wake ==================================================== */
 
-/* One receiver may give up, another may not, and there is one message: if the first has been woken for it
- * and gives up all the same, the other gets it (I5). */
+/* One receiver may give up, another may not, and there is one message. If the first was woken for it and gives up all
+ * the same, the other gets it (I5). */
 static void *receives_under_ctx(void *arg)
 {
     (void)arg;
@@ -95,7 +95,7 @@ SCENARIO(receiver_gives_up, EACH_END(.cap = 0), EACH_END(.cap = 1), EACH_END(.ca
     end_contexts();
 }
 
-/* The mirror: a full channel, and one message is taken (I5). */
+/* The mirror image: a full channel, and one message is taken (I5). */
 static void *sends_under_ctx(void *arg)
 {
     int m = 1;
@@ -129,7 +129,8 @@ SCENARIO(sender_gives_up, EACH_END(.cap = 0), EACH_END(.cap = 1), EACH_END(.cap 
     end_contexts();
 }
 
-/* Three sleep, there is a message for each; one, perhaps the one that was woken, gives up (I5). */
+/* Three threads are parked, and there is a message for each. One of them gives up, perhaps the one that was woken
+ * (I5). */
 static void *receives_any(void *arg)
 {
     int m = -1;
@@ -159,7 +160,7 @@ SCENARIO(one_of_three_gives_up, EACH_END(.cap = 1), EACH_END(.cap = 3), EACH_END
     end_contexts();
 }
 
-/* Alone, so that it can be searched: what was not received is still there, what was not sent is not (I2). */
+/* Alone, so that it can be searched: what was not received is still there, and what was not sent is not (I2). */
 SCENARIO(one_gives_up, { .cap = 0, .a = CANCEL, .exhaust = true }, { .cap = 1, .a = CANCEL, .exhaust = true },
          { .cap = 0, .a = DEADLINE, .exhaust = true }, { .cap = 1, .a = DEADLINE, .exhaust = true },
          { .cap = 1, .a = CANCEL_BOTH })
@@ -178,8 +179,7 @@ SCENARIO(one_gives_up, { .cap = 0, .a = CANCEL, .exhaust = true }, { .cap = 1, .
 
 /* ==== Contexts in a row, side by side ========================================================= */
 
-/* Under two contexts at once, of one parent; any of the three is cancelled. Another receiver waits
- * without one. */
+/* Two contexts at once, of one parent. Any of the three is cancelled. Another receiver waits without a context. */
 static leat_ctx left, right;
 
 static void *waits_under_both(void *arg)
@@ -218,8 +218,8 @@ SCENARIO(under_two_contexts, { .cap = 0, .each = 3 }, { .cap = 1, .each = 3 }, {
     leat_free(&c);
 }
 
-/* Deadlines of three contexts, one below the other, or the last of them beside the two: the first to pass ends the
- * wait, at its time, whichever of them has it, and ends those below it, and no others. */
+/* Deadlines of three contexts, one below the other, or the last of them beside the two. The first deadline to pass
+ * ends the wait, at its time, whichever context has it. It ends the contexts below, and no others. */
 static leat_ctx *level[3];
 static int64_t began;
 
@@ -237,7 +237,7 @@ static void *waits_under_three(void *arg)
         { .a = 312, __VA_ARGS__ }, { .a = 321, __VA_ARGS__ }, { .a = 100, __VA_ARGS__ }, { .a = 10, __VA_ARGS__ }, \
     { \
         .a = 1, __VA_ARGS__ \
-    } /* who is first, who second, who third; 0: never */
+    } /* which is first, which second, which third. 0: never */
 SCENARIO(first_of_three_deadlines, ORDERS(.exhaust = true), ORDERS(.cap = 1, .senders = 1),
          ORDERS(.each = 1, .exhaust = true))
 {
@@ -262,11 +262,11 @@ SCENARIO(first_of_three_deadlines, ORDERS(.exhaust = true), ORDERS(.cap = 1, .se
         EXPECT(leat_ctx_err(level[i]) == (below ? -ETIMEDOUT : 0));
         EXPECT(!level[i]->waiters_.first_);
     }
-    EXPECT(nobody_waits(&c));
+    EXPECT(no_thread_waits(&c));
     leat_free(&c);
 }
 
-/* The cancel wakes all that sleep under the context, wherever they sleep, and those that come later. */
+/* A cancel wakes all threads that are parked under the context, wherever they are parked, and those that come later. */
 static void *sleeps(void *arg)
 {
     int m, err;
@@ -305,8 +305,8 @@ static void *cancels_after(void *arg)
     return NULL;
 }
 
-/* Who sees that a context is done has seen what came before the cancel, and may free the context: the
- * canceller does not touch it any more (I4). */
+/* A thread that sees that a context is done has seen what came before the cancel, and may free the context: the
+ * thread that cancels does not access it any more (I4). */
 SCENARIO(cancelled_context_is_freed, { .cap = 0, .exhaust = true }, { .cap = 1, .exhaust = true }, { .cap = 0, .each = 1 },
          { .cap = 0, .each = 2, .exhaust = true })
 {
@@ -324,7 +324,7 @@ SCENARIO(cancelled_context_is_freed, { .cap = 0, .exhaust = true }, { .cap = 1, 
     leat_free(&c);
 }
 
-/* The same for who learns it from another, who noted it on the child. */
+/* The same for a thread that learns it from another thread, which noted it on the child. */
 static void *asks_the_child(void *arg)
 {
     (void)arg;
@@ -342,7 +342,7 @@ SCENARIO(cancel_is_seen_through_a_child, { .a = CANCEL, .exhaust = true })
     sim_join();
 }
 
-/* Of several causes, the first counts, for all. */
+/* Of several causes, the first counts, for all threads. */
 static void *cancels_with(void *arg)
 {
     leat_cancel(&parent, ID(arg));
@@ -385,6 +385,6 @@ SCENARIO(children_come_and_go, { .cap = 0 }, { .cap = 1 })
     GO(cancels, 0);
     EXPECT(leat_try_send(&c, &m) == 0 || k->cap == 0);
     sim_join();
-    EXPECT(!parent.waiters_.first_ && nobody_waits(&c));
+    EXPECT(!parent.waiters_.first_ && no_thread_waits(&c));
     leat_free(&c);
 }

@@ -1,5 +1,5 @@
-/* first.c - scenarios of what came first: a context that was cancelled before something came wins over it; a thread that
- * was released is released. SPDX-License-Identifier: MIT */
+/* first.c - scenarios of what came first: a context that was cancelled before something came wins over it; a thread
+ * that was released goes on. SPDX-License-Identifier: MIT */
 #include "scene.h"
 
 #include "semaphore.h"
@@ -12,7 +12,7 @@ static _Atomic int returned;
 
 /* ==== A context that was cancelled first ====================================================== */
 
-/* One waits; another cancels, and then brings what it waits for: it says -ECANCELED (I8). */
+/* One thread waits. Another cancels, and then brings what the first waits for. The wait returns -ECANCELED (I8). */
 
 enum { RECV, RECV_CLOSE, SEND, SEND_CLOSE, RECV_MANY, SEND_MANY, SELECT, SELECT_SEND, ACQUIRE, ACQUIRE_CLOSE, ZERO };
 
@@ -40,7 +40,7 @@ static void *cancels_and_goes_on(void *arg)
 {
     int m = 7;
     leat_cancel(ID(arg) ? &parent : &ctx, 0);
-    switch (now_->a) { /* nobody may take from it, or give to it: then it ends with `later` */
+    switch (now_->a) { /* no thread may take from it, or give to it. Then it ends with `later` */
     case RECV:
     case SELECT:
     case RECV_MANY: leat_send_ctx(&later, &c, &m); break;
@@ -80,18 +80,18 @@ SCENARIO(cancelled_first, EACH_KIND(0), EACH_KIND(1), EACH_KIND(3), { .a = ACQUI
     sim_name(&later, sizeof later, "later");
     if (k->a == SEND || k->a == SEND_CLOSE || k->a == SEND_MANY || k->a == SELECT_SEND) fill(&c, 9);
     int waiter = GO(waits, 0);
-    GO(cancels_and_goes_on, k->each); /* each: it is the parent that is cancelled */
+    GO(cancels_and_goes_on, k->each); /* each: the parent is cancelled */
     sim_join_one(waiter);
     EXPECT(err_of[0] == -ECANCELED);
     leat_cancel(&later, 0);
     sim_join();
-    EXPECT(nobody_waits(&c) && nobody_waits(&d));
+    EXPECT(no_thread_waits(&c) && no_thread_waits(&d));
     EXPECT(!parent.waiters_.first_ && !ctx.waiters_.first_);
     leat_free(&c);
     leat_free(&d);
 }
 
-/* The permit was there, was taken, and came back after the cancel: the word looks as it did before (I8). */
+/* The permit was there, was taken, and came back after the cancel. The word looks as it did before (I8). */
 static void *takes_cancels_releases(void *arg)
 {
     (void)arg;
@@ -156,15 +156,15 @@ SCENARIO(zero_and_then_the_next_round, { .receivers = 1 }, { .receivers = 2 })
     EXPECT(leat_try_wg_wait(&wg) == -EAGAIN);
 }
 
-/* Counting down by 2 claims the waiter, and then finds that somebody else has counted down by 1: it is refused, and
- * zero was never reached. */
+/* A call that counts down by 2 resolves the waiter, and then finds that another thread has counted down by 1. It is
+ * refused, and zero was never reached. */
 static void *counts_down_by(void *arg)
 {
     err_of[ID(arg)] = leat_wg_add(&wg, -ID(arg));
     return NULL;
 }
 
-SCENARIO(refused_below_zero_releases_nobody, { .a = 0 })
+SCENARIO(refused_below_zero_releases_no_waiter, { .a = 0 })
 {
     now_ = k;
     wg = (leat_wg)LEAT_WG(2);

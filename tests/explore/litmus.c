@@ -1,8 +1,8 @@
 /* litmus.c - is the simulated memory that of C11? A test of the simulator.
  * SPDX-License-Identifier: MIT
  *
- * The classic shapes. An outcome that C11 forbids fails on the spot. One that it allows must be shown:
- * a memory that is too strong would be a weak test. (C11 allows load buffering too; RC11 and we do not.) */
+ * The classic shapes. An outcome that C11 forbids fails on the spot. One that it allows must be shown, because a
+ * memory that is too strong would be a weak test. (C11 allows load buffering too. RC11 and we do not.) */
 #include "sim.h"
 
 #include "queue.h"
@@ -29,7 +29,7 @@ static int data, r[4];
         return NULL; \
     }
 
-/* A shape: its threads have been defined as id##0, id##1 ...; `weak` is the outcome that is asked for. */
+/* A shape: its threads have been defined as id##0, id##1 .. `weak` is the outcome that is asked for. */
 #define SHAPE_(id, n, weak, may, ...) \
     SCENARIO(litmus_##id, __VA_ARGS__) \
     { \
@@ -65,7 +65,7 @@ THREAD(one_word0, ST(RLX, x, 1), r[0] = ADD(AR, y, 1))
 THREAD(one_word1, r[1] = ADD(AR, y, 1), r[2] = LD(RLX, x))
 FORBIDDEN(sb_one_word, (one_word0, one_word1), r[0] == 0 && r[1] == 1 && r[2] == 0)
 
-/* Message passing: who sees the flag must see the message. */
+/* Message passing: a thread that sees the flag must see the message. */
 #define MP(id, st, ld, before, after, verdict) \
     THREAD(id##0, ST(RLX, x, 1), before, ST(st, y, 1)) \
     THREAD(id##1, r[0] = LD(ld, y), after, r[1] = LD(RLX, x)) \
@@ -77,8 +77,8 @@ MP(mp_release_acquire, REL, ACQ, NOTHING, NOTHING, FORBIDDEN)
 MP(mp_fences, RLX, RLX, FENCE(REL), FENCE(ACQ), FORBIDDEN)
 MP(mp_seq_cst, SC, SC, NOTHING, NOTHING, FORBIDDEN)
 
-/* A relaxed read-modify-write carries a release on; a relaxed store does not (C++20; C17 let the same
- * thread's do it). */
+/* A relaxed read-modify-write carries a release on. A relaxed store does not (C++20; C17 let the same thread's do
+ * it). */
 THREAD(carried0, ST(RLX, x, 1), ST(REL, y, 1))
 THREAD(carried1, ADD(RLX, y, 1))
 THREAD(carried2, r[0] = LD(ACQ, y), r[1] = LD(RLX, x))
@@ -91,7 +91,7 @@ THREAD(lb0, r[0] = LD(RLX, x), ST(RLX, y, 1))
 THREAD(lb1, r[1] = LD(RLX, y), ST(RLX, x, 1))
 FORBIDDEN(lb, (lb0, lb1), r[0] == 1 && r[1] == 1)
 
-/* Coherence: all agree on the order of the stores to one object. */
+/* Coherence: all threads agree on the order of the stores to one object. */
 THREAD(corr0, ST(RLX, x, 1), ST(RLX, x, 2))
 THREAD(corr1, r[0] = LD(RLX, x), r[1] = LD(RLX, x))
 FORBIDDEN(corr, (corr0, corr1), r[1] < r[0])
@@ -217,7 +217,7 @@ static void *waits_for_ever(void *arg)
     return NULL;
 }
 
-SCENARIO(litmus_finds_a_sleeper_that_nobody_wakes, { .fails = "everybody is asleep" })
+SCENARIO(litmus_finds_a_parked_thread_without_a_wake, { .fails = "everybody is asleep" })
 {
     (void)k;
     leat_os_init_(&event);
@@ -226,7 +226,7 @@ SCENARIO(litmus_finds_a_sleeper_that_nobody_wakes, { .fails = "everybody is asle
     sim_join();
 }
 
-SCENARIO(litmus_finds_a_loop_that_nobody_ends, { .fails = "livelock" })
+SCENARIO(litmus_finds_a_loop_without_end, { .fails = "livelock" })
 {
     (void)k;
     while (!LD(RLX, x)) sim_yield();
@@ -234,7 +234,7 @@ SCENARIO(litmus_finds_a_loop_that_nobody_ends, { .fails = "livelock" })
 
 /* ==== The exhaustive search ==================================================================== */
 
-/* Two threads of two steps that all conflict: six orders, each of which must come. */
+/* Two threads of two steps that all conflict. There are six orders, and each must come. */
 static void *takes_two_turns(void *arg)
 {
     int *turn = arg;

@@ -1,29 +1,28 @@
-/* machine.h - the simulated machine: who may run, and what a load may see.
+/* machine.h - the simulated machine: which thread may run, and what a load may see.
  * SPDX-License-Identifier: MIT
  *
- * THREADS are coroutines; exactly one runs. Before each step that others could observe (an atomic access,
- * a system call) it hands over to whichever thread the schedule says. A schedule is
- *   random   by a seed: uniform; sticky (stays with a thread for a while); or PCT: random priorities
- *            that drop at a few random steps (Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized
- *            Scheduler with Probabilistic Guarantees of Finding Bugs", ASPLOS 2010).
- *   exhaustive  all of them, in sequentially consistent memory, with at most so many preemptions
- *            (Musuvathi, Qadeer, "Iterative Context Bounding", PLDI 2007). A state that was reached
- *            before, with at least as many preemptions left, is not searched again: two schedules that
- *            differ only in the order of steps that do not touch the same thing lead to one state. A
- *            state is known by what each thread has done and read so far.
+ * THREADS are coroutines, and exactly one runs. Before each step that others could observe (an atomic access, a
+ * system call) it switches to the thread that the schedule says. A schedule is
+ *     random   by a seed: uniform; sticky (stays with a thread for a while); or PCT: random priorities
+ *              that drop at a few random steps (Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized
+ *              Scheduler with Probabilistic Guarantees of Finding Bugs", ASPLOS 2010).
+ *     exhaustive  all of them, in sequentially consistent memory, with at most so many preemptions
+ *              (Musuvathi, Qadeer, "Iterative Context Bounding", PLDI 2007). A state that was reached
+ *              before, with at least as many preemptions left, is not searched again: two schedules that
+ *              differ only in the order of steps that do not touch the same thing lead to one state. A
+ *              state is known by what each thread has done and read so far.
  *
- * MEMORY is that of C11 as repaired by RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer, PLDI 2017), in the
- * operational form of views (Kang, Hur, Lahav, Vafeiadis, Dreyer, POPL 2017) without promises: a load
- * never sees a store that is yet to come (RC11 forbids that as well). Each atomic location keeps all its
- * stores ("messages") in modification order. A thread's view says how old a message it may still read at
- * each location. A release attaches the view to the message, an acquire takes it over. A
- * read-modify-write sits directly behind the message that it read, and carries on its view (a release
- * sequence). Stores may go into the middle of the order, where no view forbids it (2+2W). The views hold
- * vector clocks too, for the detection of data races. seq_cst is one global view: exact for programs
- * that use only fences, or only seq_cst accesses; in a mixture it forbids less than C11.
+ * MEMORY is that of C11 as repaired by RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer, PLDI 2017), in the operational form
+ * of views (Kang, Hur, Lahav, Vafeiadis, Dreyer, POPL 2017) without promises: a load never sees a store that is yet
+ * to come (RC11 forbids that as well). Each atomic location keeps all its stores ("messages") in modification order.
+ * A thread's view says how old a message it may still read at each location. A release attaches the view to the
+ * message, an acquire takes it over. A read-modify-write sits directly behind the message that it read, and carries
+ * on its view (a release sequence). Stores may go into the middle of the order, where no view forbids it (2+2W). The
+ * views hold vector clocks too, for the detection of data races. seq_cst is one global view. That is exact for
+ * programs that use only fences, or only seq_cst accesses. In a mixture it forbids less than C11.
  *
- * A plain store to an atomic object (its initialisation) is no message: it must be ordered with every
- * access to the object by other means, else it is a race, so the history starts anew with its value. */
+ * A plain store to an atomic object (its initialisation) is no message. It must be ordered with every access to the
+ * object by other means, otherwise it is a race. So the history starts anew with its value. */
 #ifndef MACHINE_H
 #define MACHINE_H
 
@@ -44,8 +43,8 @@ enum { EXCHANGE, ADD, SUB, AND, OR, XOR, NAND };
 
 void memory_begin(bool sequential);    /* an execution: nothing is known of any address */
 void memory_end(void);                 /* static memory gets its first values back */
-void memory_thread(int t, int parent); /* what the parent saw, t has seen */
-void memory_see(int t);                /* what t has seen, so has the running thread: a join */
+void memory_thread(int t, int parent); /* t has seen what the parent saw */
+void memory_see(int t);                /* the running thread has seen what t has seen: a join */
 void memory_plain(const void *p, size_t size, bool write, void *pc);
 uint64_t memory_load(const void *p, unsigned size, int order, void *pc);
 void memory_store(void *p, unsigned size, uint64_t value, int order, void *pc);
@@ -60,14 +59,14 @@ void memory_freed(const void *p, size_t size, const char *what);
 void memory_leaks(void);
 uint64_t memory_state(void);
 
-/* What a thread hands over to another that synchronizes with it by the system's means. */
+/* What a thread passes to another that synchronizes with it by the system's means. */
 view *memory_give(void);
 void memory_take(const view *v);
 
 /* ---- threads.c ---- */
 
 extern int self;    /* the running thread */
-extern int threads; /* so many were made */
+extern int threads; /* how many were spawned */
 extern long step;   /* in this execution */
 extern int64_t now; /* nanoseconds */
 extern bool exhaustive;
@@ -75,7 +74,7 @@ extern int usable_cpus;
 
 enum outcome { PASSED, FAILED, CUT }; /* CUT: it came to a state that had been searched */
 
-void threads_search(int preemptions);  /* from now on: exhaustive, with so many; -1: random */
+void threads_search(int preemptions);  /* from now on: exhaustive, with so many. -1: random */
 bool threads_more(void);               /* exhaustive: is there a schedule left? */
 bool threads_replay(const char *path); /* exhaustive: only this one */
 const char *threads_path(void);        /* of the last execution */
@@ -84,7 +83,7 @@ const char *threads_failure(void); /* of the last execution, or NULL */
 _Noreturn void threads_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 uint32_t threads_random(uint32_t n);
-void threads_point(void); /* here others may run */
+void threads_point(void); /* here other threads may run */
 void threads_yield(void);
 char *threads_stack(int t);
 int threads_start(void *fn(void *), void *arg); /* its number */
@@ -92,12 +91,13 @@ _Noreturn void threads_exit(void *result);
 void *threads_join(int t);
 bool threads_asleep(int t);
 
-/* Sleeps until somebody wakes `on`: 0; or ETIMEDOUT; or for no reason, if that may happen: EINTR. */
+/* Sleeps until a thread wakes `on` (returns 0), or until the deadline (ETIMEDOUT), or for no reason, if that may
+ * happen (EINTR). */
 int threads_wait(const void *on, int64_t deadline, bool spurious);
 int threads_wake(const void *on, int n); /* how many it woke */
 
-/* Exhaustive: the running thread has done a step at `where`. It depends on what is named `learned`; if it
- * wrote, that has a new name now. */
+/* Exhaustive: the running thread has done a step at `where`. It depends on what is named `learned`. If it wrote, that
+ * has a new name now. */
 void threads_did(const void *where, uint64_t learned, uint64_t *written);
 uint64_t threads_mix(uint64_t a, uint64_t b);
 
@@ -111,7 +111,7 @@ void system_weaken(int which, int order, uintptr_t pc); /* see main.c, --weaken 
 void trace_begin(void);
 void trace(const char *what, int order, const void *where, uint64_t a, uint64_t b, void *pc);
 void trace_name(const void *p, size_t size, const char *name);
-const char *trace_place(const void *p); /* a name for an address; the last eight stay valid */
+const char *trace_place(const void *p); /* a name for an address. The last eight stay valid */
 void trace_print(const char *exe);
 
 #endif

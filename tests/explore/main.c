@@ -142,7 +142,7 @@ static void describe(char *to, size_t size, const sim_scenario *s, const sim_kno
         if (knob[i].value) n += (size_t)snprintf(to + n, size - n, " %s=%d", knob[i].name, knob[i].value);
 }
 
-/* A word like cap=1 must be there as it stands, another may be a part. */
+/* A word like cap=1 must be there as a whole. Any other word may be a part of the name. */
 static bool chosen(const char *name)
 {
     if (option.only) return !strcmp(name, option.only);
@@ -166,7 +166,7 @@ static const char *in_short(double n)
     return to;
 }
 
-/* One configuration, one line. */
+/* One configuration, one line of output. */
 static bool explore(int number, const sim_scenario *s, const sim_knobs *k, const char *exe)
 {
     char name[120];

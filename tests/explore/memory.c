@@ -13,7 +13,7 @@ enum { GAP = 1 << 16 /* between the times of two stores, for those that go in be
 
 typedef struct message {
     uint32_t time;
-    bool attached; /* a read-modify-write's: nothing goes between it and the one before */
+    bool attached; /* of a read-modify-write: nothing goes between it and the one before */
     uint64_t value;
     const view *view;
 } message;
@@ -24,21 +24,21 @@ typedef struct location {
     bool anew; /* plain stores have changed it: the history starts again */
     unsigned n, room;
     message *m;                                       /* in modification order */
-    uint32_t read[SIM_THREADS], written[SIM_THREADS]; /* each thread's last step that did */
-    uint8_t behind[SIM_THREADS];                      /* so many loads in a row were stale */
-    uint64_t state;                                   /* who wrote it last, by the name of what it had done */
+    uint32_t read[SIM_THREADS], written[SIM_THREADS]; /* the last step of each thread that did so */
+    uint8_t behind[SIM_THREADS];                      /* how many loads in a row were stale */
+    uint64_t state; /* which thread wrote it last, by the name of what that thread had done */
 } location;
 
-/* What is known of an aligned word of four bytes, and of the bytes of one that was not accessed as a whole.
- * Valid in the execution whose number it has. */
+/* What is known of an aligned word of four bytes, and of the bytes of a word that was not accessed as a whole. Valid
+ * in the execution whose number it has. */
 typedef struct cell {
     uint32_t execution;
-    uint16_t location; /* a word's: 1 + its number, if there have been atomic accesses */
-    uint8_t freed;     /* a word's: 1 + which */
+    uint16_t location; /* of a word: 1 + its number, if there have been atomic accesses */
+    uint8_t freed;     /* of a word: 1 + which */
     uint8_t writer;
     uint32_t written;
     uint16_t users;             /* a bit for each thread that was there */
-    bool split;                 /* a word's: look at its bytes too */
+    bool split;                 /* of a word: look at its bytes too */
     uint32_t read[SIM_THREADS]; /* valid for the users */
 } cell;
 
@@ -51,7 +51,7 @@ static bool sequential;
 static cell *words, *bytes;
 
 static view *cur[SIM_THREADS]; /* what the thread has seen */
-static view *acq[SIM_THREADS]; /* and would have, had its relaxed loads been acquires: for a fence */
+static view *acq[SIM_THREADS]; /* and what it would have seen if its relaxed loads had been acquires: for a fence */
 static view *rel[SIM_THREADS]; /* what it had seen at its last release fence */
 static view *sc;
 static view *scratch;
@@ -63,8 +63,8 @@ struct wake {
 static struct wake wakes[64];
 static int wake_count;
 
-/* Everything that a scenario can share lies between these two: static data, and in it the machine's heap
- * and stacks. */
+/* Everything that a scenario can share lies between these two: static data, which includes the machine's heap and
+ * stacks. */
 extern char __data_start[], _end[];
 static _Alignas(64) char heap[HEAP];
 static _Alignas(64) char stacks[SIM_THREADS][STACK];
@@ -154,7 +154,7 @@ static bool releases(int order)
     return order == RELEASE || order == ACQ_REL || order == SEQ_CST;
 }
 
-/* A thread's next steps are not part of what it has handed over so far. */
+/* The next steps of the running thread are not part of what it has released so far. */
 static void advance(void)
 {
     cur[self]->clock[self]++;
@@ -394,7 +394,7 @@ static location *location_at(const void *at, unsigned size, bool write, const ch
     }
     cell *word = word_at(p);
     location *l = word->location ? &locations[word->location - 1] : NULL;
-    if (!l || l->at != p || l->size != size) { /* a new one; memory may be used again for another object */
+    if (!l || l->at != p || l->size != size) { /* a new one, because memory may be used again for another object */
         if (location_count == LOCATIONS) threads_fail("too many atomic objects");
         l = &locations[location_count++];
         message *m = l->m;
@@ -402,7 +402,7 @@ static location *location_at(const void *at, unsigned size, bool write, const ch
         *l = (location){ .at = p, .size = size, .m = m, .room = room };
         for (unsigned i = 0; i < size; i += 4) word_at(p + i)->location = (uint16_t)(l - locations + 1);
         location_anew(l, GAP);
-    } else if (l->anew || value_at(p, size) != l->m[l->n - 1].value) { /* (some plain stores are not told) */
+    } else if (l->anew || value_at(p, size) != l->m[l->n - 1].value) { /* (some plain stores are not reported) */
         location_anew(l, l->m[l->n - 1].time + GAP);
     }
     (write ? l->written : l->read)[self] = cur[self]->clock[self];
@@ -419,7 +419,7 @@ static unsigned oldest(const location *l, int order)
     return i;
 }
 
-/* Most loads read the latest; some another, but not for ever: stores become visible in the end. */
+/* Most loads read the latest message, some an older one, but not for ever: stores become visible in the end. */
 static unsigned choose(location *l, unsigned from)
 {
     unsigned last = l->n - 1, i = last;
@@ -458,8 +458,8 @@ static void write_message(location *l, unsigned i, uint64_t value, int order, bo
     advance();
 }
 
-/* Behind which message may a new one go? After all that the thread has seen, and not between a
- * read-modify-write and what that has read. */
+/* Behind which message may a new one go? Behind all that the thread has seen, and not between a read-modify-write and
+ * the message which that has read. */
 static unsigned place_for(location *l, int order)
 {
     unsigned from = oldest(l, order), last = l->n - 1;
@@ -530,7 +530,7 @@ bool memory_cas(void *p, unsigned size, uint64_t *expected, uint64_t value, int 
         threads_did(p, l->state, &l->state);
         return true;
     }
-    if (!equal) { /* any message will do to fail that is not the expected value */
+    if (!equal) { /* it may fail by any message that is not the expected value */
         unsigned k = choose(l, oldest(l, fail_order));
         if (l->m[k].value != *expected) i = k;
     }
@@ -559,8 +559,8 @@ void memory_fence(int order, void *pc)
 
 /* ==== The kernel's look at a futex ============================================================ */
 
-/* The kernel takes a lock of its own to look at a futex, and takes it again for a wake. So who waits sees
- * at least what the last waker of that address had seen of the word; else any value that a load could. */
+/* The kernel takes a lock of its own to look at a futex, and takes it again for a wake. So a thread that waits sees
+ * at least what the last waker of that address had seen of the word. Otherwise it sees any value that a load could. */
 
 uint32_t memory_peek(const void *p, void *pc)
 {
@@ -590,7 +590,7 @@ void *memory_alloc(size_t size, size_t align)
 {
     size_t at = (heap_used + align - 1) & ~(align - 1);
     if (block_count == COUNT(blocks) || at + size > HEAP) threads_fail("out of memory");
-    heap_used = at + size + 16; /* some that is nobody's, in between */
+    heap_used = at + size + 16; /* a gap that belongs to no block */
     blocks[block_count].p = heap + at;
     blocks[block_count].size = size;
     blocks[block_count++].live = true;
@@ -604,7 +604,7 @@ void memory_free(void *p, void *pc)
     int i = 0;
     while (i < block_count && blocks[i].p != p) i++;
     if (i == block_count || !blocks[i].live) threads_fail("freed what was not allocated: %s", trace_place(p));
-    memory_plain(p, blocks[i].size, true, pc); /* races with whoever still uses it */
+    memory_plain(p, blocks[i].size, true, pc); /* a race with any thread that still uses it */
     blocks[i].live = false;
     memory_freed(p, blocks[i].size, "memory");
 }
@@ -623,7 +623,7 @@ void memory_leaks(void)
         if (blocks[i].live) threads_fail("%zu bytes were never freed", blocks[i].size);
 }
 
-/* The name of a state's memory: who wrote each object last. */
+/* The name of the state of memory: which thread wrote each object last. */
 uint64_t memory_state(void)
 {
     uint64_t sum = 0;

@@ -14,7 +14,8 @@ static leat_ints_ c;
 #define GO(fn, id) sim_go(fn, (void *)(intptr_t)(id))
 #define ARG(n) ((void *)(intptr_t)(n))
 
-/* Jobs and what becomes of them. A plain store each: they are counted when their threads are joined. */
+/* Jobs, and how often each ran or was handed back. They are plain variables, which are read when the threads are
+ * joined. */
 enum { JOBS = 32 };
 static int ran[JOBS], dropped[JOBS], accepted[JOBS];
 
@@ -51,7 +52,7 @@ static int fails(leat_ctx *x, void *arg)
     return ID(arg);
 }
 
-/* .each tasks at a limit of .cap (0: none); numbers 2 and 3 fail with their number. */
+/* .each tasks at a limit of .cap (0: none). Numbers 2 and 3 fail with their number. */
 SCENARIO(first_error_counts, { .each = 2, .cap = 0 }, { .each = 3, .cap = 1 }, { .each = 4, .cap = 2 },
          { .each = 4, .cap = 0 })
 {
@@ -73,7 +74,7 @@ SCENARIO(first_error_counts, { .each = 2, .cap = 0 }, { .each = 3, .cap = 1 }, {
     sim_freed(&group, sizeof group, "the group");
 }
 
-/* Tasks that start tasks, at a limit: those that would wait for themselves are told. */
+/* Tasks that start tasks, at a limit. Those that would wait for themselves are told. */
 static int grows(leat_ctx *x, void *arg)
 {
     (void)x;
@@ -99,7 +100,7 @@ SCENARIO(group_grows, { .each = 3, .cap = 0 }, { .each = 3, .cap = 1 }, { .each 
     EXPECT(n >= 1 && (k->cap != 1 || n == 1) && (k->cap || n == k->each));
 }
 
-/* Several threads wait, while another starts tasks. A channel is closed behind the last. */
+/* Several threads wait, while another starts tasks. A channel is closed after the last one. */
 static int sends(leat_ctx *x, void *arg)
 {
     int n = ID(arg);
@@ -178,7 +179,8 @@ SCENARIO(groups_share_a_limit, { .cap = 1, .each = 1 }, { .cap = 1, .each = 2 },
     EXPECT(leat_sem_available(&shared) == k->cap);
 }
 
-/* A task that waits at the limit for a thread that cannot be made is not forgotten: it makes it, or is told. */
+/* A task that waits at the limit for a thread that cannot be spawned is not forgotten: it spawns the thread, or is
+ * told. */
 static int goes_once(leat_ctx *x, void *arg)
 {
     (void)x;
@@ -208,7 +210,7 @@ SCENARIO(group_waits_for_a_thread_that_cannot_be_made, { .each = 1, .cap = 2 }, 
     jobs_done();
 }
 
-/* n at once, or none: beside another call that takes their places. */
+/* All n at once, or none, beside another call that takes their places. */
 static _Atomic int ran_at_once;
 
 static int counts_at_once(leat_ctx *x, void *arg)
@@ -236,17 +238,18 @@ SCENARIO(two_at_once_or_none, { .cap = 2 }, { .cap = 3 }, { .cap = 2, .each = 1 
     group = (leat_group)LEAT_GROUP(NULL);
     sim_refuse = 0;
     EXPECT(leat_group_limit(&group, k->cap) == 0);
-    sim_refuse = k->each ? 2 << 1 : 0; /* the second thread of the group's */
+    sim_refuse = k->each ? 2 << 1 : 0; /* the second thread of the group */
     int one = GO(goes_two_at_once, 0), other = GO(goes_two_at_once, 1);
     sim_join_one(one);
     sim_join_one(other);
-    while ((err = leat_try_go_n(&group, k->cap, counts_at_once, NULL)) == -EAGAIN) sim_yield(); /* none keeps a permit */
+    while ((err = leat_try_go_n(&group, k->cap, counts_at_once, NULL)) == -EAGAIN)
+        sim_yield(); /* a call that is refused keeps no permit */
     EXPECT(err == 0);
     EXPECT(leat_wait(&group) == 0);
     EXPECT(atomic_load_explicit(&ran_at_once, memory_order_relaxed) == 2 * (accepted[0] + accepted[1]) + k->cap);
 }
 
-/* The last task returns while one looks whether it has, another waits, and a third gives up. */
+/* The last task returns while one thread tries whether it has, another waits, and a third gives up. */
 static leat_ctx soon;
 
 static void *tries_to_wait(void *arg)
@@ -305,7 +308,7 @@ SCENARIO(task_ends_its_thread, { .each = 1, .cap = 1 }, { .each = 2, .cap = 2 })
     jobs_done();
 }
 
-/* ==== Pool: submit against what ends it ======================================================= */
+/* ==== Pool: submit against stop, abort and cancel ============================================= */
 
 static void start(const sim_knobs *k)
 {
@@ -342,7 +345,7 @@ static void stopped(void)
     EXPECT(leat_submit(&pool, job, ARG(0)) == -ESHUTDOWN);
 }
 
-/* receivers: workers; cap: their queue. */
+/* receivers: workers. cap: their queue. */
 #define KNOBS(s, w, q, e) .senders = s, .receivers = w, .cap = q, .each = e
 
 /* Shows (L8). */
@@ -364,7 +367,7 @@ SCENARIO(submit_against_abort, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 2, 3) }, { K
     stopped();
 }
 
-/* The pool's context is cancelled from outside: stop says so if jobs are left, abort hands them back. */
+/* The pool's context is cancelled from outside. Stop reports it if jobs are left. Abort hands them back. */
 static void *cancels(void *arg)
 {
     (void)arg;
@@ -384,7 +387,7 @@ SCENARIO(submit_against_cancel, { KNOBS(1, 1, 1, 2) }, { KNOBS(2, 1, 2, 2) }, { 
     stopped();
 }
 
-/* Several stop it, one of them aborts: one does it, the others wait until it is done. */
+/* Several threads stop the pool, one of them aborts it. One call ends the pool, the others wait until it is done. */
 static int ends[SIM_THREADS];
 
 static void *stops(void *arg)
@@ -440,7 +443,7 @@ SCENARIO(one_of_two_gives_up, { KNOBS(0, 1, 2, 2), .a = 0 }, { KNOBS(0, 1, 2, 2)
     stopped();
 }
 
-/* A job hangs: abort hands back the jobs that no worker has taken all the same, also beside another abort. */
+/* A job hangs. Abort hands back the jobs that no worker has taken all the same, also beside another abort. */
 static leat_wg held;
 static _Atomic int hanging;
 
@@ -504,7 +507,8 @@ SCENARIO(resize_against_resize, { KNOBS(1, 2, 1, 2), .a = 1 }, { KNOBS(1, 1, 1, 
     stopped();
 }
 
-/* Never more jobs at once than the most that were asked for: a retired worker that still runs a job is taken back first. */
+/* Never more jobs at once than the most that were asked for: a retired worker that still runs a job is taken back
+ * first. */
 /* Shows (L7). */
 SCENARIO(resize_takes_back, { KNOBS(0, 2, 2, 1) }, { KNOBS(0, 2, 2, 2) })
 {
@@ -566,19 +570,20 @@ static void drop_all(leat_task *fn, void *arg, void *user)
 }
 
 /* each: the bits of sim_refuse. a: what else happens. */
-enum { NOBODY, A_CANCEL, AN_ABORT, A_RESIZE, A_JOB_THAT_RESIZES };
+enum { NOTHING_ELSE, A_CANCEL, AN_ABORT, A_RESIZE, A_JOB_THAT_RESIZES };
 #define DYING(bits, other) \
     { \
         KNOBS(0, 2, 2, bits), .a = other \
     }
 
 /* Shows (L6). */
-SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOBODY), DYING(1, NOBODY), DYING(2, NOBODY), DYING(3, NOBODY),
-         DYING(7, NOBODY), DYING(0, A_CANCEL), DYING(1, A_CANCEL), DYING(0, AN_ABORT), DYING(3, AN_ABORT),
-         DYING(0, A_RESIZE), DYING(1, A_RESIZE), DYING(0, A_JOB_THAT_RESIZES), DYING(5, A_JOB_THAT_RESIZES))
+SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOTHING_ELSE), DYING(1, NOTHING_ELSE), DYING(2, NOTHING_ELSE),
+         DYING(3, NOTHING_ELSE), DYING(7, NOTHING_ELSE), DYING(0, A_CANCEL), DYING(1, A_CANCEL), DYING(0, AN_ABORT),
+         DYING(3, AN_ABORT), DYING(0, A_RESIZE), DYING(1, A_RESIZE), DYING(0, A_JOB_THAT_RESIZES),
+         DYING(5, A_JOB_THAT_RESIZES))
 {
     leat_stats st;
-    bool sure = k->a == NOBODY, refuses = k->each != 0;
+    bool sure = k->a == NOTHING_ELSE, refuses = k->each != 0;
     sim_refuse = 0;
     start(k);
     accepted[0] = leat_submit(&pool, counts_and_ends, ARG(0)) == 0;
@@ -605,7 +610,7 @@ SCENARIO(resize_while_jobs_end_their_threads, DYING(0, NOBODY), DYING(1, NOBODY)
     EXPECT(st.workers == 0 && st.busy == 0 && st.failed <= 3);
 }
 
-/* The first worker from `a` on cannot begin; the next can. */
+/* The first worker from `a` on cannot start. The next can. */
 static _Atomic int one_cannot_begin;
 
 static int refuses_one(void *user, int id)
@@ -633,7 +638,8 @@ SCENARIO(resize_again_after_a_refusal, { KNOBS(0, 1, 1, 0), .a = 1 })
     EXPECT(leat_pool_stats(&pool, &st) == 0 && st.workers == 0);
 }
 
-/* A resize that gives up while an init hook runs leaves a STARTING worker, or one whose refusal is told next time. */
+/* A resize that gives up while an init hook runs leaves a STARTING worker, or one whose refusal is reported next
+ * time. */
 static int waits_in_init(void *user, int id)
 {
     (void)user;
@@ -716,7 +722,7 @@ SCENARIO(job_waits_beside_a_retired, { KNOBS(0, 2, 1, 1) })
     stopped();
 }
 
-/* Nor for one whose thread cannot be made. */
+/* Nor for one whose thread cannot be spawned. */
 /* Shows (L9). */
 SCENARIO(job_waits_beside_a_thread_that_cannot_be_made, { KNOBS(0, 1, 1, 1) })
 {
@@ -768,7 +774,7 @@ SCENARIO(hook_waits_beside_the_job_that_waits_for_it, { KNOBS(0, 1, 1, 1) })
     stopped();
 }
 
-/* Nor are there more workers than asked for, if the one that was to replace another cannot start. */
+/* Nor are there more workers than asked for if the one that was to replace another cannot start. */
 /* Shows (L6). */
 SCENARIO(replacement_cannot_begin, { KNOBS(0, 2, 2, 1), .a = 2 }, { KNOBS(0, 2, 2, 2), .a = 2 },
          { KNOBS(0, 2, 2, 3), .a = 2 })
@@ -806,8 +812,8 @@ SCENARIO(stop_is_a_release, { KNOBS(0, 1, 1, 0) })
     sim_join();
 }
 
-/* Who has seen by the jobs that all calls have been accepted may stop and free the pool, although the
- * calls have not returned. */
+/* A thread that has seen by the jobs that all calls were accepted may stop and free the pool, although the calls have
+ * not returned. */
 static _Atomic int job_count;
 
 static int counted_job(leat_ctx *x, void *arg)
@@ -836,7 +842,7 @@ SCENARIO(pool_is_freed, { KNOBS(1, 1, 1, 1) }, { KNOBS(2, 1, 1, 1) }, { KNOBS(2,
 
 /* ==== Pool: jobs that do more ================================================================= */
 
-/* Jobs that submit: -EDEADLK exactly when no worker is left to make room; what was accepted runs. */
+/* Jobs that submit: -EDEADLK exactly when no worker is left to make room. What was accepted runs. */
 static leat_wg under_way;
 
 static int submits_more(leat_ctx *x, void *arg)
@@ -885,7 +891,7 @@ SCENARIO(job_stops_its_pool, { KNOBS(0, 1, 1, 1) })
     EXPECT(told == -EDEADLK);
 }
 
-/* A job that ends its thread: the worker is replaced, the job counts as failed, none is lost. */
+/* A job that ends its thread: the worker is replaced, the job counts as failed, and no job is lost. */
 /* Shows (L6). */
 SCENARIO(job_ends_its_thread, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 2, 1, 2) })
 {

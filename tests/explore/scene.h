@@ -1,4 +1,4 @@
-/* scene.h - what most scenarios need: channels of int with names for the trace, and who got what.
+/* scene.h - what most scenarios need: channels of int with names for the trace, and what each receiver got.
  * SPDX-License-Identifier: MIT */
 #ifndef SCENE_H
 #define SCENE_H
@@ -14,8 +14,8 @@ enum { MESSAGES = 64 };
 static const sim_knobs *now_; /* the configuration that runs */
 static ints c, d;             /* channels, for scenarios that need no more */
 
-/* Everything that was received: how often, and by each receiver in order. Written by plain stores of the
- * receivers, read when all have been joined. */
+/* Everything that was received: how often, and by each receiver in order. Receivers write it by plain stores. It is
+ * read when all have been joined. */
 static struct {
     int n;
     int message[MESSAGES];
@@ -62,8 +62,8 @@ static inline void note_got(int receiver, int message)
     got_[receiver].message[got_[receiver].n++] = message;
 }
 
-/* Messages are numbered sender * each + i. Whoever received them, each receiver got those of one sender
- * in order, none twice; how many in all. */
+/* Messages are numbered sender * each + i. Checks that each receiver got those of one sender in order, and that none
+ * came twice. Returns how many there were in all. */
 static inline int all_got(int each)
 {
     int total = 0, times[MESSAGES] = { 0 };
@@ -80,12 +80,12 @@ static inline int all_got(int each)
     return total;
 }
 
-static inline bool nobody_waits(const ints *ch)
+static inline bool no_thread_waits(const ints *ch)
 {
     return !ch->chan.ends_[LEAT_SENDS_].peers_.first_ && !ch->chan.ends_[LEAT_RECEIVES_].peers_.first_;
 }
 
-/* The channel is not used by anybody any more: frees it, and sees to it that nobody touches it again. */
+/* No thread uses the channel any more. Frees it, and reports any later access. */
 static inline void free_at_once(ints *ch, const char *what)
 {
     leat_free(ch);

@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: MIT */
 #include "scene.h"
 
-static leat_ctx stop; /* ends whoever would wait for ever */
+static leat_ctx stop; /* ends calls that would wait for ever */
 
 static bool none_linked(void)
 {
-    return nobody_waits(&c) && nobody_waits(&d) && !stop.waiters_.first_;
+    return no_thread_waits(&c) && no_thread_waits(&d) && !stop.waiters_.first_;
 }
 
 static void make_both(const sim_knobs *k)
@@ -27,8 +27,8 @@ static void free_both(void)
 
 /* ==== Select against select =================================================================== */
 
-/* Even threads send on c or receive from d, odd ones the other way round: without a buffer, each round
- * of one takes a round of another to end (I7). */
+/* Even threads send on c or receive from d, odd ones the other way round. Without a buffer, each round of one takes a
+ * round of another to end (I7). */
 static int sends[SIM_THREADS], receives[SIM_THREADS];
 
 static void *trades(void *arg)
@@ -62,7 +62,7 @@ SCENARIO(select_against_select, { .senders = 2, .cap = 0, .each = 1, .exhaust = 
     free_both();
 }
 
-/* Both directions of one channel: nobody may take what he sends himself, not while others wait. */
+/* Both directions of one channel: no thread may take what it sends itself, at least not while others wait. */
 static void *trades_on_one(void *arg)
 {
     int me = ID(arg), got = -1;
@@ -84,8 +84,8 @@ SCENARIO(select_against_itself, { .senders = 2, .cap = 0, .exhaust = true }, { .
 
 /* ==== Select beside others ==================================================================== */
 
-/* Who selects over both channels and is woken by one must not swallow the wake of the other, and a plain
- * waiter must come to his own (I5). */
+/* A select over both channels that is woken by one must not swallow the wake of the other, and a plain waiter must
+ * get its message (I5). */
 static void *selects_once(void *arg)
 {
     int m = -1;
@@ -120,7 +120,7 @@ SCENARIO(select_beside_receivers, { .cap = 0 }, { .cap = 1 }, { .cap = 2 }, { .c
     GO(receives_one, 1);
     sim_join_one(GO(sends_one, 0));
     sim_join_one(GO(sends_one, 1));
-    if (k->cap == 0) { /* one of the two who are left may have no channel but this */
+    if (k->cap == 0) { /* one of the two that are left may have no channel but this */
         leat_case cases[] = { LEAT_SEND(&c, &m), LEAT_SEND(&d, &m) };
         EXPECT(leat_select(cases, 2) >= 0);
     } else {
@@ -131,7 +131,7 @@ SCENARIO(select_beside_receivers, { .cap = 0 }, { .cap = 1 }, { .cap = 2 }, { .c
     free_both();
 }
 
-/* Two who select over the same two channels, in opposite order, and two senders (I7). */
+/* Two selects over the same two channels, in opposite order, and two senders (I7). */
 static void *selects_backwards(void *arg)
 {
     int m = -1;
@@ -155,7 +155,7 @@ SCENARIO(two_selects_share_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2 
     free_both();
 }
 
-/* The mirror: full channels, two who select to send, two who take (I7). */
+/* The mirror image: full channels, two selects that send, two threads that take (I7). */
 static void *selects_to_send(void *arg)
 {
     int m = ID(arg);
@@ -203,7 +203,7 @@ SCENARIO(same_channel_twice, { .cap = 0, .exhaust = true }, { .cap = 1 }, { .cap
     free_both();
 }
 
-/* A close ends a select, with the right case; a cancel does, with none. */
+/* A close ends a select, with the right case. A cancel ends it, with none. */
 static void *closes_d(void *arg)
 {
     (void)arg;
@@ -238,7 +238,7 @@ SCENARIO(select_is_ended, { .cap = 0, .a = 0 }, { .cap = 1, .a = 0 }, { .cap = 0
 
 /* ==== leat_try_select is exact ================================================================= */
 
-/* At every instant c or d has something: who looks must not come away with nothing. */
+/* At every instant c or d has a message: a thread that looks must not find nothing. */
 static ptrdiff_t looked;
 static _Atomic int has_looked;
 
@@ -307,8 +307,8 @@ SCENARIO(try_select_never_misses_room, { .cap = 1, .exhaust = true }, { .cap = 2
     free_both();
 }
 
-/* Without a buffer: one waits to send on c until he is cancelled, or his message is taken (.a); but before
- * that one has come to d, who waits until somebody takes his. */
+/* Without a buffer. One thread waits to send on c until it is cancelled, or its message is taken (.a). But before
+ * that, a thread has come to d that waits until its message is taken. */
 static int left;
 
 static void *offers_on_c(void *arg)
@@ -347,7 +347,7 @@ SCENARIO(try_select_never_misses_a_sender, { .a = 0 }, { .a = 0, .each = 1 }, { 
     free_both();
 }
 
-/* A try that meets a thread that waits in a select: exactly one of two tries takes it (I2). */
+/* A try that finds a thread that waits in a select: exactly one of two tries takes it (I2). */
 static int took[2];
 
 static void *tries_once(void *arg)
@@ -367,7 +367,7 @@ static void *waits_for_either(void *arg)
     return NULL;
 }
 
-SCENARIO(tries_meet_a_select, { .cap = 0, .exhaust = true })
+SCENARIO(tries_pair_with_a_select, { .cap = 0, .exhaust = true })
 {
     make_both(k);
     GO(waits_for_either, 0);

@@ -40,8 +40,8 @@ static void *cancels(void *arg)
 
 /* ==== Permits are kept ======================================================================== */
 
-/* So many (.cap) permits; threads of different weight, .each times. The first one may be cancelled or run
- * out of time (.a). Whoever has all permits is alone. */
+/* So many (.cap) permits, and threads of different weight, .each times. The first one may be cancelled or run out of
+ * time (.a). A thread that has all permits is alone. */
 enum { NOT_AT_ALL, CANCELLED, OUT_OF_TIME };
 static _Atomic int inside;
 static int alone;
@@ -58,7 +58,7 @@ static void *works(void *arg)
         }
         int n = atomic_fetch_add_explicit(&inside, weight, memory_order_relaxed) + weight;
         EXPECT(n <= now_->cap);
-        if (weight == now_->cap) alone++; /* no race: whoever comes next has seen it */
+        if (weight == now_->cap) alone++; /* no race: the next thread to come has seen it */
         atomic_fetch_sub_explicit(&inside, weight, memory_order_relaxed);
         EXPECT(leat_release(&sem, weight) == 0);
     }
@@ -79,8 +79,8 @@ SCENARIO(semaphore_bounds, { .senders = 2, .cap = 1, .each = 1, .exhaust = true 
     end_sem(k->cap);
 }
 
-/* A heavy one in line, light ones that come and go: after a while (1 ms) it is its turn. The light ones
- * go on until it has had it; a thread that comes when it is due waits for that (S3). */
+/* A heavy request is in the queue, light ones come and go. After a while (1 ms) it is the heavy one's turn. The light
+ * ones go on until it has been served. A thread that comes when the heavy one is due waits for that (S3). */
 static _Atomic int heavy_is_done;
 
 static bool heavy_is_due(void)
@@ -119,8 +119,8 @@ SCENARIO(heavy_gets_its_turn, { .senders = 2, .cap = 2 }, { .senders = 3, .cap =
 
 /* ==== As a signal ============================================================================= */
 
-/* Tasks release, one waits for all and frees the semaphore at once: it waits for all of them together, or
- * one after another (.each). No release touches it then (S1). */
+/* Tasks release, one thread waits for all and frees the semaphore at once. It waits for all of them together, or for
+ * one after another (.each). No release accesses it then (S1). */
 static int done[SIM_THREADS];
 
 static void *signals(void *arg)
@@ -141,7 +141,7 @@ SCENARIO(semaphore_is_freed, { .senders = 1, .exhaust = true }, { .senders = 2, 
     sim_join();
 }
 
-/* One release for all who wait: each wakes the next (S2). */
+/* One release for all threads that wait: each wakes the next (S2). */
 static void *acquires_one(void *arg)
 {
     (void)arg;
@@ -157,7 +157,7 @@ SCENARIO(release_for_many, { .senders = 2, .exhaust = true }, { .senders = 3 })
     end_sem(0);
 }
 
-/* Never more than there may be. */
+/* Never more permits than there may be. */
 static void *releases_one(void *arg)
 {
     err_of[ID(arg)] = leat_release(&sem, 1);
@@ -184,7 +184,7 @@ SCENARIO(release_is_exact, { .a = 0, .exhaust = true }, { .a = 1, .exhaust = tru
     end_sem(released - acquired);
 }
 
-/* Each puts one in before it takes one out, so a try always finds one. */
+/* Each thread puts one in before it takes one out, so a try always finds one. */
 static void *releases_then_tries(void *arg)
 {
     (void)arg;
@@ -200,8 +200,8 @@ SCENARIO(try_acquire_is_exact, { .senders = 2, .exhaust = true }, { .senders = 3
     end_sem(0);
 }
 
-/* Who goes away from the head of the line lets those behind it come to what is there: it hands its wake on (S2). */
-static void *goes_away(void *arg)
+/* If the first in the queue gives up, those behind it get what is there: it wakes the next (S2). */
+static void *gives_up(void *arg)
 {
     (void)arg;
     EXPECT(leat_acquire_ctx(&ctx, &sem, 5) == (now_->a ? -ETIMEDOUT : -ECANCELED));
@@ -216,11 +216,11 @@ static void *releases_then_acquires(void *arg)
     return NULL;
 }
 
-SCENARIO(first_in_line_goes_away, { .senders = 1, .exhaust = true }, { .senders = 2 }, { .senders = 2, .a = 1 })
+SCENARIO(first_in_the_queue_gives_up, { .senders = 1, .exhaust = true }, { .senders = 2 }, { .senders = 2, .a = 1 })
 {
     make_sem(k, 0, LEAT_SEM_MAX);
     if (k->a) ctx = (leat_ctx)LEAT_CTX_WITHIN(NULL, LEAT_MS(3));
-    GO(goes_away, 0);
+    GO(gives_up, 0);
     for (int i = 0; i < k->senders; i++) GO(releases_then_acquires, i);
     if (!k->a) GO(cancels, 0);
     end_sem(0);
@@ -246,7 +246,7 @@ static void *closes(void *arg)
 SCENARIO(semaphore_is_closed, { .senders = 1, .exhaust = true }, { .senders = 2 }, { .senders = 3 },
          { .senders = 2, .a = 1 })
 {
-    make_sem(k, k->a ? 0 : 1, 1); /* a: nobody ever gets one */
+    make_sem(k, k->a ? 0 : 1, 1); /* a: no thread ever gets one */
     for (int i = 0; i < k->senders; i++) GO(acquires_and_releases, i);
     GO(closes, 0);
     GO(closes, 1);
@@ -256,7 +256,7 @@ SCENARIO(semaphore_is_closed, { .senders = 1, .exhaust = true }, { .senders = 2 
     EXPECT(leat_acquire(&sem, 1) == (k->a ? -EPIPE : 0));
 }
 
-/* The first in line asks for more than is left after a shrink: those behind it are served, and it is when
+/* The first in the queue asks for more than is left after a shrink. Those behind it are served, and it is served when
  * the semaphore has grown again. */
 static void *acquires(void *arg)
 {
@@ -363,7 +363,7 @@ SCENARIO(wait_group, { .senders = 1, .receivers = 1, .exhaust = true }, { .sende
     for (int i = 0; i < k->receivers; i++) EXPECT(err_of[i] == 0);
 }
 
-/* Who gives up leaves nothing behind, and the others are woken. */
+/* A thread that gives up leaves nothing behind, and the others are woken. */
 SCENARIO(wait_group_given_up, { .senders = 1, .receivers = 2, .exhaust = true }, { .senders = 2, .receivers = 2 },
          { .senders = 2, .receivers = 3 }, { .senders = 1, .receivers = 2, .a = 1 })
 {
@@ -378,7 +378,7 @@ SCENARIO(wait_group_given_up, { .senders = 1, .receivers = 2, .exhaust = true },
     EXPECT(!wg.waiters_.first_ && !ctx.waiters_.first_);
 }
 
-/* A task that adds another before it is done; and a count that does not go below zero. */
+/* A task that adds another before it is done. And a count that does not go below zero. */
 static void *task_with_another(void *arg)
 {
     EXPECT(leat_wg_add(&wg, 1) == 0);

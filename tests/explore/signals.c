@@ -4,14 +4,14 @@
 
 #include "pool.h"
 
-#if !defined LEAT_NO_FUTEX /* there a pipe wakes the thread, which is not the simulator's */
+#if !defined LEAT_NO_FUTEX /* there a pipe wakes the thread, and the simulator has none */
 
 enum { SIG = 15 };
 
 static leat_ctx ctx[2];
 static _Atomic int theirs, died;
 
-/* The program's own. */
+/* The program's own handler. */
 static void counts(int sig)
 {
     (void)sig;
@@ -33,7 +33,7 @@ static bool does(void (*handler)(int))
     return sigaction(SIG, NULL, &now) == 0 && now.sa_handler == handler;
 }
 
-/* Whether it was cancelled; from now on nobody may use it. */
+/* Whether it was cancelled. From now on no thread may use it. */
 static int over(leat_ctx *of)
 {
     int cause = leat_ctx_cause(of);
@@ -60,7 +60,7 @@ SCENARIO(signals_and_a_call_that_replaces, { .senders = 1 }, { .senders = 2 }, {
     EXPECT(does(counts));
 }
 
-/* And where nobody else asked for it, does what it would have done: also when the call takes back. */
+/* Where no other call asked for it, it does what it would have done without us, also when the call takes back. */
 static void *takes_back(void *arg)
 {
     (void)arg;
@@ -80,8 +80,8 @@ SCENARIO(signals_and_a_call_that_takes_back, { .senders = 1 }, { .senders = 2 },
     EXPECT(does(SIG_DFL));
 }
 
-/* Who is woken takes back at once. */
-SCENARIO(a_signal_wakes_who_takes_back, { .senders = 1 }, { .senders = 2 })
+/* A thread that is woken takes back at once. */
+SCENARIO(a_signal_wakes_a_thread_that_takes_back, { .senders = 1 }, { .senders = 2 })
 {
     EXPECT(leat_cancel_on_signals(&ctx[0], SIG, 0) == 0);
     for (int i = 0; i < k->senders; i++) sim_go(comes, k->senders == 1 ? &ctx : NULL);

@@ -10,14 +10,14 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * The body is run many thousand times, each time under another schedule and with other stale reads. It
- * starts on thread 0; all static memory is then as it was when the program began. It is compiled with
- * -fsanitize=thread, so the compiler hands each access to memory to whoever defines the functions of
- * that run-time library: here that is the simulator (machine.h says how it works). Whatever the toolkit
- * asks of the system - threads, mutexes, futex, clock, memory - is simulated too.
+ * The body is run many thousand times, each time under another schedule and with other stale reads. It starts on
+ * thread 0. All static memory is then as it was when the program began. The body is compiled with -fsanitize=thread,
+ * so the compiler makes each access to memory a call of that run-time library. Here the simulator defines these
+ * functions (machine.h says how it works). Whatever the toolkit asks of the system is simulated too: threads,
+ * mutexes, futex, clock, memory.
  *
- * An execution fails if an EXPECT does not hold, two accesses race, freed memory is touched, memory is
- * left allocated, everybody is asleep, or it does not end. */
+ * An execution fails if an EXPECT does not hold, two accesses race, freed memory is accessed, memory is left
+ * allocated, all threads are asleep, or it does not end. */
 #ifndef SIM_H
 #define SIM_H
 
@@ -25,14 +25,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEAT_NO_QUOTA /* nothing of the toolkit's runs before main: the simulator does not either */
+#define LEAT_NO_QUOTA /* neither the toolkit nor the simulator runs before main */
 
 enum { SIM_THREADS = 16 };
 
-/* The parameters of a configuration; what they mean is the scenario's business. */
+/* The parameters of a configuration. Each scenario gives them their meaning. */
 typedef struct sim_knobs {
     int senders, receivers, cap, each, a;
-    int start;         /* so many messages have gone through each channel before (scene.h) */
+    int start;         /* how many messages have gone through each channel before (scene.h) */
     bool exhaust;      /* small enough to be searched exhaustively */
     bool shows;        /* sim_shown must be called in some execution */
     const char *fails; /* some execution must fail, saying this: a test of the simulator */
@@ -58,21 +58,22 @@ typedef struct sim_scenario {
 
 #define EXPECT(cond) ((cond) ? (void)0 : sim_fail(#cond, __FILE__, __LINE__))
 
-/* A thread that runs fn(arg); its number, from 1. */
+/* A thread that runs fn(arg). Returns its number, from 1. */
 int sim_go(void *fn(void *), void *arg);
 void sim_join(void); /* waits for all of them */
 void sim_join_one(int thread);
-void sim_yield(void); /* lets others run, for loops that wait: while (!x) sim_yield(); */
+void sim_yield(void); /* lets other threads run, for loops that wait: while (!x) sim_yield(); */
 bool sim_asleep(int thread);
 extern int sim_refuse; /* bit n: the n-th pthread_create from now on is refused */
 
-/* `what`, from now on: whoever touches it has used it after it was freed. */
+/* From now on an access to it is a use of `what` after it was freed. */
 void sim_freed(const void *p, size_t size, const char *what);
 
 /* A name for memory, for the trace of a failure. */
 void sim_name(const void *p, size_t size, const char *name);
 
-/* Delivers a signal to the running thread: its handler's turn. False: it had none, and did what is the default. */
+/* Delivers a signal to the running thread. True: its handler was called. False: it had none, and the default action
+ * was taken. */
 bool sim_signal(int sig);
 
 /* Says that the execution has shown what the configuration is to show. */

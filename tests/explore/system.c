@@ -1,8 +1,8 @@
 /* system.c - the compiler's calls for each access, and the system's functions, for the simulated program.
  * SPDX-License-Identifier: MIT
  *
- * The scenarios' object files have had the names of the system's functions changed (symbols.txt), so
- * these here are called. What they do not change is the real one. */
+ * In the scenarios' object files the names of the system's functions were changed (symbols.txt), so these functions
+ * here are called. A function whose name was not changed is the real one. */
 #define _GNU_SOURCE
 #include "machine.h"
 
@@ -20,7 +20,7 @@
 
 /* ==== Accesses ================================================================================ */
 
-/* A mutant whose headers say a weaker order in one place: all calls that were compiled from that. */
+/* A mutant whose headers have a weaker order in one place. These are all calls that were compiled from that place. */
 static uintptr_t weak_at[4096];
 static int weak_count, weak_which, weak_order;
 
@@ -32,7 +32,7 @@ void system_weaken(int which, int order, uintptr_t pc)
     weak_at[weak_count++] = pc;
 }
 
-/* The order of this call; `which` is 1 for its first one, 2 for that of a failed compare-exchange. */
+/* The order of this call. `which` is 1 for its first one, 2 for that of a failed compare-exchange. */
 static int ordered(int which, int order, void *pc)
 {
     for (int i = 0; i < weak_count; i++)
@@ -165,12 +165,12 @@ void sim_free(void *p)
 
 /* ==== Time ==================================================================================== */
 
-/* In an exhaustive search time stands still, but for the deadlines of those asleep. */
+/* In an exhaustive search time stands still, except for the deadlines of the threads asleep. */
 int sim_clock_gettime(clockid_t id, struct timespec *ts)
 {
     (void)id;
     if (!exhaustive) now += 25;
-    else threads_did(&now, (uint64_t)now, NULL); /* who saw another time is another */
+    else threads_did(&now, (uint64_t)now, NULL); /* a thread that saw another time is in another state */
     *ts = (struct timespec){ now / 1000000000, now % 1000000000 };
     return 0;
 }
@@ -185,7 +185,7 @@ int sim_sched_yield(void)
 
 static long paused[SIM_THREADS]; /* after which step it did */
 
-/* Pauses in a row, with nothing done in between, are one. */
+/* Several pauses in a row, with nothing done in between, are one. */
 void sim_pause(void)
 {
     if (paused[self] == step) return;
@@ -218,7 +218,7 @@ static int futex_wait(uint32_t *word, uint32_t value, const struct timespec *ts,
 /* ==== Signals ================================================================================= */
 
 static void (*actions[65])(int);
-static const view *actions_seen; /* the kernel's lock orders what is done to them */
+static const view *actions_seen; /* the kernel's lock orders changes of actions */
 static uint64_t actions_state;
 static bool sent_again[SIM_THREADS];
 
@@ -291,12 +291,12 @@ long sim_syscall(long number, ...)
 
 /* ==== Threads ================================================================================= */
 
-/* A mutex or condition variable is known by its address; what its last owner had seen goes with it. */
+/* A mutex or condition variable is known by its address. The next owner sees what the last owner had seen. */
 typedef struct object {
     const void *at;
     bool taken;
     const view *seen;
-    uint64_t state; /* who took or dropped it last */
+    uint64_t state; /* which thread took or dropped it last */
 } object;
 
 static object objects[64];
@@ -319,7 +319,7 @@ int sim_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr)
     return 0;
 }
 
-/* Who destroys or frees a mutex races with all who use it without order, so each use is a load. */
+/* A destroy or free of a mutex races with all uses that are not ordered with it, so each use is a load. */
 int sim_pthread_mutex_destroy(pthread_mutex_t *m)
 {
     if (object_at(m)->taken) threads_fail("a mutex was destroyed that is locked");
@@ -437,7 +437,7 @@ int sim_pthread_setcancelstate(int state, int *old)
     return 0;
 }
 
-/* Ending a thread from within runs its cleanup handlers: each is code behind a setjmp of its own. */
+/* Ending a thread from within runs its cleanup handlers. Each is code behind a setjmp of its own. */
 static __pthread_unwind_buf_t *cleanups[SIM_THREADS][16];
 static int cleanup_count[SIM_THREADS];
 

@@ -1,7 +1,7 @@
-/* threads.c - the simulated threads, and who of them runs next. See machine.h.
+/* threads.c - the simulated threads, and which of them runs next. See machine.h.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#undef _FORTIFY_SOURCE /* it does not like one stack to jump to another */
+#undef _FORTIFY_SOURCE /* it does not accept that one stack jumps to another */
 #include "machine.h"
 
 #include <errno.h>
@@ -67,7 +67,7 @@ uint64_t threads_mix(uint64_t a, uint64_t b) /* as splitmix64, Steele, Lea, Floo
 }
 
 static enum { UNIFORM, STICKY, PCT, STRATEGIES } strategy;
-static bool sudden;   /* sleepers wake for no reason */
+static bool sudden;   /* threads wake for no reason */
 static bool hurried;  /* time passes in leaps */
 static long drops[4]; /* PCT: at these steps the running thread's priority falls below all */
 static int lowest;
@@ -85,14 +85,13 @@ static void draw(uint64_t seed)
 
 /* ==== Exhaustive search ======================================================================= */
 
-/* The choices of the current schedule, where there was one: how many threads could go on, and which of
- * them did. */
+/* The choices of the current schedule, where there was one: how many threads could go on, and which of them did. */
 typedef struct choice {
     uint8_t n, taken;
 } choice;
 
 static choice path[STEPS];
-static int depth, known;   /* in this execution; and so many are to be repeated */
+static int depth, known;   /* in this execution, and how many of them are to be repeated */
 static int budget, left;   /* preemptions */
 static uint64_t *searched; /* name of a state, with the preemptions that were left in the low byte */
 static size_t searched_count;
@@ -143,10 +142,10 @@ void threads_did(const void *where, uint64_t learned, uint64_t *written)
     t[self].did = threads_mix(threads_mix(t[self].did, (uintptr_t)where), learned);
     if (!written) return;
     *written = t[self].did;
-    for (int i = 0; i < threads; i++) t[i].yielded = false; /* who spins should look again */
+    for (int i = 0; i < threads; i++) t[i].yielded = false; /* a thread that spins should look again */
 }
 
-/* Whether the present state was searched already with as many preemptions left. It is now. */
+/* Whether the present state was searched already with as many preemptions left. Notes that it is now. */
 static bool seen_before(void)
 {
     uint64_t name = threads_mix(memory_state(), threads_mix((uint64_t)now, (uint64_t)self));
@@ -227,7 +226,7 @@ const char *threads_failure(void)
     return failure[0] ? failure : NULL;
 }
 
-static void everybody_asleep(void)
+static void all_asleep(void)
 {
     char text[300] = "";
     for (int i = 0; i < threads; i++) {
@@ -237,7 +236,7 @@ static void everybody_asleep(void)
     threads_fail("everybody is asleep: %s", text);
 }
 
-/* ==== Who is next ============================================================================= */
+/* ==== Which is next =========================================================================== */
 
 static void wake(thread *w, int why)
 {
@@ -273,8 +272,8 @@ static int pick_random(bool yields)
     }
 }
 
-/* Exhaustive: first the running thread goes on, if it can; any other is then a preemption. So is a timed
- * sleeper whose deadline passes now. */
+/* Exhaustive: first the running thread goes on, if it can. Any other is then a preemption, also a thread in a timed
+ * sleep whose deadline passes now. */
 static int pick_next(bool yields)
 {
     choice *c = &path[depth];
@@ -320,7 +319,7 @@ static void go_on(bool yields)
     int next = exhaustive ? pick_next(yields) : pick_random(yields);
     if (next < 0) { /* time passes */
         next = earliest();
-        if (next < 0) everybody_asleep();
+        if (next < 0) all_asleep();
         wake(&t[next], ETIMEDOUT);
     }
     switch_to(next);
@@ -346,7 +345,7 @@ void threads_point(void)
     go_on(false);
 }
 
-/* In most cases really to somebody else. */
+/* In most cases really to another thread. */
 void threads_yield(void)
 {
     t[self].priority = --lowest;

@@ -1,5 +1,5 @@
-/* topics.c - scenarios of topic.h: who gets what, who leaves, who is waited for, drops, close, the latest. What is
- * simulated is topic.h without liburcu: its counted sections.
+/* topics.c - scenarios of topic.h: what each subscriber gets, leaving, waiting for room, drops, close, the latest. It
+ * is topic.h without liburcu that is simulated, with its counted sections.
  * SPDX-License-Identifier: MIT */
 #define LEAT_VERSIONS_ 4 /* so few that each is soon used again */
 #define LEAT_LATER_ 2    /* and that a walk is soon resumed */
@@ -42,7 +42,7 @@ static void subscribe_all(int policy)
     for (int i = 0; i < now_->receivers; i++) EXPECT(leat_subscribe(&t, chan[i], policy) == 0);
 }
 
-/* Nobody uses it any more, and nobody may look at it. */
+/* No thread uses it any more, and none may access it. */
 static void free_topic(void)
 {
     EXPECT(t.topic.readers_[0] + t.topic.readers_[1] == 0);
@@ -53,7 +53,7 @@ static void free_topic(void)
 static void free_channels(void)
 {
     for (int i = 0; i < now_->receivers; i++) {
-        EXPECT(nobody_waits(chan[i]));
+        EXPECT(no_thread_waits(chan[i]));
         leat_free(chan[i]);
     }
 }
@@ -61,7 +61,7 @@ static void free_channels(void)
 /* ==== What is published, and what comes ======================================================== */
 
 static int told[MESSAGES];                 /* what the publish of each message returned */
-static _Atomic int published[SIM_THREADS]; /* so many by each publisher, so far */
+static _Atomic int published[SIM_THREADS]; /* how many by each publisher, so far */
 
 static void *publishes(void *arg)
 {
@@ -81,7 +81,7 @@ static int all_told(void)
     return sum;
 }
 
-/* Until the channel is closed and drained. */
+/* Receives until the channel is closed and drained. */
 static void *receives(void *arg)
 {
     int m, err;
@@ -90,7 +90,7 @@ static void *receives(void *arg)
     return NULL;
 }
 
-/* What there is. */
+/* Receives what is there. */
 static void drain(int r)
 {
     for (int m; leat_try_recv(chan[r], &m) == 0;) note_got(r, m);
@@ -103,8 +103,8 @@ static bool got(int r, int message)
     return i < got_[r].n;
 }
 
-/* A subscriber got each publisher's messages in order, none twice; and none is missing between two of them
- * (WHOLE), nor after the first that it got (REST). How many. */
+/* Checks that a subscriber got each publisher's messages in order, none twice, and that none is missing between two
+ * of them (WHOLE), nor after the first that it got (REST). Returns how many. */
 enum { GAPS, WHOLE, REST };
 
 static int got_in_order(int r, int how)
@@ -127,7 +127,7 @@ static void go_publish(void)
     for (int i = 0; i < now_->senders; i++) GO(publishes, i);
 }
 
-static void join_publishers(void) /* who were the first threads */
+static void join_publishers(void) /* which were the first threads */
 {
     for (int i = 1; i <= now_->senders; i++) sim_join_one(i);
 }
@@ -141,7 +141,7 @@ static void join_publishers(void) /* who were the first threads */
         CAST(s, r, e), .cap = 2, __VA_ARGS__ \
     }
 
-SCENARIO(everybody_gets_all, EACH_CAP(1, 1, 2, SMALL), EACH_CAP(1, 2, 1, SMALL), EACH_CAP(2, 1, 1, SMALL),
+SCENARIO(each_subscriber_gets_all, EACH_CAP(1, 1, 2, SMALL), EACH_CAP(1, 2, 1, SMALL), EACH_CAP(2, 1, 1, SMALL),
          EACH_CAP(2, 2, 2, BIG), { CAST(1, 2, 3), .cap = 1 }, { CAST(1, 4, 1), .cap = 0 }, { CAST(1, 5, 2), .cap = 1 },
          { CAST(2, 3, 2), .cap = 1 }, { CAST(3, 1, 2), .cap = 0 }, { CAST(3, 2, 2), .cap = 2 },
          { CAST(2, 2, 4), .cap = 3, .start = 2 })
@@ -164,14 +164,14 @@ SCENARIO(everybody_gets_all, EACH_CAP(1, 1, 2, SMALL), EACH_CAP(1, 2, 1, SMALL),
 
 /* ==== Leaving ================================================================================== */
 
-/* The channel is freed at once, with what is in it. */
+/* The channel is freed at once, with the messages in it. */
 static void leave(int r)
 {
     EXPECT(leat_unsubscribe(&t, chan[r]) == 0);
     EXPECT(leat_unsubscribe(&t, chan[r]) == -ENOENT);
     drain(r);
-    EXPECT(nobody_waits(chan[r]));
-    free_at_once(chan[r], "the channel of who left");
+    EXPECT(no_thread_waits(chan[r]));
+    free_at_once(chan[r], "the channel of the one that left");
 }
 
 static void *leaves(void *arg)
@@ -180,7 +180,8 @@ static void *leaves(void *arg)
     return NULL;
 }
 
-/* What somebody was told that it was received, was; what was dropped then does not count. */
+/* As many messages were received as the publishes returned. With DROPS_OLDEST a message may have been dropped after
+ * that. */
 static void expect_told(int policy)
 {
     int n = 0;
@@ -194,7 +195,7 @@ static void expect_told(int policy)
         __VA_ARGS__, .a = LEAT_DROPS_OLDEST \
     }
 
-/* Nobody receives: so who waits for room does until the subscriber leaves. */
+/* No thread receives. So a publisher that waits for room waits until the subscriber leaves. */
 SCENARIO(leave_while_others_publish, POLICIES(CAST(1, 1, 1), .cap = 0, SMALL), POLICIES(CAST(1, 1, 2), .cap = 1, SMALL),
          POLICIES(CAST(1, 2, 1), .cap = 1, SMALL), POLICIES(CAST(2, 1, 1), .cap = 1, SMALL),
          POLICIES(CAST(2, 2, 2), .cap = 0), POLICIES(CAST(2, 2, 2), .cap = 2), POLICIES(CAST(1, 3, 3), .cap = 1),
@@ -209,7 +210,7 @@ SCENARIO(leave_while_others_publish, POLICIES(CAST(1, 1, 1), .cap = 0, SMALL), P
     free_topic();
 }
 
-/* Each subscriber comes, looks twice, and leaves: others come and leave at the same time. */
+/* Each subscriber comes, looks twice, and leaves. Others come and leave at the same time. */
 static void *visits(void *arg)
 {
     int r = ID(arg), m;
@@ -236,14 +237,14 @@ SCENARIO(come_and_leave, { CAST(0, 2, 1), .cap = 1, SMALL }, { CAST(1, 1, 2), .c
     free_topic();
 }
 
-/* Two take the same subscriber out: one does. */
+/* Two threads take the same subscriber out. One does it. */
 static int left[SIM_THREADS];
 
 static void *takes_out(void *arg)
 {
     left[ID(arg)] = leat_unsubscribe(&t, &c);
     EXPECT(left[ID(arg)] == 0 || left[ID(arg)] == -ENOENT);
-    if (left[ID(arg)] == 0) free_at_once(&c, "the channel of who left");
+    if (left[ID(arg)] == 0) free_at_once(&c, "the channel of the one that left");
     return NULL;
 }
 
@@ -262,8 +263,8 @@ SCENARIO(two_take_one_out, { CAST(0, 1, 1), .cap = 1, SMALL }, { CAST(1, 1, 1), 
     free_topic();
 }
 
-/* A channel is taken out by another thread while it still is being subscribed: once that has returned, the
- * subscribe does not touch it any more, either. */
+/* A thread takes a channel out while another still subscribes it. Once that call has returned, the subscribe does not
+ * access the channel any more, either. */
 static void *subscribes(void *arg)
 {
     EXPECT(leat_subscribe(&t, chan[ID(arg)], now_->a) == 0);
@@ -273,7 +274,7 @@ static void *subscribes(void *arg)
 static void *takes_out_soon(void *arg)
 {
     while (leat_unsubscribe(&t, chan[ID(arg)]) == -ENOENT) sim_yield();
-    free_at_once(chan[ID(arg)], "the channel of who left");
+    free_at_once(chan[ID(arg)], "the channel of the one that left");
     return NULL;
 }
 
@@ -297,8 +298,8 @@ SCENARIO(taken_out_while_coming, { CAST(0, 1, 1), .cap = 1, .a = FIRST, SMALL },
 
 /* ==== A publisher that waits =================================================================== */
 
-/* A subscriber has no room, and the publisher waits for it, until .a happens. If there is another subscriber, it
- * has room. */
+/* A subscriber has no room, and the publisher waits for it, until .a happens. If there is another subscriber, it has
+ * room. */
 enum { A_CANCEL, A_DEADLINE, LEAVING, A_CLOSE, ITS_CLOSE, A_RECEIVE };
 
 static leat_ctx ctx;
@@ -337,7 +338,9 @@ SCENARIO(a_wait_ends, ENDS(A_CANCEL), ENDS(A_DEADLINE), ENDS(LEAVING), ENDS(A_CL
     default: break;
     }
     sim_join();
-    int err = k->a == A_CANCEL ? -ECANCELED : k->a == A_DEADLINE ? -ETIMEDOUT : -EPIPE; /* it began too late for anybody */
+    int err = k->a == A_CANCEL     ? -ECANCELED
+              : k->a == A_DEADLINE ? -ETIMEDOUT
+                                   : -EPIPE; /* it began too late for any subscriber */
     for (int i = 0; i < k->senders; i++) {
         if (k->a == A_CLOSE) EXPECT(told[i] == -EPIPE || (told[i] >= 0 && told[i] <= others));
         else EXPECT((told[i] == err && k->a < LEAVING) || told[i] == (k->a == A_RECEIVE ? k->receivers : others));
@@ -352,7 +355,7 @@ SCENARIO(a_wait_ends, ENDS(A_CANCEL), ENDS(A_DEADLINE), ENDS(LEAVING), ENDS(A_CL
     else free_channels();
 }
 
-/* One that is not waited for now may leave meanwhile: that needs nobody to receive (P4). */
+/* A subscriber that is not waited for just now may leave. For that, no other thread has to receive (P4). */
 SCENARIO(leaves_while_another_is_waited_for, { CAST(1, 2, 1), .cap = 0, SMALL }, { CAST(1, 2, 1), .cap = 1, SMALL },
          { CAST(1, 2, 1), .cap = 1, .a = LEAT_DROPS_OLDEST, SMALL }, { CAST(2, 3, 1), .cap = 1 },
          { CAST(1, 4, 1), .cap = 1 })
@@ -366,7 +369,7 @@ SCENARIO(leaves_while_another_is_waited_for, { CAST(1, 2, 1), .cap = 0, SMALL },
     go_publish();
     for (int i = k->receivers; --i > 0;) {
         EXPECT(leat_unsubscribe(&t, chan[i]) == 0);
-        free_at_once(chan[i], "the channel of who left");
+        free_at_once(chan[i], "the channel of the one that left");
     }
     for (int i = 0; i < k->senders; i++) EXPECT(leat_recv(&c, &m) == 0);
     sim_join();
@@ -374,7 +377,7 @@ SCENARIO(leaves_while_another_is_waited_for, { CAST(1, 2, 1), .cap = 0, SMALL },
     leat_free(&c);
 }
 
-/* Who has room, or makes room himself, is not kept waiting by who has none. */
+/* A subscriber that has room, or makes room itself, is not kept waiting by one that has none. */
 SCENARIO(room_behind_a_wait, { CAST(1, 2, 1), .cap = 1, .a = LEAT_WAITS, SMALL },
          { CAST(1, 2, 1), .cap = 1, .a = LEAT_DROPS_OLDEST, SMALL },
          { CAST(1, 2, 1), .cap = 2, .a = LEAT_DROPS_OLDEST, SMALL })
@@ -397,7 +400,7 @@ SCENARIO(room_behind_a_wait, { CAST(1, 2, 1), .cap = 1, .a = LEAT_WAITS, SMALL }
     free_channels();
 }
 
-/* Who has got room by the time that the context is over still gets the message. */
+/* A subscriber that has got room by the time that the context is done still gets the message. */
 SCENARIO(room_when_the_wait_is_over, { CAST(1, 2, 1), .cap = 1, SMALL }, { CAST(1, 3, 1), .cap = 2 })
 {
     int m;
@@ -416,7 +419,8 @@ SCENARIO(room_when_the_wait_is_over, { CAST(1, 2, 1), .cap = 1, SMALL }, { CAST(
     free_channels();
 }
 
-/* More must be waited for than are noted at once: each gets it, before the publish returns (P1). Some leave meanwhile. */
+/* More subscribers must be waited for than are noted at once. Each gets the message before the publish returns (P1).
+ * Some leave meanwhile. */
 static void *receives_from_all(void *arg)
 {
     int m;
@@ -424,7 +428,7 @@ static void *receives_from_all(void *arg)
     return arg;
 }
 
-/* .a: so many leave, from the first that is noted last. */
+/* .a: how many leave, from the first that is noted last. */
 SCENARIO(more_than_are_noted, { CAST(1, 3, 1), .cap = 1, SMALL }, { CAST(1, 4, 1), .cap = 1 }, { CAST(2, 5, 1), .cap = 2 },
          { CAST(1, 4, 1), .cap = 1, .a = 1 }, { CAST(1, 5, 1), .cap = 1, .a = 2 }, { CAST(2, 5, 1), .cap = 2, .a = 3 })
 {
@@ -450,8 +454,8 @@ SCENARIO(more_than_are_noted, { CAST(1, 3, 1), .cap = 1, SMALL }, { CAST(1, 4, 1
     free_topic();
 }
 
-/* Who comes while the publisher waits for others counts, if the walk that is resumed then finds it; and has the
- * message once. */
+/* A subscriber that comes while the publisher waits for others counts if the walk that is resumed then finds it. It
+ * gets the message once. */
 SCENARIO(comes_while_others_are_waited_for, { CAST(1, LEAT_LATER_, 1), .cap = 1 })
 {
     int m;
@@ -473,7 +477,7 @@ SCENARIO(comes_while_others_are_waited_for, { CAST(1, LEAT_LATER_, 1), .cap = 1 
 
 /* ==== Drops ==================================================================================== */
 
-/* What was received and what was dropped are all, and the newest always comes. */
+/* What was received and what was dropped is all that was sent, and the newest always comes. */
 SCENARIO(oldest_gives_way, { CAST(1, 1, 2), .cap = 1, SMALL }, { CAST(2, 1, 1), .cap = 1, SMALL },
          { CAST(1, 1, 3), .cap = 1 }, { CAST(1, 1, 4), .cap = 2 }, { CAST(2, 1, 2), .cap = 1 }, { CAST(2, 1, 3), .cap = 2 },
          { CAST(1, 3, 3), .cap = 1 }, { CAST(3, 1, 2), .cap = 1 }, { CAST(3, 1, 2), .cap = 2 },
@@ -491,7 +495,7 @@ SCENARIO(oldest_gives_way, { CAST(1, 1, 2), .cap = 1, SMALL }, { CAST(2, 1, 1), 
     for (int i = 0; i < k->receivers; i++) {
         int n = got_in_order(i, GAPS);
         EXPECT(n + (int)leat_topic_drops(&t, chan[i]) == total);
-        EXPECT(n > 0 && (got_[i].message[n - 1] + 1) % k->each == 0); /* somebody's last */
+        EXPECT(n > 0 && (got_[i].message[n - 1] + 1) % k->each == 0); /* the last message of one of them */
     }
     free_topic();
     free_channels();
@@ -517,7 +521,7 @@ SCENARIO(newest_are_left, { CAST(1, 2, 3), .cap = 1, SMALL }, { CAST(2, 1, 1), .
     free_channels();
 }
 
-/* Nobody is waited for: who has no room is passed over, and knows how often. */
+/* A try does not wait. A subscriber that has no room is passed over, and its drops are counted. */
 static void *tries_to_publish(void *arg)
 {
     for (int i = 0; i < now_->each; i++) {
@@ -528,7 +532,7 @@ static void *tries_to_publish(void *arg)
     return NULL;
 }
 
-SCENARIO(who_has_no_room_counts, { CAST(1, 1, 2), .cap = 0, SMALL }, { CAST(1, 1, 2), .cap = 1, SMALL },
+SCENARIO(subscriber_without_room_counts, { CAST(1, 1, 2), .cap = 0, SMALL }, { CAST(1, 1, 2), .cap = 1, SMALL },
          { CAST(2, 1, 2), .cap = 1 }, { CAST(2, 3, 3), .cap = 2 }, { CAST(1, 1, 3), .cap = 1, .a = LEAT_DROPS_NEWEST },
          { CAST(2, 3, 2), .cap = 1, .a = LEAT_DROPS_NEWEST }, { CAST(2, 1, 2), .cap = 0, .a = LEAT_DROPS_NEWEST },
          { CAST(2, 1, 2), .cap = 0, .a = LEAT_DROPS_OLDEST })
@@ -596,7 +600,7 @@ static void *closer(void *arg)
     return NULL;
 }
 
-/* What somebody was told that it was received, is, and nothing else; whenever the close comes. */
+/* What a publish returned as received is received, and nothing else, whenever the close comes. */
 #define CLOSE(cap_, policy, how) \
     { CAST(1, 1, 1), .cap = cap_, .a = policy, how }, { CAST(2, 1, 2), .cap = cap_, .a = policy }, \
     { \
@@ -624,7 +628,7 @@ SCENARIO(close_while_others_publish, CLOSE(0, LEAT_WAITS, SMALL), CLOSE(1, LEAT_
     free_channels();
 }
 
-/* Two close, and somebody comes meanwhile, or leaves. */
+/* Two threads close, and a third subscribes meanwhile, or leaves. */
 static void *comes_late(void *arg)
 {
     int err = leat_subscribe(&t, chan[ID(arg)], LEAT_WAITS);
@@ -654,7 +658,7 @@ SCENARIO(close_while_others_close, { CAST(0, 0, 1), .cap = 1, SMALL }, { CAST(1,
     if (!k->a) leat_free(&d);
 }
 
-/* Who is told that it is closed has seen what the closer did before. .a: by which call. */
+/* A thread that is told that the topic is closed has seen what the closer did before. .a: by which call. */
 static void *asks_until_closed(void *arg)
 {
     int err;
@@ -682,8 +686,8 @@ SCENARIO(closed_topic_is_a_release, { .a = 0, SMALL }, { .a = 1, SMALL }, { .a =
     leat_free(&c);
 }
 
-/* When close returns, first or second, nothing changes any more: neither the latest, nor what is in the channels;
- * and what was refused is not there. */
+/* When close returns, first or second, nothing changes any more: neither the latest, nor what is in the channels. A
+ * message that was refused is not there. */
 static void *closes_for_good(void *arg)
 {
     int m = -1, later = -1;
@@ -720,7 +724,8 @@ SCENARIO(nothing_comes_after_close, { CAST(1, 1, 1), .cap = 1, SMALL }, { CAST(1
 
 /* ==== The latest =============================================================================== */
 
-/* Who looks sees a whole message, none older than what it knows of; although each version is soon used again (P3). */
+/* A thread that reads the latest gets a whole message, none older than one it knows of, although each version is soon
+ * used again (P3). */
 static void *looks(void *arg)
 {
     int last[SIM_THREADS], known = atomic_load_explicit(&published[0], memory_order_acquire);
@@ -758,7 +763,7 @@ SCENARIO(latest_is_whole, { CAST(1, 0, 3), .cap = 1, .a = FEW, SMALL }, { CAST(1
     free_topic();
 }
 
-/* Who comes with LATEST_FIRST gets what was the latest, then all that come after it, none twice (P2). */
+/* A subscriber that comes with LATEST_FIRST gets what was the latest, then all that come after it, none twice (P2). */
 static _Atomic int there;
 
 static void *comes(void *arg)
@@ -797,8 +802,8 @@ SCENARIO(latest_is_first, { CAST(1, 1, 1), .cap = 1, .a = FEW, SMALL }, { CAST(1
     free_channels();
 }
 
-/* Who comes has no room for its first, or is closed meanwhile: what it did not get counts for nobody, and who
- * publishes it just then may still deliver it. */
+/* A subscriber that comes has no room for its first message, or is closed meanwhile. What it did not get does not
+ * count, and a publisher that publishes it just then may still deliver it. */
 SCENARIO(first_has_no_room, { CAST(1, 1, 2), .cap = 1, .a = LEAT_WAITS, SMALL },
          { CAST(1, 1, 2), .cap = 1, .a = LEAT_DROPS_NEWEST, SMALL }, { CAST(2, 1, 1), .cap = 1, .a = LEAT_WAITS })
 {

@@ -1,4 +1,4 @@
-/* trace.c - what happened, to be read by a person.
+/* trace.c - what happened, for a person to read.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "machine.h"
@@ -73,7 +73,7 @@ const char *trace_place(const void *at)
     return to;
 }
 
-/* Source lines, of all places in one go. */
+/* Source lines, of all places at once. */
 static void find_lines(const char *exe, void *const *pc, int n, char (*line)[80])
 {
     size_t size = strlen(exe) + 60 + (size_t)n * 20;

@@ -1,9 +1,9 @@
-/* f-calls.c - every call of the C library that can fail, fails: the first, the second, .. the last; and
- * from the n-th on all of them. The answer names the reason, what was accepted runs, nothing is leaked,
- * and the object is as before or unmade.
+/* f-calls.c - every call of the C library that can fail, fails: the first, the second, .. the last; and from the n-th
+ * on all of them. The result names the reason, what was accepted runs, nothing is leaked, and the object is as before
+ * or unmade.
  * SPDX-License-Identifier: MIT
  *
- * (tests/pool/t-pool-faults.c and tests/pool/t-group-threads.c say what is promised in single cases.) */
+ * (tests/pool/t-pool-faults.c and tests/pool/t-group-threads.c test what is promised in single cases.) */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +16,11 @@
 
 /* ==== Calls that fail ========================================================================= */
 
-static _Atomic int asked, fail_at; /* counted; the one that fails, 1 the first, 0: none */
+static _Atomic int asked, fail_at; /* how many calls there were, and the one that fails: 1 is the first, 0 none */
 static _Atomic bool for_good;      /* and those after it */
-static _Atomic bool healed;        /* none does any more */
-static _Atomic int failed_with;    /* the last that did; 0: none has */
-static _Atomic int held;           /* pieces of memory, attributes, less those given back */
+static _Atomic bool healed;        /* from now on none fails */
+static _Atomic int failed_with;    /* the error of the last that failed. 0: none did */
+static _Atomic int held;           /* pieces of memory and attributes, less those given back */
 
 static bool fails(int error)
 {
@@ -103,7 +103,8 @@ __attribute__((unused)) static int fake_fcntl(int fd, int command, int arg)
 
 #include "faults.h"
 
-/* Plays the scene once for each call that it makes, which fails, until none is left to fail; how often. */
+/* Plays the scene once for each call that it makes. That call fails, until none is left to fail. Returns how often it
+ * played. */
 static int sweep(void (*scene)(void))
 {
     int scenes = 0;
@@ -123,7 +124,7 @@ static int sweep(void (*scene)(void))
     return scenes;
 }
 
-/* True if a call was refused. Then one of the library's has failed, and the answer says how. */
+/* True if a call was refused. Then a call of the library has failed, and the result tells why. */
 static bool refused(int err)
 {
     if (err) CHECK_EQ(err, failed_with);
@@ -177,10 +178,10 @@ TEST(a_channel_that_cannot_be_made_says_so_and_is_a_valid_unbuffered_one)
     CHECK_EQ(sweep(scene_channels), 2 * 3);
 }
 
-/* What waits makes and allocates nothing: there is nothing in it that could fail. */
+/* Calls that wait spawn and allocate nothing. So there is nothing in them that could fail. */
 TEST(send_receive_select_acquire_and_wait_call_nothing_that_can_fail)
 {
-    LEAT_CHAN(int) c, meet = { .type_ = NULL };
+    LEAT_CHAN(int) c, unbuf = { .type_ = NULL };
     leat_sem sem = LEAT_SEM(1);
     leat_wg wg = LEAT_WG(1);
     int m = 1;
@@ -188,9 +189,9 @@ TEST(send_receive_select_acquire_and_wait_call_nothing_that_can_fail)
     asked = 0;
     for (int i = 0; i < 6; i++) { /* each waits, in vain */
         leat_ctx up = LEAT_CTX(NULL), soon = LEAT_CTX_WITHIN(&up, LEAT_MS(1));
-        leat_case cases[] = { LEAT_RECV(&meet, &m), LEAT_SEND(&meet, &m), LEAT_RECV(&c, &m) };
+        leat_case cases[] = { LEAT_RECV(&unbuf, &m), LEAT_SEND(&unbuf, &m), LEAT_RECV(&c, &m) };
         CHECK_EQ(i == 0   ? leat_recv_ctx(&soon, &c, &m)
-                 : i == 1 ? leat_send_ctx(&soon, &meet, &m)
+                 : i == 1 ? leat_send_ctx(&soon, &unbuf, &m)
                  : i == 2 ? (int)leat_recv_many_ctx(&soon, &c, &m, 1)
                  : i == 3 ? leat_select_ctx(&soon, cases, 3)
                  : i == 4 ? leat_acquire_ctx(&soon, &sem, 1) ? 1 : leat_acquire_ctx(&soon, &sem, 1)
@@ -235,7 +236,7 @@ static void scene_go_n(void)
     CHECK(some ? ran >= 1 && ran < 5 : ran == 5);
 }
 
-/* Its place is taken by a new thread; if there is none to be had, by itself. */
+/* A task that ends its thread. A new thread takes its place, or if none can be had, the same thread goes on. */
 static void scene_group_of_the_dying(void)
 {
     leat_group g = LEAT_GROUP(NULL);
@@ -295,7 +296,7 @@ static void scene_pool(void)
         for (int i = 0; i < 3; i++) {
             int err = leat_submit(&p, i == 1 ? ends_its_thread : runs, &ran);
             accepted += !err;
-            if (err) CHECK_EQ(err, -ECANCELED); /* nobody was left to work, which ends the pool */
+            if (err) CHECK_EQ(err, -ECANCELED); /* no worker was left, which ends the pool */
         }
     }
     int err = leat_pool_stop(&p);
@@ -346,7 +347,7 @@ static void cancel_on_signals(void)
     REQUIRE(next_fd() == fds);
 }
 
-/* The call that fails leaves the one before as it was. */
+/* A call that fails leaves the registration before it as it was. */
 static void replace_on_signals(void)
 {
     static leat_ctx first, second;

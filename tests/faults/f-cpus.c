@@ -1,5 +1,5 @@
-/* f-cpus.c - few processors and many threads: one CPU, a part of one, 32 threads for each. All get on, the
- * books balance, and where nobody else can run meanwhile, nobody spins.
+/* f-cpus.c - few processors and many threads: one CPU, a part of one, 32 threads for each. All get on, the books
+ * balance, and where no other thread can run meanwhile, none spins.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -86,14 +86,14 @@ static void ping_pong_on_one_cpu(void)
         yields = 0;
         for (uint64_t i = 0, m = 0; i < ROUNDS; i++)
             REQUIRE(leat_send(&c[0], &i) == 0 && leat_recv(&c[1], &m) == 0 && m == i);
-        REQUIRE(yields < ROUNDS / 10); /* only for who was stopped half-way */
+        REQUIRE(yields < ROUNDS / 10); /* only for threads that were stopped half-way */
         REQUIRE(leat_close(&c[0]) == 0);
         pthread_join(other, NULL);
         for (int i = 0; i < 2; i++) leat_free(&c[i]);
     }
 }
 
-TEST(with_one_usable_cpu_who_waits_sleeps_at_once)
+TEST(with_one_usable_cpu_a_thread_that_waits_parks_at_once)
 {
     in_child(ping_pong_on_one_cpu);
 }

@@ -1,5 +1,5 @@
-/* f-fork.c - a fork in the middle of traffic. The child has copies of everything, but none of the threads:
- * it may exec or exit, and whatever it does, its parent does not notice.
+/* f-fork.c - a fork in the middle of traffic. The child has copies of everything, but none of the threads. It may
+ * exec or exit, and whatever it does, its parent is not affected.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -28,14 +28,14 @@ TEST(a_child_of_traffic_may_exit_or_exec)
             alarm(50);
             if (i % 2) execlp("true", "true", (char *)NULL);
             for (int k = 0; k < LANES; k++) leat_free(&t.lanes[k]); /* its own copies */
-            exit(0); /* flushes and runs what atexit has: locks of the C library are not held for ever */
+            exit(0); /* flushes, and runs what atexit has: locks of the C library are not held for ever */
         }
         CHECK_EQ(child_ends(child), 0);
     }
     traffic_end(&t);
 }
 
-/* What is the child's alone it may use as ever. */
+/* The child may use objects of its own as ever. */
 static void begins_anew(void)
 {
     static struct traffic t;
@@ -68,13 +68,13 @@ static void signals_and_a_child(void)
         kill(getpid(), SIGTERM);
         _exit(1);
     }
-    REQUIRE_EQ(child_ends(child), -SIGTERM);                   /* as if we had never asked for it */
-    REQUIRE_EQ(leat_sleep_ctx(&soon, LEAT_S(20)), -ETIMEDOUT); /* and nobody here has heard of it */
+    REQUIRE_EQ(child_ends(child), -SIGTERM);                   /* as if the child had never asked for it */
+    REQUIRE_EQ(leat_sleep_ctx(&soon, LEAT_S(20)), -ETIMEDOUT); /* and the parent is not affected */
     kill(getpid(), SIGTERM);
     REQUIRE_EQ(leat_sleep_ctx(&ctx, LEAT_S(20)), -ECANCELED);
 }
 
-TEST(a_signal_that_a_child_gets_is_no_business_of_its_parent)
+TEST(a_signal_that_a_child_gets_does_not_affect_its_parent)
 {
     in_child(signals_and_a_child);
 }
@@ -173,7 +173,7 @@ static void forks_while_another_registers(void)
         if (child == 0) {
             static leat_ctx own;
             alarm(50);
-            REQUIRE_EQ(leat_cancel_on_signals(&own, SIGTERM, 0), 0); /* whoever held the lock is not here */
+            REQUIRE_EQ(leat_cancel_on_signals(&own, SIGTERM, 0), 0); /* the thread that held the lock is not in the child */
             kill(getpid(), SIGTERM);
             REQUIRE_EQ(leat_sleep_ctx(&own, LEAT_S(20)), -ECANCELED);
             REQUIRE_EQ(leat_cancel_on_signals(NULL, SIGTERM, 0), 0);
@@ -186,7 +186,7 @@ static void forks_while_another_registers(void)
     pthread_join(thread, NULL);
 }
 
-TEST(a_fork_while_another_thread_asks_for_signals_locks_nobody_out)
+TEST(a_fork_while_another_thread_registers_signals_leaves_no_lock_held)
 {
     in_child(forks_while_another_registers);
 }

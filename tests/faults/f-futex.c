@@ -1,9 +1,9 @@
-/* f-futex.c - sandboxes: one that ends a process that opens a file, others that refuse the system call futex,
- * whatever they say. Waiting still works: messages arrive, deadlines are kept, no core is burned.
+/* f-futex.c - sandboxes: one ends a process that opens a file, others refuse the system call futex, with any error.
+ * Waiting still works: messages arrive, deadlines are kept, no core is burned.
  * SPDX-License-Identifier: MIT
  *
- * Those filters refuse the headers' own calls only (they pass all ones as the mask of a wake too, which the C
- * library does not): a C library without futex ends the process. */
+ * Those filters refuse only the headers' own calls. (The headers pass all ones as the mask of a wake too, which the C
+ * library does not.) A C library without futex ends the process. */
 #define _GNU_SOURCE
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -123,11 +123,11 @@ static void refuse_futex(void)
     };
     sandbox(filter, sizeof filter / sizeof *filter);
     uint32_t word = 0;
-    REQUIRE_EQ(leat_os_futex_(&word, WAIT, 1, NULL), -error); /* else -EAGAIN */
+    REQUIRE_EQ(leat_os_futex_(&word, WAIT, 1, NULL), -error); /* otherwise -EAGAIN */
     REQUIRE_EQ(leat_os_futex_(&word, WAKE, 1, NULL), -error);
 }
 
-/* These are answers that a wait has, too, so nobody can tell: the thread is back at once. */
+/* A wait can return these errors too. So the thread cannot tell, and is back at once. */
 static bool has_another_meaning(void)
 {
     return error == EAGAIN || error == EINTR || error == ETIMEDOUT;
@@ -159,7 +159,7 @@ TEST(waiting_works_whatever_error_a_sandbox_has_for_futex)
     refused_with((int[]){ EACCES, EINVAL, ENOMEM, EFAULT, EBUSY, 4095 }, 6);
 }
 
-TEST(deadlines_are_kept_where_a_sandbox_says_what_means_something_else)
+TEST(deadlines_are_kept_where_a_sandbox_returns_an_error_that_means_something_else)
 {
     if (prctl(PR_GET_SECCOMP) < 0) SKIP("the kernel has no seccomp");
     refused_with((int[]){ EAGAIN, EINTR, ETIMEDOUT }, 3);

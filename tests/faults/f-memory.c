@@ -1,4 +1,4 @@
-/* f-memory.c - everything in memory of every kind, on threads with the least stack that there is.
+/* f-memory.c - everything in memory of every kind, on threads with the smallest stack that there is.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -46,7 +46,7 @@ static void in_memory_of_each_kind(void)
     flow_in(&on_stack);
     flow_in(on_heap);
     flow_in(mapped);
-    flow_in((struct traffic *)(void *)(shared + LEAST)); /* no more aligned than its type asks for */
+    flow_in((struct traffic *)(void *)(shared + LEAST)); /* no more aligned than its type needs */
     free(on_heap);
     munmap(mapped, sizeof *mapped);
     munmap(shared, sizeof *mapped + LEAST);

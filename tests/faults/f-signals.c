@@ -1,8 +1,8 @@
-/* f-signals.c - a storm of signals over threads that wait, with and without SA_RESTART. It ends no wait,
- * puts off no deadline, and loses nothing.
+/* f-signals.c - a storm of signals over threads that wait, with and without SA_RESTART. It ends no wait, delays no
+ * deadline, and loses nothing.
  * SPDX-License-Identifier: MIT
  *
- * (Workers of groups and pools block signals; of leat_cancel_on_signals tests/pool/t-signals.c has the rest.) */
+ * (Workers of groups and pools block signals. tests/pool/t-signals.c has the rest of leat_cancel_on_signals.) */
 #define _GNU_SOURCE
 #include <signal.h>
 
@@ -23,15 +23,15 @@ static void let_signals_come(int flags)
     REQUIRE(sigaction(SIGUSR2, &act, NULL) == 0);
 }
 
-/* ==== Who waits =============================================================================== */
+/* ==== Calls that wait ========================================================================= */
 
 typedef LEAT_CHAN(int) int_chan;
 
-static int_chan empty, full, meet, nowhere;
+static int_chan empty, full, unbuf, nowhere;
 static leat_sem no_permits;
 static leat_wg unfinished;
-static leat_pool pool;   /* its worker stands at the door, its queue is full */
-static leat_group group; /* its thread stands at the door, it may have no other */
+static leat_pool pool;   /* its worker is at the door, its queue is full */
+static leat_group group; /* its thread is at the door, it may have no other */
 static door doors;
 static int sent = 5;
 
@@ -53,9 +53,9 @@ static int sends(leat_ctx *ctx)
     return leat_send_ctx(ctx, &full, &sent);
 }
 
-static int sends_to_nobody(leat_ctx *ctx)
+static int sends_unbuffered(leat_ctx *ctx)
 {
-    return leat_send_ctx(ctx, &meet, &sent);
+    return leat_send_ctx(ctx, &unbuf, &sent);
 }
 
 static int selects(leat_ctx *ctx)
@@ -86,7 +86,7 @@ static int sleeps(leat_ctx *ctx)
     return leat_sleep_ctx(ctx, LEAT_S(1000));
 }
 
-static int stops(leat_ctx *ctx) /* last: from then on nobody submits */
+static int stops(leat_ctx *ctx) /* last: from then on no call submits */
 {
     return leat_pool_stop_ctx(ctx, &pool);
 }
@@ -154,8 +154,8 @@ static void strike_the_scene(void)
     leat_free(&full);
 }
 
-static int (*const kinds[])(leat_ctx *) = { receives, receives_many,  sends,   sends_to_nobody, selects,
-                                            acquires, waits_for_zero, submits, sleeps,          stops };
+static int (*const kinds[])(leat_ctx *) = { receives, receives_many,  sends,   sends_unbuffered, selects,
+                                            acquires, waits_for_zero, submits, sleeps,           stops };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static void strike_all(struct wait *waits, int n)
@@ -166,8 +166,7 @@ static void strike_all(struct wait *waits, int n)
 
 /* ==== The storm =============================================================================== */
 
-/* Were the time that is left counted anew after each signal, the wait would not end before the storm does:
- * never. */
+/* If the time that is left were counted anew after each signal, the wait would not end before the storm does: never. */
 static void deadlines_in_a_storm(int flags)
 {
     struct wait waits[KINDS];
@@ -221,7 +220,7 @@ static void waits_in_a_storm(int flags)
         if (kinds[i % KINDS] != submits) CHECK(!waits[i].over);
     for (int i = 0; i < 3; i++) CHECK_EQ(leat_send(&empty, &sent), 0); /* two receive, one selects */
     CHECK_EQ(leat_recv(&full, &m), 0);
-    CHECK_EQ(leat_recv(&meet, &m), 0);
+    CHECK_EQ(leat_recv(&unbuf, &m), 0);
     CHECK_EQ(leat_release(&no_permits, 1), 0);
     CHECK_EQ(leat_wg_done(&unfinished), 0);
     leat_cancel(&until, 0);
@@ -287,7 +286,7 @@ static void *shoots(void *unused)
     return unused;
 }
 
-/* Signals that are queued, not merged: each has either cancelled one context, or come to the program's handler. */
+/* Signals that are queued, not merged. Each has either cancelled one context, or come to the program's handler. */
 static void counts_all(void)
 {
     struct sigaction act = { .sa_sigaction = counts_theirs, .sa_flags = SA_SIGINFO }, now;
@@ -301,7 +300,7 @@ static void counts_all(void)
         last = atomic_load(&shooters) == 0;
         ctx[calls % 2] = (leat_ctx)LEAT_CTX(NULL);
         REQUIRE_EQ(leat_cancel_on_signals(&ctx[calls % 2], SIGRTMIN + 1, SIGTERM, 0), 0);
-        if (calls) cancelled += leat_ctx_cause(&ctx[(calls + 1) % 2]) == SIGRTMIN + 1; /* final: nobody uses it now */
+        if (calls) cancelled += leat_ctx_cause(&ctx[(calls + 1) % 2]) == SIGRTMIN + 1; /* final: no thread uses it now */
     }
     for (int i = 0; i < SHOOTERS; i++) pthread_join(threads[i], NULL);
     REQUIRE_EQ(leat_cancel_on_signals(NULL, SIGTERM, 0), 0);

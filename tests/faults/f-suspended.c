@@ -1,16 +1,16 @@
-/* f-suspended.c - a signal handler suspends a thread in the middle of an operation, before each of its
- * atomic steps in turn, and keeps it. Who has nothing to do with it gets on; who needs what it holds may
- * have to wait, but burns no core; when it goes on at last, nothing is lost.
+/* f-suspended.c - a signal handler suspends a thread V in the middle of an operation, before each of its atomic steps
+ * in turn, and keeps it. A thread that has nothing to do with V gets on. A thread that needs what V holds may have to
+ * wait, but burns no core. When V goes on at last, nothing is lost.
  * SPDX-License-Identifier: MIT
  *
- * (tests/queue/t-step.c does it at each instruction, on a stage; here the threads and their time are real.) */
+ * (tests/queue/t-step.c does it at each instruction, on a stage. Here the threads and their time are real.) */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
-/* Each atomic operation of the headers names its memory order: there the thread under test counts down. */
+/* Each atomic operation of the headers names its memory order. There the thread under test counts down. */
 static _Thread_local int steps_left; /* 0: not under test */
 
 static void step(void)
@@ -27,7 +27,7 @@ static void step(void)
 static int gate[2];
 static _Atomic bool stopped;
 
-/* Until somebody writes to the gate. */
+/* Waits until a thread writes to the gate. */
 static void suspend(int signal)
 {
     int saved = errno;
@@ -46,8 +46,8 @@ static leat_wg wg;
 static leat_ctx ctx;
 static leat_pool pool;
 static leat_group group;
-static struct call staged; /* waits in line before the victim comes */
-static struct actor sleeper;
+static struct call staged; /* parked before the victim comes */
+static struct actor waiter;
 static _Atomic int jobs;
 static int answer; /* of the victim */
 
@@ -112,13 +112,13 @@ static void one_of_1(void)
     put(1);
 }
 
-static void a_receiver_in_line(void)
+static void a_parked_receiver(void)
 {
     room_for_2();
     recv_waits(&staged, NULL, &c);
 }
 
-static void a_sender_in_line(void)
+static void a_parked_sender(void)
 {
     one_of_1();
     send_waits(&staged, NULL, &c, 7);
@@ -129,13 +129,13 @@ static void unbuffered(void)
     REQUIRE_EQ(leat_make(&c, 0), 0);
 }
 
-static void an_unbuffered_receiver_in_line(void)
+static void a_parked_unbuffered_receiver(void)
 {
     unbuffered();
     recv_waits(&staged, NULL, &c);
 }
 
-static void an_unbuffered_sender_in_line(void)
+static void a_parked_unbuffered_sender(void)
 {
     unbuffered();
     send_waits(&staged, NULL, &c, 7);
@@ -169,7 +169,7 @@ static void three_of_4(void)
     put(3);
 }
 
-/* Gives up, or gets it: then another is sent. */
+/* Gives up, or gets the message. Then another is sent. */
 static void recv_soon(void)
 {
     int m;
@@ -260,11 +260,11 @@ static void one_permit(void)
     sem = (leat_sem)LEAT_SEM_OF(1, 2);
 }
 
-static void one_permit_and_who_needs_two(void)
+static void one_permit_and_a_waiter_for_two(void)
 {
     one_permit();
-    enter(&sleeper, pass_with_two, NULL);
-    UNTIL(in_line_(&sem.lock_, &sem.waiters_) == 1);
+    enter(&waiter, pass_with_two, NULL);
+    UNTIL(in_queue_(&sem.lock_, &sem.waiters_) == 1);
 }
 
 static void release_one(void)
@@ -285,7 +285,7 @@ static void pass_with_one(void)
 
 static void both_are_back(void)
 {
-    leave(&sleeper);
+    leave(&waiter);
     CHECK_EQ(leat_sem_available(&sem), 2);
 }
 
@@ -303,8 +303,8 @@ static void wait_for_zero(void *unused)
 static void one_to_do(void)
 {
     wg = (leat_wg)LEAT_WG(1);
-    enter(&sleeper, wait_for_zero, NULL);
-    UNTIL(in_line_(&wg.lock_, &wg.waiters_) == 1);
+    enter(&waiter, wait_for_zero, NULL);
+    UNTIL(in_queue_(&wg.lock_, &wg.waiters_) == 1);
 }
 
 static void do_it(void)
@@ -317,9 +317,9 @@ static void wait_for_it(void)
     wait_for_zero(NULL);
 }
 
-static void sleeper_leaves(void)
+static void waiter_leaves(void)
 {
-    leave(&sleeper);
+    leave(&waiter);
 }
 
 static int job(leat_ctx *unused, void *arg)
@@ -363,7 +363,7 @@ static void wait_for_the_group(void)
     CHECK_EQ(jobs, 2);
 }
 
-/* Who acts beside the victim; the first `sure` of them get on, whatever it holds. */
+/* The threads that act beside the victim. The first `sure` of them get on, whatever the victim holds. */
 static const struct scene {
     void (*set)(void), (*victim)(void), (*others[3])(void);
     int sure;
@@ -371,11 +371,11 @@ static const struct scene {
 } scenes[] = {
     { room_for_2, send_one, { send_one, recv_two }, 1, NULL },
     { room_for_2, try_to_send_one, { send_one, try_to_recv_one, recv_one }, 1, NULL },
-    { a_receiver_in_line, send_one, { send_one, recv_one }, 0, staged_ends_well },
+    { a_parked_receiver, send_one, { send_one, recv_one }, 0, staged_ends_well },
     { room_for_1, send_one, { send_one, send_one, recv_two }, 0, recv_one },
     { two_of_2, recv_one, { recv_one, send_one, send_one }, 1, recv_two },
     { two_of_2, try_to_recv_one, { recv_one, try_to_send_one }, 1, recv_one },
-    { a_sender_in_line, recv_one, { recv_one }, 0, staged_ends_well },
+    { a_parked_sender, recv_one, { recv_one }, 0, staged_ends_well },
     { room_for_1, recv_one, { send_one, send_one, recv_one }, 0, NULL },
     { one_of_1, send_one, { recv_one, recv_one }, 0, NULL },
     { room_for_4, send_three, { send_one, recv_three }, 1, recv_one },
@@ -383,21 +383,21 @@ static const struct scene {
     { room_for_1, recv_soon, { send_one }, 0, what_was_not_received_is_there },
     { unbuffered, send_one, { recv_one, recv_one, send_one }, 0, NULL },
     { unbuffered, recv_one, { recv_one, send_one, send_one }, 0, NULL },
-    { an_unbuffered_receiver_in_line, send_one, { recv_one, send_one }, 0, staged_ends_well },
-    { an_unbuffered_sender_in_line, recv_one, { recv_one, send_one }, 0, staged_ends_well },
+    { a_parked_unbuffered_receiver, send_one, { recv_one, send_one }, 0, staged_ends_well },
+    { a_parked_unbuffered_sender, recv_one, { recv_one, send_one }, 0, staged_ends_well },
     { room_for_1, select_either, { send_one, recv_d_soon }, 0, what_was_not_selected_is_there },
-    { a_sender_in_line, close_it, { drain_it }, 0, the_staged_was_received_or_refused },
+    { a_parked_sender, close_it, { drain_it }, 0, the_staged_was_received_or_refused },
     { full_below_a_context, cancel_it, { send_below_it, send_below_it }, 0, staged_is_cancelled },
-    { one_permit_and_who_needs_two, release_one, { pass_with_one }, 0, both_are_back },
+    { one_permit_and_a_waiter_for_two, release_one, { pass_with_one }, 0, both_are_back },
     { one_permit, acquire_one, { acquire_one, release_one }, 0, none_is_left },
-    { one_to_do, do_it, { wait_for_it, wait_for_it }, 0, sleeper_leaves },
+    { one_to_do, do_it, { wait_for_it, wait_for_it }, 0, waiter_leaves },
     { one_worker, submit_one, { submit_one }, 0, stop_it },
     { a_group, go_one, { go_one }, 0, wait_for_the_group },
 };
 
 /* ==== The bystanders ==========================================================================
  *
- * Two threads that have nothing to do with it, on a channel and a semaphore of their own. */
+ * Two threads that have nothing to do with the victim, on a channel and a semaphore of their own. */
 
 static int_chan there, back;
 static leat_sem theirs = LEAT_SEM(1);
@@ -428,7 +428,7 @@ static void bystander_answers(void *unused)
 struct part {
     struct actor actor;
     void (*play)(void);
-    int stop_before; /* this step; 0: at none */
+    int stop_before; /* this step. 0: at none */
     int64_t used;
     _Atomic bool over;
 };
@@ -448,8 +448,8 @@ static void begin_part(struct part *p, void (*play)(void), int stop_before)
     enter(&p->actor, play_part, p);
 }
 
-/* One that spins now, or -1. Whoever has only just begun to wait spins too, for a while: so a thread burns a core if it
- * is found again and again. */
+/* A thread that spins now, or -1. A thread that has only just begun to wait spins too, for a while. So a thread burns
+ * a core if it is found again and again. */
 static int find_burner(struct part *others, int count)
 {
     enum { SPIN = 2000000 }; /* ns */
@@ -460,7 +460,7 @@ static int find_burner(struct part *others, int count)
     return -1;
 }
 
-/* Plays a scene whose victim is stopped before its n-th step. False if it has not so many. */
+/* Plays a scene whose victim is stopped before its n-th step. False if it has fewer steps. */
 static bool play(const struct scene *s, int n)
 {
     struct part victim, others[3];
@@ -468,7 +468,7 @@ static bool play(const struct scene *s, int n)
     stopped = false;
     s->set();
     begin_part(&victim, s->victim, n);
-    for (int i = 0; i < 10 && !stopped && !victim.over; i++) (void)leat_sleep(LEAT_US(100)); /* or it sleeps */
+    for (int i = 0; i < 10 && !stopped && !victim.over; i++) (void)leat_sleep(LEAT_US(100)); /* or it is parked */
     while (count < 3 && s->others[count]) {
         begin_part(&others[count], s->others[count], 0);
         count++;
@@ -492,7 +492,7 @@ static bool play(const struct scene *s, int n)
     return was_stopped;
 }
 
-TEST(who_is_suspended_half_way_keeps_from_getting_on_only_who_needs_what_it_holds_and_costs_no_core)
+TEST(a_suspended_thread_holds_up_only_threads_that_need_what_it_holds_and_they_burn_no_core)
 {
     struct sigaction act = { .sa_handler = suspend };
     struct actor asks, answers;

@@ -1,4 +1,4 @@
-/* faults.h - what the programs share that put a fault beside a toolkit at work: traffic, a measure of who
+/* faults.h - what the programs share that put a fault beside a toolkit at work: traffic, a test whether a thread
  * burns a core, a child process.
  * SPDX-License-Identifier: MIT */
 #ifndef LEAT_FAULTS_H
@@ -14,9 +14,9 @@
 
 /* ==== Traffic =================================================================================
  *
- * Threads that do everything at once, with books that must balance. Half of them send, half receive: over
- * three channels, in every form. All take permits now and then, and give jobs to a pool. At the end: each
- * message that a send accepted was received once, each accepted job has run, all permits are back. */
+ * Threads that do everything at once, with books that must balance. Half of them send, half receive, over three
+ * channels, in every form. All acquire permits now and then, and submit jobs to a pool. At the end each message that
+ * a send accepted was received once, each accepted job has run, and all permits are back. */
 enum { LANES = 3, PERMITS = 3, MOST_THREADS = 64 };
 
 typedef LEAT_CHAN(uint64_t) lane;
@@ -57,7 +57,7 @@ static inline int job_(leat_ctx *ctx, void *jobs_run)
 /* A context with a deadline soon, or in the past. */
 #define SOON_(me) LEAT_CTX_UNTIL(NULL, leat_now() - LEAT_US(5) + LEAT_US(1) * (int64_t)roll_(me, 300))
 
-/* What is not the message's business: permits, jobs. */
+/* What has nothing to do with messages: permits, jobs. */
 static inline void aside_(struct traveller *me)
 {
     struct traffic *t = me->t;
@@ -76,7 +76,7 @@ static inline void aside_(struct traveller *me)
     REQUIRE(!err || err == -EAGAIN);
 }
 
-/* One send or receive, in a form that the dice choose: how many messages, or the error. */
+/* One send or receive, in a form that the dice choose. Returns how many messages, or the error. */
 static inline ptrdiff_t send_somehow_(struct traveller *me, leat_ctx *soon, uint64_t *msgs)
 {
     struct traffic *t = me->t;
@@ -115,7 +115,7 @@ static inline ptrdiff_t recv_somehow_(struct traveller *me, leat_ctx *soon, uint
     return r < 0 ? r : 1;
 }
 
-/* Enters what a call has answered in the books. */
+/* Enters the result of a call into the books. */
 static inline void enter_(struct traveller *me, ptrdiff_t r, const uint64_t *msgs, leat_ctx *soon)
 {
     if (r == -ETIMEDOUT) REQUIRE(leat_now() >= soon->deadline_);
@@ -172,7 +172,7 @@ static inline void traffic_begin(struct traffic *t, int threads)
         struct traveller *me = &t->travellers[i];
         me->t = t;
         me->dice = tap_seed(i);
-        me->made = (uint64_t)i << 32; /* so each message is told from any other */
+        me->made = (uint64_t)i << 32; /* so that each message is different */
         REQUIRE_EQ(pthread_create(&me->thread, NULL, travel_, me), 0);
     }
 }
@@ -188,13 +188,13 @@ static inline size_t traffic_moved(struct traffic *t)
     return least;
 }
 
-/* Lets it run until each thread has moved n messages more. */
+/* Lets the traffic run until each thread has moved n messages more. */
 static inline void traffic_flows(struct traffic *t, size_t n)
 {
     for (size_t goal = traffic_moved(t) + n; traffic_moved(t) < goal;) (void)leat_sleep(LEAT_US(200));
 }
 
-/* Stops it, and looks into the books. */
+/* Stops the traffic, and checks the books. */
 static inline void traffic_end(struct traffic *t)
 {
     size_t sent = 0, received = 0, jobs = 0;
@@ -219,8 +219,8 @@ static inline void traffic_end(struct traffic *t)
 
 /* ==== Does it burn a core? ====================================================================
  *
- * The time that a thread has had of the processor says little on a machine that others use too. So a
- * thread that does nothing but spin runs beside it, and is the measure. */
+ * How much processor time a thread has had says little on a machine that others use too. So a thread that does
+ * nothing but spin runs beside it, as the measure. */
 
 static inline int64_t cpu_time(pthread_t thread)
 {
@@ -230,13 +230,13 @@ static inline int64_t cpu_time(pthread_t thread)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* Spins for so much time of the processor. */
+/* Spins for so much processor time. */
 static inline void spin_beside(int64_t ns)
 {
     for (int64_t end = cpu_time(pthread_self()) + ns; cpu_time(pthread_self()) < end;) {}
 }
 
-/* Whether one who has had `used` while the caller spun for `ns` does as good as nothing else but spin. */
+/* Whether a thread that has used `used` while the caller spun for `ns` does nearly nothing but spin. */
 static inline bool burns(int64_t used, int64_t ns)
 {
     return used > ns / 2;
@@ -244,8 +244,8 @@ static inline bool burns(int64_t used, int64_t ns)
 
 /* ==== A child ================================================================================= */
 
-/* Runs body in a child, and checks that it ends well. What the system is told there holds there only. Only
- * a REQUIRE ends a child that fails. */
+/* Runs body in a child, and checks that it ends well. What the system is told there holds only there. Only a REQUIRE
+ * ends a child that fails. */
 static inline void in_child(void (*body)(void))
 {
     int status = 0;
@@ -253,7 +253,7 @@ static inline void in_child(void (*body)(void))
     pid_t child = fork();
     REQUIRE(child >= 0);
     if (!child) {
-        alarm(50); /* the watchdog is not with us */
+        alarm(50); /* the child has no watchdog */
         body();
         tap_leave(0);
     }

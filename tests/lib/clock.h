@@ -1,5 +1,5 @@
-/* clock.h - the headers run by a clock of a test's own, their sleeps and yields are counted, and a test may play what
- * happens meanwhile. To be included instead of pool.h, once.
+/* clock.h - the headers run by a clock of a test's own. Their sleeps and yields are counted, and a test may play what
+ * happens meanwhile. Include it instead of pool.h, once.
  * SPDX-License-Identifier: MIT */
 #ifndef CLOCK_H
 #define CLOCK_H
@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Added to the system's clock; what the system is told is without it. */
+/* Added to the system's clock. What the headers ask of the system is without it. */
 static int64_t ahead;
 static _Atomic int sleeps;
-static _Atomic int64_t stands_at; /* or the clock stands still, here .. */
+static _Atomic int64_t stands_at; /* if not 0, the clock stands still here .. */
 static int64_t per_reading;       /* .. but for so much with each reading */
 static int64_t coarse_lags;       /* how far the coarse clock is behind it */
 
@@ -52,8 +52,8 @@ int our_clock_gettime(int id, os_time *t)
     return err;
 }
 
-/* What happens while somebody sleeps until a time, or (0) until it is woken: true if that was before; NULL: the
- * real thing. */
+/* What happens while a thread sleeps until a time, or until it is woken (0). It returns true if the thread was woken
+ * before that time. NULL: the thread really sleeps. */
 static bool (*meanwhile)(int64_t until);
 
 static _Atomic unsigned long usable_cpus = 3; /* which the process may use: a bit for each */
@@ -116,7 +116,7 @@ int our_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
     return 0;
 }
 
-/* A yield that lets others run for so long, by a clock that stands still otherwise; or a real one. */
+/* How long a yield lets other threads run, by a clock that stands still otherwise. Negative: yields are real. */
 static _Atomic int64_t slice = -1;
 static int yields;
 

@@ -71,7 +71,7 @@ strict() { # "1 to 1024", program, option
     done
 }
 
-# Its output is lost: on a full disk, on a closed descriptor, on a pipe that nobody reads. It is said.
+# Its output is lost: on a full disk, on a closed descriptor, on a pipe that no process reads. It says so.
 loses() { # exit status, command ...
     lost_want=$1
     shift

@@ -17,7 +17,7 @@
 
 #include <stdio.h>
 
-/* What a call did, or why it did nothing; a capital letter: with the second queue. */
+/* What a call did, or why it did nothing. A capital letter: with the second queue. */
 enum {
     LIN_SEND = 's',
     LIN_RECV = 'r',
@@ -30,17 +30,17 @@ enum {
 };
 
 struct lin_op {
-    char what, also; /* also: 0, or a second FULL or EMPTY, at the same instant: of a select */
-    bool then;       /* belongs to the same call as the op before it, and comes after it: a batch */
+    char what, also; /* also: 0, or a second FULL or EMPTY at the same instant (a select) */
+    bool then;       /* a batch: belongs to the same call as the op before it, and comes after it */
     int thread;
-    int value; /* of a send or receive; each is sent once */
+    int value; /* of a send or receive. Each is sent once */
     uint64_t begin, end;
 };
 
 enum { LIN_MOST = 64, LIN_MOST_HELD = 14 };
 
 struct lin_history {
-    size_t cap[2]; /* up to LIN_MOST_HELD; 0: a send and its receive are one */
+    size_t cap[2]; /* up to LIN_MOST_HELD. 0: a send and its receive are one event */
     size_t n;
     struct lin_op ops[LIN_MOST];
 };
@@ -50,11 +50,11 @@ static inline char lin_what(char what, int queue)
     return (char)(queue ? what - 'a' + 'A' : what);
 }
 
-/* A stamp of the one clock. The processor has done nothing of the call before it, and all after. */
+/* A stamp of the one clock. The processor has done nothing of the call before it, and all of it after it. */
 static inline uint64_t lin_now(void)
 {
 #if defined __x86_64__
-#define LIN_FENCE_() __asm__ volatile("lfence" ::: "memory") /* mfence would hurry its stores */
+#define LIN_FENCE_() __asm__ volatile("lfence" ::: "memory") /* mfence would speed up its stores */
 #else
 #define LIN_FENCE_() __sync_synchronize()
 #endif
@@ -69,10 +69,10 @@ static inline uint64_t lin_now(void)
 struct lin_state_ {
     uint64_t done; /* a bit for each op */
     bool closed[2];
-    unsigned char held[2], queue[2][LIN_MOST_HELD]; /* the sends of what is inside, oldest first */
+    unsigned char held[2], queue[2][LIN_MOST_HELD]; /* the sends of the messages in it, oldest first */
 };
 
-/* Was this search in this state before? A memory of fixed size, which may forget. */
+/* Was this search in this state before? The memory has a fixed size, so it may forget. */
 static bool lin_seen_(const struct lin_state_ *s, unsigned search)
 {
     static struct {
@@ -90,7 +90,7 @@ static bool lin_seen_(const struct lin_state_ *s, unsigned search)
     return false;
 }
 
-/* Would queues in this state answer so? Puts them into the state after it. */
+/* Would queues in this state answer so? Moves them on to the state after it. */
 static bool lin_step_(const struct lin_history *h, struct lin_state_ *s, const struct lin_op *o, char what,
                       uint64_t first_end)
 {
@@ -122,7 +122,7 @@ static bool lin_step_(const struct lin_history *h, struct lin_state_ *s, const s
     }
 }
 
-/* Can the ops that are not done yet follow? */
+/* Can the ops that are left follow? */
 static bool lin_from_(const struct lin_history *h, const struct lin_state_ *s, unsigned search)
 {
     uint64_t first_end = UINT64_MAX;
@@ -134,7 +134,7 @@ static bool lin_from_(const struct lin_history *h, const struct lin_state_ *s, u
     }
     if (over) return true;
     if (lin_seen_(s, search)) return false;
-    for (size_t k = 0; k < h->n; k++) { /* who may be next? */
+    for (size_t k = 0; k < h->n; k++) { /* which one may be next? */
         const struct lin_op *o = &h->ops[k];
         struct lin_state_ next = *s;
         if (s->done >> k & 1 || o->begin > first_end) continue;
@@ -147,7 +147,7 @@ static bool lin_from_(const struct lin_history *h, const struct lin_state_ *s, u
     return false;
 }
 
-/* Is it a history of queues, empty at first? One thread at a time. */
+/* Is it a history of queues that were empty at first? For one thread at a time. */
 static inline bool lin_search(const struct lin_history *h)
 {
     static unsigned search;
@@ -158,8 +158,8 @@ static inline bool lin_search(const struct lin_history *h)
 
 /* ==== Drawings ================================================================================ */
 
-/* A line for each thread. Time goes from left to right, but not to scale: a call ends to the left
- * of another's begin exactly if it had returned when the other began. */
+/* A row for each thread. Time goes from left to right, but not to scale. A call ends to the left of another's begin
+ * exactly if it had returned when the other began. */
 static inline void lin_draw(const struct lin_history *h, FILE *to)
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-";

@@ -1,8 +1,8 @@
-/* peek.h - what several tests need: a call on a thread of its own, and a look at who waits inside.
+/* peek.h - what several tests need: a call on a thread of its own, and a look at the threads that wait.
  * SPDX-License-Identifier: MIT
  *
- * A test knows that a thread waits because it stands in the list that it waits in, not because some time
- * has passed. So the tests look at private fields here, and only here. */
+ * A test knows that a thread waits because its node is in the wait queue, not because some time has passed. So the
+ * tests look at private fields here, and only here. */
 #ifndef LEAT_PEEK_H
 #define LEAT_PEEK_H
 
@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-/* Comes back when the condition holds; if it never does, the watchdog speaks. */
+/* Returns when the condition holds. If it never does, the watchdog ends the test. */
 #define UNTIL(cond) \
     do { \
         for (unsigned round_until_ = 0; !(cond);) leat_backoff_(&round_until_); \
@@ -53,7 +53,7 @@ static inline int peek_list(leat_lock_ *lock, const leat_waitq_ *list)
     return n;
 }
 
-/* How many wait for permits, for zero, for room, for a message, under a context. */
+/* How many threads wait for permits, for zero, for room, for a message, under a context. */
 #define peek_sem(s) peek_list(&(s)->lock_, &(s)->waiters_)
 #define peek_wg(w) peek_list(&(w)->lock_, &(w)->waiters_)
 #define peek_senders(c) peek_list(&(c)->chan.lock_, &(c)->chan.ends_[LEAT_RECEIVES_].peers_)
@@ -62,7 +62,7 @@ static inline int peek_list(leat_lock_ *lock, const leat_waitq_ *list)
 
 /* A door: closed until opened, for any number of threads. */
 typedef struct door {
-    _Atomic int at_it; /* how many have come */
+    _Atomic int at_it; /* how many threads have come */
     _Atomic int open;
 } door;
 
@@ -72,7 +72,7 @@ static inline void door_pass(door *d)
     UNTIL(atomic_load_explicit(&d->open, memory_order_acquire));
 }
 
-static inline void door_until(door *d, int n) /* n threads stand at it, or have passed */
+static inline void door_until(door *d, int n) /* n threads are at it, or have passed */
 {
     UNTIL(atomic_load_explicit(&d->at_it, memory_order_acquire) >= n);
 }

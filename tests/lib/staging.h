@@ -1,9 +1,9 @@
 /* staging.h - brings threads to a known place, so that a test can say what happens next.
  * SPDX-License-Identifier: MIT
  *
- * A call that waits is begun on a thread of its own; the test goes on when that thread is seen in line.
- * And a send or receive in slow motion, to be another thread that was preempted half-way. For both this
- * looks into the private parts of queue.h. */
+ * A call that waits begins on a thread of its own. The test goes on when that thread is in the wait queue. A send or
+ * receive in slow motion stands for a thread that was preempted between claim and publish. Both look into the private
+ * parts of queue.h. */
 #ifndef LEAT_STAGING_H
 #define LEAT_STAGING_H
 
@@ -42,9 +42,9 @@ static inline void leave(struct actor *a)
     pthread_join(a->thread, NULL);
 }
 
-/* ==== Who is in line ========================================================================== */
+/* ==== Wait queues ============================================================================= */
 
-static inline int in_line_(leat_lock_ *lock, leat_waitq_ *list)
+static inline int in_queue_(leat_lock_ *lock, leat_waitq_ *list)
 {
     int n = 0;
     leat_lock_take_(lock);
@@ -55,17 +55,17 @@ static inline int in_line_(leat_lock_ *lock, leat_waitq_ *list)
 
 static inline int receivers(int_chan *c)
 {
-    return in_line_(&c->chan.lock_, &c->chan.ends_[LEAT_SENDS_].peers_);
+    return in_queue_(&c->chan.lock_, &c->chan.ends_[LEAT_SENDS_].peers_);
 }
 
 static inline int senders(int_chan *c)
 {
-    return in_line_(&c->chan.lock_, &c->chan.ends_[LEAT_RECEIVES_].peers_);
+    return in_queue_(&c->chan.lock_, &c->chan.ends_[LEAT_RECEIVES_].peers_);
 }
 
-static inline int sleepers(leat_ctx *ctx)
+static inline int waiters(leat_ctx *ctx)
 {
-    return in_line_(&ctx->lock_, &ctx->waiters_);
+    return in_queue_(&ctx->lock_, &ctx->waiters_);
 }
 
 #define UNTIL(condition) \
@@ -73,7 +73,8 @@ static inline int sleepers(leat_ctx *ctx)
         for (unsigned round_ = 0; !(condition);) leat_backoff_(&round_); \
     } while (0)
 
-/* Gives the others a while to do what they must not do. Only a broken header can fail by its length. */
+/* Gives the other threads time to do what they must not do. The test does not depend on how long: only a broken
+ * header can fail here. */
 static inline void a_while(void)
 {
     for (int i = 0; i < 20; i++) {
@@ -126,7 +127,8 @@ static inline void begin_recv(struct call *k, leat_ctx *ctx, int_chan *c)
     begin_(k, ctx, c, -1, do_recv_);
 }
 
-/* The same, and waits until it is in line: the order of such calls is the order of the line. */
+/* The same, but waits until the call is in the wait queue. So the calls are in the queue in the order in which they
+ * were begun. */
 static inline void send_waits(struct call *k, leat_ctx *ctx, int_chan *c, int msg)
 {
     int before = senders(c);
@@ -146,7 +148,7 @@ static inline bool is_over(struct call *k)
     return atomic_load_explicit(&k->over, memory_order_acquire);
 }
 
-/* Joins it: what it returned. */
+/* Joins the thread. Returns what the call returned. */
 static inline int end(struct call *k)
 {
     leave(&k->actor);
@@ -158,10 +160,10 @@ static inline int end(struct call *k)
 struct slow {
     leat_chan *ch;
     uint64_t at;
-    leat_node_ *woken; /* who is to be woken */
+    leat_node_ *woken; /* the node of the waiter that is to be woken */
 };
 
-/* The first half of a send: a slot is claimed; who sleeps for it too. */
+/* The first half of a send. It claims a slot, and resolves the receiver that is to be woken for it. */
 static inline struct slow slow_send(int_chan *c)
 {
     leat_chan *ch = &c->chan;
@@ -208,11 +210,11 @@ static inline void slow_wake(struct slow *s)
 
 /* ==== Without spinning ======================================================================== */
 
-/* From here on this program's calls sleep at once where they would spin first: what races with falling
- * asleep then happens all the time. */
+/* From here on a call of this program parks at once where it would spin first. So what races with parking happens all
+ * the time. */
 static inline void never_spin(void)
 {
-    atomic_store_explicit(&leat_spins_, INT64_MAX - 1, memory_order_relaxed); /* there is one CPU, says the future */
+    atomic_store_explicit(&leat_spins_, INT64_MAX - 1, memory_order_relaxed); /* one CPU, counted in the future */
 }
 
 #endif

@@ -1,21 +1,21 @@
-/* step.h - a stage where one thread moves at a time, and one can be stopped before any instruction.
+/* step.h - a stage on which one thread moves at a time, and one can be stopped before any instruction.
  *
  *     #define LEAT_CUSTOM_OS "step.h"
  *     #include "pool.h"
  *
  * SPDX-License-Identifier: MIT
  *
- * This is part 1 of queue.h, played: threads are actors. One of them runs until it ends, waits in
- * leat_os_wait_, or is stopped; then the stage manager, the main thread, says who runs next. So a
- * run repeats exactly (but for the dice of a select), "it waits" is seen and not guessed from a
- * time that has passed, and the clock is a number. Threads that pool.h makes are actors too.
+ * This is part 1 of queue.h, played by actors. An actor is a thread. One of them runs until it ends, waits in
+ * leat_os_wait_, or is stopped. Then the stage manager, which is the main thread, decides which actor runs next. So a
+ * run repeats exactly, except for the dice of a select. A test sees that a thread waits, and does not guess it from a
+ * time that has passed. The clock is a number. The threads that pool.h spawns are actors too.
  *
- * One actor is stepped. In a first run the processor's trap flag shows each instruction that it
- * executes: its path. Then, for a step of that path, in a run of its own, the actor is stopped
- * there, stage.meanwhile() is called, and it goes on. This second kind of run uses a breakpoint,
- * put into the code: to trap all the way would take ten times as long.
+ * One actor is stepped. In a first run the processor's trap flag shows each instruction that the actor executes: its
+ * path. Then each step of that path gets a run of its own. In it the actor is stopped at that step, stage.meanwhile()
+ * is called, and the actor goes on. This second kind of run uses a breakpoint that is written into the code, because
+ * to trap all the way would take ten times as long.
  *
- * The path leads only through the program's own code: nobody is stopped in the C library. */
+ * The path contains only the program's own code. No actor is stopped in the C library. */
 #ifndef LEAT_STEP_H
 #define LEAT_STEP_H
 
@@ -42,10 +42,10 @@ struct actor {
     int state;
     bool joinable;
     const void *at; /* WAITS: for a wake here */
-    bool naps;      /* WAITS: in no line, but for a time, for what another is about to finish */
+    bool naps;      /* WAITS: it backs off, in no wait queue, until another actor has finished something */
     int64_t deadline;
     bool woken, late;
-    int asleep; /* when this part first stood in a line; 0: never */
+    int parked_at; /* when it first parked in this part. 0: never */
 };
 
 struct step {
@@ -53,7 +53,7 @@ struct step {
     int visit;         /* .. executed for the n-th time */
 };
 
-/* volatile: who is stopped may have kept nothing in a register */
+/* volatile: while an actor is stopped, the compiler keeps none of it in a register */
 static struct {
     struct actor actors[ACTORS];
     sem_t manager;
@@ -97,7 +97,7 @@ static inline void trap_flag(bool on)
     __asm__ volatile("nop" ::: "memory"); /* it is one instruction late */
 }
 
-/* Between these two the path is not noted, so the actor is never stopped there. */
+/* Between these two calls the path is not noted, so the actor is never stopped there. */
 static inline bool step_rests(void)
 {
     bool noted = stage.notes && actor_self == stage.stepped;
@@ -128,7 +128,7 @@ static void on_trap_(int sig, siginfo_t *info, void *context)
 {
     greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;
     (void)sig, (void)info;
-    if (stage.passing) { /* it was not yet time at the breakpoint: put it back, behind us */
+    if (stage.passing) { /* it was too early at the breakpoint: put it back, now that the instruction is behind us */
         stage.passing = false;
         reg[REG_EFL] &= ~TRAP_FLAG;
         put_byte_(stage.stop_at, BREAKPOINT);
@@ -148,7 +148,7 @@ static void on_trap_(int sig, siginfo_t *info, void *context)
     }
 }
 
-/* From its next move on, the path of this actor is noted. */
+/* The path of this actor is noted, from its next move on. */
 static void note_path(struct actor *a)
 {
     stage.stepped = a;
@@ -189,7 +189,7 @@ static void *actor_main_(void *arg)
     return NULL;
 }
 
-/* Gives a part to an actor that has none; it starts when it is let go on. */
+/* Gives a part to an actor that has none. The actor starts when it is let go on. */
 static struct actor *cast(void *(*play)(void *), void *arg)
 {
     struct actor *a = stage.actors;
@@ -199,7 +199,7 @@ static struct actor *cast(void *(*play)(void *), void *arg)
     a->arg = arg;
     a->state = READY;
     a->joinable = false;
-    a->asleep = 0;
+    a->parked_at = 0;
     return a;
 }
 
@@ -221,19 +221,19 @@ static bool can_go_on(const struct actor *a)
     return a->state == READY || (a->state == WAITS && a->woken);
 }
 
-/* Lets all that can go on do so, but not this one, until nobody can. */
+/* Lets all actors but this one go on, until no actor can. */
 static void run_all_but(const struct actor *not_this)
 {
     int moves = 0;
     for (int i = 0, idle = 0; idle < ACTORS; i = (i + 1) % ACTORS, idle++)
         if (&stage.actors[i] != not_this && can_go_on(&stage.actors[i])) {
-            REQUIRE(++moves < 10000); /* or they wake each other for ever */
+            REQUIRE(++moves < 10000); /* else they wake each other for ever */
             let_go_on(&stage.actors[i]);
             idle = -1;
         }
 }
 
-/* The clock goes on; who waits no longer than until then can go on. */
+/* The clock goes on. The actors that wait no longer than until then can go on. */
 static void pass_time(int64_t ns)
 {
     stage.clock += ns > 0 ? ns : 0;
@@ -241,8 +241,8 @@ static void pass_time(int64_t ns)
         if (a->state == WAITS && a->deadline <= stage.clock) a->woken = a->late = true;
 }
 
-/* Runs them all until nobody can go on, not even after a nap; or, `late`, after any deadline. */
-static void settle(bool late)
+/* Runs all actors until none can go on, not even after a nap. With `late` not even after its deadline. */
+static void run_to_rest(bool late)
 {
     for (struct actor *next;;) {
         run_all_but(NULL);
@@ -255,8 +255,8 @@ static void settle(bool late)
     }
 }
 
-/* Before all else. All share a CPU: to hand over is then a few microseconds. False: code cannot be
- * made writable here. */
+/* To be called before everything else. All actors share one CPU, so that a switch takes a few microseconds. False:
+ * code cannot be made writable here. */
 static bool set_stage(void (*meanwhile)(void))
 {
     extern unsigned char __executable_start[], etext[];
@@ -296,11 +296,11 @@ static inline void leat_os_done_(leat_os_event_ *e)
 __attribute__((noinline)) static int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
 {
     bool noted = step_rests(), late = deadline <= stage.clock;
-    REQUIRE(actor_self); /* the manager would wait: somebody has left something half-way */
+    REQUIRE(actor_self); /* else the manager would wait: a call has left something half-way */
     if (!late && atomic_load_explicit(&e->word_, memory_order_acquire) == old) {
         actor_self->at = e;
         actor_self->naps = !(old & LEAT_ASLEEP_);
-        if (!actor_self->naps && !actor_self->asleep) actor_self->asleep = ++stage.ticks;
+        if (!actor_self->naps && !actor_self->parked_at) actor_self->parked_at = ++stage.ticks;
         actor_self->deadline = deadline;
         actor_self->late = false;
         actor_self->state = WAITS;

@@ -1,4 +1,4 @@
-/* tap.c - the harness behind tap.h: main, threads, and the watchdog that says who hangs where.
+/* tap.c - the harness behind tap.h: main, threads, and the watchdog that says which thread hangs where.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "tap.h"
@@ -65,10 +65,10 @@ void tap_note(const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fprintf(stderr, "# %s\n", text); /* one call: threads do not mix their lines */
+    fprintf(stderr, "# %s\n", text); /* one call, so that threads do not mix their lines */
 }
 
-/* Counts a failure. False if the test has said enough. */
+/* Counts a failure. False if the test has reported enough. */
 static bool failed_(void)
 {
     int before = atomic_fetch_add_explicit(&failures_, 1, memory_order_relaxed);
@@ -102,7 +102,7 @@ void tap_skip_(const char *why)
 
 /* ==== Threads and chance ====================================================================== */
 
-struct crew {
+struct team {
     void (*fn)(int, void *);
     void *arg;
     int size;
@@ -111,7 +111,7 @@ struct crew {
 
 static void *run_one_(void *arg)
 {
-    struct crew *c = arg;
+    struct team *c = arg;
     int i = atomic_fetch_add_explicit(&c->next, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->here, 1, memory_order_relaxed);
     while (atomic_load_explicit(&c->here, memory_order_relaxed) < c->size) sched_yield();
@@ -130,7 +130,7 @@ void tap_leave(int status)
 
 void tap_threads(int n, void (*fn)(int i, void *arg), void *arg)
 {
-    struct crew c = { .fn = fn, .arg = arg, .size = n };
+    struct team c = { .fn = fn, .arg = arg, .size = n };
     pthread_t *threads = calloc((size_t)n + 1, sizeof *threads);
     REQUIRE(threads);
     for (int i = 0; i < n; i++) REQUIRE(pthread_create(&threads[i], NULL, run_one_, &c) == 0);
@@ -154,8 +154,8 @@ uint64_t tap_seed(int i)
 
 /* ==== The watchdog ============================================================================
  *
- * A thread that sleeps until the test's deadline. Then it asks each thread in turn, by a signal, for a
- * backtrace. Who does not answer blocks signals (a pool's workers do): of such a one it reads the stack,
+ * A thread that sleeps until the test's deadline. Then it asks each thread in turn, by a signal, for a backtrace. A
+ * thread that does not answer blocks signals, as a pool's workers do. Then the watchdog reads that thread's stack,
  * from the stack pointer that the system tells, and shows every return address that it finds there. */
 
 static void *frames_[STACK_WORDS];
@@ -178,7 +178,7 @@ extern int __sigaction(int, const struct sigaction *, struct sigaction *);
 #define UNWATCHED_
 #endif
 
-/* The handler. Its own frames are dropped; the first that stays is where the thread was interrupted. */
+/* The handler. Its own frames are dropped, so the first frame is where the thread was interrupted. */
 UNWATCHED_ static void answer_(int signal)
 {
     (void)signal;
@@ -238,7 +238,7 @@ UNWATCHED_ static void show_frames_(int n)
     base = (uintptr_t)__executable_start;
 #endif
     for (int i = 0; i < n && at < (int)sizeof command - 100; i++)
-        if (is_ours_(frames_[i]) && ++ours) /* less one: the call, not what follows it */
+        if (is_ours_(frames_[i]) && ++ours) /* less one: the call, not the instruction after it */
             at += snprintf(command + at, sizeof command - (size_t)at, " 0x%lx",
                            (unsigned long)((uintptr_t)frames_[i] - base - 1));
     snprintf(command + at, sizeof command - (size_t)at, " 2>&1");
@@ -273,7 +273,7 @@ static void show_thread_(int thread)
 
 static _Noreturn void hang_(void)
 {
-    signal(SIGALRM, SIG_DFL); /* should the report itself hang */
+    signal(SIGALRM, SIG_DFL); /* in case the report itself hangs */
     sigset_t alarm_only;
     sigemptyset(&alarm_only);
     sigaddset(&alarm_only, SIGALRM);
@@ -303,11 +303,11 @@ static void *watch_(void *unused)
     hang_();
 }
 
-/* The watchdog blocks all signals, so a test's own signals never meet it. */
+/* The watchdog blocks all signals, so it never gets those of a test. */
 static void start_watchdog_(void)
 {
     void *warm[1];
-    if (backtrace(warm, 1) < 0) return; /* its first call loads a library: not from a handler */
+    if (backtrace(warm, 1) < 0) return; /* the first call loads a library, which must not happen in a handler */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

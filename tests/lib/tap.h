@@ -8,16 +8,15 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * One program per promise, one TEST per way to lose it; they run in the order of the file. Link with
- * tests/lib/tap.c, which holds main() and a watchdog: a test that hangs is a failure that says where each
- * thread stands. All but TEST, SKIP may be used in any thread.
+ * One program per promise, one TEST per way to lose it. The tests run in the order of the file. Link with
+ * tests/lib/tap.c, which has main() and a watchdog. A test that hangs is a failure, and the watchdog says where each
+ * thread stands. Every macro but TEST and SKIP may be used in any thread.
  *
  *     t-x WORD               only the tests with WORD in their name
- *     LEAT_TEST_SECONDS=n    the watchdog's patience per test (60; four times that under sanitizers;
- *                            0: none, for use with a debugger)
+ *     LEAT_TEST_SECONDS=n    after how many seconds the watchdog ends a test (60; four times that under sanitizers;
+ *                            0: never, for use with a debugger)
  *     LEAT_TEST_SEED=n       another start for tap_seed
- *     LEAT_TEST_GDB=1        a hang is also shown by gdb, with variables' values
- */
+ *     LEAT_TEST_GDB=1        a hang is also shown by gdb, with variables' values */
 #ifndef LEAT_TAP_H
 #define LEAT_TAP_H
 
@@ -43,14 +42,14 @@
     } \
     static void test_##name(void)
 
-/* A failed CHECK is recorded with its place; true if it held. A failed REQUIRE ends the program, because
- * other threads may stand on the test's stack frame. */
+/* A failed CHECK is recorded with its place. It returns true if the condition held. A failed REQUIRE ends the
+ * program, because other threads may use the test's stack frame. */
 #define CHECK(cond) tap_check_((cond) ? true : false, #cond, __FILE__, __LINE__)
 #define CHECK_EQ(a, b) tap_check_eq_((long long)(a), (long long)(b), #a, #b, __FILE__, __LINE__)
 #define REQUIRE(cond) ((cond) ? (void)0 : tap_die_(#cond, __FILE__, __LINE__))
 #define REQUIRE_EQ(a, b) (CHECK_EQ(a, b) ? (void)0 : tap_die_(#a " == " #b, __FILE__, __LINE__))
 
-/* Leaves the TEST that says it: not a failure, but it tells why nothing was tested. */
+/* Leaves the TEST that calls it. That is no failure, but the report says why nothing was tested. */
 #define SKIP(why) \
     do { \
         tap_skip_(why); \
@@ -60,19 +59,19 @@
 /* A line for the reader of a failure. */
 __attribute__((format(printf, 1, 2))) void tap_note(const char *format, ...);
 
-/* Ends a child process; whatever counts what was reached is told first. */
+/* Ends a child process. If coverage is counted, it is written out first. */
 _Noreturn void tap_leave(int status);
 
-/* Calls fn(0, arg) ... fn(n - 1, arg) on n threads that start as nearly together as can be. Joins them. */
+/* Calls fn(0, arg) ... fn(n - 1, arg) on n threads that start as nearly together as possible, and joins them. */
 void tap_threads(int n, void (*fn)(int i, void *arg), void *arg);
 
-/* n rounds; fewer where each takes longer. */
+/* n rounds, or fewer where each takes longer. */
 static inline int tap_rounds(int n)
 {
     return TAP_SLOW && n > 10 ? n / 10 : n;
 }
 
-/* Random numbers that a seed repeats: state = tap_seed(i), each thread with an i and a state of its own. */
+/* Random numbers that a seed repeats. Each thread sets a state of its own by tap_seed(i), with an i of its own. */
 uint64_t tap_seed(int i);
 uint64_t tap_rng(uint64_t *state);
 static inline int tap_below(uint64_t *state, int n)

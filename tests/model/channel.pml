@@ -1,54 +1,58 @@
-/* channel.pml - a buffered channel: send, receive, sleep, wake, wake the next, give up, close.
+/* channel.pml - a buffered channel: send, receive, park, wake, wake the next, give up, close.
  *
  *     sh tests/model/run.sh        (or by hand: spin -search -O2 -DSAFETY -DITEMS=2 channel.pml)
  *
  * SPDX-License-Identifier: MIT
  *
- * Read it beside parts 3, 5 and 6 of queue.h: a step has the name of its function there. To send
- * and to receive mirror each other, so both are told once, for the side that a thread `does`: it
- * claims on position[does], and sees in WAITERS[does] that its peers sleep; it sleeps in
- * list[does], and says so in WAITERS[other].
+ * Read it beside parts 3, 5 and 6 of queue.h: a step has the name of its function there. Send and
+ * receive mirror each other, so both are written once, for the side that a thread `does`. The
+ * thread claims on position[does], and sees in WAITERS[does] that peers are parked. It parks in
+ * list[does], and announces that in WAITERS[other].
  *
  * WHAT IS ONE STEP. Steps of different threads interleave in every way, in one order that all agree
- * on; what weak memory adds is for the simulator (tests/explore/). Each d_step below is one access
- * to something that others may change meanwhile, with what nobody could tell from it being there:
- *   - taking or dropping the lock, with its neighbour inside: what it guards waits for us anyway;
- *   - resolving waiters, with what is done next under that lock: those passed over never wait again,
- *     and those resolved do nothing until they are woken (RESOLVED is CLAIMED here, and WOKEN is FIRED);
- *   - reading an index, the stamp there, and the CAS: had one changed meanwhile, it would fail;
- *   - the copy, with the stamp that publishes it: until then the slot is ours alone.
- * Who hears LEAT_IN_FLIGHT_ waits for another answer: rounds that change nothing are not played. If it
- * never comes, that is a thread that is stuck.
- * A select that another channel's case wins is to this channel one that gives up (DEADLINES): it
+ * on. What weak memory adds is for the simulator (tests/explore/). Each d_step below is one access
+ * to something that other threads may change meanwhile. These things belong to the same step,
+ * because no other thread could see them apart:
+ *   - taking or dropping the lock, and what is done next to it under the lock: what the lock guards
+ *     waits for us anyway;
+ *   - resolving waiters, and what is done next under that lock: those passed over never wait again,
+ *     and those resolved do nothing until they are woken;
+ *   - reading an index, the stamp there, and the CAS: if one had changed meanwhile, the CAS would
+ *     fail;
+ *   - the copy, and the stamp that publishes it: until then the slot is ours alone.
+ * A call that gets LEAT_IN_FLIGHT_ waits for another result. Rounds that change nothing are not
+ * played. If another result never comes, the thread is stuck.
+ * A select that another channel's case wins is to this channel one that gives up (DEADLINES). It
  * leaves the list unresolved, or wakes the next with the wake that it got and cannot use.
  *
  * WHAT IS CHECKED: the invariants of queue.h by their numbers, and what it promises by a word:
- *   awake     no thread is stuck; when nobody can move any more, nobody sleeps beside a message (a
- *             free slot), or without his bit set
+ *   awake     no thread is stuck; when no thread can move any more, none is parked beside a message
+ *             (a free slot), or without its bit set
  *   once      each sender's messages come out once and in order, and none is left but in the ring
- *   closed    nothing goes in after CLOSED; nobody hears -EPIPE before all is out; all who sleep do
+ *   closed    nothing goes in after CLOSED; no call returns -EPIPE before all is out; all that are
+ *             parked return it
  *   exact     -EAGAIN: at that instant the channel is empty (full)
- *   unlinked  no list names a waiter that has left (its stack frame is gone)
- *   I2, I3    what was resolved waits until it is woken, and is not touched after that
- *   I4        nor is the channel, by a call that has published its effect: somebody may have freed
- *             it. (That nobody did this time is no excuse.)
+ *   unlinked  no list has a waiter that has left (its stack frame is gone)
+ *   I2, I3    a waiter that was resolved waits until it is woken, and is not accessed after that
+ *   I4        a call that has published its effect does not access the channel: another thread may
+ *             have freed it. (It counts even if no thread did this time.)
  * I1, I5 and I6 are why `awake` holds.
  *
  * KNOWN BUGS. -DNAME takes a line out of queue.h, or puts it elsewhere. It breaks what stands
  * beside it, and must be caught.
- *   NO_BIT                I1        leat_may_sleep_: does not set WAITERS
+ *   NO_BIT                I1        leat_may_park_: does not set WAITERS
  *   BIT_AFTER_LOOK        I1        ... sets it after it has looked
  *   BIT_CLEARED_UNLOCKED  I1        leat_resolve_peer_: drops the lock before it clears WAITERS
- *   DECIDE_IN_TWO         I2        leat_resolve_: a load and a store instead of a CAS
- *   GIVE_UP_CLAIMED       I2        leat_park_: leaves at the deadline though it was resolved
+ *   RESOLVE_IN_TWO        I2        leat_resolve_: a load and a store instead of a CAS
+ *   GIVE_UP_RESOLVED      I2        leat_park_: leaves at the deadline though it was resolved
  *   PUBLISH_FIRST         I4        leat_move_and_wake_: publishes before it resolves a peer
- *   CLOSED_FIRST          I4        leat_close_: sets CLOSED before it resolves who sleeps
+ *   CLOSED_FIRST          I4        leat_close_: sets CLOSED before it resolves the waiters
  *   NO_PASS_ON            I5        leat_select_: does not wake the next with the wake that it got
  *   NO_PASS_ON_LEAVING    I5        ... does not look once more when it leaves with nothing
  *   PASS_ON_NO_BIT        I5        leat_wake_next_: does not set WAITERS again
- *   SLEEP_IN_FLIGHT       I6        leat_may_sleep_: looks at the slot instead of the other index
- *   SLEEP_WHEN_CLOSING    I6        ... does not mind CLOSING
- *   CLOSE_WAKES_ONE       closed    leat_close_: resolves one sleeper of each list
+ *   SLEEP_IN_FLIGHT       I6        leat_may_park_: looks at the slot instead of the other index
+ *   SLEEP_WHEN_CLOSING    I6        ... ignores CLOSING
+ *   CLOSE_WAKES_ONE       closed    leat_close_: resolves one waiter of each list
  *   SEND_WHEN_CLOSING     closed    leat_ready_stamp_: without CLOSING
  *   EPIPE_UNDRAINED       closed    leat_poll_case_: asks for CLOSED before it compares the indices
  *   LOOK_OTHER_FIRST      exact     ... reads the other side's index before its own
@@ -67,30 +71,30 @@
 #define ITEMS 1         /* messages of each sender */
 #endif
 #ifndef DEADLINES
-#define DEADLINES 0     /* who may give up: 1 senders, 2 receivers, 3 both */
+#define DEADLINES 0     /* which may give up: 1 senders, 2 receivers, 3 both */
 #endif
 #ifndef CLOSE
-#define CLOSE 1         /* 0: only when nobody can move any more, 1: at any time */
+#define CLOSE 1         /* 0: only when no thread can move any more, 1: at any time */
 #endif
 
 #define THREADS (SENDERS + RECEIVERS)
 
 #define SENDS 0
 #define RECEIVES 1
-#define TAIL 0          /* the word of those who send */
-#define HEAD 1          /* ... who receive */
+#define TAIL 0          /* the word that senders claim on */
+#define HEAD 1          /* ... receivers */
 #define other (1 - does)
 
-#define EAGAIN 1        /* answers; 0 is done */
+#define EAGAIN 1        /* results. 0 is done */
 #define EPIPE 2
 #define ETIMEDOUT 3
 #define BUSY 4
 
-#define NONE 0          /* states of a waiter; NONE: there is no such stack frame */
+#define NONE 0          /* states of a waiter. NONE: there is no such stack frame */
 #define WAITING 1
-#define CLAIMED 2
-#define FIRED 3
-#define GONE 4
+#define RESOLVED 2
+#define WOKEN 3
+#define LEFT 4
 
 /* The channel. A position just counts: lap = position / CAP, index = position % CAP. */
 byte position[2];
@@ -113,7 +117,7 @@ hidden byte i, n, x;    /* scratch inside one step */
 #define sender_of(m) (((m) - 1) % SENDERS)
 #define number_of(m) (((m) - 1) / SENDERS)
 
-/* The stamp that a side waits for; it publishes the next one. */
+/* The stamp that a side waits for. It publishes the next one. */
 #define stamp_for(at) (2 * ((at) / CAP) + does)
 
 #ifdef SEND_WHEN_CLOSING
@@ -127,7 +131,7 @@ hidden byte i, n, x;    /* scratch inside one step */
 #define must_wait(mine, others) (does == SENDS -> (mine) - (others) == CAP : (mine) == (others))
 #define must_wait_now must_wait(position[does], position[other])
 
-/* Whether a call would hear anything but LEAT_IN_FLIGHT_. */
+/* Whether a call would return anything but LEAT_IN_FLIGHT_. */
 #define answers (ready || (CLOSING -> CLOSED && (does == SENDS || must_wait_now) : must_wait_now))
 
 #define may_give_up (DEADLINES & (1 << does))
@@ -156,8 +160,8 @@ inline leat_enqueue_front_(l) {
     for (i : 1 .. n) { l ? x; l ! x }
 }
 
-/* leat_resolve_first_ and leat_resolve_all_: up to `most` waiters of a list that nobody else has. They leave
- * the list, and join the set `claimed`. */
+/* leat_resolve_first_ and leat_resolve_all_: up to `most` waiters of a list that no other thread has won. They
+ * leave the list, and join the set `resolved`. */
 inline leat_resolve_first_(l, most) {
     n = most;
     i = len(l);
@@ -167,7 +171,7 @@ inline leat_resolve_first_(l, most) {
         l ? x;
         assert(state[x] != NONE); /* a waiter that has left is still in the list */
         if
-        :: n > 0 && state[x] == WAITING -> state[x] = CLAIMED; claimed = claimed | (1 << x); n--
+        :: n > 0 && state[x] == WAITING -> state[x] = RESOLVED; resolved = resolved | (1 << x); n--
         :: else -> l ! x
         fi;
         i--
@@ -176,17 +180,17 @@ inline leat_resolve_first_(l, most) {
 
 inline leat_wake_all_() {
     do
-    :: claimed == 0 -> break
+    :: resolved == 0 -> break
     :: else ->
         d_step {
             x = 0;
             do
-            :: claimed & (1 << x) -> break
+            :: resolved & (1 << x) -> break
             :: else -> x++
             od;
-            assert(state[x] == CLAIMED); /* a resolved waiter has left before it was woken */
-            state[x] = FIRED;
-            claimed = claimed & ~(1 << x)
+            assert(state[x] == RESOLVED); /* a resolved waiter has left before it was woken */
+            state[x] = WOKEN;
+            resolved = resolved & ~(1 << x)
         }
     od
 }
@@ -210,7 +214,7 @@ inline leat_resolve_peer_() {
 inline publish() {
     d_step {
         touch();
-        assert(stamp[at % CAP] == stamp_for(at)); /* the slot is somebody else's */
+        assert(stamp[at % CAP] == stamp_for(at)); /* the slot belongs to another thread */
         stamp[at % CAP] = stamp_for(at) + 1;
         if
         :: does == SENDS -> msg[at % CAP] = message(me, sent[me]); sent[me]++
@@ -221,7 +225,7 @@ inline publish() {
     }
 }
 
-/* The claim of leat_move_, if the slot is ready; else the first half of leat_poll_case_. */
+/* The claim of leat_move_, if the slot is ready. Otherwise the first half of leat_poll_case_. */
 inline claim_or_look() {
     d_step {
         touch();
@@ -305,12 +309,12 @@ inline leat_try_case_() {
 #define may_sleep must_wait(position[does], at)
 #endif
 #ifdef SLEEP_WHEN_CLOSING
-#define minds_closing false
+#define sees_closing false
 #else
-#define minds_closing true
+#define sees_closing true
 #endif
 
-/* leat_enqueue_all_ with leat_may_sleep_, for one case. CLOSING is read with the TAIL, first or second. */
+/* leat_enqueue_all_ with leat_may_park_, for one case. CLOSING is read with the TAIL, first or second. */
 inline leat_enqueue_all_() {
     d_step {
         take_lock();
@@ -322,7 +326,7 @@ inline leat_enqueue_all_() {
     }
     d_step {
         touch();
-        closing = minds_closing && (closing || (does == SENDS && CLOSING));
+        closing = sees_closing && (closing || (does == SENDS && CLOSING));
         armed = may_sleep && !closing;
         at = 0;
         closing = false;
@@ -335,37 +339,37 @@ inline leat_enqueue_all_() {
         :: armed ->
             state[me] = WAITING;
             if
-            :: fired -> leat_enqueue_front_(list[does])
+            :: woken -> leat_enqueue_front_(list[does])
             :: else -> leat_enqueue_(list[does])
             fi
         :: else
         fi;
-        fired = fired && !armed;
+        woken = woken && !armed;
         drop_lock()
     }
 }
 
-/* leat_park_, leat_dequeue_all_: until it is woken; or until the deadline, if nobody has resolved it. */
+/* leat_park_, leat_dequeue_all_: until it is woken, or until the deadline, if no thread has resolved it. */
 inline leat_block_() {
 #if DEADLINES
     if
     :: true /* the deadline is far */
-#ifdef DECIDE_IN_TWO
-    :: may_give_up && state[me] == WAITING -> state[me] = GONE
+#ifdef RESOLVE_IN_TWO
+    :: may_give_up && state[me] == WAITING -> state[me] = LEFT
 #else
-    :: d_step { may_give_up && state[me] == WAITING -> state[me] = GONE }
+    :: d_step { may_give_up && state[me] == WAITING -> state[me] = LEFT }
 #endif
     fi;
 #endif
     if
-    :: d_step { state[me] == FIRED -> state[me] = NONE; fired = true }
-#ifdef GIVE_UP_CLAIMED
-    :: d_step { may_give_up && state[me] == CLAIMED -> state[me] = NONE }
+    :: d_step { state[me] == WOKEN -> state[me] = NONE; woken = true }
+#ifdef GIVE_UP_RESOLVED
+    :: d_step { may_give_up && state[me] == RESOLVED -> state[me] = NONE }
 #endif
     :: d_step {
-        state[me] == GONE && !lock;
+        state[me] == LEFT && !lock;
         touch();
-        assert(list[does] ?? [eval(me)]); /* given up by two: by its own time-out and by who resolved it */
+        assert(list[does] ?? [eval(me)]); /* it leaves twice: by its own time-out, and by the thread that resolved it */
 #ifndef LEAVE_LINKED
         list[does] ?? eval(me);
 #endif
@@ -374,7 +378,7 @@ inline leat_block_() {
     fi
 }
 
-/* Messages (slots) that wait for a side; unsigned as in C: an old index may make it large. */
+/* Messages (slots) that wait for a side. Unsigned, as in C: an old index may make it large. */
 #define there(others, mine) ((does == SENDS -> CAP - ((mine) - (others)) : (others) - (mine)) & 255)
 
 inline leat_wake_next_(least) {
@@ -382,7 +386,7 @@ inline leat_wake_next_(least) {
         take_lock();
         if
         :: len(list[does]) ->
-            passing = true;
+            wakes_next = true;
             at = position[other];
 #ifndef PASS_ON_NO_BIT
             WAITERS[other] = true
@@ -391,7 +395,7 @@ inline leat_wake_next_(least) {
         fi
     }
     if
-    :: passing ->
+    :: wakes_next ->
         d_step {
             touch();
             if
@@ -403,18 +407,18 @@ inline leat_wake_next_(least) {
         }
         d_step {
             if
-            :: claimed -> WAITERS[other] = false
+            :: resolved -> WAITERS[other] = false
             :: else
             fi;
             drop_lock();
-            passing = false
+            wakes_next = false
         }
         leat_wake_all_()
     :: else
     fi
 }
 
-/* One case, that is a send or a receive. r: 0, EPIPE, ETIMEDOUT. */
+/* One case, which is a send or a receive. r: 0, EPIPE, ETIMEDOUT. */
 inline leat_select_() {
     do
     :: may_give_up -> r = ETIMEDOUT; break /* leat_ctx_err_at_ */
@@ -430,7 +434,7 @@ inline leat_select_() {
                 armed = false;
                 leat_block_();
                 if
-                :: !fired -> r = ETIMEDOUT; break
+                :: !woken -> r = ETIMEDOUT; break
                 :: else
                 fi
 #ifndef NO_PASS_ON
@@ -443,17 +447,17 @@ inline leat_select_() {
     od;
 #ifndef NO_PASS_ON_LEAVING
     if
-    :: fired && r == ETIMEDOUT -> leat_wake_next_(1)
+    :: woken && r == ETIMEDOUT -> leat_wake_next_(1)
     :: else
     fi;
 #endif
-    fired = false
+    woken = false
 }
 
-/* Sends its messages; or receives until -EPIPE, or until it gives up, or just leaves. */
+/* Sends its messages. Or receives until -EPIPE, or until it gives up, or just leaves. */
 proctype thread(byte me; bit does) {
-    byte r, at, claimed, todo;
-    bool saw_waiters, armed, fired, closing, passing, published;
+    byte r, at, resolved, todo;
+    bool saw_waiters, armed, woken, closing, wakes_next, published;
     todo = (does == SENDS -> ITEMS : 1);
     do
     :: todo == 0 || does == RECEIVES -> break
@@ -489,7 +493,7 @@ inline leat_close_() {
 }
 
 init {
-    byte claimed, t;
+    byte resolved, t;
     bool published;
     atomic {
         for (t : 0 .. THREADS - 1) { run thread(t, (t < SENDERS -> SENDS : RECEIVES)) }
@@ -498,14 +502,14 @@ init {
     if
     :: CLOSE
     :: true ->
-        timeout; /* nobody can move: those who have not left sleep, and rightly so */
+        timeout; /* no thread can move: those that have not left are parked, and rightly so */
         d_step {
             assert(left + len(list[SENDS]) + len(list[RECEIVES]) == THREADS && !lock); /* stuck */
             i = position[TAIL] - position[HEAD];
-            assert(!len(list[RECEIVES]) || i == 0); /* asleep beside a message */
-            assert(!len(list[SENDS]) || i == CAP); /* asleep beside a free slot */
-            assert(!len(list[RECEIVES]) || WAITERS[TAIL]); /* asleep, and no bit says so */
-            assert(!len(list[SENDS]) || WAITERS[HEAD]) /* asleep, and no bit says so */
+            assert(!len(list[RECEIVES]) || i == 0); /* parked beside a message */
+            assert(!len(list[SENDS]) || i == CAP); /* parked beside a free slot */
+            assert(!len(list[RECEIVES]) || WAITERS[TAIL]); /* parked, and no bit says so */
+            assert(!len(list[SENDS]) || WAITERS[HEAD]) /* parked, and no bit says so */
         }
     fi;
     leat_close_();

@@ -22,7 +22,7 @@ mkdir -p "$BUILD/model" && cd "$BUILD/model" || exit 1
 
 n=0 failed=0 states=0 clean=0 caught=0 began=$(date +%s)
 
-# search MODEL CFLAGS OPTIONS...: how many states, and in `found` what is wrong, in words. The words
+# search MODEL CFLAGS OPTIONS...: counts the states, and puts into `found` what is wrong, in words. The words
 # are the comment beside the assertion.
 search() {
     model=$1 cflags=$2
@@ -37,7 +37,7 @@ search() {
     spin -t -p -k "$model.pml.trail" "$@" "$here/$model.pml" >trail 2>&1
     line=$(sed -n 's/^spin: .*:\([0-9]*\), Error: assert.*/\1/p' trail | head -n 1)
     if [ "$found" = "invalid end state" ]; then
-        found="somebody waits for ever"
+        found="a thread waits for ever"
     elif [ -n "$line" ]; then
         found=$(sed -n "${line}s|.*/\* \(.*\) \*/.*|\1|p" "$here/$model.pml")
     fi
@@ -47,7 +47,7 @@ is_complete() {
     grep -q 'errors: 0$' said && ! grep -Eiq 'error:|not completed|too small|out of memory' said
 }
 
-# What was said; the last steps that led to it: who, where, what; then the variables.
+# What was said, then the last steps that led to it (thread, place, action), then the variables.
 explain() {
     steps='s|^ *[0-9]*:.*proc *\([0-9]*\) (\(.*\):1) .*/\([^/ ]*\) (state [0-9]*)	\[\(.*\)\]$|'
     { head -n 12 said
@@ -138,15 +138,15 @@ for name in SLEEP_WHEN_CLOSING EPIPE_UNDRAINED SEND_WHEN_CLOSING CLOSE_WAKES_ONE
     LOOK_OTHER_FIRST; do
     bug channel $name
 done
-for name in NO_PASS_ON_LEAVING DECIDE_IN_TWO GIVE_UP_CLAIMED; do
+for name in NO_PASS_ON_LEAVING RESOLVE_IN_TWO GIVE_UP_RESOLVED; do
     bug channel $name -DDEADLINES=2 -DCLOSE=0
 done
 bug channel LEAVE_LINKED -DDEADLINES=2
 
 # ---- select: capacity 0 -------------------------------------------------------------------------
 
-# Two that send and two that receive, on one channel or on two; two that could serve each other in
-# two ways; one that could serve either; each at both ends of a channel; whom a try looks for.
+# Two that send and two that receive, on one channel or on two. Two that could serve each other in
+# two ways. One that could serve either. Each at both ends of a channel. The senders that a try looks for.
 plain="-DP0=SENDS,A,SENDS,NIL -DP1=SENDS,A,SENDS,NIL
     -DP2=RECEIVES,A,SENDS,NIL -DP3=RECEIVES,A,SENDS,NIL"
 square="-DP0=SENDS,A,SENDS,B -DP1=SENDS,B,SENDS,A
@@ -185,16 +185,16 @@ fi
 
 # shellcheck disable=SC2086
 {
-    for name in ONE_LOCK_AT_A_TIME UNORDERED_LOCKS NO_PEER_LOOK NO_BIT MEET_CLEARS_BIT \
-        FIRE_BEFORE_COPY LOSERS_LINKED; do
+    for name in ONE_LOCK_AT_A_TIME UNORDERED_LOCKS NO_PEER_LOOK NO_BIT RENDEZVOUS_CLEARS_BIT \
+        WAKE_BEFORE_COPY LOSERS_LINKED; do
         bug select $name $facing
     done
     bug select LINK_BEFORE_ALL_LOOKED_AT -DP0=SENDS,A,RECEIVES,B -DP1=SENDS,B,RECEIVES,A \
         -DP2=SENDS,B,SENDS,NIL
     bug select SLEEP_WHEN_CLOSING $facing -DCLOSE=1
-    bug select DECIDE_IN_TWO $crowd
-    bug select GIVE_UP_CLAIMED $facing -DDEADLINES=1
-    for name in CANCEL_FORGETS_CLAIMED CONTEXT_LINKED CANCEL_SETS_WORD_LATE; do
+    bug select RESOLVE_IN_TWO $crowd
+    bug select GIVE_UP_RESOLVED $facing -DDEADLINES=1
+    for name in CANCEL_FORGETS_RESOLVED CONTEXT_LINKED CANCEL_SETS_WORD_LATE; do
         bug select $name $crowd -DCANCEL=4
     done
     bug select CLOSE_RECEIVERS_ONLY $plain -DCLOSE=1

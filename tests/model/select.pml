@@ -1,49 +1,51 @@
-/* select.pml - select over unbuffered channels: meet, enter, resolve, give up, cancel, close, try.
+/* select.pml - select over unbuffered channels: rendezvous, enqueue, resolve, give up, cancel, close, try.
  *
  *     sh tests/model/run.sh        (or by hand: spin -search -O2 -DSAFETY select.pml)
  *
  * SPDX-License-Identifier: MIT
  *
  * Read it beside parts 3, 4 and 6 of queue.h: a step has the name of its function there. Three
- * threads or four, P0 to P3, do one select each, of one or two cases on the channels A and B, of
- * which A has the lower address. -DP0="SENDS,A,RECEIVES,B" are the cases of P0; a case on NIL is
- * none.
+ * threads or four, P0 to P3, do one select each, of one or two cases on the channels A and B. A has
+ * the lower address. -DP0="SENDS,A,RECEIVES,B" are the cases of P0. A case on NIL is none.
  *
- * WHAT IS ONE STEP: see channel.pml. Here also:
- *   - what leat_enqueue_all_ does once it has the last of its locks: who sees a bit of it waits for a lock;
- *   - the copy of a message with the wake that follows: until then both buffers belong to who resolved the peer.
- * leat_poll_ may try any case that a look could find ready. It goes on to sleep if it saw none,
- * looking at one after the other; rounds that change nothing are not played.
+ * WHAT IS ONE STEP: see channel.pml. Here these also belong to one step:
+ *   - all that leat_enqueue_all_ does once it has the last of its locks: a thread that sees a bit of
+ *     it waits for a lock;
+ *   - the copy of a message and the wake that follows: until then both buffers belong to the thread
+ *     that resolved the peer.
+ * leat_poll_ may try any case that a look could find ready. It goes on to park if it saw none,
+ * looking at one after the other. Rounds that change nothing are not played.
  *
  * WHAT IS CHECKED: the invariants of queue.h by their numbers, and what it promises by a word:
- *   awake     no thread is stuck; when nobody can move any more, no two sleep that could serve each
- *             other, none without his bit, none after a close or under a cancelled context
+ *   awake     no thread is stuck; when no thread can move any more, no two are parked that could
+ *             serve each other, none without its bit, none after a close or under a cancelled
+ *             context
  *   once      what one's select sent is what exactly one other's received, on the same channel; no
  *             case but the one that is returned was done; none after -ECANCELED or -ETIMEDOUT
  *   exact     -EAGAIN: at one instant of the call none of the cases was ready
- *   unlinked  no list names a waiter that has left (its stack frame is gone)
- *   I2, I3    what was resolved waits until it is woken, and is not touched after that
+ *   unlinked  no list has a waiter that has left (its stack frame is gone)
+ *   I2, I3    a waiter that was resolved waits until it is woken, and is not accessed after that
  * I1, I6 and I7 are why `awake` holds.
  *
  * KNOWN BUGS. -DNAME takes a line out of queue.h, or puts it elsewhere. It breaks what stands
  * beside it, and must be caught.
- *   NO_BIT                     I1        leat_may_sleep_: does not set WAITERS
- *   MEET_CLEARS_BIT            I1        leat_rendezvous_: clears WAITERS though others wait
- *   CANCEL_SETS_WORD_LATE      I1        leat_cancel: resolves who sleeps before it says CANCELLING
- *   DECIDE_IN_TWO              I2        leat_resolve_: a load and a store instead of a CAS
- *   GIVE_UP_CLAIMED            I2        leat_park_: leaves at the deadline though it was resolved
- *   CANCEL_FORGETS_CLAIMED     I2        leat_block_: ... as its context is done
- *   FIRE_BEFORE_COPY           I3        leat_rendezvous_: wakes its peer, then copies
- *   SLEEP_WHEN_CLOSING         I6        leat_may_sleep_: does not mind CLOSING
+ *   NO_BIT                     I1        leat_may_park_: does not set WAITERS
+ *   RENDEZVOUS_CLEARS_BIT      I1        leat_rendezvous_: clears WAITERS though others wait
+ *   CANCEL_SETS_WORD_LATE      I1        leat_cancel: resolves the waiters before it says CANCELLING
+ *   RESOLVE_IN_TWO             I2        leat_resolve_: a load and a store instead of a CAS
+ *   GIVE_UP_RESOLVED           I2        leat_park_: leaves at the deadline though it was resolved
+ *   CANCEL_FORGETS_RESOLVED    I2        leat_block_: ... as its context is done
+ *   WAKE_BEFORE_COPY           I3        leat_rendezvous_: wakes its peer, then copies
+ *   SLEEP_WHEN_CLOSING         I6        leat_may_park_: ignores CLOSING
  *   NO_PEER_LOOK               I6        ... without leat_peer_waits_
  *   ONE_LOCK_AT_A_TIME         I7        leat_enqueue_all_: looks, then links, each under its own lock
  *   UNORDERED_LOCKS            I7        leat_lock_all_: in the order of the cases
  *   LINK_BEFORE_ALL_LOOKED_AT  unlinked  leat_enqueue_all_: links each when it has looked at it
  *   LOSERS_LINKED              unlinked  leat_dequeue_all_: unlinks nothing
  *   CONTEXT_LINKED             unlinked  leat_block_: does not unlink from its context
- *   CLOSE_RECEIVERS_ONLY       awake     leat_close_: does not resolve who sends
+ *   CLOSE_RECEIVERS_ONLY       awake     leat_close_: does not resolve senders
  *   NO_SECOND_LOOK             exact     leat_try_select_: believes the first
- *   NO_COUNT                   exact     leat_may_sleep_: does not count in the word who came
+ *   NO_COUNT                   exact     leat_may_park_: does not count in the word that it came
  */
 #define SENDS 0
 #define RECEIVES 1
@@ -67,7 +69,7 @@
 #define CANCEL 0        /* the set of threads under a context that is cancelled at some time */
 #endif
 #ifndef CLOSE
-#define CLOSE 0         /* 0: both channels, when nobody can move any more; 1: at any time */
+#define CLOSE 0         /* 0: both channels, when no thread can move any more. 1: at any time */
 #endif
 
 #ifdef P3
@@ -76,20 +78,20 @@
 #define THREADS 3
 #endif
 
-#define MET 1           /* how a wait ended */
+#define HANDED_OFF 1    /* how a wait ended */
 #define EPIPE 2
 #define ECANCELED 3
 #define ETIMEDOUT 4
 
-#define NONE 0          /* states of a waiter; NONE: there is no such stack frame */
+#define NONE 0          /* states of a waiter. NONE: there is no such stack frame */
 #define WAITING 1
-#define CLAIMED 2
-#define FIRED 3
-#define GONE 4
+#define RESOLVED 2
+#define WOKEN 3
+#define LEFT 4
 
-/* A list is a set of links here, one bit for each case of each thread: who is first in it makes no
+/* A list is a set of links here, one bit for each case of each thread, because their order makes no
  * difference to what is checked. It belongs to a side of a channel, and so does the bit that says
- * that somebody sleeps there. Only leat_enqueue_all_ holds a lock for longer than a step. */
+ * that a thread is parked there. Only leat_enqueue_all_ holds a lock for longer than a step. */
 #define side(does, on) (2 * (on) + (does))
 byte linked[4];
 bool WAITERS[4];
@@ -98,7 +100,7 @@ bool CLOSING[2], CLOSED[2];
 bool lock[2];
 
 bool CANCELLING, CANCELLED; /* of the context */
-byte sleepers;          /* on it: a set of threads */
+byte ctx_waiters;       /* on it: a set of threads */
 
 /* The waiters, and where each case of a thread receives. */
 byte state[THREADS], won[THREADS], err[THREADS];
@@ -118,7 +120,7 @@ byte buffer[2 * THREADS];
 #define waiting links(WAITING)
 #define dead links(NONE)
 
-/* For the checks. A message is its sender and its channel; 0 is none. */
+/* For the checks. A message is its sender and its channel. 0 is none. */
 #define message(sender, on) (1 + 2 * (sender) + (on))
 byte sent[1 + 2 * THREADS], received[1 + 2 * THREADS];
 byte left;              /* threads that have finished */
@@ -136,7 +138,7 @@ hidden byte i;          /* scratch inside one step */
 bool none_was_ready;
 #define judge none_was_ready = none_was_ready || \
     !(CLOSING[A] || CLOSING[B] || (linked[side(SENDS, A)] | linked[side(SENDS, B)]) & waiting)
-/* The words, but for WAITERS. */
+/* The words, without WAITERS. */
 #define tail(ch) (4 * came[side(RECEIVES, ch)] + 2 * CLOSED[ch] + CLOSING[ch])
 #define head(ch) came[side(SENDS, ch)]
 #define CALLS (THREADS + 1)
@@ -152,31 +154,31 @@ inline leat_resolve_all_(set, how) {
         if
         :: set & waiting & bit(i) ->
             set = set & ~bit(i);
-            state[thread_of(i)] = CLAIMED;
+            state[thread_of(i)] = RESOLVED;
             won[thread_of(i)] = i % 2;
             err[thread_of(i)] = how;
-            claimed = claimed | (1 << thread_of(i))
+            resolved = resolved | (1 << thread_of(i))
         :: else
         fi
     }
 }
 
-inline fire(thread) {
-    assert(state[thread] == CLAIMED); /* a resolved waiter has left before it was woken */
-    state[thread] = FIRED
+inline wake(thread) {
+    assert(state[thread] == RESOLVED); /* a resolved waiter has left before it was woken */
+    state[thread] = WOKEN
 }
 
 inline leat_wake_all_() {
     for (t : 0 .. THREADS - 1) {
         if
-        :: claimed & (1 << t) -> d_step { fire(t); claimed = claimed & ~(1 << t) }
+        :: resolved & (1 << t) -> d_step { wake(t); resolved = resolved & ~(1 << t) }
         :: else
         fi
     }
 }
 
-/* That a look for a peer would find somebody is seen at the same instant as the bit. */
-#define can_meet(k) (has(k) && WAITERS[peers(k)] && !lock[on[k]] && leat_peer_waits_(k))
+/* The bit is read at the same instant at which a look for a peer would find one. */
+#define can_pair(k) (has(k) && WAITERS[peers(k)] && !lock[on[k]] && leat_peer_waits_(k))
 
 inline pick(set) {
     if
@@ -201,9 +203,9 @@ inline copy(k) {
 
 inline leat_rendezvous_(k) {
     atomic {
-        can_meet(k);
+        can_pair(k);
         pick(linked[peers(k)] & waiting);
-#ifdef DECIDE_IN_TWO
+#ifdef RESOLVE_IN_TWO
         lock[on[k]] = true
     }
     atomic {
@@ -212,10 +214,10 @@ inline leat_rendezvous_(k) {
         d_step {
             assert(!(linked[peers(k)] & dead)); /* a waiter that has left is still in the list */
             linked[peers(k)] = linked[peers(k)] & ~bit(peer);
-            state[thread_of(peer)] = CLAIMED;
+            state[thread_of(peer)] = RESOLVED;
             won[thread_of(peer)] = peer % 2;
-            err[thread_of(peer)] = MET;
-#ifdef MEET_CLEARS_BIT
+            err[thread_of(peer)] = HANDED_OFF;
+#ifdef RENDEZVOUS_CLEARS_BIT
             WAITERS[peers(k)] = false;
 #else
             WAITERS[peers(k)] = WAITERS[peers(k)] && linked[peers(k)];
@@ -223,17 +225,17 @@ inline leat_rendezvous_(k) {
             judge
         }
     }
-#ifdef FIRE_BEFORE_COPY
-    d_step { fire(thread_of(peer)) }
+#ifdef WAKE_BEFORE_COPY
+    d_step { wake(thread_of(peer)) }
     d_step { copy(k); peer = 0 }
 #else
-    d_step { copy(k); fire(thread_of(peer)); peer = 0 }
+    d_step { copy(k); wake(thread_of(peer)); peer = 0 }
 #endif
-    r = MET;
+    r = HANDED_OFF;
     which = k
 }
 
-/* A look at a list that nobody is in any more takes back the bit. */
+/* A look at a list that is empty by now clears the bit. */
 #define can_clear(k) (has(k) && WAITERS[peers(k)] && !lock[on[k]] && !linked[peers(k)])
 
 #ifdef NO_PEER_LOOK
@@ -251,7 +253,7 @@ inline leat_rendezvous_(k) {
 /* Neither a peer nor a close: nothing that would end this round or spoil the next step. */
 #define nothing_for(k) (!has(k) || (!CLOSING[on[k]] && !leat_peer_waits_(k)))
 
-inline leat_may_sleep_(k) {
+inline leat_may_park_(k) {
     if
     :: armed && has(k) ->
         armed = may_sleep(k);
@@ -284,8 +286,8 @@ inline link_case(k) {
 #ifdef ONE_LOCK_AT_A_TIME
 inline leat_enqueue_all_() {
     armed = true;
-    d_step { !lock[on[first]] -> leat_may_sleep_(first) }
-    d_step { !has(second) || !lock[on[second]] -> leat_may_sleep_(second) }
+    d_step { !lock[on[first]] -> leat_may_park_(first) }
+    d_step { !has(second) || !lock[on[second]] -> leat_may_park_(second) }
     d_step { !lock[on[first]] -> link_case(first); state[me] = (armed -> WAITING : NONE) }
     d_step { !has(second) || !lock[on[second]] -> link_case(second) }
 }
@@ -307,13 +309,13 @@ inline leat_enqueue_all_() {
 #endif
         armed = true;
 #ifdef LINK_BEFORE_ALL_LOOKED_AT
-        leat_may_sleep_(first);
+        leat_may_park_(first);
         link_case(first);
-        leat_may_sleep_(second);
+        leat_may_park_(second);
         link_case(second);
 #else
-        leat_may_sleep_(first);
-        leat_may_sleep_(second);
+        leat_may_park_(first);
+        leat_may_park_(second);
         link_case(first);
         link_case(second);
 #endif
@@ -332,14 +334,14 @@ inline leat_enqueue_all_() {
 #define under_ctx (CANCEL & (1 << me))
 #define may_give_up (DEADLINES & (1 << me))
 
-/* Until it is woken or gone: links itself on the context, parks, unlinks. */
+/* Links itself on the context, parks until it is woken or has left, unlinks. */
 inline leat_block_() {
     if
     :: under_ctx ->
         d_step {
             if
             :: CANCELLING || CANCELLED -> live = false
-            :: else -> live = true; sleepers = sleepers | (1 << me)
+            :: else -> live = true; ctx_waiters = ctx_waiters | (1 << me)
             fi
         }
         if
@@ -347,12 +349,12 @@ inline leat_block_() {
         :: else ->
             d_step {
                 if
-                :: state[me] == WAITING -> state[me] = GONE; judge
+                :: state[me] == WAITING -> state[me] = LEFT; judge
                 :: else
                 fi
             }
-#ifdef CANCEL_FORGETS_CLAIMED
-            state[me] = (state[me] == CLAIMED -> GONE : state[me])
+#ifdef CANCEL_FORGETS_RESOLVED
+            state[me] = (state[me] == RESOLVED -> LEFT : state[me])
 #endif
         fi
     :: else
@@ -360,18 +362,18 @@ inline leat_block_() {
 #if DEADLINES
     if
     :: true /* the deadline is far */
-    :: d_step { may_give_up && state[me] == WAITING -> state[me] = GONE; judge }
-#ifdef GIVE_UP_CLAIMED
-    :: d_step { may_give_up && state[me] == CLAIMED -> state[me] = GONE }
+    :: d_step { may_give_up && state[me] == WAITING -> state[me] = LEFT; judge }
+#ifdef GIVE_UP_RESOLVED
+    :: d_step { may_give_up && state[me] == RESOLVED -> state[me] = LEFT }
 #endif
     fi;
 #endif
-    state[me] == FIRED || state[me] == GONE;
-    fired = (state[me] == FIRED);
+    state[me] == WOKEN || state[me] == LEFT;
+    woken = (state[me] == WOKEN);
 #ifndef CONTEXT_LINKED
     if
-    :: live && !(fired && won[me] == CTX) ->
-        d_step { sleepers = sleepers & ~(1 << me); live = false }
+    :: live && !(woken && won[me] == CTX) ->
+        d_step { ctx_waiters = ctx_waiters & ~(1 << me); live = false }
     :: else
     fi
 #endif
@@ -382,7 +384,7 @@ inline leat_dequeue_all_() {
 #ifndef LOSERS_LINKED
     for (k : 0 .. 1) {
         if
-        :: has(k) && !(fired && won[me] == k) ->
+        :: has(k) && !(woken && won[me] == k) ->
             d_step { !lock[on[k]] -> linked[mine(k)] = linked[mine(k)] & ~bit(link(me, k)) }
         :: else
         fi
@@ -391,18 +393,18 @@ inline leat_dequeue_all_() {
 #endif
     d_step {
         if
-        :: !fired -> r = (under_ctx && (CANCELLING || CANCELLED) -> ECANCELED : ETIMEDOUT)
+        :: !woken -> r = (under_ctx && (CANCELLING || CANCELLED) -> ECANCELED : ETIMEDOUT)
         :: else -> r = err[me]; which = won[me]
         fi;
         state[me] = NONE;
         won[me] = 0;
         err[me] = 0;
-        fired = false;
+        woken = false;
         live = false
     }
 }
 
-/* r: MET, EPIPE (both of the case `which`), ECANCELED, ETIMEDOUT. */
+/* r: HANDED_OFF, EPIPE (both of the case `which`), ECANCELED, ETIMEDOUT. */
 inline leat_select_() {
     do
     :: under_ctx && CANCELLED -> r = ECANCELED; break
@@ -436,22 +438,22 @@ inline leat_select_() {
 proctype thread(byte me; byte does0; byte on0; byte does1; byte on1) {
     byte does[2], on[2];
     byte r, which, peer, k;
-    bool armed, fired, live;
+    bool armed, woken, live;
     d_step { does[0] = does0; on[0] = on0; does[1] = does1; on[1] = on1 }
     leat_select_();
     skip; /* spin: a break must not lead into a d_step */
     d_step {
-        assert(r != ECANCELED || under_ctx); /* cancelled by nobody */
+        assert(r != ECANCELED || under_ctx); /* cancelled, though no thread cancelled it */
         for (i : 0 .. 1) {
             k = buffer[link(me, i)];
             if
-            :: r == MET && which == i && does[i] == RECEIVES ->
+            :: r == HANDED_OFF && which == i && does[i] == RECEIVES ->
                 assert(k != 0 && (k - 1) % 2 == on[i]); /* received, but there is no message */
                 received[k]++
             :: else ->
                 assert(k == 0); /* a message for a case that was not done */
                 if
-                :: r == MET && which == i -> sent[message(me, on[i])]++
+                :: r == HANDED_OFF && which == i -> sent[message(me, on[i])]++
                 :: else
                 fi
             fi
@@ -461,7 +463,7 @@ proctype thread(byte me; byte does0; byte on0; byte does1; byte on1) {
 }
 
 #ifdef TRY
-/* leat_try_select_, of a receive from A and one from B; each look at its own instant. */
+/* leat_try_select_, of a receive from A and one from B. Each look has its own instant. */
 proctype trier() {
     byte tail_then[2], head_then[2], ready, k, peer;
     bool closing;
@@ -505,13 +507,13 @@ again:
             d_step {
                 linked[side(SENDS, k)] = linked[side(SENDS, k)] & ~bit(peer);
                 WAITERS[side(SENDS, k)] = linked[side(SENDS, k)] != 0;
-                state[thread_of(peer)] = CLAIMED;
+                state[thread_of(peer)] = RESOLVED;
                 won[thread_of(peer)] = peer % 2;
-                err[thread_of(peer)] = MET;
+                err[thread_of(peer)] = HANDED_OFF;
                 received[message(thread_of(peer), k)]++
             }
            }
-           d_step { fire(thread_of(peer)) }
+           d_step { wake(thread_of(peer)) }
         :: CLOSED[k]
         :: else -> goto again
         fi
@@ -553,7 +555,7 @@ inline leat_close_(ch) {
 
 /* Cancels at any time, or never. */
 proctype leat_cancel() {
-    byte claimed, t;
+    byte resolved, t;
     if
     :: true ->
 #ifndef CANCEL_SETS_WORD_LATE
@@ -562,14 +564,14 @@ proctype leat_cancel() {
         d_step {
             for (i : 0 .. THREADS - 1) {
                 if
-                :: sleepers & (1 << i) && state[i] == NONE ->
+                :: ctx_waiters & (1 << i) && state[i] == NONE ->
                     assert(false) /* a waiter that has left is still on the context */
-                :: sleepers & (1 << i) && state[i] == WAITING ->
-                    sleepers = sleepers & ~(1 << i);
-                    state[i] = CLAIMED;
+                :: ctx_waiters & (1 << i) && state[i] == WAITING ->
+                    ctx_waiters = ctx_waiters & ~(1 << i);
+                    state[i] = RESOLVED;
                     won[i] = CTX;
                     err[i] = ECANCELED;
-                    claimed = claimed | (1 << i)
+                    resolved = resolved | (1 << i)
                 :: else
                 fi
             }
@@ -582,7 +584,7 @@ proctype leat_cancel() {
 }
 
 init {
-    byte claimed, t, s, who;
+    byte resolved, t, s, n;
     atomic {
         run thread(0, P0);
         run thread(1, P1);
@@ -600,26 +602,26 @@ init {
     if
     :: CLOSE
     :: true ->
-        timeout; /* nobody can move: those who have not left sleep, and rightly so */
+        timeout; /* no thread can move: those that have not left are parked, and rightly so */
         d_step {
-            who = left;
+            n = left;
             for (i : 0 .. THREADS - 1) {
-                who = who + (state[i] == WAITING);
+                n = n + (state[i] == WAITING);
                 for (t : A .. B) {
                     s = linked[side(SENDS, t)] & links_of(i);
                     if
                     :: s -> s = linked[side(RECEIVES, t)] & ~links_of(i)
                     :: else
                     fi;
-                    assert(!s) /* two sleep that could meet */
+                    assert(!s) /* two are parked that could pair up */
                 }
             }
-            assert(who == CALLS && !lock[A] && !lock[B]); /* stuck */
-            assert(!(CANCELLED && sleepers)); /* asleep under a cancelled context */
+            assert(n == CALLS && !lock[A] && !lock[B]); /* stuck */
+            assert(!(CANCELLED && ctx_waiters)); /* parked under a cancelled context */
             for (i : 0 .. 3) {
-                assert(!linked[i] || WAITERS[i]) /* asleep, and no bit says so */
+                assert(!linked[i] || WAITERS[i]) /* parked, and no bit says so */
             }
-            who = 0;
+            n = 0;
             s = 0;
             t = 0
         }
@@ -634,6 +636,6 @@ init {
         for (i : 0 .. 3) {
             assert(!linked[i]) /* a waiter that has left is still in the list */
         }
-        assert(!sleepers && !lock[A] && !lock[B]) /* ... on the context, or a lock is held */
+        assert(!ctx_waiters && !lock[A] && !lock[B]) /* ... on the context, or a lock is held */
     }
 }

@@ -1,9 +1,9 @@
-/* t-cancelled-first-pool.c - X cancels a context, and then makes way: a call of a pool or group that waits under that
- * context, or an ancestor of it, says -ECANCELED, always.
+/* t-cancelled-first-pool.c - a thread X cancels a context, and then makes way: a call of a pool or group that waits
+ * under that context, or below it, always returns -ECANCELED.
  * SPDX-License-Identifier: MIT */
 #include "semaphore.h"
 
-static _Thread_local void (*meanwhile)(leat_sem *); /* what comes before the next look for a thread that is idle */
+static _Thread_local void (*meanwhile)(leat_sem *); /* what happens before the next look for an idle thread */
 
 static int looks_late(leat_sem *s, int64_t n)
 {
@@ -16,7 +16,7 @@ static int looks_late(leat_sem *s, int64_t n)
 #include "jobs.h"
 #undef leat_try_acquire
 
-/* What is waited for; its number is the test's. */
+/* What the call waits for. Each test sets its own. */
 struct race {
     leat_pool p;
     leat_group g;
@@ -39,7 +39,7 @@ static void new_race(struct race *r)
     r->ctx = (leat_ctx)LEAT_CTX(&r->up);
 }
 
-/* The call begins at about the time of the cancel; the other side cancels, and then makes way. */
+/* The call begins at about the time of the cancel. The other side cancels, and then makes way. */
 static void race(struct race *r, int (*call)(void *), int k)
 {
     side s;
@@ -53,7 +53,8 @@ static void race(struct race *r, int (*call)(void *), int k)
     r->err = side_join(&s);
 }
 
-/* It comes to its call before the door is open, or hardly later; and then must have seen the cancel. */
+/* The thread comes to its call before the door is open, or hardly later. In the second case it must have seen the
+ * cancel. */
 #define CALL(name, what) \
     static int name(void *arg) \
     { \
@@ -81,7 +82,7 @@ static int hook(void *user, int id)
     return 0;
 }
 
-/* One worker stands at the door, and one job fills the queue. */
+/* One worker is at the door, and one job fills the queue. */
 static void full_pool(leat_ctx *up, int queued)
 {
     REQUIRE_EQ(leat_pool_start(&r.p, up, &(leat_pool_opts){ .workers = 1, .queue = 1, .worker_init = hook }), 0);
@@ -195,7 +196,7 @@ TEST(a_resize_that_was_cancelled_before_the_hook_returned_says_so)
     }
 }
 
-/* ==== Other answers hide it as little ========================================================= */
+/* ==== Other results hide it as little ========================================================= */
 
 static int deadlocks(leat_ctx *ctx, void *arg)
 {
@@ -210,7 +211,7 @@ static int deadlocks(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(a_deadlock_or_a_shut_gate_does_not_hide_it)
+TEST(a_deadlock_or_a_shut_gate_does_not_hide_the_cancel)
 {
     new_race(&r);
     REQUIRE_EQ(leat_pool_start(&r.p, NULL, &(leat_pool_opts){ .workers = 1, .queue = 1 }), 0);

@@ -1,5 +1,5 @@
-/* t-gotchas.c - what goes wrong in worker pools elsewhere, one test each: here it is an error code, or it
- * does not hang.
+/* t-gotchas.c - what goes wrong in worker pools elsewhere, one test each: here it is an error code, or it does not
+ * hang.
  * SPDX-License-Identifier: MIT
  *
  * The pool is the one of the Go articles: workers between a channel of jobs and a channel of results. */
@@ -46,7 +46,7 @@ static int worker(leat_ctx *ctx, void *arg)
     return err == -EPIPE ? 0 : err;
 }
 
-static int feed(struct app *a, leat_ctx *ctx, int n) /* how many went in */
+static int feed(struct app *a, leat_ctx *ctx, int n) /* returns how many went in */
 {
     int i = 0;
     while (i < n && leat_send_ctx(ctx, &a->jobs, &i) == 0) i++;
@@ -214,7 +214,7 @@ TEST(closing_while_others_send_is_an_error_code_for_them_and_loses_nothing)
     }
 }
 
-/* ==== Results that nobody reads =============================================================== */
+/* ==== Results that are not read =============================================================== */
 
 TEST(a_consumer_that_stops_reading_is_undone_by_the_context)
 {
@@ -229,7 +229,7 @@ TEST(a_consumer_that_stops_reading_is_undone_by_the_context)
     struct feeder f = { &a, &ctx, 1000 };
     side_start(&feeder, feed_and_close, &f);
     CHECK_EQ(leat_recv(&a.results, &r), 0);
-    UNTIL(peek_senders(&a.results) == 3 && peek_senders(&a.jobs) == 1); /* all stand still, and would for ever */
+    UNTIL(peek_senders(&a.results) == 3 && peek_senders(&a.jobs) == 1); /* all are parked, and would be for ever */
     leat_cancel(&ctx, 1);
     CHECK_EQ(leat_wait(&g), -ECANCELED);
     CHECK(side_join(&feeder) < 1000);
@@ -249,14 +249,14 @@ TEST(a_consumer_may_also_close_the_results_to_say_that_it_has_enough)
     side_start(&feeder, feed_and_close, &f);
     for (int i = 0; i < 5; i++) CHECK_EQ(leat_recv(&a.results, &r), 0);
     CHECK_EQ(leat_close(&a.results), 0);
-    CHECK_EQ(leat_wait(&g), 0);       /* the workers end without an error; jobs are left */
+    CHECK_EQ(leat_wait(&g), 0);       /* the workers end without an error, and jobs are left */
     CHECK(side_join(&feeder) < 1000); /* its context ended with the group */
     app_free(&a);
 }
 
 TEST(24_jobs_fed_before_any_result_is_read_are_one_too_many_and_that_can_be_told)
 {
-    /* jobs 10 + results 10 + one in each of 3 hands = 23 */
+    /* jobs 10 + results 10 + one held by each of 3 workers = 23 */
     struct app a;
     leat_ctx ctx = LEAT_CTX(NULL);
     leat_group g = LEAT_GROUP(&ctx);
@@ -268,7 +268,7 @@ TEST(24_jobs_fed_before_any_result_is_read_are_one_too_many_and_that_can_be_told
     CHECK_EQ(leat_try_send(&a.jobs, &(int){ 23 }), -EAGAIN);
     leat_ctx soon = LEAT_CTX_WITHIN(&ctx, LEAT_MS(10));
     CHECK_EQ(leat_send_ctx(&soon, &a.jobs, &(int){ 23 }), -ETIMEDOUT);
-    struct result r; /* with select, who feeds can read: */
+    struct result r; /* with a select, the thread that feeds can read: */
     leat_case cases[] = { LEAT_SEND(&a.jobs, &(int){ 23 }), LEAT_RECV(&a.results, &r) };
     int read = 0, i;
     while ((i = leat_select(cases, 2)) == 1) read++;
@@ -330,7 +330,7 @@ TEST(an_error_in_the_middle_ends_the_rest_and_is_what_wait_tells)
         int n = collect(&a);
         REQUIRE(n < 1000);
         REQUIRE_EQ(leat_wait(&g), -EIO);
-        REQUIRE(side_join(&feeder) < 1000); /* who feeds was told too */
+        REQUIRE(side_join(&feeder) < 1000); /* the thread that feeds was told too */
         app_free(&a);
     }
 }
@@ -421,7 +421,7 @@ static int ticks(void *arg)
 {
     struct ticker *t = arg;
     int err;
-    while ((err = leat_submit(&t->p, counts, &t->ran)) == 0) /* nobody told it that stop is coming */
+    while ((err = leat_submit(&t->p, counts, &t->ran)) == 0) /* it was not told that stop is coming */
         atomic_fetch_add_explicit(&t->accepted, 1, memory_order_relaxed);
     return err;
 }

@@ -1,5 +1,5 @@
-/* t-group-closes.c - the results channel is closed when the last task has returned: once, not before,
- * never again, whatever the order of calls.
+/* t-group-closes.c - the results channel is closed when the last task has returned: once, not before, never again, in
+ * any order of calls.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 #include "pool.h"
@@ -28,7 +28,8 @@ static int64_t tasks(leat_group *g)
     return n;
 }
 
-/* Whoever was told that it is closed may free it; the same memory is a new channel, which nobody closes. */
+/* A thread that was told that the channel is closed may free it. The same memory is then a new channel, which no
+ * thread closes. */
 static void gone_and_new(ints *c)
 {
     leat_free(c);
@@ -135,7 +136,7 @@ TEST(a_group_closes_one_channel)
     leat_free(&d);
 }
 
-TEST(a_channel_that_somebody_else_closed_hurts_nobody)
+TEST(a_channel_that_was_closed_before_does_no_harm)
 {
     ints c;
     leat_group g = LEAT_GROUP(NULL);

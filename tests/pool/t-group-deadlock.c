@@ -1,4 +1,4 @@
-/* t-group-deadlock.c - what would wait for ever is told -EDEADLK; and no other call is.
+/* t-group-deadlock.c - a call that would wait for ever is told -EDEADLK, and no other call is.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 #include "pool.h"
@@ -77,7 +77,7 @@ TEST(if_all_tasks_wait_at_the_limit_the_last_of_them_is_told)
 
 TEST(exactly_one_of_two_is_told_if_both_certainly_wait)
 {
-    /* A is asleep at the limit, seen to be, when B comes. */
+    /* A is seen to be parked at the limit when B comes. */
     for (int k = 0; k < tap_rounds(100); k++) {
         leat_group g = LEAT_GROUP(NULL);
         struct nested a = { .g = &g }, b = { .g = &g };
@@ -101,7 +101,7 @@ static int goes_then_stays(leat_ctx *ctx, void *arg)
     return err;
 }
 
-static int stands(leat_ctx *ctx, void *arg)
+static int waits_at_door(leat_ctx *ctx, void *arg)
 {
     (void)ctx;
     door_pass(arg);
@@ -115,14 +115,14 @@ TEST(a_task_that_has_waited_at_the_limit_is_not_taken_for_waiting_afterwards)
     door b = { 0 };
     REQUIRE_EQ(leat_group_limit(&g, 2), 0);
     REQUIRE_EQ(leat_go(&g, goes_then_stays, &a), 0);
-    REQUIRE_EQ(leat_go(&g, stands, &b), 0);
+    REQUIRE_EQ(leat_go(&g, waits_at_door, &b), 0);
     door_open(&a.both);
     UNTIL(peek_sem(&g.idle_) == 1); /* a waits for b's thread */
     door_open(&b);
-    door_until(&a.stays, 1); /* a has had it, and runs on */
+    door_until(&a.stays, 1); /* a has got it, and goes on */
     REQUIRE_EQ(leat_go(&g, goes_on, &d), 0);
     door_open(&d.both);
-    leat_sleep(LEAT_MS(2)); /* d waits for a, most likely: it must not be told that it waits for ever */
+    leat_sleep(LEAT_MS(2)); /* d waits for a, most likely. It must not be told that it waits for ever */
     door_open(&a.stays);
     REQUIRE_EQ(leat_wait(&g), 0);
     CHECK_EQ(a.told, 0);
@@ -154,7 +154,7 @@ TEST(a_task_that_only_tries_at_the_limit_is_not_taken_for_one_that_waits)
         door_until(&n.both, 2);
         door_open(&n.both);
         REQUIRE_EQ(leat_wait(&g), 0);
-        REQUIRE_EQ(n.told, 0); /* the other one would have ended, and its thread have taken the task */
+        REQUIRE_EQ(n.told, 0); /* the other task would have ended, and its thread would have taken the new task */
     }
 }
 
@@ -172,7 +172,7 @@ static int goes_many(leat_ctx *ctx, void *arg)
 
 TEST(no_task_is_told_while_another_could_still_end)
 {
-    /* One task never starts another, so all the others may always hope. */
+    /* One task never starts another, so all the others can go on some day. */
     for (int k = 0; k < tap_rounds(50); k++) {
         leat_group g = LEAT_GROUP(NULL);
         struct nested n = { .g = &g };

@@ -1,5 +1,5 @@
-/* t-group-forms.c - go, go_n and wait in their three forms: each answer; who gives up has started nothing and leaves a
- * group that goes on.
+/* t-group-forms.c - go, go_n and wait in their three forms: each result; a call that gives up has started nothing and
+ * leaves a group that goes on.
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
 
@@ -216,7 +216,7 @@ TEST(a_wait_that_gave_up_leaves_a_group_that_goes_on)
     CHECK_EQ(leat_wait_ctx(NULL, &g), 0);
     CHECK_EQ(ran, 1);
     leat_cancel(&ctx, 1);
-    CHECK_EQ(leat_wait_ctx(&ctx, &g), -ECANCELED); /* it wins, always */
+    CHECK_EQ(leat_wait_ctx(&ctx, &g), -ECANCELED); /* the context wins, always */
 }
 
 static int waits_itself(leat_ctx *ctx, void *arg)

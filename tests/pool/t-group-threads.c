@@ -1,11 +1,11 @@
-/* t-group-threads.c - a group makes few threads, says so when it can make none, and survives a task that
- * ends its thread.
+/* t-group-threads.c - a group spawns few threads, reports it when it can spawn none, and survives a task that ends
+ * its thread.
  * SPDX-License-Identifier: MIT */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 
-static _Atomic int made, fail_at, fail_always; /* threads asked for; the one that fails, 1 the first */
+static _Atomic int made, fail_at, fail_always; /* threads asked for. fail_at: the one that fails, 1 is the first */
 
 static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
@@ -27,7 +27,7 @@ static int slow_join(pthread_t t, void **result)
 
 #include "peek.h"
 
-#define pthread_create fake_create /* the group's, not the tests' */
+#define pthread_create fake_create /* for the group, not for the tests */
 #define pthread_join slow_join
 #include "pool.h"
 #undef pthread_create
@@ -103,7 +103,7 @@ TEST(L1_after_a_wait_all_threads_are_joined)
 
 /* ==== No threads ============================================================================== */
 
-TEST(that_no_thread_could_be_made_is_told_and_nothing_is_lost)
+TEST(a_caller_is_told_that_no_thread_could_be_made_and_nothing_is_lost)
 {
     for (int at = 1; at <= 5; at++) {
         leat_group g = LEAT_GROUP(NULL);
@@ -186,7 +186,7 @@ static int exits(leat_ctx *ctx, void *arg)
     pthread_exit(NULL);
 }
 
-TEST(a_task_that_ends_its_thread_has_failed_and_hangs_nobody)
+TEST(a_task_that_ends_its_thread_has_failed_and_no_call_hangs)
 {
     for (int k = 0; k < tap_rounds(200); k++) {
         leat_group g = LEAT_GROUP(NULL);
@@ -239,7 +239,7 @@ TEST(a_go_that_waits_at_the_limit_for_a_task_that_ends_its_thread_returns)
     }
 }
 
-TEST(a_task_that_ends_its_thread_when_no_other_can_be_made_hangs_nobody)
+TEST(if_a_task_ends_its_thread_when_no_other_can_be_made_no_call_hangs)
 {
     leat_group g = LEAT_GROUP(NULL);
     leat_sem s = LEAT_SEM(4);
@@ -264,7 +264,7 @@ static int is_cancelled(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(a_task_whose_thread_is_cancelled_has_failed_and_hangs_nobody)
+TEST(a_task_whose_thread_is_cancelled_has_failed_and_no_call_hangs)
 {
     leat_group g = LEAT_GROUP(NULL);
     door d = { 0 };
@@ -281,7 +281,7 @@ static int waits_cancelled(void *g)
 {
     pthread_cancel(pthread_self());
     int err = leat_wait(g);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* that it got here is what counts */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* it is enough that it got here */
     return err;
 }
 

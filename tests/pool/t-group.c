@@ -1,5 +1,5 @@
-/* t-group.c - an error group: tasks run, at most so many at once; the first error is what wait tells.
- * The assertions of golang.org/x/sync's errgroup tests, and our own.
+/* t-group.c - an error group: tasks run, at most so many at once, and wait returns the first error. The assertions of
+ * golang.org/x/sync's errgroup tests, and our own.
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
 
@@ -10,7 +10,7 @@ static int returns(leat_ctx *ctx, void *arg)
 }
 #define RETURN(n) returns, (void *)(intptr_t)(n)
 
-static int until_done(leat_ctx *ctx, void *arg) /* until its context is done; tells that */
+static int until_done(leat_ctx *ctx, void *arg) /* runs until its context is done, and returns the reason */
 {
     if (arg) atomic_fetch_add_explicit((_Atomic int *)arg, 1, memory_order_release);
     return leat_sleep_ctx(ctx, LEAT_S(1000));
@@ -338,7 +338,7 @@ TEST(L5_after_wait_nothing_starts)
     CHECK_EQ(ran, 1);
 }
 
-TEST(L5_many_may_wait_at_once_and_all_get_the_answer_after_the_last_task)
+TEST(L5_many_may_wait_at_once_and_all_get_the_result_after_the_last_task)
 {
     for (int k = 0; k < tap_rounds(200); k++) {
         leat_group g = LEAT_GROUP(NULL);
@@ -347,7 +347,7 @@ TEST(L5_many_may_wait_at_once_and_all_get_the_answer_after_the_last_task)
         REQUIRE_EQ(leat_go_n(&g, 2, at_door, &d), 0);
         for (int i = 0; i < 3; i++) side_start(&waiter[i], waits, &g);
         if (k % 2) UNTIL(peek_wg(&g.running_) == 3);
-        REQUIRE_EQ(leat_go(&g, RETURN(6)), 0); /* somebody waits already: still welcome */
+        REQUIRE_EQ(leat_go(&g, RETURN(6)), 0); /* a call waits already, and more tasks may still start */
         door_open(&d);
         for (int i = 0; i < 3; i++) REQUIRE_EQ(side_join(&waiter[i]), 6);
         REQUIRE_EQ(leat_wait(&g), 6);

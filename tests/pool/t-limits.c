@@ -1,13 +1,13 @@
-/* t-limits.c - whoever asks for much gets it though others ask for little all the time; and whatever fails, no limit is
- * exceeded meanwhile, and all comes back.
+/* t-limits.c - a request for many permits is served although others ask for few all the time; and whatever fails, no
+ * limit is exceeded meanwhile, and all permits come back.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 #include "pool.h"
 
 /* ==== Large and small requests ================================================================ */
 
-/* The small requests never have to wait for each other: without fairness, only for those that ask for much do the
- * permits never suffice. */
+/* The small requests never have to wait for each other. Without fairness there would never be enough permits, but
+ * only for the large requests. */
 static const int needs[] = { 10, 6, 1, 1, 2, 2, 3 };
 enum { ALL = 10, SMALL = 3, ROUNDS = 8, ASKERS = sizeof needs / sizeof *needs };
 
@@ -27,12 +27,12 @@ static void most(_Atomic int *worst, int now)
 static int ask(struct market *m, int n)
 {
     leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_US(100));
-    int err = n <= SMALL ? leat_try_acquire(&m->s, n) : -EAGAIN; /* quicker than to spin first */
+    int err = n <= SMALL ? leat_try_acquire(&m->s, n) : -EAGAIN; /* faster than to spin first */
     if (!err || (n <= SMALL && m->tries)) return err;
     return n <= SMALL && m->times_out ? leat_acquire_ctx(&soon, &m->s, n) : leat_acquire(&m->s, n);
 }
 
-/* Nobody stops before all have been served often enough: if one starves, this is for ever. */
+/* No thread stops before all have been served often enough. If one starves, this waits for ever. */
 static void ask_again_and_again(int i, void *arg)
 {
     struct market *m = arg;
@@ -45,7 +45,7 @@ static void ask_again_and_again(int i, void *arg)
             continue;
         }
         most(&m->worst, atomic_fetch_add_explicit(&m->held, n, memory_order_relaxed) + n);
-        (void)leat_sleep(LEAT_US(n <= SMALL ? 500 : 100)); /* so long that by chance all is there once in minutes */
+        (void)leat_sleep(LEAT_US(n <= SMALL ? 500 : 100)); /* so long that by chance all permits are there once in minutes */
         atomic_fetch_sub_explicit(&m->held, n, memory_order_relaxed);
         CHECK_EQ(leat_release(&m->s, n), 0);
         if (++served == ROUNDS) atomic_fetch_sub_explicit(&m->left, 1, memory_order_relaxed);
@@ -71,12 +71,12 @@ TEST(also_beside_those_that_do_not_wait_but_try_all_the_time)
     trade(true, false);
 }
 
-TEST(also_beside_those_that_soon_give_up_and_come_again)
+TEST(also_beside_those_that_soon_give_up_and_try_again)
 {
     trade(false, true);
 }
 
-/* ---- A line whose head gives up, again and again ------------------------------------------------- */
+/* ---- A queue whose first gives up, again and again ----------------------------------------------- */
 
 struct impatient {
     leat_sem *s;
@@ -85,42 +85,42 @@ struct impatient {
     side side;
 };
 
-static int acquire_in_line(void *arg)
+static int acquire_in_queue(void *arg)
 {
     struct impatient *p = arg;
     return leat_acquire_ctx(&p->ctx, p->s, p->need);
 }
 
-/* There are permits for the small one all the time: only those before it, each too large, hold it up. */
+/* There are permits for the small request all the time. Only the requests before it, each too large, hold it up. */
 TEST(when_the_last_large_request_in_front_is_cancelled_the_small_one_is_served)
 {
-    enum { LINE = 6 };
+    enum { QUEUE = 6 };
     for (int k = 0; k < tap_rounds(40); k++) {
         leat_sem s = LEAT_SEM(10);
-        struct impatient line[LINE];
+        struct impatient queue[QUEUE];
         uint64_t rng = tap_seed(k);
-        int order[LINE - 1];
+        int order[QUEUE - 1];
         REQUIRE_EQ(leat_acquire(&s, 5), 0);
-        for (int i = 0; i < LINE; i++) {
-            line[i] = (struct impatient){ .s = &s, .need = i < LINE - 1 ? 6 + i % 5 : 5 };
-            if (i == LINE - 1) { /* behind one that has lost patience, it waits, though there is enough */
+        for (int i = 0; i < QUEUE; i++) {
+            queue[i] = (struct impatient){ .s = &s, .need = i < QUEUE - 1 ? 6 + i % 5 : 5 };
+            if (i == QUEUE - 1) { /* behind one that has waited for too long, it waits, although there is enough */
                 UNTIL(leat_now() - ((leat_sem_waiter_ *)(void *)s.waiters_.first_)->since_ >= LEAT_PATIENCE_);
                 CHECK_EQ(leat_try_acquire(&s, 5), -EAGAIN);
             }
-            side_start(&line[i].side, acquire_in_line, &line[i]);
+            side_start(&queue[i].side, acquire_in_queue, &queue[i]);
             UNTIL(peek_sem(&s) == i + 1);
         }
-        for (int i = 0; i < LINE - 1; i++) { /* in any order */
+        for (int i = 0; i < QUEUE - 1; i++) { /* in any order */
             int at = tap_below(&rng, i + 1);
             order[i] = order[at];
             order[at] = i;
         }
-        for (int i = 0; i < LINE - 1; i++) {
+        for (int i = 0; i < QUEUE - 1; i++) {
             CHECK_EQ(leat_sem_available(&s), 5);
-            leat_cancel(&line[order[i]].ctx, 1);
-            CHECK_EQ(side_join(&line[order[i]].side), -ECANCELED);
+            leat_cancel(&queue[order[i]].ctx, 1);
+            CHECK_EQ(side_join(&queue[order[i]].side), -ECANCELED);
         }
-        CHECK_EQ(side_join(&line[LINE - 1].side), 0);
+        CHECK_EQ(side_join(&queue[QUEUE - 1].side), 0);
         CHECK_EQ(leat_sem_available(&s), 0);
         CHECK_EQ(leat_release(&s, 10), 0);
     }
@@ -132,12 +132,12 @@ struct shared {
     leat_group g;
     leat_sem s;
     _Atomic int active, held, worst_active, worst_held, ran;
-    _Atomic int fuse; /* this many acquires from now, a task fails with what it was given */
+    _Atomic int fuse; /* after how many more acquires a task fails with what it was given */
 };
 
 enum { PERMITS = 5, LIMIT = 7 };
 
-/* Holds some permits for a moment, again and again, until it or another fails. */
+/* Holds some permits for a moment, again and again, until this or another task fails. */
 static int use_permits(leat_ctx *ctx, void *arg)
 {
     struct shared *x = arg;
@@ -156,7 +156,7 @@ static int use_permits(leat_ctx *ctx, void *arg)
     return err;
 }
 
-TEST(when_one_task_fails_all_permits_come_back_and_its_error_is_the_answer_and_the_cause)
+TEST(when_one_task_fails_all_permits_come_back_and_its_error_is_the_result_and_the_cause)
 {
     uint64_t rng = tap_seed(1);
     for (int k = 0; k < tap_rounds(30); k++) {
@@ -191,7 +191,7 @@ static int fails_at_the_door(leat_ctx *ctx, void *arg)
     return 1 + atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
 }
 
-TEST(of_many_tasks_that_fail_at_once_all_who_ask_name_the_same_and_none_is_forgotten)
+TEST(of_many_tasks_that_fail_at_once_all_callers_get_the_same_error_and_none_is_forgotten)
 {
     enum { N = 12 };
     for (int k = 0; k < tap_rounds(200); k++) {
@@ -232,7 +232,7 @@ static int branch(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(of_a_thousand_tasks_never_more_run_than_the_limit_whoever_starts_them)
+TEST(of_a_thousand_tasks_never_more_run_than_the_limit_whichever_thread_starts_them)
 {
     static const int limits[] = { 1, 2, 10 };
     for (size_t k = 0; k < sizeof limits / sizeof *limits; k++) {

@@ -1,11 +1,11 @@
-/* t-many-threads.c - thousands of workers or tasks cost thousands of times what one does, not millions: nobody wakes
- * them under a lock that they want next.
+/* t-many-threads.c - thousands of workers or tasks cost thousands of times what one does, not millions: no thread
+ * wakes them under a lock that they take next.
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
 
 enum { MANY = TAP_SLOW ? 200 : 2000, SOME = 300 };
 
-/* A pool of so many, all asleep; false: so many threads cannot be had here. *took: the time that it took. */
+/* A pool of MANY workers, all parked. False: so many threads cannot be had here. *took: the time that it took. */
 static bool start_many(leat_pool *p, int64_t *took)
 {
     int64_t since = leat_now();
@@ -16,7 +16,7 @@ static bool start_many(leat_pool *p, int64_t *took)
     return true;
 }
 
-/* As it was, with the wakes under the lock, it took a hundred times as long to end them as to make them. */
+/* With the wakes under the lock, as it was before, it took a hundred times as long to end them as to spawn them. */
 static void check_linear(int64_t took, int64_t made)
 {
     if (!CHECK(took < 10 * made + LEAT_S(1)))

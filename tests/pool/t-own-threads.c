@@ -1,20 +1,20 @@
-/* t-own-threads.c - a call on a thread of the pool or group itself (by a job, a hook, the destructor of a pthread key)
- * that would wait for ever is told -EDEADLK; and no other is.
+/* t-own-threads.c - a call on a thread of the pool or group itself (by a job, a hook, the destructor of a pthread
+ * key) that would wait for ever is told -EDEADLK, and no other call is.
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
 
 /* ==== A worker that is STARTING =============================================================== */
 
-/* The first worker is there at once; the others stand in their init hook. */
+/* The first worker is there at once. The others wait in their init hook. */
 static struct {
     leat_pool p;
-    leat_ctx ctx; /* of the resize that makes it come */
+    leat_ctx ctx; /* of the resize that starts it */
     door hook;
     int refuses;
     _Atomic int ran, accepted, err, done;
 } coming;
 
-static int stands_in_init(void *user, int id)
+static int waits_in_init(void *user, int id)
 {
     (void)user;
     if (id == 0) return 0;
@@ -43,7 +43,7 @@ static void start_coming(int refuses)
 {
     memset(&coming, 0, sizeof coming);
     coming.refuses = refuses;
-    leat_pool_opts opts = { .workers = 1, .queue = 1, .worker_init = stands_in_init };
+    leat_pool_opts opts = { .workers = 1, .queue = 1, .worker_init = waits_in_init };
     REQUIRE_EQ(leat_pool_start(&coming.p, NULL, &opts), 0);
 }
 
@@ -220,7 +220,7 @@ static int resizes_from_a_job(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(L9_an_init_hook_that_waits_for_room_which_only_the_job_could_make_that_waits_for_it_is_told)
+TEST(L9_an_init_hook_is_told_if_only_the_job_that_waits_for_it_could_make_room)
 {
     memset(&hook, 0, sizeof hook);
     hook.asks_id = 1;
@@ -347,7 +347,7 @@ static int resizes_to_one(void *arg)
     return leat_pool_resize(&late.p, 1);
 }
 
-TEST(a_destructor_that_waits_for_room_does_not_keep_the_job_that_would_join_its_thread)
+TEST(a_destructor_that_waits_for_room_does_not_hold_up_the_job_that_would_join_its_thread)
 {
     for (int first = 0; first < 2; first++) {
         memset(&late, 0, sizeof late);
@@ -361,7 +361,7 @@ TEST(a_destructor_that_waits_for_room_does_not_keep_the_job_that_would_join_its_
             REQUIRE_EQ(leat_pool_stats(&late.p, &st), 0);
             leat_os_yield_();
         }
-        side resizer; /* it may join the one whose destructor waits for room, and that waits for the door */
+        side resizer; /* it may join the thread whose destructor waits for room, and that one waits for the door */
         side_start(&resizer, resizes_to_one, NULL); /* the first, or the other */
         if (first) UNTIL(late.asked || workers(&late.p) == 1);
         door_open(&late.d);
@@ -378,7 +378,7 @@ TEST(a_destructor_that_waits_for_room_does_not_keep_the_job_that_would_join_its_
     }
 }
 
-static void stands_at_door(void *arg)
+static void waits_at_door(void *arg)
 {
     (void)arg;
     door_pass(&late.d);
@@ -402,7 +402,7 @@ TEST(L8_a_pool_is_not_said_to_be_stopped_while_another_call_joins_its_threads)
 {
     side s;
     memset(&late, 0, sizeof late);
-    REQUIRE_EQ(pthread_key_create(&key, stands_at_door), 0);
+    REQUIRE_EQ(pthread_key_create(&key, waits_at_door), 0);
     REQUIRE_EQ(leat_pool_start(&late.p, NULL, &(leat_pool_opts){ .workers = 1 }), 0);
     CHECK_EQ(leat_submit(&late.p, sets_key, NULL), 0);
     side_start(&s, stops_late, NULL);

@@ -1,5 +1,5 @@
-/* t-owners.c - messages that own memory: whoever has one frees it. Lost is a leak, and twice is a double free: also
- * without AddressSanitizer each block counts its owners.
+/* t-owners.c - messages that own memory: the thread that has one frees it. A lost one is a leak, and a doubled one is
+ * freed twice: each block counts its owners, so this shows without AddressSanitizer, too.
  * SPDX-License-Identifier: MIT */
 #include "pool.h"
 #include "staging.h"
@@ -29,7 +29,7 @@ static void free_block(struct block *b)
     free(b);
 }
 
-static void settle(void)
+static void check_all_freed(void)
 {
     CHECK_EQ(atomic_load_explicit(&made, memory_order_relaxed), atomic_load_explicit(&freed, memory_order_relaxed));
     CHECK(made > 0);
@@ -37,19 +37,19 @@ static void settle(void)
     atomic_store_explicit(&freed, 0, memory_order_relaxed);
 }
 
-/* ---- A relay of threads, each with every form of call, that ends when anybody closes ------------- */
+/* ---- A relay of threads, each with every form of call, that ends when any of them closes --------- */
 
 enum { SENDERS = 3, MOVERS = 4, RECEIVERS = 3, THREADS = SENDERS + MOVERS + RECEIVERS, BATCH = 5 };
 
 struct relay {
     block_chan in, out;
-    int each, closes_after; /* a receiver closes `in` after so many; 0: the last sender does at the end */
+    int each, closes_after; /* a receiver closes `in` after so many. 0: the last sender does at the end */
     _Atomic int senders, movers, received;
 };
 
 static block_chan never_sent_to, never_received_from;
 
-/* Sends n blocks, or frees those that were not sent; false after the end. */
+/* Sends n blocks, and frees those that were not sent. False after the end. */
 static bool send_blocks(block_chan *c, struct block **b, int n, uint64_t *rng)
 {
     struct block *none = NULL;
@@ -82,7 +82,7 @@ static bool send_blocks(block_chan *c, struct block **b, int n, uint64_t *rng)
     return err != -EPIPE;
 }
 
-/* Up to BATCH blocks; 0: the end. */
+/* Up to BATCH blocks. 0: the end. */
 static int recv_blocks(block_chan *c, struct block **b, uint64_t *rng)
 {
     struct block *none = NULL;
@@ -146,7 +146,7 @@ static void run_relay(size_t in, size_t out, int each, int closes_after)
     if (!closes_after) CHECK_EQ(x.received, atomic_load_explicit(&made, memory_order_relaxed));
     leat_free(&x.in);
     leat_free(&x.out);
-    settle();
+    check_all_freed();
 }
 
 TEST(each_block_has_one_owner_on_its_way_through_every_form_of_call)
@@ -182,13 +182,13 @@ static void fill_until_closed(int i, void *arg)
             if (k == 1) (void)!leat_try_send(&x->over, &k);
             continue;
         }
-        free_block(b); /* not sent: still mine */
+        free_block(b); /* not sent, so this thread still owns it */
         return;
     }
 }
 
-/* Some senders wait at the full channel when it is closed: what they hold stays theirs, and what is in it is drained,
- * no more and no less than went in. */
+/* Some senders wait at the full channel when it is closed. They keep what they have, and what is in the channel is
+ * drained: no more and no less than was sent. */
 TEST(after_a_close_what_was_sent_is_in_the_channel_and_what_was_not_is_its_senders)
 {
     for (int k = 0; k < tap_rounds(200); k++) {
@@ -205,7 +205,7 @@ TEST(after_a_close_what_was_sent_is_in_the_channel_and_what_was_not_is_its_sende
         CHECK(left >= 2 && left <= 16);
         leat_free(&x.c);
         leat_free(&x.over);
-        settle();
+        check_all_freed();
     }
 }
 
@@ -248,6 +248,6 @@ TEST(a_job_is_run_or_handed_back_or_was_never_taken)
         REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2, .queue = 1 + k % 7 }), 0);
         tap_threads(4, submit_blocks, &p);
         (void)leat_pool_stop(&p);
-        settle();
+        check_all_freed();
     }
 }

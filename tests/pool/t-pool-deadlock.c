@@ -1,9 +1,9 @@
-/* t-pool-deadlock.c - jobs may submit jobs. The one whose waiting for room would stop the pool for ever is
- * told -EDEADLK; no other is, whatever the load. And what ends a wait for room.
+/* t-pool-deadlock.c - jobs may submit jobs. A job whose wait for room would stop the pool for ever is told -EDEADLK,
+ * and no other is, whatever the load. And what ends a wait for room.
  * SPDX-License-Identifier: MIT */
 #include <stdint.h>
 
-/* How long a sender rests that must wait for room; 0: as ever. */
+/* How long a sender rests that must wait for room. 0: as the headers decide. */
 static _Atomic int64_t rests_for;
 #define LEAT_RESTS_ 1
 #define LEAT_REST_ (rests_for ? rests_for : LEAT_MS(1))
@@ -11,17 +11,18 @@ static _Atomic int64_t rests_for;
 
 #include "peek.h"
 
-/* A job that has just got room, but does not know it yet: it stands here, if it is asked to. */
-static _Thread_local door *stand_here;
+/* Where a job stops that has just got room, but does not know it yet, so that it still counts as one that waits.
+ * NULL: it does not stop. */
+static _Thread_local door *stop_here;
 
-static int select_and_stand(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
+static int select_and_stop(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     int r = leat_select_(ctx, also, cases, n);
-    if (stand_here) door_pass(stand_here);
+    if (stop_here) door_pass(stop_here);
     return r;
 }
 
-#define leat_select_ select_and_stand
+#define leat_select_ select_and_stop
 #include "pool.h"
 #undef leat_select_
 
@@ -134,14 +135,14 @@ TEST(a_try_and_a_thread_from_outside_are_never_told)
     CHECK(n.err == -EDEADLK || n.err == -ESHUTDOWN || n.err == 0);
 }
 
-static int stands_after_it_got_room(leat_ctx *ctx, void *arg)
+static int stops_after_it_got_room(leat_ctx *ctx, void *arg)
 {
     struct nested *n = arg;
     (void)ctx;
     door_pass(&n->d);
-    stand_here = &n->here;
+    stop_here = &n->here;
     n->err = leat_submit(n->p, counts, &n->ran);
-    stand_here = NULL;
+    stop_here = NULL;
     return 0;
 }
 
@@ -161,12 +162,12 @@ TEST(L9_a_job_that_has_just_got_room_is_not_taken_for_one_that_waits)
         REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2, .queue = 1 }), 0);
         REQUIRE_EQ(leat_submit(&p, ends, &d), 0);
         door_until(&d, 1);
-        REQUIRE_EQ(leat_submit(&p, stands_after_it_got_room, &a), 0);
+        REQUIRE_EQ(leat_submit(&p, stops_after_it_got_room, &a), 0);
         door_until(&a.d, 1);
         REQUIRE_EQ(leat_submit(&p, one_more, &b), 0);
         door_open(&a.d); /* finds the queue full */
         UNTIL(peek_senders(&p.queue_) == 1);
-        door_open(&d); /* its worker takes b; so a gets room, and stands */
+        door_open(&d); /* its worker takes b, so a gets room, and stops here */
         door_until(&b.d, 1);
         door_until(&a.here, 1);
         door_open(&b.d); /* the queue is full: b waits, for a */
@@ -180,7 +181,7 @@ TEST(L9_a_job_that_has_just_got_room_is_not_taken_for_one_that_waits)
     }
 }
 
-/* One worker never submits: so a job that waits will have room some day, and must not be told otherwise. */
+/* One worker never submits. So a job that waits will get room some day, and must not be told otherwise. */
 struct load {
     leat_pool p;
     _Atomic int ran, submitters;
@@ -225,7 +226,7 @@ TEST(L9_no_worker_is_told_while_another_drains)
     }
 }
 
-/* All workers submit: some are told, none hangs, and none of what was accepted is lost. */
+/* All workers submit. Some are told, none hangs, and no accepted job is lost. */
 static int submits_or_is_told(leat_ctx *ctx, void *arg)
 {
     struct nested *n = arg;
@@ -285,8 +286,8 @@ static int waits_for_room_or_ends(leat_ctx *ctx, void *arg)
 
 TEST(after_shrinking_a_job_that_waits_for_room_is_not_left_alone)
 {
-    /* Two workers: one's job waits for room, the other's ends, and one of the two is being retired.
-     * Either another worker makes room, or the waiting job is told. */
+    /* Two workers: one's job waits for room, the other's ends, and one of the two is being retired. Either another
+     * worker makes room, or the waiting job is told. */
     for (int id = 0; id < 2; id++) {
         leat_pool p;
         struct either e = { .p = &p, .waits_id = id };
@@ -304,12 +305,12 @@ TEST(after_shrinking_a_job_that_waits_for_room_is_not_left_alone)
     }
 }
 
-TEST(the_last_one_is_told_at_once_where_it_would_rest)
+TEST(the_last_worker_is_told_at_once_where_it_would_rest)
 {
     leat_pool p;
     struct nested n = { .p = &p, .stop_at = 1000 };
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1, .queue = 4 }), 0);
-    rests_for = LEAT_S(1000); /* if nothing ends that */
+    rests_for = LEAT_S(1000); /* if nothing ends the rest */
     CHECK_EQ(leat_submit(&p, fills_behind_a_door, &n), 0);
     door_until(&n.d, 1);
     CHECK_EQ(n.accepted, 4);
@@ -340,7 +341,7 @@ TEST(a_job_that_rests_for_room_is_woken_when_the_pool_ends)
         door d = { 0 };
         side s, stop;
         REQUIRE_EQ(leat_pool_start(&p, &above, &(leat_pool_opts){ .workers = 1, .queue = 1 }), 0);
-        rests_for = LEAT_S(1000); /* if nothing ends that */
+        rests_for = LEAT_S(1000); /* if nothing ends the rest */
         REQUIRE_EQ(leat_submit(&p, ends, &d), 0);
         door_until(&d, 1);
         REQUIRE_EQ(leat_submit(&p, counts, &n.ran), 0);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-static _Atomic int to_refuse; /* so many threads, or pieces of memory, are not to be had */
+static _Atomic int to_refuse; /* how many threads, or pieces of memory, cannot be had */
 
 static int scribbling_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {

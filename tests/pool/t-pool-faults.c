@@ -1,16 +1,16 @@
-/* t-pool-faults.c - a pool in trouble: no thread to be had, no memory, jobs that end their threads. It
- * says so, unwinds, and loses nothing; and submit needs neither threads nor memory.
+/* t-pool-faults.c - a pool in trouble: no thread to be had, no memory, jobs that end their threads. It reports it,
+ * unwinds, and loses nothing; and submit needs neither threads nor memory.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-static _Atomic int made, fail_at, fail_always; /* threads asked for; the one that fails, 1 the first */
+static _Atomic int made, fail_at, fail_always; /* threads asked for. fail_at: the one that fails, 1 is the first */
 static _Atomic int gotten, no_memory_at, given_back;
 
-static _Atomic unsigned *maker; /* the lock of the pool that makes one */
-static _Atomic int locked;      /* threads asked for while it was taken */
+static _Atomic unsigned *maker; /* the lock of the pool that spawns one */
+static _Atomic int locked;      /* threads asked for while it was held */
 
 static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
@@ -71,7 +71,7 @@ TEST(a_start_that_cannot_make_all_threads_fails_with_all_unwound)
         fake_nothing();
         fail_at = at;
         CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 4 }), -EAGAIN);
-        CHECK_EQ(made, at); /* it does not go on trying */
+        CHECK_EQ(made, at); /* it does not try again */
         CHECK_EQ(gotten, given_back);
         CHECK(leat_submit(&p, counts, &ran) != 0);
         CHECK(leat_pool_stop(&p) != 0);
@@ -84,7 +84,7 @@ TEST(a_start_that_cannot_make_all_threads_fails_with_all_unwound)
     }
 }
 
-TEST(L3_no_thread_is_made_while_others_are_kept_from_the_lock)
+TEST(L3_no_thread_is_made_while_the_lock_is_held)
 {
     leat_pool p;
     memset(&p, 0, sizeof p);
@@ -92,7 +92,7 @@ TEST(L3_no_thread_is_made_while_others_are_kept_from_the_lock)
     maker = &p.threads_.lock_;
     leat_pool_opts opts = { .workers = 1 };
     REQUIRE_EQ(leat_pool_start(&p, NULL, &opts), 0);
-    UNTIL(peek_receivers(&p.queue_) == 1); /* it does not want the lock */
+    UNTIL(peek_receivers(&p.queue_) == 1); /* it does not take the lock */
     locked = 0;
     CHECK_EQ(leat_try_pool_resize(&p, 2), 0);
     maker = NULL;
@@ -212,7 +212,7 @@ TEST(L6_as_many_workers_as_before_after_all_were_replaced)
     CHECK_EQ(gotten, given_back);
 }
 
-TEST(a_job_that_ends_its_thread_when_no_other_can_be_made_hangs_nobody)
+TEST(if_a_job_ends_its_thread_when_no_other_can_be_made_no_call_hangs)
 {
     leat_pool p;
     leat_stats st;
@@ -230,7 +230,7 @@ TEST(a_job_that_ends_its_thread_when_no_other_can_be_made_hangs_nobody)
     CHECK_EQ(gotten, given_back);
 }
 
-TEST(jobs_that_end_their_threads_when_no_others_can_be_made_hang_nobody)
+TEST(if_jobs_end_their_threads_when_no_others_can_be_made_no_call_hangs)
 {
     leat_pool p;
     leat_stats st;
@@ -240,7 +240,7 @@ TEST(jobs_that_end_their_threads_when_no_others_can_be_made_hang_nobody)
     fail_always = 1;
     for (int i = 0; i < 3; i++) CHECK_EQ(leat_submit(&p, exits, &ended), 0);
     for (int i = 0; i < 10; i++) (void)leat_submit(&p, counts, &ran);
-    int err = leat_pool_stop(&p); /* drained, or told that no worker could: but not for ever */
+    int err = leat_pool_stop(&p); /* drained, or told that no worker could. But not for ever */
     if (err) CHECK_EQ(leat_pool_abort(&p, NULL, NULL), 0);
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.submitted, st.completed + st.failed + st.dropped);
@@ -267,7 +267,7 @@ struct victim {
     pthread_t thread;
 };
 
-/* AddressSanitizer knows that pthread_exit leaves frames behind, but must be told that a cancellation does. */
+/* AddressSanitizer knows that pthread_exit leaves frames behind, but not that a cancellation does. */
 static void leaves_frames(void *unused)
 {
     (void)unused;
@@ -364,7 +364,7 @@ TEST(L1_threads_that_jobs_have_ended_do_not_pile_up)
     for (int i = 1; i <= 200; i++) {
         REQUIRE_EQ(leat_submit(&p, exits, &ended), 0);
         UNTIL(atomic_load(&ended) == i);
-        REQUIRE(threads(&p.threads_) <= 50); /* one that works, and those that are on their way */
+        REQUIRE(threads(&p.threads_) <= 50); /* one that works, and those that are exiting */
     }
     CHECK_EQ(leat_pool_stop(&p), 0);
     CHECK_EQ(made, 201);
@@ -414,7 +414,7 @@ TEST(an_init_hook_that_ends_the_thread_of_each_replacement_ends_the_pool)
     REQUIRE_EQ(leat_pool_start(&p, NULL, &opts), 0);
     REQUIRE_EQ(leat_submit(&p, exits, &ended), 0);
     int err = leat_pool_stop(&p);
-    CHECK(err == 0 || err == -ECANCELED); /* what it had accepted has run; or stop came before */
+    CHECK(err == 0 || err == -ECANCELED); /* what it had accepted has run, or stop came before */
     CHECK_EQ(ended, 1);
     CHECK_EQ(inits, 3); /* the first, its replacement, and the first again, a rerun */
     CHECK_EQ(finis, 1);
@@ -436,7 +436,7 @@ static int exits_at_door(leat_ctx *ctx, void *arg)
     pthread_exit(NULL);
 }
 
-TEST(a_retired_worker_whose_job_ends_its_thread_asks_for_nothing_and_ends_nobody)
+TEST(a_retired_worker_whose_job_ends_its_thread_asks_for_no_thread_and_ends_none)
 {
     struct retired r = { .d = { 0 } };
     _Atomic int ran = 0;
@@ -457,8 +457,8 @@ TEST(a_retired_worker_whose_job_ends_its_thread_asks_for_nothing_and_ends_nobody
     CHECK_EQ(gotten, given_back);
 }
 
-/* A pool of two: the first is held up in a job, the job of the second ends its thread, and its replacement is held
- * up in its init hook. */
+/* A pool of two. The first worker is held up in a job. The job of the second ends its thread, and its replacement is
+ * held up in its init hook. */
 static struct {
     leat_pool p;
     door job, hook;
@@ -514,7 +514,7 @@ static void strike_stage(int ran)
     CHECK_EQ(st.failed, 1);
 }
 
-TEST(L6_a_replacement_of_one_that_was_retired_meanwhile_leaves)
+TEST(L6_a_replacement_of_a_worker_that_was_retired_meanwhile_exits)
 {
     set_stage(0);
     CHECK_EQ(leat_pool_resize(&stage.p, 1), 0);
@@ -526,7 +526,7 @@ TEST(L6_a_replacement_of_one_that_was_retired_meanwhile_leaves)
     CHECK_EQ(stage.inits, 3);
 }
 
-TEST(L7_or_runs_if_that_was_taken_back)
+TEST(L7_or_runs_if_that_worker_was_taken_back)
 {
     _Atomic int ran = 0;
     set_stage(0);

@@ -1,5 +1,5 @@
-/* t-pool-forms.c - stop, abort and resize in their three forms: each answer; a call that gives up leaves a pool that is valid,
- * and hands nothing back twice.
+/* t-pool-forms.c - stop, abort and resize in their three forms: each result; a call that gives up leaves a pool that
+ * is valid, and hands nothing back twice.
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
 
@@ -28,7 +28,7 @@ static void dropped(leat_task *fn, void *arg, void *user)
     b->order[b->n++] = arg;
 }
 
-/* One job that stands at a door, and behind it some that wait. */
+/* One job that is at a door, and behind it some that wait. */
 struct busy {
     leat_pool p;
     door d;
@@ -65,7 +65,7 @@ static void over(leat_pool *p)
     CHECK_EQ(leat_pool_resize(p, 1), -ESHUTDOWN);
     CHECK_EQ(leat_pool_resize_ctx(&ctx, p, 1), -ESHUTDOWN);
     CHECK_EQ(leat_try_pool_resize(p, 1), -ESHUTDOWN);
-    CHECK_EQ(leat_pool_stop_ctx(cancelled(&ctx), p), -ECANCELED); /* it wins, always */
+    CHECK_EQ(leat_pool_stop_ctx(cancelled(&ctx), p), -ECANCELED); /* the context wins, always */
     CHECK_EQ(leat_pool_abort_ctx(&ctx, p, dropped, &none), -ECANCELED);
     CHECK_EQ(leat_pool_resize_ctx(&ctx, p, 1), -ECANCELED);
     CHECK_EQ(none.n, 0);
@@ -275,7 +275,7 @@ static struct {
     _Atomic int inits, finis, refusals;
 } grown;
 
-static int stands(void *user, int id)
+static int waits_in_init(void *user, int id)
 {
     (void)user;
     if (id == 0) return 0;
@@ -298,7 +298,7 @@ static void start_grown(int refusals)
 {
     memset(&grown, 0, sizeof grown);
     grown.refusals = refusals;
-    leat_pool_opts opts = { .workers = 1, .queue = 4, .worker_init = stands, .worker_fini = leaves };
+    leat_pool_opts opts = { .workers = 1, .queue = 4, .worker_init = waits_in_init, .worker_fini = leaves };
     REQUIRE_EQ(leat_pool_start(&grown.p, NULL, &opts), 0);
 }
 
@@ -362,7 +362,7 @@ TEST(a_resize_that_gave_up_waiting_for_a_hook_is_told_next_time_what_it_returned
     CHECK_EQ(grown.finis, 3);
 }
 
-TEST(a_refusal_that_nobody_waited_for_is_not_the_error_of_a_resize_that_needs_no_worker)
+TEST(a_refusal_that_no_call_waited_for_is_not_the_error_of_a_resize_that_needs_no_worker)
 {
     start_grown(1);
     CHECK_EQ(leat_try_pool_resize(&grown.p, 2), -EAGAIN);
@@ -397,7 +397,7 @@ static int resizes(void *arg)
     return leat_pool_resize(&grown.p, 2);
 }
 
-TEST(while_another_is_at_it_a_try_says_so_and_a_context_ends_the_wait)
+TEST(while_another_call_resizes_a_try_says_so_and_a_context_ends_the_wait)
 {
     leat_ctx ctx, soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(10));
     side other;
@@ -418,20 +418,20 @@ TEST(a_resize_that_waits_for_a_hook_ends_with_the_pools_context)
     leat_ctx up = LEAT_CTX(NULL);
     side other;
     memset(&grown, 0, sizeof grown);
-    leat_pool_opts opts = { .workers = 1, .queue = 4, .worker_init = stands, .worker_fini = leaves };
+    leat_pool_opts opts = { .workers = 1, .queue = 4, .worker_init = waits_in_init, .worker_fini = leaves };
     REQUIRE_EQ(leat_pool_start(&grown.p, &up, &opts), 0);
     side_start(&other, resizes, NULL);
     door_until(&grown.hook, 1);
     leat_cancel(&up, 1);
     CHECK_EQ(side_join(&other), -ECANCELED);
     CHECK_EQ(leat_try_pool_resize(&grown.p, 2), -ECANCELED);
-    CHECK_EQ(leat_try_pool_stop(&grown.p), -EAGAIN); /* the hook stands */
+    CHECK_EQ(leat_try_pool_stop(&grown.p), -EAGAIN); /* the hook waits */
     door_open(&grown.hook);
     CHECK_EQ(leat_pool_stop(&grown.p), 0);
     CHECK_EQ(grown.finis, 2);
 }
 
-TEST(a_stop_waits_for_a_worker_that_nobody_else_waits_for)
+TEST(a_stop_waits_for_a_worker_that_no_other_call_waits_for)
 {
     leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(10)), ctx;
     start_grown(0);

@@ -1,5 +1,5 @@
-/* t-pool-opts.c - a pool's options do what they say, and its threads disturb nobody: their names, stacks,
- * hooks, signals, and that they cost nothing while idle.
+/* t-pool-opts.c - a pool's options do what they say, and its threads disturb no other: their names, stacks, hooks,
+ * signals, and that they cost nothing while idle.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -26,7 +26,7 @@ static int at_door(leat_ctx *ctx, void *arg)
     return 0;
 }
 
-/* How many threads of this process have a name; -1: the system does not tell. */
+/* How many threads of this process have this name. -1: the system does not tell. */
 static int named(const char *name)
 {
     int n = -1;
@@ -251,7 +251,7 @@ static int mask_of(leat_ctx *ctx, void *arg)
     return pthread_sigmask(SIG_SETMASK, NULL, arg);
 }
 
-/* The masks of a worker and of a group's thread that a thread with this mask makes. */
+/* The masks of a worker and of a group's thread that a thread with this mask spawns. */
 static void masks_below(const sigset_t *mine, bool inherit, sigset_t mask[2])
 {
     leat_pool p;
@@ -267,7 +267,8 @@ static void masks_below(const sigset_t *mine, bool inherit, sigset_t mask[2])
     CHECK_EQ(leat_wait(&g), 0);
     CHECK_EQ(leat_pool_stop(&p), 0);
     pthread_sigmask(SIG_SETMASK, &before, &after);
-    for (int s = 1; s < 32; s++) CHECK_EQ(sigismember(&set, s), sigismember(&after, s)); /* of the maker: as it was */
+    for (int s = 1; s < 32; s++)
+        CHECK_EQ(sigismember(&set, s), sigismember(&after, s)); /* the mask of the thread that spawned is as it was */
 }
 
 static void check_masks(const sigset_t mask[2], const int *signals, size_t n, int blocked)
@@ -302,11 +303,11 @@ TEST(what_profilers_and_collectors_send_is_blocked_only_if_it_was)
     pthread_sigmask(SIG_BLOCK, &all, &none);
     pthread_sigmask(SIG_SETMASK, &none, &all); /* what can be blocked here: an emulator has not all */
     masks_below(&all, false, mask);
-    CHECK_MASKS(mask, 1, SIGPROF, SIGVTALRM, SIGPWR); /* a thread of the program's may wait for it */
+    CHECK_MASKS(mask, 1, SIGPROF, SIGVTALRM, SIGPWR); /* a thread of the program may wait for it */
     CHECK_MASKS(mask, sigismember(&all, SIGRTMAX), SIGRTMAX);
 }
 
-TEST(those_that_inherit_the_mask_have_their_makers)
+TEST(threads_that_inherit_the_mask_have_that_of_the_thread_that_spawned_them)
 {
     sigset_t one, mask[2];
     sigemptyset(&one);

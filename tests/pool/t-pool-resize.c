@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: MIT */
 #include "jobs.h"
 
-/* So many jobs run at once, no more. */
+/* So many jobs run at once, and no more. */
 static void check_width(leat_pool *p, int n)
 {
-    static door doors[32]; /* a new one each time: nothing says when the last job has left the old one */
+    static door doors[32]; /* a new one each time: nothing tells when the last job has left the old one */
     static int used;
     REQUIRE(used < 32);
     door *d = &doors[used++];
@@ -216,7 +216,7 @@ TEST(a_pool_whose_context_is_done_is_not_resized)
 /* ==== While a worker is being replaced ======================================================== */
 
 struct hook {
-    door third; /* where the third init stands */
+    door third; /* where the third init hook waits */
     _Atomic int inits;
 };
 
@@ -241,7 +241,7 @@ TEST(L6_a_worker_that_is_being_replaced_is_counted_once)
     leat_pool_opts opts = { .workers = 2, .queue = 4, .worker_init = init, .user = &h };
     REQUIRE_EQ(leat_pool_start(&p, NULL, &opts), 0);
     REQUIRE_EQ(leat_submit(&p, exits, NULL), 0);
-    door_until(&h.third, 1); /* the old one is on its way out, the new one on its way in */
+    door_until(&h.third, 1); /* the old worker is exiting, the new one is starting */
     CHECK_EQ(workers(&p), 2);
     CHECK_EQ(leat_pool_resize(&p, 3), 0);
     door_open(&h.third);

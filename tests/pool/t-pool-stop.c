@@ -1,5 +1,5 @@
-/* t-pool-stop.c - stopping loses nothing: a job that was accepted runs once, or is handed back once,
- * whoever submits, stops, aborts and cancels at the same time.
+/* t-pool-stop.c - stopping loses nothing: a job that was accepted runs once, or is handed back once, whichever
+ * threads submit, stop, abort and cancel at the same time.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 #include "pool.h"
@@ -41,7 +41,7 @@ TEST(stop_drains_what_was_accepted)
     }
 }
 
-TEST(stop_twice_is_harmless_and_said)
+TEST(stop_twice_is_harmless_and_reported)
 {
     leat_pool p;
     REQUIRE_EQ(leat_pool_start(&p, NULL, NULL), 0);
@@ -99,7 +99,7 @@ TEST(a_submit_that_waits_for_room_when_the_pool_is_stopped_is_told)
     side_start(&waiter, submits, &x);
     UNTIL(peek_senders(&x.p.queue_) == 1);
     side_start(&stopper, stop, &x.p);
-    CHECK_EQ(side_join(&waiter), -ESHUTDOWN); /* at once: the worker still stands at the door */
+    CHECK_EQ(side_join(&waiter), -ESHUTDOWN); /* at once: the worker is still at the door */
     door_open(&d);
     CHECK_EQ(side_join(&stopper), 0);
     CHECK_EQ(x.ran, 1);

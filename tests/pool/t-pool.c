@@ -36,7 +36,7 @@ static int submit(void *arg)
     return leat_submit_ctx(c->ctx, c->p, counts, c->ran);
 }
 
-/* A pool of one worker that stands at the door, with `queue` jobs queued: full. */
+/* A pool of one worker that is at the door, with `queue` jobs queued: full. */
 static void fill(leat_pool *p, door *d, int queue, _Atomic int *ran)
 {
     REQUIRE_EQ(leat_pool_start(p, NULL, &(leat_pool_opts){ .workers = 1, .queue = queue }), 0);

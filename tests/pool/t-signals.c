@@ -1,8 +1,8 @@
 /* t-signals.c - the first signal asks for a graceful end, the second ends the process: leat_cancel_on_signals.
  * SPDX-License-Identifier: MIT
  *
- * Each test runs in a child process, because signals, their handlers and the thread behind them are the
- * process's. What the child found wrong, it says itself; its exit tells that it did. */
+ * Each test runs in a child process, because signals, their handlers and the thread behind them are the process's.
+ * The child prints what it found wrong. Its exit status tells whether it found anything. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,14 +16,14 @@
 #include "peek.h"
 #include "pool.h"
 
-/* ThreadSanitizer would end a child that makes threads, if its parent had any: the watchdog. */
+/* ThreadSanitizer would end a child that spawns threads if its parent had any, and the watchdog is one. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
     return "die_after_fork=0";
 }
 
-/* Runs body in a child; how it ended, as waitpid tells. Nothing may run beside us when we fork. */
+/* Runs body in a child. Returns how it ended, as waitpid tells. No other thread may run when we fork. */
 static int in_child(void (*body)(void))
 {
     int status = 0;
@@ -31,7 +31,7 @@ static int in_child(void (*body)(void))
     pid_t child = fork();
     REQUIRE(child >= 0);
     if (!child) {
-        alarm(30); /* the watchdog is not with us */
+        alarm(30); /* the child has no watchdog */
         body();
         tap_leave(0);
     }
@@ -46,10 +46,10 @@ static void check_ended_well(int status)
     else tap_note("ended by signal %d", WTERMSIG(status));
 }
 
-/* In a child a failed check must end it, for its failures are not counted. */
+/* In a child a failed check must end it, because its failures are not counted. */
 #define MUST(cond) ((cond) ? (void)0 : (tap_note("%s:%d: no: %s", __FILE__, __LINE__, #cond), _exit(1)))
 
-/* Until a handler has run: a sanitizer may put it off until an atomic step. */
+/* Until a handler has run. A sanitizer may delay it until an atomic step. */
 #define UNTIL_HANDLED(cond) \
     do { \
         while (!(cond)) (void)leat_sleep(LEAT_US(100)); \
@@ -57,7 +57,7 @@ static void check_ended_well(int status)
 
 static void until_cancelled(leat_ctx *ctx, int sig)
 {
-    MUST(leat_sleep_ctx(ctx, LEAT_S(1000)) == -ECANCELED); /* it wakes who waits */
+    MUST(leat_sleep_ctx(ctx, LEAT_S(1000)) == -ECANCELED); /* it wakes a thread that waits */
     MUST(leat_ctx_cause(ctx) == sig);
 }
 
@@ -70,7 +70,7 @@ static void first_cancels(void)
     until_cancelled(&ctx, SIGTERM);
 }
 
-TEST(the_first_signal_cancels_with_its_number_as_cause_and_wakes_who_waits)
+TEST(the_first_signal_cancels_with_its_number_as_cause_and_wakes_threads_that_wait)
 {
     check_ended_well(in_child(first_cancels));
 }
@@ -105,7 +105,7 @@ TEST(the_second_signal_ends_the_process)
 
 static void a_worker_hangs(void)
 {
-    /* nobody looks at the context; the second signal must still end it */
+    /* no call looks at the context. The second signal must still end the process */
     static leat_ctx ctx;
     MUST(leat_cancel_on_signals(&ctx, SIGINT, 0) == 0);
     kill(getpid(), SIGINT);
@@ -167,7 +167,7 @@ static void *replaces_it(void *unused)
     static leat_ctx other;
     (void)unused;
     MUST(leat_cancel_on_signals(&other, SIGTERM, 0) == 0);
-    MUST(leat_ctx_err(&replaced) == -ECANCELED); /* it is not being cancelled still */
+    MUST(leat_ctx_err(&replaced) == -ECANCELED); /* it is not still being cancelled */
     atomic_store(&gone_on, 1);
     return NULL;
 }
@@ -187,7 +187,7 @@ static void replaces_what_is_being_cancelled(void)
     MUST(pthread_join(thread, NULL) == 0);
 }
 
-TEST(a_call_returns_when_nobody_uses_the_replaced_context)
+TEST(a_call_returns_when_no_thread_uses_the_replaced_context)
 {
     check_ended_well(in_child(replaces_what_is_being_cancelled));
 }
@@ -261,7 +261,7 @@ static void their_handler(int sig, siginfo_t *info, void *unused)
     theirs = theirs + 1;
 }
 
-/* Handles sig, with a mask and flags that say whose it is. */
+/* Handles sig, with a mask and flags that tell whose handler it is. */
 static struct sigaction theirs_for(int sig)
 {
     struct sigaction act = { .sa_sigaction = their_handler, .sa_flags = SA_SIGINFO | SA_NODEFER };
@@ -311,7 +311,7 @@ static void gives_theirs_back(void)
     static leat_ctx ctx[3];
     struct sigaction usr1 = theirs_for(SIGUSR1), hup = theirs_for(SIGHUP);
     for (int k = 0; k < 3; k++)
-        MUST(leat_cancel_on_signals(&ctx[k], SIGHUP, SIGUSR1, SIGUSR1, 0) == 0); /* ours is not theirs */
+        MUST(leat_cancel_on_signals(&ctx[k], SIGHUP, SIGUSR1, SIGUSR1, 0) == 0); /* ours is not the program's */
     MUST(leat_cancel_on_signals(&ctx[0], SIGHUP, 0) == 0);
     MUST(does(SIGUSR1, &usr1) && !does(SIGHUP, &hup));
     MUST(leat_cancel_on_signals(NULL, SIGHUP, 0) == 0);
@@ -391,7 +391,7 @@ static void is_called_by_theirs(void)
         MUST(theirs == k && does(SIGUSR1, &act));
     }
     MUST(leat_cancel_on_signals(NULL, SIGUSR1, 0) == 0);
-    raise(SIGUSR1); /* it need not know */
+    raise(SIGUSR1); /* it does not have to know */
     UNTIL_HANDLED(theirs == 4);
     MUST(does(SIGUSR1, &act));
 }
@@ -468,7 +468,7 @@ TEST(a_program_that_closes_all_descriptors_is_still_cancelled)
 
 /* ==== At once ================================================================================= */
 
-/* Whoever is woken takes back, and its context is gone. */
+/* A thread that is woken takes the handlers back, and its context is gone. */
 static void takes_back_at_once(void)
 {
     for (int k = 0; k < 100; k++) {
@@ -482,7 +482,7 @@ static void takes_back_at_once(void)
     }
 }
 
-TEST(who_is_woken_may_take_back_and_free_the_context)
+TEST(a_thread_that_is_woken_may_take_the_handlers_back_and_free_the_context)
 {
     check_ended_well(in_child(takes_back_at_once));
 }

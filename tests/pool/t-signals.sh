@@ -1,9 +1,9 @@
-# Signals are the process's: one state for all files of a program; gone before a plug-in is; whoever started us closed what.
+# Signals are the process's: one state for all files of a program, gone before a plug-in is, whatever descriptors are closed.
 . tests/lib/tap.sh
 
 flags="-std=gnu11 -g -Wall -Wextra -Werror -iquote . -pthread"
 
-# Registered in one.c with `old`, then in two.c with `now`: `old` is no more, two.c may also take back what one.c asked for.
+# Registered in one.c with `old`, then in two.c with `now`. `old` is gone, and two.c may also take back what one.c asked for.
 cat >"$tmp/one.c" <<'END'
 #include <stdlib.h>
 #include "pool.h"

@@ -1,4 +1,4 @@
-/* t-cancel.c - pthread_cancel ends no call half-way: the call has its answer first.
+/* t-cancel.c - pthread_cancel ends no call half-way: the call returns its result first.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 

@@ -1,6 +1,6 @@
 /* t-cancelled-first.c - a context that was cancelled first wins over whatever came after it, in every call that takes
- * one. X cancels, and then sends (receives, closes, releases, counts down): a thread W that waits under the context, or
- * comes just then, says -ECANCELED, and takes nothing. SPDX-License-Identifier: MIT */
+ * one. A thread X cancels, and then sends (receives, closes, releases, counts down). A thread W that waits under the
+ * context, or comes just then, returns -ECANCELED and takes nothing. SPDX-License-Identifier: MIT */
 #include "semaphore.h"
 #include "staging.h"
 
@@ -53,7 +53,7 @@ static int selects_sends(void)
     return leat_select_ctx(&s.ctx, cases, 2);
 }
 
-/* What X does after the cancel; it never waits. */
+/* What X does after the cancel. It never waits. */
 static void send_one(void)
 {
     (void)!leat_try_send(&s.c, &m_);
@@ -145,12 +145,12 @@ TEST(I8_a_receive_takes_no_message_that_was_sent_after_the_cancel)
     cancelled_first(3, false, recvs, send_one);
 }
 
-TEST(I8_a_receive_meets_no_sender_that_came_after_the_cancel)
+TEST(I8_a_receive_pairs_with_no_sender_that_came_after_the_cancel)
 {
     cancelled_first(0, false, recvs, send_one);
 }
 
-TEST(I8_a_receive_hears_of_no_close_that_came_after_the_cancel)
+TEST(I8_a_receive_reports_no_close_that_came_after_the_cancel)
 {
     cancelled_first(0, false, recvs, close_it);
     cancelled_first(1, false, recvs, close_it);
@@ -162,12 +162,12 @@ TEST(I8_a_send_takes_no_room_that_was_made_after_the_cancel)
     cancelled_first(3, true, sends, recv_one);
 }
 
-TEST(I8_a_send_meets_no_receiver_that_came_after_the_cancel)
+TEST(I8_a_send_pairs_with_no_receiver_that_came_after_the_cancel)
 {
     cancelled_first(0, false, sends, recv_one);
 }
 
-TEST(I8_a_send_hears_of_no_close_that_came_after_the_cancel)
+TEST(I8_a_send_reports_no_close_that_came_after_the_cancel)
 {
     cancelled_first(0, false, sends, close_it);
     cancelled_first(1, true, sends, close_it);
@@ -195,12 +195,12 @@ TEST(I8_an_acquire_takes_no_permit_that_was_released_after_the_cancel)
     cancelled_first(0, false, acquires, release);
 }
 
-TEST(I8_an_acquire_hears_of_no_close_that_came_after_the_cancel)
+TEST(I8_an_acquire_reports_no_close_that_came_after_the_cancel)
 {
     cancelled_first(0, false, acquires, close_sem);
 }
 
-TEST(I8_a_wait_for_zero_hears_of_no_zero_that_came_after_the_cancel)
+TEST(I8_a_wait_for_zero_reports_no_zero_that_came_after_the_cancel)
 {
     cancelled_first(0, false, waits, count_down);
 }

@@ -1,4 +1,4 @@
-/* t-chains.c - long chains and wide fans: what a channel of two threads does, ten thousand of them do.
+/* t-chains.c - long chains and wide fans: what a channel does for two threads, it does for ten thousand.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "staging.h"
@@ -7,7 +7,7 @@
 
 /* ---- Channels through channels ------------------------------------------------------------------- */
 
-/* Each message is a channel, on which the next will come. The receiver frees the one that it came on at once. */
+/* Each message is the channel on which the next one will come. The receiver frees the old channel at once. */
 struct door {
     LEAT_CHAN(struct door *) chan;
 };
@@ -48,7 +48,7 @@ static void walk_part(int i, void *arg)
     CHECK(!at);
 }
 
-TEST(a_channel_may_come_through_a_channel_that_is_freed_then)
+TEST(a_channel_may_come_through_a_channel_that_is_then_freed)
 {
     for (size_t cap = 0; cap < 3; cap++) {
         struct walk w = { .first = new_door(cap), .cap = cap, .n = tap_rounds(DOORS) };
@@ -93,7 +93,7 @@ static void sum_up(void *arg)
     }
     CHECK_EQ(count, n);
     CHECK_EQ(sum, n * (n + 1) / 2);
-    CHECK_EQ(squares, n * (n + 1) * (2 * n + 1) / 6); /* that one is missing and another came twice shows here */
+    CHECK_EQ(squares, n * (n + 1) * (2 * n + 1) / 6); /* if one is missing and another came twice, this shows it */
 }
 
 static void fan(int n, size_t in, size_t out)
@@ -118,12 +118,13 @@ TEST(through_twenty_three_workers_every_message_comes_once)
 
 /* ---- A sieve that merges ------------------------------------------------------------------------- */
 
-/* t-unbuffered.c has the sieve that filters. Here each prime starts a thread that counts in its multiples, and another
- * that merges them into the composites so far: a comb, of which all but the last thread wait nearly always. */
+/* t-unbuffered.c has the sieve that filters. Here each prime starts a thread that sends its multiples, and another
+ * thread that merges them into the composites so far. They form a comb of threads that wait nearly always, except for
+ * the last. */
 struct sieve {
     struct actor actor;
     int_chan *a, *b, out;
-    int head; /* received from a already */
+    int head; /* already received from a */
     int prime;
 };
 
@@ -202,7 +203,7 @@ static void *one_more(void *arg)
     return NULL;
 }
 
-/* As long as the machine allows, and as can be made in half a second; but no less than a tenth. */
+/* As many threads as the machine allows, and as can be spawned in half a second. But no less than a tenth of `most`. */
 static int start_chain(pthread_t *threads, int most)
 {
     pthread_attr_t attr;
@@ -217,7 +218,7 @@ static int start_chain(pthread_t *threads, int most)
     return n;
 }
 
-TEST(a_chain_of_ten_thousand_threads_hands_on_every_message_and_its_end)
+TEST(a_chain_of_ten_thousand_threads_passes_on_every_message_and_the_end)
 {
     static pthread_t threads[LONG];
     enum { MESSAGES = 3 };

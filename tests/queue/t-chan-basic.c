@@ -49,7 +49,7 @@ TEST(a_channel_holds_exactly_its_capacity)
     }
 }
 
-/* Sends and receives at random, beside a model that only counts. */
+/* Sends and receives at random, compared with a model that only counts. */
 static void walk(int_chan *c, int steps)
 {
     int cap = (int)leat_cap(c), in = 0, out = 0, m;
@@ -83,7 +83,7 @@ TEST(order_survives_thousands_of_laps)
     }
 }
 
-/* As if `laps` laps had gone by. */
+/* As if `laps` laps had passed. */
 static void wind_to(int_chan *c, uint64_t laps)
 {
     uint64_t at = laps * c->chan.lap_;
@@ -102,7 +102,7 @@ TEST(the_counters_may_pass_2_to_the_31_and_32_and_wrap_at_the_end)
         uint64_t lap = c.chan.lap_;
         const uint64_t starts[] = { (UINT64_C(1) << 31) / lap, (UINT64_C(1) << 32) / lap, (UINT64_C(1) << 63) / lap, 0 };
         for (size_t i = 0; i < COUNT(starts); i++) {
-            wind_to(&c, starts[i] - 2); /* some laps before the edge; 0 - 2: before the very end */
+            wind_to(&c, starts[i] - 2); /* some laps before the edge. 0 - 2: before the very end */
             walk(&c, 40 * (int)capacities[k]);
         }
         leat_free(&c);
@@ -339,7 +339,7 @@ TEST(a_channel_of_2_to_the_31_messages_can_be_made)
     leat_free(&c);
 }
 
-/* Its last and first slots, without the memory for those between. */
+/* Its last and first slots, without the memory for those in between. */
 TEST(a_channel_of_2_to_the_31_messages_wraps_around)
 {
     if (sizeof(size_t) < 8) SKIP("no address space for that");
@@ -362,7 +362,7 @@ TEST(a_channel_of_2_to_the_31_messages_wraps_around)
         CHECK_EQ(leat_len(&c), 20);
         for (char i = 0, m; i < 20; i++) CHECK(leat_try_recv(&c, &m) == 0 && m == i);
         CHECK_EQ(leat_len(&c), 0);
-        /* and full: all slots between head and tail taken */
+        /* and full: all slots between head and tail are taken */
         atomic_store_explicit(&c.chan.ends_[LEAT_SENDS_].at_,
                               leat_position_(atomic_load_explicit(&c.chan.ends_[LEAT_SENDS_].at_, memory_order_relaxed)) +
                                   lap,

@@ -1,4 +1,5 @@
-/* Batches: at least one, at most n, waits only for the first; in order; the rest stays the caller's. */
+/* Batches: at least one message, at most n, and a wait for the first only. They keep the order. The rest stays the
+ * caller's. */
 #include "staging.h"
 
 static void number(int *a, int n, int from)
@@ -177,8 +178,8 @@ TEST(one_batch_makes_room_for_as_many_senders_as_it_took_messages)
     leat_free(&c);
 }
 
-/* A ring whose capacity is no power of two, which begins anywhere; a batch of less than it holds, after which nobody
- * comes: `play` says what is done to it. */
+/* A ring whose capacity is no power of two, which begins anywhere. Then a batch of less than it holds, after which no
+ * other call comes. `play` says what is done to the ring. */
 static void odd_rings(void (*play)(int_chan *c, int n))
 {
     for (int cap = 3; cap <= 7; cap += 2)
@@ -295,7 +296,7 @@ TEST(a_cancel_in_the_middle_takes_nothing)
     leat_free(&c);
 }
 
-TEST(a_batch_stops_before_a_slot_that_is_half_way)
+TEST(a_batch_stops_before_a_slot_that_is_in_flight)
 {
     int_chan c;
     int a[3] = { 1, 2, 3 };

@@ -1,4 +1,4 @@
-/* Closing loses nothing, invents nothing, and leaves nobody waiting. */
+/* Closing loses nothing, invents nothing, and leaves no thread waiting. */
 #include "staging.h"
 
 #include <sched.h>
@@ -70,7 +70,7 @@ TEST(what_was_sent_before_the_close_is_received_and_then_EPIPE_for_ever)
     }
 }
 
-TEST(a_second_close_is_harmless_and_said)
+TEST(a_second_close_is_harmless_and_reported)
 {
     for (size_t k = 0; k < COUNT(capacities); k++) {
         int_chan c;
@@ -153,7 +153,7 @@ enum { MOST = 3000, SENDERS = 3, RECEIVERS = 2 };
 struct race {
     int_chan c;
     _Atomic int sent[SENDERS], got[SENDERS][MOST], early;
-    _Atomic int closed; /* how many got 0 */
+    _Atomic int closed; /* how many calls returned 0 */
     int closers, after;
 };
 
@@ -183,7 +183,7 @@ static void race_part(int i, void *arg)
         while (atomic_load_explicit(&r->early, memory_order_relaxed) < r->after) sched_yield();
         int err = leat_close(&r->c);
         CHECK(err == 0 || err == -EALREADY);
-        CHECK(leat_is_closed(&r->c)); /* whoever closed it */
+        CHECK(leat_is_closed(&r->c)); /* whichever thread closed it */
         CHECK_EQ(leat_try_send(&r->c, &i), -EPIPE);
         if (!err) atomic_fetch_add_explicit(&r->closed, 1, memory_order_relaxed);
     }
@@ -212,7 +212,7 @@ TEST(a_send_that_races_with_close_is_received_once_or_says_EPIPE)
     for (int i = 0; i < tap_rounds(300); i++) run_race(capacities[(size_t)i % COUNT(capacities)], 1, tap_below(&rng, 500));
 }
 
-TEST(of_several_closers_exactly_one_closes_and_to_all_it_is_closed)
+TEST(of_several_closers_exactly_one_closes_and_for_all_it_is_closed)
 {
     uint64_t rng = tap_seed(1);
     for (int i = 0; i < tap_rounds(300); i++) run_race(capacities[(size_t)i % COUNT(capacities)], 4, tap_below(&rng, 100));
@@ -248,11 +248,11 @@ TEST(a_forgotten_close_is_noticed_by_receivers_with_a_deadline)
     leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(20));
     CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
     CHECK_EQ(leat_recv_ctx(&soon, &c, &m), 0);
-    CHECK_EQ(leat_recv_ctx(&soon, &c, &m), -ETIMEDOUT); /* nobody closes it */
+    CHECK_EQ(leat_recv_ctx(&soon, &c, &m), -ETIMEDOUT); /* no thread closes it */
     leat_free(&c);
 }
 
-/* A closer that is stopped half-way: nothing more is sent, nobody is told the end before it is one. */
+/* A closer that is stopped half-way. Nothing more is sent, and no call reports the end before the channel is closed. */
 TEST(a_channel_that_is_being_closed_takes_nothing_and_is_not_closed_yet)
 {
     int_chan c;
@@ -262,7 +262,7 @@ TEST(a_channel_that_is_being_closed_takes_nothing_and_is_not_closed_yet)
     begin_recv(&r, NULL, &c);
     a_while();
     CHECK(!is_over(&r));
-    CHECK_EQ(receivers(&c), 0); /* not asleep: the closer has looked at the list */
+    CHECK_EQ(receivers(&c), 0); /* not parked: the closer has resolved the queue already */
     CHECK(!leat_is_closed(&c));
     atomic_fetch_or_explicit(&c.chan.ends_[LEAT_SENDS_].at_, LEAT_CLOSED_, memory_order_release);
     CHECK_EQ(end(&r), -EPIPE);
@@ -270,8 +270,8 @@ TEST(a_channel_that_is_being_closed_takes_nothing_and_is_not_closed_yet)
     leat_free(&c);
 }
 
-/* The last sender claimed its slot before the close and is stopped before it publishes. */
-TEST(a_message_half_way_when_the_channel_closes_is_still_received)
+/* The last sender has claimed its slot before the close, and is stopped before it publishes. */
+TEST(a_message_in_flight_when_the_channel_closes_is_still_received)
 {
     int_chan c;
     struct call r;
@@ -288,7 +288,7 @@ TEST(a_message_half_way_when_the_channel_closes_is_still_received)
     leat_free(&c);
 }
 
-TEST(a_channel_that_was_freed_is_closed_and_nobody_waits_on_it_for_ever)
+TEST(a_channel_that_was_freed_is_closed_and_no_call_waits_on_it_for_ever)
 {
 #ifdef LEAT_DEBUG
     SKIP("LEAT_DEBUG calls it misuse");

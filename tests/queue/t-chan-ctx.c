@@ -1,9 +1,9 @@
-/* A context ends every wait under it, and only those; nothing is lost when it does. */
+/* A context ends every wait under it, and only those. Nothing is lost when it does. */
 #include "staging.h"
 
 #include <sched.h>
 
-/* ---- The words ----------------------------------------------------------------------------------- */
+/* ---- The state ----------------------------------------------------------------------------------- */
 
 TEST(zeroed_memory_is_a_context_that_is_never_done)
 {
@@ -15,7 +15,7 @@ TEST(zeroed_memory_is_a_context_that_is_never_done)
         CHECK_EQ(leat_ctx_cause(ctx), 0);
         leat_cancel(ctx, 0);
         CHECK_EQ(leat_ctx_err(ctx), -ECANCELED);
-        CHECK_EQ(leat_ctx_cause(ctx), -ECANCELED); /* 0 stands for it */
+        CHECK_EQ(leat_ctx_cause(ctx), -ECANCELED); /* this is what 0 becomes */
     }
 }
 
@@ -42,12 +42,12 @@ TEST(a_child_ends_with_its_parent_and_with_its_cause_but_not_the_reverse)
     CHECK_EQ(leat_ctx_err(&right), 0);
     leat_cancel(&top, 6);
     CHECK_EQ(leat_ctx_cause(&right), 6);
-    CHECK_EQ(leat_ctx_cause(&left), 5); /* an answer once given stays */
+    CHECK_EQ(leat_ctx_cause(&left), 5); /* a result once returned stays */
     CHECK_EQ(leat_ctx_cause(&leaf), 5);
     CHECK_EQ(leat_ctx_err(&leaf), -ECANCELED);
 }
 
-TEST(an_answer_once_given_stays_whatever_comes_after)
+TEST(an_error_once_returned_stays_whatever_comes_after)
 {
     leat_ctx top = LEAT_CTX(NULL), late = LEAT_CTX_WITHIN(&top, LEAT_S(-1));
     CHECK_EQ(leat_ctx_err(&late), -ETIMEDOUT);
@@ -65,7 +65,7 @@ TEST(an_answer_once_given_stays_whatever_comes_after)
 
 enum { DEEP = 50 };
 
-/* Calls itself until the chain is DEEP contexts long, then does `bottom` under the last. */
+/* Calls itself until the chain is DEEP contexts long, then calls `bottom` under the last. */
 static void deeper(leat_ctx *top, leat_ctx *parent, int level, void (*bottom)(leat_ctx *top, leat_ctx *ctx))
 {
     if (level == DEEP) {
@@ -76,22 +76,22 @@ static void deeper(leat_ctx *top, leat_ctx *parent, int level, void (*bottom)(le
     deeper(top, &ctx, level + 1, bottom);
 }
 
-static void cancel_top_while_asleep(leat_ctx *top, leat_ctx *ctx)
+static void cancel_top_while_parked(leat_ctx *top, leat_ctx *ctx)
 {
     int_chan c;
     struct call k;
     REQUIRE_EQ(leat_make(&c, 1), 0);
     CHECK_EQ(leat_ctx_err(ctx), 0);
     recv_waits(&k, ctx, &c);
-    UNTIL(sleepers(top) == 1 && sleepers(ctx) == 1);
+    UNTIL(waiters(top) == 1 && waiters(ctx) == 1);
     leat_cancel(top, 12);
     CHECK_EQ(end(&k), -ECANCELED);
     CHECK_EQ(leat_ctx_cause(ctx), 12);
-    CHECK_EQ(sleepers(ctx), 0);
+    CHECK_EQ(waiters(ctx), 0);
     leat_free(&c);
 }
 
-static void time_out_while_asleep(leat_ctx *top, leat_ctx *ctx)
+static void time_out_while_parked(leat_ctx *top, leat_ctx *ctx)
 {
     int_chan c;
     int m;
@@ -102,11 +102,11 @@ static void time_out_while_asleep(leat_ctx *top, leat_ctx *ctx)
     leat_free(&c);
 }
 
-TEST(a_chain_of_50_contexts_hears_its_top)
+TEST(in_a_chain_of_50_contexts_the_lowest_ends_with_the_top)
 {
     leat_ctx top = LEAT_CTX(NULL), soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(20));
-    deeper(&top, &top, 0, cancel_top_while_asleep);
-    deeper(&soon, &soon, 0, time_out_while_asleep);
+    deeper(&top, &top, 0, cancel_top_while_parked);
+    deeper(&soon, &soon, 0, time_out_while_parked);
 }
 
 TEST(the_earliest_deadline_of_a_chain_counts)
@@ -126,7 +126,8 @@ TEST(the_earliest_deadline_of_a_chain_counts)
     leat_free(&c);
 }
 
-/* In any order, one below the other, or the last of them beside the two: as a job under a context waits for the pool. */
+/* In any order, one below the other, or the last of them beside the two, as when a job under a context waits for the
+ * pool. */
 TEST(of_three_deadlines_the_first_ends_the_wait_and_what_is_below_it)
 {
     static const int orders[][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 2, 0, 1 }, { 1, 2, 0 }, { 2, 1, 0 } };
@@ -165,7 +166,7 @@ TEST(times_saturate)
     int_chan c;
     struct call k;
     REQUIRE_EQ(leat_make(&c, 1), 0);
-    recv_waits(&k, &longest, &c); /* and can be slept under */
+    recv_waits(&k, &longest, &c); /* and a thread can park under it */
     CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
     CHECK_EQ(end(&k), 0);
     leat_free(&c);
@@ -223,7 +224,7 @@ TEST(I8_a_context_that_is_done_wins_over_a_message_or_room_that_is_ready)
     }
 }
 
-TEST(I8_a_context_that_is_done_wins_over_a_partner_in_line)
+TEST(I8_a_context_that_is_done_wins_over_a_parked_partner)
 {
     leat_ctx cancelled = LEAT_CTX(NULL);
     leat_cancel(&cancelled, 3);
@@ -241,43 +242,44 @@ TEST(I8_a_context_that_is_done_wins_over_a_partner_in_line)
     }
 }
 
-struct sleeper {
+struct parked_call {
     struct actor actor;
     int which, result;
     leat_ctx *ctx;
     int_chan *c;
 };
 
-static void fall_asleep(void *arg)
+static void park_in_call(void *arg)
 {
-    struct sleeper *s = arg;
+    struct parked_call *s = arg;
     s->result = make_call(s->which, s->ctx, s->c);
 }
 
-/* For each call on a channel where it must wait. */
-static void all_asleep(leat_ctx *ctx, leat_ctx *watched, struct sleeper s[], int_chan *empty, int_chan *full, int_chan *meet)
+/* Each call on a channel where it must wait. */
+static void park_all(leat_ctx *ctx, leat_ctx *watched, struct parked_call s[], int_chan *empty, int_chan *full,
+                     int_chan *unbuf)
 {
     for (int i = 0; i < 2 * CALLS; i++) {
-        s[i] = (struct sleeper){ .which = i % CALLS, .ctx = ctx };
-        s[i].c = i < CALLS ? is_a_send(s[i].which) ? full : empty : is_a_send(s[i].which) ? &meet[0] : &meet[1];
-        enter(&s[i].actor, fall_asleep, &s[i]);
+        s[i] = (struct parked_call){ .which = i % CALLS, .ctx = ctx };
+        s[i].c = i < CALLS ? is_a_send(s[i].which) ? full : empty : is_a_send(s[i].which) ? &unbuf[0] : &unbuf[1];
+        enter(&s[i].actor, park_in_call, &s[i]);
     }
-    UNTIL(sleepers(watched) == 2 * CALLS);
+    UNTIL(waiters(watched) == 2 * CALLS);
 }
 
 TEST(cancel_wakes_everything_that_waits_under_the_context_and_nothing_else)
 {
-    int_chan empty, full, meet[2];
-    struct sleeper s[2 * CALLS];
+    int_chan empty, full, unbuf[2];
+    struct parked_call s[2 * CALLS];
     struct call other;
     leat_ctx top = LEAT_CTX(NULL), middle = LEAT_CTX(&top), low = LEAT_CTX(&middle), sister = LEAT_CTX(&top);
     int m;
     REQUIRE_EQ(leat_make(&empty, 1), 0);
     REQUIRE_EQ(leat_make(&full, 1), 0);
-    REQUIRE_EQ(leat_make(&meet[0], 0), 0);
-    REQUIRE_EQ(leat_make(&meet[1], 0), 0);
+    REQUIRE_EQ(leat_make(&unbuf[0], 0), 0);
+    REQUIRE_EQ(leat_make(&unbuf[1], 0), 0);
     CHECK_EQ(leat_send(&full, &(int){ 1 }), 0);
-    all_asleep(&low, &middle, s, &empty, &full, meet);
+    park_all(&low, &middle, s, &empty, &full, unbuf);
     recv_waits(&other, &sister, &empty);
     leat_cancel(&middle, 21);
     for (int i = 0; i < 2 * CALLS; i++) {
@@ -285,10 +287,10 @@ TEST(cancel_wakes_everything_that_waits_under_the_context_and_nothing_else)
         if (!CHECK_EQ(s[i].result, -ECANCELED)) tap_note("it was %s", call_names[s[i].which]);
     }
     CHECK_EQ(leat_ctx_cause(&low), 21);
-    CHECK_EQ(receivers(&empty), 1); /* the sister's still sleeps */
+    CHECK_EQ(receivers(&empty), 1); /* the sister's is still parked */
     CHECK(!is_over(&other));
-    CHECK_EQ(sleepers(&top), 1);
-    CHECK_EQ(sleepers(&sister), 1);
+    CHECK_EQ(waiters(&top), 1);
+    CHECK_EQ(waiters(&sister), 1);
     CHECK_EQ(leat_send(&empty, &(int){ 9 }), 0);
     CHECK_EQ(end(&other), 0);
     CHECK_EQ(other.msg, 9);
@@ -300,19 +302,19 @@ TEST(cancel_wakes_everything_that_waits_under_the_context_and_nothing_else)
 
 TEST(a_deadline_ends_every_wait_under_it)
 {
-    int_chan empty, full, meet[2];
-    struct sleeper s[2 * CALLS];
+    int_chan empty, full, unbuf[2];
+    struct parked_call s[2 * CALLS];
     REQUIRE_EQ(leat_make(&empty, 1), 0);
     REQUIRE_EQ(leat_make(&full, 1), 0);
-    REQUIRE_EQ(leat_make(&meet[0], 0), 0);
-    REQUIRE_EQ(leat_make(&meet[1], 0), 0);
+    REQUIRE_EQ(leat_make(&unbuf[0], 0), 0);
+    REQUIRE_EQ(leat_make(&unbuf[1], 0), 0);
     CHECK_EQ(leat_send(&full, &(int){ 1 }), 0);
     int64_t deadline = leat_after(LEAT_MS(30));
     leat_ctx top = LEAT_CTX_UNTIL(NULL, deadline), low = LEAT_CTX(&top);
     for (int i = 0; i < 2 * CALLS; i++) {
-        s[i] = (struct sleeper){ .which = i % CALLS, .ctx = i % 2 ? &top : &low };
-        s[i].c = i < CALLS ? is_a_send(s[i].which) ? &full : &empty : is_a_send(s[i].which) ? &meet[0] : &meet[1];
-        enter(&s[i].actor, fall_asleep, &s[i]);
+        s[i] = (struct parked_call){ .which = i % CALLS, .ctx = i % 2 ? &top : &low };
+        s[i].c = i < CALLS ? is_a_send(s[i].which) ? &full : &empty : is_a_send(s[i].which) ? &unbuf[0] : &unbuf[1];
+        enter(&s[i].actor, park_in_call, &s[i]);
     }
     for (int i = 0; i < 2 * CALLS; i++) {
         leave(&s[i].actor);
@@ -366,14 +368,14 @@ TEST(a_sleep_lasts_as_long_as_it_says_or_as_its_context)
 
 /* ---- Races --------------------------------------------------------------------------------------- */
 
-struct hand_over {
+struct handoff {
     int_chan c;
     int n;
     _Atomic int received;
     int timeouts;
 };
 
-static void impatient(struct hand_over *h)
+static void impatient(struct handoff *h)
 {
     uint64_t rng = tap_seed(1);
     for (int m;;) {
@@ -386,26 +388,26 @@ static void impatient(struct hand_over *h)
     }
 }
 
-static void patient(struct hand_over *h)
+static void patient(struct handoff *h)
 {
     for (int m; leat_recv(&h->c, &m) == 0;) atomic_fetch_add_explicit(&h->received, 1, memory_order_release);
 }
 
-static void one_after_another(struct hand_over *h)
+static void one_after_another(struct handoff *h)
 {
     uint64_t rng = tap_seed(2);
     for (int i = 1; i <= h->n; i++) {
         for (int pause = tap_below(&rng, 100); pause > 0; pause--) leat_os_pause_();
         if (tap_below(&rng, 4) == 0) (void)leat_sleep(LEAT_US(1) * tap_below(&rng, 100));
         CHECK_EQ(leat_send(&h->c, &i), 0);
-        /* each message reaches somebody before the next is sent: if the one who gives up had swallowed
-         * the wake, the patient one would sleep on and this would be for ever */
+        /* each message is received before the next is sent: if the receiver that gives up had swallowed the wake, the
+         * patient receiver would stay parked, and this would wait for ever */
         UNTIL(atomic_load_explicit(&h->received, memory_order_acquire) == i);
     }
     CHECK_EQ(leat_close(&h->c), 0);
 }
 
-static void hand_over_part(int i, void *arg)
+static void handoff_part(int i, void *arg)
 {
     if (i == 0) one_after_another(arg);
     else if (i == 1) impatient(arg);
@@ -415,9 +417,9 @@ static void hand_over_part(int i, void *arg)
 TEST(a_receiver_that_times_out_swallows_no_wake)
 {
     for (size_t cap = 0; cap < 3; cap++) {
-        struct hand_over h = { .n = tap_rounds(5000) };
+        struct handoff h = { .n = tap_rounds(5000) };
         REQUIRE_EQ(leat_make(&h.c, cap), 0);
-        tap_threads(3, hand_over_part, &h);
+        tap_threads(3, handoff_part, &h);
         CHECK_EQ(atomic_load_explicit(&h.received, memory_order_relaxed), h.n);
         leat_free(&h.c);
     }
@@ -465,7 +467,7 @@ TEST(a_send_that_timed_out_was_not_sent)
     }
 }
 
-/* Whoever sees a context done may be the one on whose stack or heap it lives. */
+/* A thread that sees a context done may be the one on whose stack or heap the context lives. */
 struct brief {
     leat_ctx *_Atomic ctx;
     int rounds;
@@ -482,7 +484,7 @@ static void canceller(void *arg)
     }
 }
 
-TEST(a_context_may_be_gone_as_soon_as_somebody_saw_it_done)
+TEST(a_context_may_be_gone_as_soon_as_a_thread_saw_it_done)
 {
     struct brief b = { .rounds = tap_rounds(30000) };
     struct actor a;
@@ -511,7 +513,7 @@ static void racing_cancel(int i, void *arg)
 {
     leat_ctx *ctx = arg;
     leat_cancel(ctx, 100 + i);
-    int cause = leat_ctx_cause(ctx); /* after my cancel it is done, by me or by another */
+    int cause = leat_ctx_cause(ctx); /* after this cancel it is done, by this thread or by another */
     CHECK(cause >= 100 && cause < 103);
     CHECK_EQ(leat_ctx_err(ctx), -ECANCELED);
     CHECK_EQ(leat_ctx_cause(ctx), cause);
@@ -540,7 +542,7 @@ static void storm_part(int i, void *arg)
     else CHECK_EQ(leat_recv_ctx(&s->ctx[i & 1], &s->c, &m), -ECANCELED);
 }
 
-TEST(a_cancel_that_races_with_falling_asleep_is_never_missed)
+TEST(a_cancel_that_races_with_parking_is_never_missed)
 {
     for (int i = 0; i < tap_rounds(1000); i++) {
         struct storm s = { .c.chan.slots_ = NULL };
@@ -550,12 +552,12 @@ TEST(a_cancel_that_races_with_falling_asleep_is_never_missed)
         int cause = leat_ctx_cause(&s.ctx[1]);
         CHECK(cause == 8 || cause == 9);
         CHECK_EQ(leat_ctx_cause(&s.ctx[0]), 8);
-        CHECK_EQ(sleepers(&s.ctx[0]) + sleepers(&s.ctx[1]) + receivers(&s.c), 0);
+        CHECK_EQ(waiters(&s.ctx[0]) + waiters(&s.ctx[1]) + receivers(&s.c), 0);
         leat_free(&s.c);
     }
 }
 
-TEST(a_wait_behind_a_thread_half_way_can_be_cancelled_too)
+TEST(a_wait_behind_a_claim_in_flight_can_be_cancelled_too)
 {
     int_chan c;
     struct call k;

@@ -1,7 +1,7 @@
 /* -EAGAIN is exact: at one instant during the call the channel really was empty, or full. */
 #include "staging.h"
 
-TEST(a_try_on_an_idle_channel_says_what_is_so)
+TEST(a_try_on_an_idle_channel_returns_what_is_so)
 {
     for (size_t cap = 1; cap < 5; cap++) {
         int_chan c;
@@ -118,7 +118,7 @@ TEST(after_my_send_to_one_of_two_my_try_over_both_finds_something)
     leat_free(&c[1]);
 }
 
-/* ---- Another thread is half-way ------------------------------------------------------------------ */
+/* ---- Another call is in flight ------------------------------------------------------------------- */
 
 static void do_try_recv(void *p)
 {
@@ -134,7 +134,7 @@ static void do_try_send(void *p)
     atomic_store_explicit(&k->over, true, memory_order_release);
 }
 
-TEST(a_message_that_was_sent_is_not_denied_while_another_sender_is_half_way)
+TEST(a_message_that_was_sent_is_not_denied_while_another_send_is_in_flight)
 {
     int_chan c;
     struct call k;
@@ -143,7 +143,7 @@ TEST(a_message_that_was_sent_is_not_denied_while_another_sender_is_half_way)
     CHECK_EQ(leat_send(&c, &(int){ 2 }), 0); /* behind it, complete */
     begin_(&k, NULL, &c, -1, do_try_recv);
     a_while();
-    CHECK(!is_over(&k)); /* the channel is not empty: -EAGAIN would be a lie */
+    CHECK(!is_over(&k)); /* the channel is not empty, so -EAGAIN would be wrong */
     slow_send_publish(&s, 1);
     CHECK_EQ(end(&k), 0);
     CHECK_EQ(k.msg, 1);
@@ -152,7 +152,7 @@ TEST(a_message_that_was_sent_is_not_denied_while_another_sender_is_half_way)
     leat_free(&c);
 }
 
-TEST(room_that_was_made_is_not_denied_while_another_receiver_is_half_way)
+TEST(room_that_was_made_is_not_denied_while_another_receive_is_in_flight)
 {
     int_chan c;
     struct call k;
@@ -170,7 +170,7 @@ TEST(room_that_was_made_is_not_denied_while_another_receiver_is_half_way)
     leat_free(&c);
 }
 
-TEST(a_select_does_not_wait_for_a_channel_half_way_if_another_is_ready)
+TEST(a_select_does_not_wait_for_a_claim_in_flight_if_another_channel_is_ready)
 {
     int_chan a, b;
     int m;
@@ -251,8 +251,8 @@ static void try_two(void *arg)
     t->result = leat_try_select(cases, 2);
 }
 
-/* It looks at a, which is empty; is held up before it looks at b; meanwhile a is filled, and only then b
- * loses its sender. At every instant one of them was ready. */
+/* A thread T tries a select over a and b. It looks at a, which is empty, and is held up before it looks at b.
+ * Meanwhile a message comes to a, and only then b loses its sender. At every instant one of the two was ready. */
 TEST(a_try_select_that_was_held_up_between_two_looks_looks_again)
 {
     struct two t;
@@ -274,9 +274,9 @@ TEST(a_try_select_that_was_held_up_between_two_looks_looks_again)
     leat_free(&t.a);
 }
 
-/* ---- Unbuffered: there is a partner or not ------------------------------------------------------- */
+/* ---- Unbuffered: there is a partner or there is none --------------------------------------------- */
 
-TEST(an_unbuffered_try_succeeds_only_with_a_partner_in_line)
+TEST(an_unbuffered_try_succeeds_only_with_a_parked_partner)
 {
     int_chan c;
     struct call k;

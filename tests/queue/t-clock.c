@@ -1,5 +1,5 @@
-/* t-clock.c - the first and the last moments of the clock, and deadlines that a word of the system cannot
- * hold: the headers run by a clock of ours.
+/* t-clock.c - the first and the last moments of the clock, and deadlines that a word of the system cannot hold: the
+ * headers run by a clock of ours.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "tap.h"
@@ -34,7 +34,7 @@ static int takes_turns(leat_ctx *ctx, void *sem)
     return 0;
 }
 
-/* What asks for the time; `far` is a duration that is not reached. */
+/* All calls that read the clock. `far` is a duration that does not pass. */
 static void all_that_waits(int64_t far)
 {
     int_chan c;
@@ -60,7 +60,7 @@ static void all_that_waits(int64_t far)
     recv_waits(&k, &late, &c);
     CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
     CHECK_EQ(end(&k), 0);
-    CHECK_EQ(leat_go_n(&g, 3, takes_turns, &sem), 0); /* one who waited for 1 ms is next, by the clock */
+    CHECK_EQ(leat_go_n(&g, 3, takes_turns, &sem), 0); /* a task that has waited for 1 ms is next, by the clock */
     CHECK_EQ(leat_wait(&g), 0);
     REQUIRE_EQ(leat_pool_start(&p, &late, &(leat_pool_opts){ .workers = 2, .queue = 1 }), 0);
     for (int i = 0; i < 50; i++) CHECK_EQ(leat_submit_ctx(&late, &p, adds, &sum), 0);
@@ -84,7 +84,7 @@ TEST(at_the_end_of_time)
     CHECK(leat_after(LEAT_S(1000)) > the_end() - 1);
 }
 
-TEST(a_deadline_too_far_for_a_word_of_the_system_is_slept_under)
+TEST(a_thread_can_park_under_a_deadline_too_far_for_a_word_of_the_system)
 {
     static const int64_t years[] = { 1, 67, 69, 137, 200, 290 };
     set_clock(LEAT_S(1000));

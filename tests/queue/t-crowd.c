@@ -1,5 +1,5 @@
 /* t-crowd.c - thousands of parked threads are woken in a time that grows as their number, not as its square: nothing
- * wakes, cancels or closes while it holds a lock that the woken ones take. SPDX-License-Identifier: MIT */
+ * wakes, cancels or closes while it holds a lock that the woken threads take. SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #define LEAT_NO_URCU
 #include "semaphore.h"
@@ -30,8 +30,8 @@ static int64_t cpu_time(void)
     return LEAT_S(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + LEAT_US(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
-/* As many threads as there may be: each plays, with a number of its own. */
-static void gather(void *play(void *))
+/* Spawns as many threads as possible. Each runs `play` with a number of its own. */
+static void spawn_all(void *play(void *))
 {
     pthread_attr_t attr;
     crowd.n = 0;
@@ -46,9 +46,9 @@ static void gather(void *play(void *))
     pthread_attr_destroy(&attr);
 }
 
-/* Ends them all by `ends`; that and their leaving took little of the CPU for each: a convoy takes a hundred times as
- * much for two thousand. */
-static void disperse(void (*ends)(void))
+/* Ends all their waits by `ends`. That, and the threads' exit, may take little CPU time for each thread: a convoy
+ * takes a hundred times as much for two thousand. */
+static void end_all(void (*ends)(void))
 {
     int64_t from = cpu_time();
     ends();
@@ -146,11 +146,11 @@ static void *waits(void *own)
     return NULL;
 }
 
-TEST(a_close_is_heard_by_thousands_that_receive)
+TEST(a_close_ends_thousands_of_receives)
 {
-    gather(receives);
+    spawn_all(receives);
     UNTIL(receivers(&crowd.c) == crowd.n);
-    disperse(close_chan);
+    end_all(close_chan);
 }
 
 TEST(a_topic_that_closes_lets_thousands_unsubscribe)
@@ -160,44 +160,44 @@ TEST(a_topic_that_closes_lets_thousands_unsubscribe)
         REQUIRE_EQ(leat_make(&crowd.own[i], 1), 0);
         REQUIRE_EQ(leat_subscribe(&crowd.topic, &crowd.own[i], LEAT_DROPS_OLDEST), 0);
     }
-    gather(listens);
+    spawn_all(listens);
     for (int i = 0; i < crowd.n; i++) UNTIL(receivers(&crowd.own[i]) == 1);
-    disperse(close_topic);
+    end_all(close_topic);
     for (int i = crowd.n; i < MOST; i++) leat_free(&crowd.own[i]);
     leat_topic_free(&crowd.topic);
 }
 
-TEST(a_cancel_is_heard_by_thousands_below)
+TEST(a_cancel_ends_thousands_of_waits_below)
 {
-    gather(receives_under_ctx);
+    spawn_all(receives_under_ctx);
     UNTIL(receivers(&crowd.c) == crowd.n);
-    disperse(cancel_top);
+    end_all(cancel_top);
 }
 
-TEST(thousands_that_wait_for_one_deadline_leave)
+TEST(one_deadline_ends_thousands_of_waits)
 {
     deadline = leat_after(LEAT_MS(300));
-    gather(receives_until);
-    disperse(do_nothing);
+    spawn_all(receives_until);
+    end_all(do_nothing);
 }
 
-TEST(thousands_are_served_by_one_release)
+TEST(one_release_serves_thousands)
 {
-    gather(acquires);
-    UNTIL(in_line_(&crowd.sem.lock_, &crowd.sem.waiters_) == crowd.n);
-    disperse(release_all);
+    spawn_all(acquires);
+    UNTIL(in_queue_(&crowd.sem.lock_, &crowd.sem.waiters_) == crowd.n);
+    end_all(release_all);
 }
 
-TEST(a_close_of_a_semaphore_is_heard_by_thousands)
+TEST(a_close_of_a_semaphore_ends_thousands_of_acquires)
 {
-    gather(acquires);
-    UNTIL(in_line_(&crowd.sem.lock_, &crowd.sem.waiters_) == crowd.n);
-    disperse(close_sem);
+    spawn_all(acquires);
+    UNTIL(in_queue_(&crowd.sem.lock_, &crowd.sem.waiters_) == crowd.n);
+    end_all(close_sem);
 }
 
 TEST(zero_releases_thousands)
 {
-    gather(waits);
-    UNTIL(in_line_(&crowd.wg.lock_, &crowd.wg.waiters_) == crowd.n);
-    disperse(count_down);
+    spawn_all(waits);
+    UNTIL(in_queue_(&crowd.wg.lock_, &crowd.wg.waiters_) == crowd.n);
+    end_all(count_down);
 }

@@ -1,4 +1,4 @@
-/* t-debug.c - with LEAT_DEBUG, misuse that no error code can tell ends the program with its place and a sentence.
+/* t-debug.c - with LEAT_DEBUG, misuse that no error code can report ends the program with its place and a sentence.
  * SPDX-License-Identifier: MIT */
 #ifndef LEAT_DEBUG
 #define LEAT_DEBUG
@@ -15,7 +15,7 @@
 
 typedef LEAT_CHAN(int) int_chan;
 
-/* What a child says before it aborts. */
+/* A child that calls `misuse` aborts, with these words on stderr. */
 static void aborts(void (*misuse)(void), const char *words)
 {
     char said[1000] = "";
@@ -129,7 +129,7 @@ static int receives(void *arg)
     return leat_recv((int_chan *)arg, &m);
 }
 
-static void while_somebody_waits(int_chan *c, side *s)
+static void while_a_thread_waits(int_chan *c, side *s)
 {
     side_start(s, receives, c);
     UNTIL(peek_receivers(c) == 1);
@@ -139,7 +139,7 @@ static void frees_under_a_receiver(void)
 {
     int_chan c = { .type_ = NULL };
     side s;
-    while_somebody_waits(&c, &s);
+    while_a_thread_waits(&c, &s);
     leat_free(&c);
     tap_leave(0);
 }
@@ -161,7 +161,7 @@ static void asserts_a_condition(void)
     LEAT_ASSERT(n == 2);
 }
 
-TEST(an_assertion_says_its_words)
+TEST(an_assertion_prints_its_words)
 {
     aborts(asserts, ": leat: in plain words\n");
     aborts(asserts_a_condition, ": leat: n == 2\n");
@@ -181,7 +181,7 @@ TEST(right_use_is_left_alone)
     CHECK_EQ(leat_try_recv(&before_use, &m), -EAGAIN);
     CHECK_EQ(leat_send(none, &m), -EINVAL);
     CHECK_EQ(leat_make(none, 1), -EINVAL);
-    REQUIRE_EQ(leat_make(&c, 1), 0); /* of a channel that is gone, part of the memory was used for something else */
+    REQUIRE_EQ(leat_make(&c, 1), 0); /* the memory of a channel that is gone was partly used for something else */
     leat_free_(&c.chan, 1);
     atomic_store_explicit(&c.chan.self_, (uintptr_t)&c, memory_order_relaxed);
     c.chan.slots_ = (unsigned char *)&c;

@@ -1,5 +1,5 @@
-/* Whoever got the last message, or EPIPE, may free the channel at once, while the other side's call is
- * still on its way out. Run it under AddressSanitizer: without, only a crash would show. */
+/* A thread that got the last message, or EPIPE, may free the channel at once, while the call of the other side has
+ * not returned. Run it under AddressSanitizer: without it, only a crash would show. */
 #include "staging.h"
 
 #include <sched.h>
@@ -59,14 +59,14 @@ __attribute__((noinline)) static void ask(struct service *s, int n, size_t cap, 
     int m = -1, err, how = s->how == MIXED ? n % MIXED : s->how;
     CHECK_EQ(leat_make(&reply, cap), 0);
     CHECK_EQ(leat_send(&s->requests, (&(struct request){ &reply, n })), 0);
-    do { /* sometimes impatient, and back again */
+    do { /* sometimes it gives up soon, and tries again */
         leat_ctx soon = LEAT_CTX_WITHIN(NULL, tap_below(rng, 4) ? LEAT_S(1000) : LEAT_US(1) * tap_below(rng, 30));
         err = leat_recv_ctx(&soon, &reply, &m);
     } while (err == -ETIMEDOUT);
     CHECK_EQ(err, how == CLOSE ? -EPIPE : 0);
     CHECK_EQ(m, how == CLOSE ? -1 : n);
     leat_free(&reply);
-    memset((void *)&reply, 0xEE, sizeof reply); /* who still looks, looks at this */
+    memset((void *)&reply, 0xEE, sizeof reply); /* a thread that still accesses it finds this */
 }
 
 static void service_part(int i, void *arg)
@@ -136,7 +136,7 @@ static void other_side(void *arg)
             CHECK_EQ(leat_send(c, &i), 0);
         } else if (b->mode == 1) {
             CHECK_EQ(leat_close(c), 0);
-        } else { /* receives; the sender frees as its send, unbuffered, tells it that this has it */
+        } else { /* receives. The sender frees: its unbuffered send returns when this thread has the message */
             int m;
             CHECK_EQ(leat_recv(c, &m), 0);
             CHECK_EQ(m, i);
@@ -191,12 +191,12 @@ TEST(after_EPIPE_the_closer_touches_nothing)
     free_at_once(1, 0, rounds_of(15000));
 }
 
-TEST(after_a_meeting_the_receiver_touches_nothing)
+TEST(after_a_rendezvous_the_receiver_touches_nothing)
 {
     free_at_once(2, 0, rounds_of(15000));
 }
 
-TEST(I3_also_when_nobody_spins)
+TEST(I3_also_when_no_thread_spins)
 {
     never_spin();
     free_at_once(0, 1, rounds_of(10000));
@@ -206,7 +206,7 @@ TEST(I3_also_when_nobody_spins)
     serve(MIXED, 2, 2, rounds_of(5000));
 }
 
-/* The consumer ends on EPIPE and frees what its producers, long gone, have filled. */
+/* The consumer ends on EPIPE, and frees the channel that its producers have filled. They are long gone. */
 struct stream {
     int_chan *c;
     _Atomic int left;

@@ -1,11 +1,12 @@
 /* t-fairness.c - of the cases of a select that are ready, each has the same chance: however many they are, whatever
- * they do, whoever waits for whom.
+ * they do, whichever side waits.
  * SPDX-License-Identifier: MIT */
 #include "staging.h"
 
-/* Whether n results that should have the same chance did, judged by chi-square with n - 1 degrees of freedom.
- * Laurent and Massart (2000), lemma 1: it is more than f + 2 sqrt(f x) + 2 x, or less than f - 2 sqrt(f x), with
- * a chance below exp(-x) each. x = 17: 4 in 10^8. Taking turns is no chance either: that is far too even. */
+/* Whether n results that should have had the same chance did have it, judged by chi-square with n - 1 degrees of
+ * freedom. Laurent and Massart (2000), lemma 1: chi-square is more than f + 2 sqrt(f x) + 2 x, or less than f - 2
+ * sqrt(f x), with a chance below exp(-x) each. x = 17: 4 in 10^8. Taking turns is not chance either: the results are
+ * far too even. */
 static void judge(const char *what, const long *got, size_t n)
 {
     double sum = 0, chi = 0, f = (double)n - 1, x = 17, root = 1;
@@ -19,8 +20,8 @@ static void judge(const char *what, const long *got, size_t n)
     }
 }
 
-/* n channels of capacity 1, the even ones filled, to be received from, the odd ones empty, to be sent to. Of those
- * that stand at `idle` modulo 2 * idle and after it, the contrary: they are not ready. */
+/* n channels of capacity 1. The even ones are filled, to receive from. The odd ones are empty, to send to. Those
+ * whose index modulo 2 * idle is `idle` or more are the other way round: they are not ready. */
 enum { MANY = 1000 };
 static int_chan many[MANY];
 static leat_case many_cases[MANY];
@@ -41,7 +42,7 @@ static void free_many(size_t n)
     for (size_t i = 0; i < n; i++) leat_free(&many[i]);
 }
 
-/* One select, and its effect undone. */
+/* One select. Its effect is undone. */
 static size_t choose(size_t n, bool tries)
 {
     int r = tries ? leat_try_select(many_cases, n) : leat_select(many_cases, n);
@@ -59,7 +60,7 @@ TEST(each_of_a_thousand_ready_cases_has_the_same_chance)
     free_many(MANY);
 }
 
-TEST(so_it_has_beside_many_that_are_not_ready)
+TEST(so_it_has_beside_many_cases_that_are_not_ready)
 {
     static const size_t idles[] = { 1, 3, 16, 64 };
     for (size_t k = 0; k < COUNT(idles); k++) {
@@ -78,7 +79,7 @@ TEST(so_it_has_beside_many_that_are_not_ready)
     }
 }
 
-TEST(a_choice_says_nothing_of_the_next)
+TEST(a_choice_tells_nothing_of_the_next)
 {
     enum { N = 5 };
     static const size_t idles[] = { 0, N };
@@ -110,7 +111,8 @@ static void note_choices(int i, void *arg)
     for (int k = 0; k < 4; k++) leat_free(&c[k]);
 }
 
-/* Threads that all prefer the same channel at the same time defeat the purpose. By chance two do so once in 4^64. */
+/* If all threads prefer the same channel at the same time, that defeats the purpose. By chance two threads choose the
+ * same sequence once in 4^64. */
 TEST(threads_that_begin_together_choose_differently)
 {
     unsigned char chosen[THREADS][CHOICES];
@@ -136,7 +138,7 @@ static void be_there(void *arg)
     while ((p->sends ? leat_send(&p->c, &m) : leat_recv(&p->c, &m)) == 0) {}
 }
 
-/* All wait when the select comes, and nobody else does anything: what it chooses is its choice alone. */
+/* All threads wait when the select comes, and no other thread does anything. So what it chooses is its choice alone. */
 TEST(threads_that_wait_for_a_select_have_the_same_chance)
 {
     static struct partner p[PARTNERS];

@@ -1,4 +1,4 @@
-/* t-forms.c - every call that can wait has three forms; what their errors say in words; contexts for one call; the
+/* t-forms.c - every call that can wait has three forms; each error has words; a context can be made for one call; the
  * version. SPDX-License-Identifier: MIT */
 #include "semaphore.h"
 #include "tap.h"
@@ -6,7 +6,7 @@
 
 typedef LEAT_CHAN(int) int_chan;
 
-TEST(a_try_of_a_batch_moves_what_it_can_and_says_EAGAIN_exactly_when_that_is_nothing)
+TEST(a_try_of_a_batch_moves_what_it_can_and_returns_EAGAIN_exactly_when_that_is_nothing)
 {
     int_chan c, none;
     int a[] = { 1, 2, 3, 4 }, b[4];
@@ -33,25 +33,25 @@ TEST(a_try_of_a_batch_moves_what_it_can_and_says_EAGAIN_exactly_when_that_is_not
     leat_free(&c);
 }
 
-static int_chan meets;
+static int_chan unbuffered;
 
 static void sends_one_or_two(int i, void *arg)
 {
     int a[] = { 1, 2 };
     (void)arg;
-    if (i) CHECK_EQ(leat_send_many(&meets, a, 2), 1);
+    if (i) CHECK_EQ(leat_send_many(&unbuffered, a, 2), 1);
     else
-        while (leat_try_recv_many(&meets, a, 2) == -EAGAIN) leat_os_yield_();
+        while (leat_try_recv_many(&unbuffered, a, 2) == -EAGAIN) leat_os_yield_();
 }
 
-TEST(a_try_of_a_batch_meets_one_that_waits)
+TEST(a_try_of_a_batch_pairs_with_one_that_waits)
 {
-    REQUIRE_EQ(leat_make(&meets, 0), 0);
+    REQUIRE_EQ(leat_make(&unbuffered, 0), 0);
     tap_threads(2, sends_one_or_two, NULL);
-    leat_free(&meets);
+    leat_free(&unbuffered);
 }
 
-TEST(a_try_of_a_wait_says_whether_the_count_is_zero)
+TEST(a_try_of_a_wait_tells_whether_the_count_is_zero)
 {
     leat_wg w = LEAT_WG(1);
     CHECK_EQ(leat_try_wg_wait(&w), -EAGAIN);
@@ -90,7 +90,7 @@ TEST(a_context_for_one_call_ends_it_in_time)
     CHECK_EQ(leat_recv_ctx(LEAT_WITHIN(-LEAT_S(1)), &c, &m), -ETIMEDOUT);
 }
 
-/* A deadline that has passed when the context is made is not noticed later than that. */
+/* If the deadline has passed when the context is made, the context is done from the start. */
 TEST(a_deadline_in_the_past_wins_over_a_message_that_is_ready)
 {
     int_chan c;

@@ -1,14 +1,13 @@
-/* t-linear.c - a channel is a queue: what any threads see of it could have happened one call at a
- * time, each at one instant between its begin and its return. Also full, empty and closed, and a
- * select over two channels.
+/* t-linear.c - a channel is a queue: what any threads see of it could have happened one call at a time, each at one
+ * instant between its begin and its return. So it is with full, empty and closed, and with a select over two
+ * channels.
  *
- *     LEAT_STRESS=n    n times as many histories (more than 10: the watchdog wants to know,
- *                     LEAT_TEST_SECONDS=600)
+ *     LEAT_STRESS=n    n times as many histories (for more than 10 set LEAT_TEST_SECONDS=600, too)
  *
  * SPDX-License-Identifier: MIT
  *
- * First the judge (linear.h) is judged: by histories drawn by hand, and by queues that are broken
- * on purpose. Then it judges ours, in many short bursts of random calls. */
+ * First the judge (linear.h) is judged, by histories drawn by hand, and by queues that are broken on purpose. Then it
+ * judges ours, in many short bursts of random calls. */
 #define _GNU_SOURCE
 #include "tap.h"
 
@@ -20,12 +19,12 @@
 
 /* ==== Noise ===================================================================================
  *
- * What goes wrong between two instructions goes wrong when a thread is held up there, and that is
- * rare. So here loads of atomics and copies of messages give way to other threads now and then,
- * which makes such mistakes a hundred times as frequent. */
+ * What goes wrong between two instructions goes wrong when a thread is held up there, and that is rare. So here loads
+ * of atomics and copies of messages yield to other threads now and then, which makes such mistakes a hundred times as
+ * frequent. */
 
 static _Thread_local struct {
-    int level; /* 0: none; n: once in n times */
+    int level; /* 0: none. n: once in n times */
     uint64_t rng;
 } noise;
 
@@ -50,8 +49,8 @@ static void make_noise(void)
 
 /* ==== Histories drawn by hand ================================================================= */
 
-/* A line for each thread, a column for each instant; the letters are those of linear.h. [s12]: a
- * batch sends 1, then 2. [fE]: for a select, the first queue was full and the second empty. */
+/* A row for each thread, a column for each instant. The letters are those of linear.h. [s12]: a batch sends 1, then
+ * 2. [fE]: for a select, the first queue was full and the second empty. */
 static struct lin_history read_drawing(size_t cap, const char *const *lines)
 {
     struct lin_history h = { .cap = { cap, cap } };
@@ -146,7 +145,7 @@ typedef LEAT_CHAN(int) int_chan;
 
 struct call {
     int how;
-    size_t n, cases; /* messages of a batch; two cases: a select */
+    size_t n, cases; /* messages of a batch. Two cases: a select */
     struct {
         bool sends;
         int at;
@@ -161,7 +160,7 @@ static struct call a_try(bool sends, int at, int value)
 }
 
 struct queue {
-    ptrdiff_t (*call)(struct queue *, struct call *); /* how many; -EAGAIN, -EPIPE, -ETIMEDOUT */
+    ptrdiff_t (*call)(struct queue *, struct call *); /* how many, or -EAGAIN, -EPIPE, -ETIMEDOUT */
     int (*close)(struct queue *, int at);
     int fault; /* not 0: it is broken */
     size_t cap[2];
@@ -218,7 +217,7 @@ static const char *const faults[] = { "does all right",         "swaps two",
 
 static pthread_mutex_t toy_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Queues under a lock, right but for their fault. */
+/* Queues under a lock, right except for their fault. */
 static ptrdiff_t toy_try(struct queue *q, struct call *c)
 {
     int at = c->of[0].at, cap = (int)q->cap[at], *held = q->toy[at].held, *n = &q->toy[at].n;
@@ -258,8 +257,8 @@ static int toy_close(struct queue *q, int at)
     return err;
 }
 
-/* The well-known mistake with Vyukov's ring: to take "this slot is not ready" for "empty" (or
- * "full") although another send (or receive), of a later slot, has already returned. */
+/* The well-known mistake with Vyukov's ring: it takes "this slot is not ready" for "empty" (or "full"), although
+ * another send (or receive) of a later slot has already returned. */
 static ptrdiff_t hasty_call(struct queue *q, struct call *c)
 {
     leat_chan *ch = &q->chan[c->of[0].at].chan;
@@ -269,7 +268,7 @@ static ptrdiff_t hasty_call(struct queue *q, struct call *c)
     return err ? err : 1;
 }
 
-/* And one with select: to look at one channel, then at the other, but not at both once more. */
+/* And one with select: it looks at one channel, then at the other, but not at both once more. */
 static ptrdiff_t looking_once_call(struct queue *q, struct call *c)
 {
     ptrdiff_t r = -EAGAIN;
@@ -285,9 +284,8 @@ static ptrdiff_t looking_once_call(struct queue *q, struct call *c)
 
 /* ==== Bursts ==================================================================================
  *
- * One or two new channels, a few calls on a few threads, then the search. Each thread notes its
- * calls in memory of its own. The first one never waits, and closes the channels at last, so that the
- * others may wait. */
+ * One or two new channels, a few calls on a few threads, then the search. Each thread notes its calls in memory of
+ * its own. The first thread never waits, and at the end closes the channels, so the other threads may wait. */
 
 enum { CREW = 4, CALLS = 4, MOST_CAP = 3 };
 
@@ -295,7 +293,7 @@ static struct bursts {
     struct queue *q;
     int most, done, overlapping;
     bool wrong, over;
-    int64_t until; /* when it is enough, on a machine that is busy otherwise */
+    int64_t until; /* when to stop, on a machine that is busy otherwise */
     uint64_t rng;
     _Atomic int here;
     int threads, calls, channels, noise; /* of the burst that runs */
@@ -373,7 +371,7 @@ static void begin_burst(struct bursts *b)
         int cap = least + tap_below(&b->rng, MOST_CAP + 1 - least);
         b->q->cap[at] = (size_t)cap;
         REQUIRE_EQ(leat_make(&b->q->chan[at], b->q->cap[at]), 0);
-        for (int k = tap_below(&b->rng, cap + 1); k; k--) { /* what is inside when it begins */
+        for (int k = tap_below(&b->rng, cap + 1); k; k--) { /* the messages in it when the burst begins */
             struct call c = a_try(true, at, value++);
             do_call(0, &c);
         }
@@ -386,7 +384,7 @@ static void end_burst(struct bursts *b)
     bool overlap = false;
     for (int at = 0; at < b->channels; at++) {
         struct call c = a_try(false, at, 0);
-        for (int k = 0; k <= MOST_CAP + 1 && do_call(0, &c) > 0; k++) {} /* a broken one has no end */
+        for (int k = 0; k <= MOST_CAP + 1 && do_call(0, &c) > 0; k++) {} /* a broken queue may never end */
         leat_free(&b->q->chan[at]);
     }
     *all = (struct lin_history){ .cap = { b->q->cap[0], b->q->cap[1] } };
@@ -436,7 +434,7 @@ static void burst_part(int thread, void *unused)
     }
 }
 
-/* Bursts until a history is wrong: true; or all is right. */
+/* Runs bursts until a history is wrong (true), or until all were right. */
 static bool find_wrong(struct queue *q, int most, int64_t time)
 {
     bursts = (struct bursts){ .q = q, .most = most, .until = leat_after(time), .rng = tap_seed(CREW) };

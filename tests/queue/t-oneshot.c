@@ -1,5 +1,5 @@
-/* t-oneshot.c - channels that are used once: every form of a send, of a receive, a close or a cancel meets every other
- * at the same instant, thousands of times. Each message is in one place afterwards, and each answer is true.
+/* t-oneshot.c - channels that are used once: every form of a send, of a receive, a close or a cancel comes at the
+ * same instant as every other, thousands of times. Each message is in one place afterwards, and each result is true.
  * SPDX-License-Identifier: MIT */
 #include "staging.h"
 
@@ -32,8 +32,8 @@ struct contender {
 struct shot {
     int_chan c, never;
     leat_ctx ctx;
-    struct contender who[CONTENDERS];
-    int pause, closed; /* the last thread's, which closes in any case, so that none waits for ever */
+    struct contender contenders[CONTENDERS];
+    int pause, closed; /* the last thread's. It closes in any case, so that no thread waits for ever */
     size_t cap, filled;
     _Atomic int turn, ready[CONTENDERS], over;
     int rounds;
@@ -54,10 +54,10 @@ static int answer(int r, int done)
     return r == done ? 1 : r;
 }
 
-/* How many messages it sent or received, or an error. Contender i sends 10 + 2 i and the number after it. */
+/* Returns how many messages it sent or received, or an error. Contender i sends 10 + 2 i and the number after it. */
 static int act(struct shot *s, int i)
 {
-    struct contender *w = &s->who[i];
+    struct contender *w = &s->contenders[i];
     int out[MANY] = { 10 + MANY * i, 11 + MANY * i }, none;
     leat_case cases[3];
     for (int pause = w->pause; pause > 0; pause--) leat_os_pause_();
@@ -89,12 +89,12 @@ static void contend(struct shot *s, int i)
 {
     for (int k = 1; k <= s->rounds; k++) {
         UNTIL(atomic_load_explicit(&s->turn, memory_order_acquire) == k);
-        s->who[i].result = act(s, i);
+        s->contenders[i].result = act(s, i);
         atomic_store_explicit(&s->ready[i], k, memory_order_release);
     }
 }
 
-/* Whether this answer of a contender is one that could be. */
+/* Whether this result of a contender is possible. */
 static bool could_be(const struct shot *s, const struct contender *w, const struct contender *other)
 {
     bool closable = true, cancels = other->call == CANCEL;
@@ -117,14 +117,14 @@ static bool could_be(const struct shot *s, const struct contender *w, const stru
     }
 }
 
-/* Each message is in one place, and what stood in front was received first. */
+/* Each message is in one place, and what was in the channel first was received first. */
 static bool adds_up(struct shot *s)
 {
     int seen[MOST_MESSAGES + 10] = { 0 }, left = 0, last = -1, m;
     bool right = true, overtaken = false, ended = false;
     for (int i = 0; i < CONTENDERS; i++) {
-        const struct contender *w = &s->who[i];
-        right &= could_be(s, w, &s->who[1 - i]);
+        const struct contender *w = &s->contenders[i];
+        right &= could_be(s, w, &s->contenders[1 - i]);
         ended |= receives(w->call) && w->result == -EPIPE;
         for (int k = 0; receives(w->call) && k < w->result; k++) {
             if (w->in[k] < 0 || w->in[k] >= MOST_MESSAGES + 10) return false;
@@ -140,12 +140,13 @@ static bool adds_up(struct shot *s)
         right &= m >= 10 || m > last;
         last = m;
     }
-    right &= !(ended && left); /* it was closed and drained, it said */
+    right &= !(ended && left); /* it was closed and drained, the call said */
     for (size_t k = 0; k < s->filled; k++) right &= seen[k] == 1;
     for (int i = 0; i < CONTENDERS; i++)
-        for (int k = 0; k < MANY; k++) right &= seen[10 + MANY * i + k] == (sends(s->who[i].call) && k < s->who[i].result);
+        for (int k = 0; k < MANY; k++)
+            right &= seen[10 + MANY * i + k] == (sends(s->contenders[i].call) && k < s->contenders[i].result);
     int closed = s->closed == 0;
-    for (int i = 0; i < CONTENDERS; i++) closed += s->who[i].call == CLOSE && s->who[i].result == 0;
+    for (int i = 0; i < CONTENDERS; i++) closed += s->contenders[i].call == CLOSE && s->contenders[i].result == 0;
     right &= closed == 1;
     right &= !s->c.chan.ends_[LEAT_RECEIVES_].peers_.first_ && !s->c.chan.ends_[LEAT_SENDS_].peers_.first_ &&
              !s->ctx.waiters_.first_;
@@ -160,7 +161,7 @@ static void one_shot_after_another(struct shot *s)
     uint64_t rng = tap_seed(0);
     int from = tap_below(&rng, 1 << 20);
     for (int k = 1; k <= s->rounds; k++) {
-        int pair = (k + from) % (CALLS * CALLS); /* all of them in turn */
+        int pair = (k + from) % (CALLS * CALLS); /* all pairs in turn */
         const size_t *cap = caps[tap_below(&rng, COUNT(caps))];
         REQUIRE_EQ(leat_make(&s->c, s->cap = cap[0]), 0);
         REQUIRE_EQ(leat_make(&s->never, 0), 0);
@@ -168,9 +169,9 @@ static void one_shot_after_another(struct shot *s)
         s->filled = cap[1];
         for (int i = 0; i < (int)s->filled; i++) CHECK_EQ(leat_send(&s->c, &i), 0);
         for (int i = 0; i < CONTENDERS; i++)
-            s->who[i] = (struct contender){ .call = i ? pair / CALLS : pair % CALLS,
-                                            .pause = pauses[tap_below(&rng, COUNT(pauses))],
-                                            .in = { -1, -1 } };
+            s->contenders[i] = (struct contender){ .call = i ? pair / CALLS : pair % CALLS,
+                                                   .pause = pauses[tap_below(&rng, COUNT(pauses))],
+                                                   .in = { -1, -1 } };
         int pause = pauses[tap_below(&rng, COUNT(pauses))];
         atomic_store_explicit(&s->turn, k, memory_order_release);
         for (int i = 0; i < pause; i++) leat_os_pause_();
@@ -180,7 +181,8 @@ static void one_shot_after_another(struct shot *s)
         for (int i = 0; i < CONTENDERS; i++) UNTIL(atomic_load_explicit(&s->ready[i], memory_order_acquire) == k);
         if (!CHECK(adds_up(s)))
             tap_note("capacity %d, %d in it: calls %d, %d said %d, %d; close %d", (int)s->cap, (int)s->filled,
-                     s->who[0].call, s->who[1].call, s->who[0].result, s->who[1].result, s->closed);
+                     s->contenders[0].call, s->contenders[1].call, s->contenders[0].result, s->contenders[1].result,
+                     s->closed);
         leat_free(&s->c);
     }
 }
@@ -191,7 +193,7 @@ static void shot_part(int i, void *arg)
     else one_shot_after_another(arg);
 }
 
-TEST(whichever_two_calls_and_a_close_meet_each_message_is_in_one_place_and_each_answer_true)
+TEST(whichever_two_calls_race_with_a_close_each_message_is_in_one_place_and_each_result_true)
 {
     static struct shot s;
     memset(&s, 0, sizeof s);
@@ -199,7 +201,7 @@ TEST(whichever_two_calls_and_a_close_meet_each_message_is_in_one_place_and_each_
     tap_threads(CONTENDERS + 1, shot_part, &s);
 }
 
-TEST(also_if_whoever_waits_sleeps_at_once)
+TEST(also_if_every_wait_parks_at_once)
 {
     static struct shot s;
     never_spin(); /* from here to the end of this program */
@@ -210,9 +212,9 @@ TEST(also_if_whoever_waits_sleeps_at_once)
 
 /* ---- One message, one thread for each end -------------------------------------------------------- */
 
-/* Here nobody closes: if a wake is lost, both stand. The channel lives on the sender's or on the receiver's side, and
- * goes as soon as that one knows that the message has come. */
-struct hand {
+/* Here no thread closes. If a wake is lost, both threads hang. The receiver makes the channel, and frees it as soon
+ * as it has the message. */
+struct reply {
     int_chan *_Atomic c;
     int rounds;
 };
@@ -249,17 +251,17 @@ static int recv_somehow(int_chan *c, leat_ctx *ctx, int form, int *m)
     }
 }
 
-static void hand_part(int i, void *arg)
+static void reply_part(int i, void *arg)
 {
-    struct hand *h = arg;
+    struct reply *h = arg;
     uint64_t rng = tap_seed(i);
     for (int k = 0, m; k < h->rounds; k++) {
         leat_ctx ctx = LEAT_CTX(NULL);
         int form = tap_below(&rng, 6);
-        if (i) { /* it makes the channel, receives, and frees it, while the sender may still be on its way out */
+        if (i) { /* makes the channel, receives, and frees it, while the send may not have returned */
             int_chan *c = malloc(sizeof *c);
             REQUIRE(c);
-            if (form == 3 && k % 3 == 0) form = 4; /* two that only try never meet without a buffer */
+            if (form == 3 && k % 3 == 0) form = 4; /* two that only try never pair up without a buffer */
             REQUIRE_EQ(leat_make(c, k % 3 ? (size_t)(k % 3) : 0), 0);
             atomic_store_explicit(&h->c, c, memory_order_release);
             CHECK_EQ(recv_somehow(c, &ctx, form, &m), 0);
@@ -274,15 +276,15 @@ static void hand_part(int i, void *arg)
     }
 }
 
-TEST(a_channel_for_one_answer_hands_it_over_and_may_go_with_it)
+TEST(a_channel_for_one_answer_may_be_freed_as_soon_as_the_answer_is_there)
 {
-    struct hand h = { .rounds = tap_rounds(2000) };
-    tap_threads(2, hand_part, &h);
+    struct reply h = { .rounds = tap_rounds(2000) };
+    tap_threads(2, reply_part, &h);
 }
 
 /* ---- There is always room ------------------------------------------------------------------------ */
 
-/* The mirror image of what t-chan-try.c says of receives. c1 has room until c2 has. */
+/* The mirror image of what t-chan-try.c tests for receives. c1 has room until c2 has. */
 struct room {
     int_chan c1, c2;
     _Atomic int turn, done;

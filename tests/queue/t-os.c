@@ -1,4 +1,4 @@
-/* The operating system's page: clock, waiting on a word, CPUs and quota; errno is nobody's business. */
+/* The operating system's page: clock, waiting on a word, CPUs and quota. No call touches errno. */
 #define _GNU_SOURCE
 #include "staging.h"
 
@@ -101,13 +101,13 @@ TEST(a_storm_of_signals_ends_no_wait)
 {
     struct sigaction act = { .sa_handler = nothing }, before; /* without SA_RESTART */
     REQUIRE(sigaction(SIGUSR2, &act, &before) == 0);
-    int_chan c, meet;
+    int_chan c, unbuf;
     struct call r, s, timed;
     REQUIRE_EQ(leat_make(&c, 1), 0);
-    REQUIRE_EQ(leat_make(&meet, 0), 0);
+    REQUIRE_EQ(leat_make(&unbuf, 0), 0);
     leat_ctx later = LEAT_CTX_WITHIN(NULL, LEAT_S(1000));
     recv_waits(&r, NULL, &c);
-    send_waits(&s, NULL, &meet, 2);
+    send_waits(&s, NULL, &unbuf, 2);
     recv_waits(&timed, &later, &c);
     for (int i = 0; i < tap_rounds(2000); i++) {
         pthread_kill(r.actor.thread, SIGUSR2);
@@ -118,7 +118,7 @@ TEST(a_storm_of_signals_ends_no_wait)
     CHECK(!is_over(&r) && !is_over(&s) && !is_over(&timed));
     CHECK_EQ(receivers(&c), 2);
     int m;
-    CHECK(leat_recv(&meet, &m) == 0 && m == 2);
+    CHECK(leat_recv(&unbuf, &m) == 0 && m == 2);
     CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
     CHECK_EQ(leat_send(&c, &(int){ 1 }), 0);
     CHECK_EQ(end(&r), 0);
@@ -165,7 +165,8 @@ TEST(the_number_of_cpus_follows_the_affinity)
 #endif
 }
 
-/* A thread's first wait counts the CPUs; whoever cancels the thread ends it elsewhere, where it holds nothing of ours. */
+/* A thread's first wait counts the CPUs. A cancel of the thread ends it somewhere else, where it holds nothing of
+ * ours. */
 static void *counts_cpus(void *counted)
 {
     pthread_cancel(pthread_self());

@@ -1,4 +1,4 @@
-/* Select does one of the cases that can be done, each with the same chance, and nothing of the others. */
+/* Select does one of the cases that are ready, each with the same chance, and nothing of the others. */
 #include "counted.h"
 #include "staging.h"
 
@@ -15,7 +15,7 @@ static void bounce(void *arg)
 }
 #endif
 
-/* The first test of this program, so that what is done only once counts too. */
+/* The first test of this program, so that what happens only once is counted too. */
 TEST(no_call_allocates)
 {
 #ifdef NO_COUNT
@@ -57,7 +57,7 @@ TEST(no_call_allocates)
 
 /* ---- What is ready ------------------------------------------------------------------------------- */
 
-TEST(over_nothing_it_says_EDEADLK_and_does_not_hang)
+TEST(over_nothing_it_returns_EDEADLK_and_does_not_hang)
 {
     int m = 0;
     int_chan *none = NULL;
@@ -91,7 +91,7 @@ TEST(a_null_channel_never_is_chosen)
     leat_free(&c);
 }
 
-/* The table of what can go on: Go's select3. */
+/* The table of what is ready: Go's select3. */
 TEST(each_state_of_a_channel_is_ready_for_what_it_should_be)
 {
     enum { EMPTY, HALF, FULL, CLOSED, CLOSED_WITH_ONE, UNBUFFERED, UNBUFFERED_CLOSED, STATES };
@@ -182,7 +182,7 @@ static void among(size_t n)
     static leat_case cases[200];
     static int m[200];
     for (size_t i = 0; i < n; i++) REQUIRE_EQ(leat_make(&c[i], i % 3), 0);
-    for (size_t target = 0; target < n; target += n / 8 - 1) { /* falls asleep on all, one fires */
+    for (size_t target = 0; target < n; target += n / 8 - 1) { /* parks on all, and one becomes ready */
         struct waiting_select s = { .cases = cases, .n = n };
         for (size_t i = 0; i < n; i++) m[i] = -1;
         for (size_t i = 0; i < n; i++) cases[i] = LEAT_RECV(&c[i], &m[i]);
@@ -199,21 +199,21 @@ static void among(size_t n)
     for (size_t i = 0; i < n; i++) leat_free(&c[i]);
 }
 
-TEST(of_64_and_of_200_channels_the_one_that_fires_is_found)
+TEST(of_64_and_of_200_channels_the_one_that_becomes_ready_is_found)
 {
     among(64);
     among(200);
 }
 
-TEST(a_send_case_that_slept_is_done_when_there_is_room)
+TEST(a_send_case_that_was_parked_is_done_when_there_is_room)
 {
-    int_chan full, meet;
+    int_chan full, unbuf;
     int m = 9, got;
     REQUIRE_EQ(leat_make(&full, 1), 0);
-    REQUIRE_EQ(leat_make(&meet, 0), 0);
+    REQUIRE_EQ(leat_make(&unbuf, 0), 0);
     for (int i = 0; i < 200; i++) {
         CHECK_EQ(leat_send(&full, &i), 0);
-        leat_case cases[] = { LEAT_SEND(&meet, &m), LEAT_SEND(&full, &m), LEAT_RECV(&meet, &got) };
+        leat_case cases[] = { LEAT_SEND(&unbuf, &m), LEAT_SEND(&full, &m), LEAT_RECV(&unbuf, &got) };
         struct waiting_select s = { .cases = cases, .n = i % 2 ? 2 : 3 };
         enter(&s.actor, do_select, &s);
         UNTIL(senders(&full) == 1);
@@ -223,7 +223,7 @@ TEST(a_send_case_that_slept_is_done_when_there_is_room)
             CHECK_EQ(s.result, 1);
             CHECK_EQ(leat_recv(&full, &m), 0);
         } else {
-            CHECK_EQ(leat_recv(&meet, &m), 0);
+            CHECK_EQ(leat_recv(&unbuf, &m), 0);
             leave(&s.actor);
             CHECK_EQ(s.result, 0);
             CHECK_EQ(leat_recv(&full, &m), 0);
@@ -234,7 +234,7 @@ TEST(a_send_case_that_slept_is_done_when_there_is_room)
     leat_free(&full);
 }
 
-TEST(a_losing_case_leaves_nobody_in_line)
+TEST(a_losing_case_leaves_nothing_in_the_wait_queue)
 {
     int_chan c[3];
     int m;
@@ -255,12 +255,12 @@ TEST(a_losing_case_leaves_nobody_in_line)
 
 /* ---- Chance -------------------------------------------------------------------------------------- */
 
-static void share(size_t ready, size_t asleep, bool sends)
+static void share(size_t ready, size_t not_ready, bool sends)
 {
     static int_chan c[64];
     leat_case cases[64];
     long got[64] = { 0 };
-    size_t n = ready + asleep;
+    size_t n = ready + not_ready;
     int m = 0, rounds = 100000;
     for (size_t i = 0, k = 0; i < n; i++) { /* every (n / ready)th is ready */
         bool is_ready = (i + 1) * ready / n > k;
@@ -349,10 +349,10 @@ TEST(the_first_select_of_each_thread_has_no_favourite_either)
 struct self {
     int_chan c;
     _Atomic int sent, received;
-    int meetings;
+    int rendezvous;
 };
 
-/* Offers both sides until there were enough meetings. Go's TestSelfSelect and crossbeam's matching. */
+/* Offers both sides until there were enough rendezvous. Go's TestSelfSelect and crossbeam's matching. */
 static void send_or_receive(int i, void *arg)
 {
     struct self *s = arg;
@@ -372,7 +372,7 @@ static void send_or_receive(int i, void *arg)
         if ((r == 0) == (k % 2 == 0)) {
             CHECK_EQ(out, -1);
             int before = atomic_fetch_add_explicit(&s->sent, 1, memory_order_relaxed);
-            if (before + 1 == s->meetings) CHECK_EQ(leat_close(&s->c), 0);
+            if (before + 1 == s->rendezvous) CHECK_EQ(leat_close(&s->c), 0);
         } else {
             CHECK(out >= 0);
             if (leat_cap(&s->c) == 0) CHECK(out != i); /* never with itself */
@@ -381,20 +381,20 @@ static void send_or_receive(int i, void *arg)
     }
 }
 
-static void match(size_t cap, int threads, int meetings)
+static void match(size_t cap, int threads, int rendezvous)
 {
-    struct self s = { .meetings = meetings };
+    struct self s = { .rendezvous = rendezvous };
     int m, left = 0;
     REQUIRE_EQ(leat_make(&s.c, cap), 0);
     tap_threads(threads, send_or_receive, &s);
     while (leat_recv(&s.c, &m) == 0) left++;
     CHECK_EQ(atomic_load_explicit(&s.sent, memory_order_relaxed),
              atomic_load_explicit(&s.received, memory_order_relaxed) + left);
-    CHECK(atomic_load_explicit(&s.sent, memory_order_relaxed) >= meetings);
+    CHECK(atomic_load_explicit(&s.sent, memory_order_relaxed) >= rendezvous);
     leat_free(&s.c);
 }
 
-TEST(two_threads_that_both_send_or_receive_meet_and_never_themselves)
+TEST(two_threads_that_both_send_or_receive_pair_up_and_never_with_themselves)
 {
     match(0, 2, tap_rounds(10000));
     match(10, 2, tap_rounds(10000));
@@ -415,14 +415,14 @@ static void once_only(int i, void *arg)
     CHECK(out != i);
 }
 
-TEST(of_an_even_number_that_offer_both_once_nobody_is_left_over)
+TEST(of_an_even_number_that_offer_both_once_none_is_left_over)
 {
     int_chan c;
     REQUIRE_EQ(leat_make(&c, 0), 0);
     for (int i = 0; i < tap_rounds(100); i++) tap_threads(16, once_only, &c);
 }
 
-TEST(alone_a_select_does_not_meet_itself_and_does_not_burn_a_core)
+TEST(alone_a_select_does_not_pair_with_itself_and_does_not_burn_a_core)
 {
     int_chan c;
     int in = 1, out = -1;
@@ -431,7 +431,7 @@ TEST(alone_a_select_does_not_meet_itself_and_does_not_burn_a_core)
     CHECK_EQ(leat_try_select(cases, 2), -EAGAIN);
     struct waiting_select s = { .cases = cases, .n = 2 };
     enter(&s.actor, do_select, &s);
-    UNTIL(senders(&c) == 1 && receivers(&c) == 1); /* it sleeps on both lines */
+    UNTIL(senders(&c) == 1 && receivers(&c) == 1); /* it is parked in both wait queues */
     CHECK(leat_recv(&c, &in) == 0 && in == 1);
     leave(&s.actor);
     CHECK_EQ(s.result, 0);
@@ -449,8 +449,8 @@ struct tangle {
     int rounds;
 };
 
-/* Per channel one plain sender and one plain receiver; one who sends to all and one who receives from
- * all by select. Go's TestSelectStress. */
+/* On each channel a plain sender and a plain receiver. Besides, one thread that sends to all by select, and one that
+ * receives from all by select. Go's TestSelectStress. */
 static void tangle_part(int i, void *arg)
 {
     struct tangle *t = arg;
@@ -532,8 +532,8 @@ TEST(a_value_offered_to_four_channels_goes_to_one)
     }
 }
 
-/* Go's TestSelectDuplicateChannel: of a case that lost, nothing stays in line, though the channel is
- * there twice. */
+/* Go's TestSelectDuplicateChannel: a case that lost leaves nothing in the wait queue, although the channel is in the
+ * select twice. */
 TEST(a_channel_twice_in_a_select_is_left_twice)
 {
     for (size_t cap = 0; cap < 2; cap++) {
@@ -570,8 +570,8 @@ TEST(a_channel_twice_in_a_select_is_left_twice)
 
 /* ---- Cases of one channel ------------------------------------------------------------------------- */
 
-/* A select that is parked offers the same unbuffered channel several times: whoever comes gets each of them with the
- * same chance. For n draws of m cases, a count is off by 6 sigma once in 500 million. */
+/* A select that is parked offers the same unbuffered channel several times. A thread that comes takes each of these
+ * cases with the same chance. For n draws of m cases, a count is off by 6 sigma once in 500 million. */
 enum { DRAWS = 3000 };
 
 static struct offers {
@@ -661,7 +661,7 @@ static uint64_t sorting(size_t n, uint64_t order)
     return (uint64_t)best;
 }
 
-/* As n log n, not as n * n: sixteen times the cases take less than a hundred times as long, where it was 256. */
+/* It takes n log n, not n * n: sixteen times the cases take less than a hundred times as long, where it would be 256. */
 TEST(many_cases_are_sorted_in_any_order)
 {
     for (uint64_t order = 0; order < 3; order++) {

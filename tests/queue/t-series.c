@@ -1,11 +1,11 @@
-/* t-series.c - power series, computed by hundreds of threads that each do one step and hand the result on through an
- * unbuffered channel: one message lost, doubled or out of order, and a coefficient is wrong or the network stands.
+/* t-series.c - power series, computed by hundreds of threads that each do one step and pass the result on through an
+ * unbuffered channel: if one message is lost, doubled or out of order, a coefficient is wrong or the network hangs.
  * SPDX-License-Identifier: MIT
  *
- * The idea is D. McIlroy's, "Squinting at Power Series" (1990). A series is a channel of its coefficients, rational
- * numbers, that is closed after the last one. An operation is a thread that receives from one or two series, and sends
- * to one or two. Whoever ends closes all of them: those it received from, too, as it wants no more. So the whole
- * network ends from either end. */
+ * The idea is D. McIlroy's, "Squinting at Power Series" (1990). A series is a channel of its coefficients, which are
+ * rational numbers. It is closed after the last one. An operation is a thread that receives from one or two series,
+ * and sends to one or two. A thread that ends closes all of them, also those it received from, because it wants no
+ * more. So the whole network ends from either end. */
 #define _GNU_SOURCE
 #include "semaphore.h"
 #include "tap.h"
@@ -63,7 +63,7 @@ static struct node nodes[MOST_NODES];
 static series channels[2 * MOST_NODES];
 static _Atomic int node_count, channel_count;
 static leat_wg running;
-static leat_ctx *ends; /* whatever waits in the network waits under it */
+static leat_ctx *ends; /* all waits in the network are under it */
 
 static series *new_series(void)
 {
@@ -97,7 +97,7 @@ static void start(struct node like)
     pthread_attr_destroy(&attr);
 }
 
-/* All nodes have ended; how many there were. */
+/* Waits until all nodes have ended. Returns how many there were. */
 static int end_all(void)
 {
     CHECK_EQ(leat_wg_wait(&running), 0);
@@ -157,7 +157,7 @@ static void derive_step(struct node *n)
         if (i && put(n->out[0], times(c, (struct ratio){ i, 1 }))) break;
 }
 
-/* Two copies, each at its own pace: whatever is wanted first is done first. */
+/* Two copies, each at its own pace. The one that is wanted first is sent first. */
 static void split_step(struct node *n)
 {
     enum { MOST = 64 };
@@ -249,7 +249,8 @@ static series *multiply(series *a, series *b)
     return two_to_one(multiply_step, a, b);
 }
 
-/* (f + x F) (g + x G) = f g + x (f G + g F + x F G): the first it does itself, for the rest it starts others. */
+/* (f + x F) (g + x G) = f g + x (f G + g F + x F G). The thread does the first itself, and starts others for the
+ * rest. */
 static void multiply_step(struct node *n)
 {
     struct ratio f, g;

@@ -1,5 +1,5 @@
-/* t-spin.c - how long a wait stays awake, by a clock of ours: glances, spinning on, doubt, the price of a wake; and the pace
- * of a channel's sides, with which they linger and rest.
+/* t-spin.c - how long a wait spins before it parks, by a clock of ours: glances, spinning on, doubt, the price of a
+ * wake; and the pace of a channel's sides, by which they linger and rest.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "tap.h"
@@ -7,9 +7,9 @@
 #include "clock.h"
 #include "staging.h"
 
-#define NOBODY_SPINS "with one CPU nobody spins"
+#define NOBODY_SPINS "with one CPU no thread spins"
 
-/* The clock stands still, but for `tick` with each reading; and this thread has learned nothing. */
+/* The clock stands still, except for `tick` with each reading. This thread has learned nothing. */
 static void begin_at(int64_t tick)
 {
     stands_at = LEAT_S(1000) + 1;
@@ -53,13 +53,13 @@ TEST(a_wait_glances_and_spins_on_for_twice_as_long_as_a_wake_takes)
     leat_wake_took_(LEAT_US(7));
     CHECK_EQ(wait_in_vain(), LEAT_GLANCES_ + 2 * 7);
     CHECK_EQ(yields, 0);
-    per_reading = 0; /* a clock that stands still holds nobody up for ever */
+    per_reading = 0; /* a clock that stands still holds no thread up for ever */
     leat_doubt_ = 0;
     CHECK(wait_in_vain() > LEAT_GLANCES_);
     end_of_clock();
 }
 
-TEST(the_price_of_a_wake_is_the_least_of_late)
+TEST(the_price_of_a_wake_is_the_least_of_the_recent_ones)
 {
     begin_at(0);
     CHECK_EQ(leat_wake_cost_(), LEAT_WAKE_);
@@ -73,7 +73,7 @@ TEST(the_price_of_a_wake_is_the_least_of_late)
     CHECK_EQ(leat_wake_cost_(), 6300);
     for (int i = 0; i < 1000; i++) leat_wake_took_(LEAT_MS(4));
     CHECK_EQ(leat_wake_cost_(), LEAT_WAKE_);
-    leat_wake_took_(0); /* it had not quite fallen asleep */
+    leat_wake_took_(0); /* it did not quite sleep yet */
     CHECK_EQ(leat_wake_cost_(), LEAT_WAKE_ / 16);
     leat_wake_took_(-1); /* a clock that steps back does no harm */
     CHECK_EQ(leat_wake_cost_(), LEAT_WAKE_ / 16);
@@ -84,7 +84,7 @@ TEST(the_price_of_a_wake_is_the_least_of_late)
 
 static leat_waitq_ parked;
 
-/* It is claimed, and runs seven microseconds later. */
+/* Plays the wake: resolves the waiter, which runs seven microseconds later. */
 static bool is_woken(int64_t until)
 {
     (void)until;
@@ -94,7 +94,7 @@ static bool is_woken(int64_t until)
     return true;
 }
 
-TEST(it_is_measured_from_the_claim_of_one_that_sleeps_until_it_runs)
+TEST(it_is_measured_from_the_moment_a_parked_thread_is_resolved_until_it_runs)
 {
     for (int asleep = 0; asleep <= 1; asleep++) {
         leat_waiter_ w;
@@ -112,7 +112,7 @@ TEST(it_is_measured_from_the_claim_of_one_that_sleeps_until_it_runs)
     }
 }
 
-/* Of so many waits in vain, how many have spun on. */
+/* How many of these waits in vain have spun on. */
 static int spun_on(int waits)
 {
     int n = 0;
@@ -136,7 +136,7 @@ static int fewest_looks(uint32_t doubt)
     return fewest;
 }
 
-TEST(one_whose_doubt_is_full_glances_for_less_than_half_as_many_rounds)
+TEST(a_thread_whose_doubt_is_full_glances_for_less_than_half_as_many_rounds)
 {
     if (!leat_spin_pays_()) SKIP(NOBODY_SPINS);
     begin_at(LEAT_US(1));
@@ -145,7 +145,7 @@ TEST(one_whose_doubt_is_full_glances_for_less_than_half_as_many_rounds)
     end_of_clock();
 }
 
-TEST(one_that_spun_on_in_vain_doubts_and_spins_on_ever_less)
+TEST(a_thread_that_spun_on_in_vain_doubts_and_spins_on_ever_less)
 {
     if (!leat_spin_pays_()) SKIP(NOBODY_SPINS);
     begin_at(LEAT_US(50));
@@ -167,7 +167,7 @@ TEST(what_ends_a_wait_tells_whether_it_was_worth_it)
     begin_at(LEAT_US(1));
     leat_doubt_ = 100;
     leat_spin_ spin = LEAT_SPIN_;
-    leat_spin_end_(&spin); /* it had not even to look again */
+    leat_spin_end_(&spin); /* it did not even have to look again */
     CHECK_EQ(leat_doubt_, 100);
     CHECK(leat_spin_again_(&spin, NULL, 0));
     leat_spin_end_(&spin); /* with a glance: a quarter less */
@@ -186,12 +186,12 @@ TEST(what_ends_a_wait_tells_whether_it_was_worth_it)
     }
     leat_doubt_ = 100;
     spin = (leat_spin_)LEAT_SPIN_WOKEN_;
-    leat_spin_end_(&spin); /* it was woken, and found what it waited for: that tells nothing of spinning */
+    leat_spin_end_(&spin); /* it was woken, and found what it waited for: that tells nothing about spinning */
     CHECK_EQ(leat_doubt_, 100);
     end_of_clock();
 }
 
-TEST(one_that_was_woken_in_vain_yields_instead)
+TEST(a_thread_that_was_woken_in_vain_yields_instead)
 {
     if (!leat_spin_pays_()) SKIP(NOBODY_SPINS);
     begin_at(LEAT_US(1));
@@ -223,7 +223,7 @@ TEST(a_pause_ends_when_the_word_changes)
     CHECK(!leat_pause_(0, &word, 0));
 }
 
-/* Takes in the quota and the CPUs as the next wait would; whether it spins. */
+/* Reads the quota and the CPUs as the next wait would. Returns whether it would spin. */
 static bool spins(void)
 {
     leat_doubt_ = 0;
@@ -238,9 +238,9 @@ TEST(spinning_ends_and_resumes_within_100_ms_of_a_change_of_the_cpus)
     CHECK(spins());
     usable_cpus = 1;
     stands_at += LEAT_MS(99);
-    CHECK(spins()); /* nobody has looked since */
+    CHECK(spins()); /* no thread has looked since */
     stands_at += LEAT_MS(1);
-    CHECK_EQ(wait_in_vain(), LEAT_GLANCES_); /* the one that looks is the last */
+    CHECK_EQ(wait_in_vain(), LEAT_GLANCES_); /* the wait that looks is the last to glance */
     CHECK_EQ(wait_in_vain(), 0);
     usable_cpus = 3;
     stands_at += LEAT_MS(99);
@@ -250,12 +250,12 @@ TEST(spinning_ends_and_resumes_within_100_ms_of_a_change_of_the_cpus)
     usable_cpus = 1;
     stands_at += LEAT_MS(100);
     leat_doubt_ = 255;
-    for (int i = 0; i < 2; i++) wait_in_vain(); /* one in doubt looks, too */
+    for (int i = 0; i < 2; i++) wait_in_vain(); /* a thread in doubt looks, too */
     CHECK_EQ(wait_in_vain(), 0);
     usable_cpus = 3;
     stands_at += LEAT_MS(100);
     CHECK(spins());
-    atomic_store(&leat_quota_, 150); /* of what it has it may use one */
+    atomic_store(&leat_quota_, 150); /* the process may use one of the CPUs that it has */
     stands_at += LEAT_MS(100);
     CHECK_EQ(wait_in_vain(), LEAT_GLANCES_);
     CHECK_EQ(wait_in_vain(), 0);
@@ -289,7 +289,7 @@ TEST(a_pace_falls_at_once_and_doubles_at_most)
     CHECK_EQ(pace, 0);
 }
 
-/* A wait for a message (or room) in an empty (or full) ring: how often it looks at the clock before it would spin. */
+/* A wait for a message (or room) in an empty (or full) ring: how often it reads the clock before it would spin. */
 static int readings(int_chan *c, bool sends)
 {
     int m = 1;
@@ -345,12 +345,12 @@ TEST(a_receiver_that_lingered_learns_from_what_it_finds)
     leat_free(&c);
 }
 
-/* A sender into a full ring, alone: its receivers take so many messages when it asks to be woken, and when it
- * rests, for which the clock goes on. */
+/* A sender alone, with a full ring. Its receivers take so many messages when it asks to be woken, and so many when it
+ * rests. While it rests the clock goes on. */
 static struct {
     int_chan c;
     int next, taken, wakes, rests, at_a_wake, at_a_rest;
-    int64_t slow, last_rest; /* how long a wake takes; how long a rest was */
+    int64_t slow, last_rest; /* how long a wake takes, and how long a rest was */
     leat_ctx *cancels;       /* ends a rest at once */
     bool closes;             /* so does this */
 } full;
@@ -390,7 +390,7 @@ static void begin_full(int cap)
     full.slow = LEAT_US(10);
     fill_up();
     begin_at(0);
-    leat_doubt_ = LEAT_DOUBT_; /* so that it soon sleeps */
+    leat_doubt_ = LEAT_DOUBT_; /* so that it soon parks */
     meanwhile = receivers_take;
 }
 
@@ -425,11 +425,11 @@ TEST(a_sender_rests_where_the_receivers_are_slow)
     CHECK_EQ(full.last_rest, 32 * 992);
     full.at_a_rest = 1;
     sends_while_it_waits(20);
-    CHECK_EQ(full.last_rest, LEAT_REST_); /* but not for ever so long */
-    full.at_a_rest = 129;                 /* more: for less, at once */
+    CHECK_EQ(full.last_rest, LEAT_REST_); /* but not without end */
+    full.at_a_rest = 129;                 /* more: at once it rests for less */
     sends_while_it_waits(2);
     CHECK_EQ(full.last_rest, 32 * (LEAT_REST_ / 129));
-    full.at_a_rest = 0; /* nobody comes at all: then it sleeps until it is woken */
+    full.at_a_rest = 0; /* no receiver comes at all: then it sleeps until it is woken */
     int wakes = full.wakes;
     sends_while_it_waits(2);
     CHECK_EQ(full.wakes, wakes + 1);
@@ -491,7 +491,7 @@ TEST(a_close_wakes_a_sender_that_rests_and_none_rests_where_it_is_closed)
     full.closes = true;
     CHECK_EQ(leat_send(&full.c, &full.next), -EPIPE);
     CHECK_EQ(full.rests, 1);
-    leat_case c = LEAT_SEND(&full.c, &full.next); /* one that was on the way to rest when it was closed */
+    leat_case c = LEAT_SEND(&full.c, &full.next); /* a sender that was about to rest when the channel was closed */
     full.c.chan.ends_[LEAT_SENDS_].pace_ = 2000;
     CHECK(leat_case_rests_(&c) > 0);
     leat_waiter_ w;
@@ -532,7 +532,7 @@ TEST(a_sender_with_a_near_deadline_does_not_rest)
 
 static struct slow stopped;
 
-/* The clock goes on; while the sender rests, a receiver claims a slot and stops; it goes on much later. */
+/* The clock goes on. While the sender rests, a receiver claims a slot and stops. It goes on much later. */
 static bool a_receiver_stops(int64_t until)
 {
     stands_at = until;
@@ -542,7 +542,7 @@ static bool a_receiver_stops(int64_t until)
     return false;
 }
 
-TEST(a_sender_that_finds_a_receiver_half_way_after_its_rest_keeps_its_deadline)
+TEST(a_sender_that_finds_a_receive_in_flight_after_its_rest_keeps_its_deadline)
 {
     if (!leat_spin_pays_()) SKIP(NOBODY_SPINS);
     begin_to_rest();

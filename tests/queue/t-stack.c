@@ -1,5 +1,5 @@
-/* t-stack.c - how much stack the calls that wait need: threads with the least that there is can make them. A thread's
- * stack is painted, and what a call has written over is measured; LEAT_TEST_SAYS=1: says it.
+/* t-stack.c - how much stack the calls that wait need: threads with the smallest stack can make them. A thread's
+ * stack is painted, and what a call has written over is measured. With LEAT_TEST_SAYS=1 the test prints it.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -14,7 +14,7 @@ enum { OURS = 1280, AN_ANCESTOR = 192 }; /* where arguments are passed on the st
 #elif defined __OPTIMIZE__
 enum { OURS = 1024, AN_ANCESTOR = 192 };
 #else
-enum { OURS = 3072, AN_ANCESTOR = 256 }; /* each small function has a frame of its own, each value a place in it */
+enum { OURS = 3072, AN_ANCESTOR = 256 }; /* each small function has a frame of its own, and each value a place in it */
 #endif
 #if defined LEAT_PTHREAD_EVENT_
 enum { MOST = OURS + 512 }; /* for a mutex, a condition variable, and the C library's functions */
@@ -23,7 +23,7 @@ enum { MOST = OURS };
 #endif
 enum { SIZE = 1 << 17, PAINT = 0xA5, ANCESTORS = 40 };
 
-static int_chan c, meet, many;
+static int_chan c, unbuf, many;
 static leat_sem sem;
 static leat_wg wg;
 static leat_pool pool;
@@ -32,7 +32,7 @@ static leat_ctx root, nested[ANCESTORS];
 
 /* ==== The calls =============================================================================== */
 
-static leat_ctx soon; /* what is the caller's is not on the stack that is measured */
+static leat_ctx soon; /* what belongs to the caller is not on the stack that is measured */
 #define SOON() (soon = (leat_ctx)LEAT_CTX_WITHIN(NULL, LEAT_US(500)))
 
 static void nothing(void)
@@ -59,12 +59,12 @@ static void receives_many(void)
     CHECK_EQ(leat_recv_many_ctx(&soon, &c, m, 2), -ETIMEDOUT);
 }
 
-static void meets(void)
+static void receives_unbuffered(void)
 {
     static int m;
     SOON();
-    CHECK_EQ(leat_recv_ctx(&soon, &meet, &m), -ETIMEDOUT);
-    CHECK_EQ(leat_send_ctx(&soon, &meet, &(int){ 1 }), -ETIMEDOUT);
+    CHECK_EQ(leat_recv_ctx(&soon, &unbuf, &m), -ETIMEDOUT);
+    CHECK_EQ(leat_send_ctx(&soon, &unbuf, &(int){ 1 }), -ETIMEDOUT);
 }
 
 static void selects(void)
@@ -74,7 +74,7 @@ static void selects(void)
     SOON();
     cases[0] = LEAT_RECV(&c, &m);
     cases[1] = LEAT_SEND(&many, &m);
-    cases[2] = LEAT_RECV(&meet, &m);
+    cases[2] = LEAT_RECV(&unbuf, &m);
     CHECK_EQ(leat_select_ctx(&soon, cases, 3), -ETIMEDOUT);
 }
 
@@ -109,7 +109,7 @@ static void submits(void)
     CHECK_EQ(leat_submit_ctx(&soon, &pool, occupies, NULL), -ETIMEDOUT);
 }
 
-/* These end the waits of others. */
+/* These end the waits of the other thread. */
 static void closes(void)
 {
     CHECK_EQ(leat_close(&c), 0);
@@ -141,7 +141,7 @@ static uintptr_t began_at;
 static void *runs(void *call)
 {
     began_at = (uintptr_t)__builtin_frame_address(0);
-    leat_spins_ = 0; /* as if nobody had waited before */
+    leat_spins_ = 0; /* as if no thread had waited before */
     (*(void (**)(void))call)();
     return NULL;
 }
@@ -168,7 +168,7 @@ static long measured(void (*call)(void))
 
 static void set_up(void)
 {
-    REQUIRE(leat_make(&c, 1) == 0 && leat_make(&meet, 0) == 0 && leat_make(&many, 4) == 0);
+    REQUIRE(leat_make(&c, 1) == 0 && leat_make(&unbuf, 0) == 0 && leat_make(&many, 4) == 0);
     while (leat_try_send(&many, &(int){ 0 }) == 0) {}
     sem = (leat_sem)LEAT_SEM(1);
     REQUIRE_EQ(leat_acquire(&sem, 1), 0);
@@ -187,7 +187,7 @@ static void tear_down(bool zero)
     CHECK_EQ(leat_pool_stop(&pool), 0);
     CHECK_EQ(leat_wait(&group), 0);
     leat_free(&c);
-    leat_free(&meet);
+    leat_free(&unbuf);
     leat_free(&many);
 }
 
@@ -214,7 +214,7 @@ static void *waits(void *unused)
     int m;
     for (int i = 0; i < 16; i++) nested[i] = (leat_ctx)LEAT_CTX(i ? &nested[i - 1] : NULL);
     nested[0] = (leat_ctx)LEAT_CTX_WITHIN(NULL, LEAT_MS(1));
-    CHECK_EQ(leat_recv_ctx(&nested[15], &meet, &m), -ETIMEDOUT);
+    CHECK_EQ(leat_recv_ctx(&nested[15], &unbuf, &m), -ETIMEDOUT);
     return unused;
 }
 
@@ -223,14 +223,14 @@ TEST(a_process_waits_first_on_the_smallest_stack_that_there_is)
     pthread_attr_t attr;
     pthread_t thread;
     if (TAP_SLOW) SKIP("sanitizers need more");
-    REQUIRE_EQ(leat_make(&meet, 0), 0);
+    REQUIRE_EQ(leat_make(&unbuf, 0), 0);
     REQUIRE(pthread_attr_init(&attr) == 0);
-    if (pthread_attr_setstacksize(&attr, 16384)) /* there it is more */
+    if (pthread_attr_setstacksize(&attr, 16384)) /* some systems need more */
         REQUIRE(pthread_attr_setstacksize(&attr, (size_t)sysconf(_SC_THREAD_STACK_MIN)) == 0);
     REQUIRE(pthread_create(&thread, &attr, waits, NULL) == 0);
     pthread_join(thread, NULL);
     pthread_attr_destroy(&attr);
-    leat_free(&meet);
+    leat_free(&unbuf);
 }
 
 TEST(no_call_that_waits_needs_more_than_a_kilobyte_of_stack)
@@ -240,7 +240,7 @@ TEST(no_call_that_waits_needs_more_than_a_kilobyte_of_stack)
     NEEDS_LITTLE(receives);
     NEEDS_LITTLE(sends);
     NEEDS_LITTLE(receives_many);
-    NEEDS_LITTLE(meets);
+    NEEDS_LITTLE(receives_unbuffered);
     NEEDS_LITTLE(selects);
     NEEDS_LITTLE(acquires);
     NEEDS_LITTLE(waits_for_zero);
@@ -250,7 +250,7 @@ TEST(no_call_that_waits_needs_more_than_a_kilobyte_of_stack)
     free(stack);
 }
 
-/* By design: each context that the wait is linked on has its link on the stack. A submit has the pool's, too. */
+/* By design: for each context that the wait is linked on there is a node on the stack. A submit has the pool's, too. */
 TEST(each_ancestor_of_a_context_costs_a_frame_and_no_more)
 {
     if (TAP_SLOW) SKIP("sanitizers need more");

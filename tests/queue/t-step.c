@@ -1,10 +1,10 @@
-/* Every instruction is a preemption point: a call is stopped before each of its instructions in
- * turn, others make complete calls meanwhile, then it goes on. Afterwards the answers of all calls
- * must be those of some order in which they could have been made one at a time; nobody sleeps who
- * should not; and who waited, waited for what the stopped call had really left half-way.
+/* Every instruction is a preemption point: a call is stopped before each of its instructions in turn, other threads
+ * make complete calls meanwhile, then it goes on. Afterwards the results of all calls must be those of some order in
+ * which the calls could have been made one at a time. No thread is parked that should not be. A call that waited,
+ * waited for something that the stopped call had really left half-way.
  *
- *     LEAT_STRESS=n    n times as many stops (64: all), and 4 n visits of an instruction, not 4
- *                      (the watchdog wants to know: LEAT_TEST_SECONDS=600)
+ *     LEAT_STRESS=n    n times as many stops (64: all), and 4 n visits of an instruction instead of 4 (set
+ *                      LEAT_TEST_SECONDS=600, too)
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -30,7 +30,7 @@ TEST(every_instruction_is_a_preemption_point)
  * Two channels of the same capacity, a context, a semaphore, a wait group; a group, a pool. */
 
 typedef struct msg {
-    uint64_t id, again; /* again: ~id, so a message of which only half was copied is noticed */
+    uint64_t id, again; /* again: ~id, so that a message of which only half was copied is noticed */
 } msg;
 typedef LEAT_CHAN(msg) msg_chan;
 
@@ -114,17 +114,17 @@ static const struct op {
 };
 /* clang-format on */
 
-/* What is there when it begins, and who does what. */
+/* What is there when the scene begins, and which calls are made. */
 struct scene {
     int cap, fill, fill_b; /* of the channels */
     int turn;              /* how many messages went through them before */
     int most, permits, undone;
-    int limit, workers;    /* of the group, of the pool; 0: there is none */
-    bool deadline;         /* the context has one; the call "time" passes it */
+    int limit, workers;    /* of the group, of the pool. 0: there is none */
+    bool deadline;         /* the context has one. The call "time" passes it */
     const char *waiting;   /* calls that have begun to wait, in that order */
     const char *stepped;   /* the call that is stopped before each of its instructions */
-    const char *meanwhile; /* calls that are made there; ".": who was woken goes on */
-    const char *then;      /* calls that are made when nobody can go on */
+    const char *meanwhile; /* calls that are made there. ".": calls that were woken go on */
+    const char *then;      /* calls that are made when none can go on */
 };
 
 static const struct scene *scene;
@@ -135,10 +135,10 @@ static struct call {
     bool frees;          /* the world, when it has got what it waits for */
     int64_t result;
     int err;                   /* of the case that a select did */
-    msg out[BATCH], in[BATCH]; /* the caller's: worthless when the call has ended */
+    msg out[BATCH], in[BATCH]; /* the caller's. Invalid when the call has ended */
     msg got[BATCH];
-    int runs;               /* how often its tasks ran, or were dropped */
-    int start, asleep, end; /* when; 0: not yet */
+    int runs;                  /* how often its tasks ran, or were dropped */
+    int start, parked_at, end; /* when. 0: not yet */
 } calls[CALLS], *stepped;
 static int made;
 
@@ -237,14 +237,14 @@ static uint64_t id_of(const struct call *c, int k)
 static void *play(void *arg)
 {
     struct call *c = arg;
-    *leat_current_() = NULL; /* this thread may have been one of a pool's or group's, which is over */
+    *leat_current_() = NULL; /* this thread may have been one of a pool or group that is over */
     for (int k = 0; k < BATCH; k++) c->out[k] = (msg){ id_of(c, k), ~id_of(c, k) };
     c->start = ++stage.ticks;
     trap_flag(stage.notes && actor_self == stage.stepped);
     c->result = perform(c);
     trap_flag(false);
     c->end = ++stage.ticks;
-    c->asleep = actor_self ? actor_self->asleep : 0;
+    c->parked_at = actor_self ? actor_self->parked_at : 0;
     memcpy(c->got, c->in, sizeof c->got);
     memset(c->in, 0xEE, sizeof c->in);
     memset(c->out, 0xEE, sizeof c->out);
@@ -255,7 +255,7 @@ static void *play(void *arg)
     return NULL;
 }
 
-/* The call of that name; with a `!` behind it, one that frees the world. */
+/* The call of that name. With a `!` behind the name, the call frees the world. */
 static struct call *new_call(const char *name)
 {
     size_t n = strcspn(name, " !"), i = 0;
@@ -266,7 +266,7 @@ static struct call *new_call(const char *name)
     return c;
 }
 
-/* Lets an actor begin it. */
+/* Lets an actor begin the call. */
 static struct call *begin(const char *name)
 {
     struct call *c = new_call(name);
@@ -275,7 +275,7 @@ static struct call *begin(const char *name)
     return c;
 }
 
-/* The manager does it himself: where nothing is half-way, or it would have to wait. */
+/* The manager makes the call itself. Nothing may be half-way then, or the manager would have to wait. */
 static int64_t now_do(const char *name)
 {
     struct call *c = new_call(name);
@@ -283,15 +283,14 @@ static int64_t now_do(const char *name)
     return c->result;
 }
 
-/* For each of the words of a list. */
+/* For each word of a list. */
 #define FOR_WORDS(word, list) for (const char *word = (list); word && *word; word = strchr(word, ' '), word += word ? 1 : 0)
 
 /* ==== The judge ===============================================================================
  *
- * Each answer is an event, a batch several. It searches for an order of the events in which each is
- * what a plain queue or counter would have answered then, and in which a call that ended before
- * another began comes before it (Wing and Gong 1993). An unbuffered send and its receive are one
- * event. */
+ * The result of each call is an event, that of a batch several. The judge searches for an order of the events. In it
+ * each event is what a plain queue or counter would have answered then, and a call that ended before another began
+ * comes before that one (Wing and Gong 1993). An unbuffered send and its receive are one event. */
 
 enum { PUT, TAKE, PUT_CLOSED, TAKE_CLOSED, WOULD_WAIT, OTHER };
 
@@ -319,12 +318,12 @@ static bool may_come(const struct event *e)
     return true;
 }
 
-/* Before this call began, did another stand in line, whose turn has not come, to do that? */
-static bool stood_in_line(const struct call *c, int is, int does, int chan)
+/* Before this call began, was another call parked to do that, whose turn has not come? */
+static bool was_parked(const struct call *c, int is, int does, int chan)
 {
     for (const struct event *e = events; e < events + event_count; e++) {
         const struct call *other = e->call;
-        if (e->over || other->op->is != is || !other->asleep || other->asleep > c->start) continue;
+        if (e->over || other->op->is != is || !other->parked_at || other->parked_at > c->start) continue;
         for (int i = 0; i < 2; i++)
             if (other->op->cases[i].does == does && other->op->cases[i].chan == chan) return true;
     }
@@ -338,7 +337,7 @@ static bool would_wait(const struct model *m, const struct call *c)
         if (!does) continue;
         if (m->closed[ch]) return false;
         if (m->cap ? (does == PUTS ? m->len[ch] < m->cap : m->len[ch] > 0)
-                   : stood_in_line(c, CHANNEL, does == PUTS ? TAKES : PUTS, ch))
+                   : was_parked(c, CHANNEL, does == PUTS ? TAKES : PUTS, ch))
             return false;
     }
     return true;
@@ -357,17 +356,17 @@ static bool adds(int64_t *to, int64_t n, bool fits, int64_t result, int otherwis
     return result == (fits ? 0 : otherwise);
 }
 
-/* A release of too much that meets a shrink may pass unnoticed: it has read the limit before. */
-static bool meets_a_shrink(const struct call *c)
+/* A release of too much that overlaps with a shrink may pass unnoticed, because it has read the limit before. */
+static bool overlaps_a_shrink(const struct call *c)
 {
     for (const struct call *d = calls; d < calls + made; d++)
         if (is(d, "shrink") && d->start < c->end && d->end > c->start) return true;
     return false;
 }
 
-/* An acquire that is cancelled at that moment may have the permits for an instant: a release of too much that meets it
- * passes unnoticed, and those permits are not given back. */
-static bool meets_a_cancelled_acquire(const struct call *c)
+/* An acquire that is cancelled at that moment may have the permits for an instant. A release of too much that
+ * overlaps with it passes unnoticed, and those permits are not given back. */
+static bool overlaps_a_cancelled_acquire(const struct call *c)
 {
     for (const struct call *d = calls; d < calls + made; d++)
         if (d->op->is == ACQUIRE && d->result == -ECANCELED && d->start < c->end && d->end > c->start) return true;
@@ -382,17 +381,17 @@ static bool other_comes(struct model *m, const struct call *c)
     case LEN: return r == m->len[ch];
     case CLOSE: return shuts(&m->closed[ch], r);
     case ACQUIRE:
-        if (r == -EPIPE) return m->sem_closed && (m->permits < n || c->asleep);
+        if (r == -EPIPE) return m->sem_closed && (m->permits < n || c->parked_at);
         if (r == -EDEADLK) return n > m->most;
-        if (r == -EAGAIN) return m->permits < n || (m->impatient && stood_in_line(c, ACQUIRE, NO_CASE, 0));
+        if (r == -EAGAIN) return m->permits < n || (m->impatient && was_parked(c, ACQUIRE, NO_CASE, 0));
         m->permits -= n;
         return r == 0 && m->permits >= 0;
     case RELEASE:
-        if (!r && m->permits + n > m->most && meets_a_cancelled_acquire(c)) {
+        if (!r && m->permits + n > m->most && overlaps_a_cancelled_acquire(c)) {
             m->permits = m->most;
             return true;
         }
-        return adds(&m->permits, n, m->permits + n <= m->most || (!r && meets_a_shrink(c)), r, -EOVERFLOW);
+        return adds(&m->permits, n, m->permits + n <= m->most || (!r && overlaps_a_shrink(c)), r, -EOVERFLOW);
     case RESIZE: m->permits += m->most + n >= 0 ? n : 0; return adds(&m->most, n, m->most + n >= 0, r, -EINVAL);
     case SEM_CLOSE: return shuts(&m->sem_closed, r);
     case PERMITS: return r == m->permits;
@@ -455,7 +454,7 @@ static bool some_order(struct model m, int left)
     return false;
 }
 
-/* A call under the context: does it know what became of that, and only that? */
+/* A call under the context: does it know how the context ended, and only that? */
 static bool knows_the_context(const struct call *c)
 {
     bool may_be_done = false, is_done = false, says_so = c->result == -ECANCELED || c->result == -ETIMEDOUT;
@@ -474,7 +473,7 @@ static void note_event(const struct call *c, int is_event, int chan, uint64_t id
     *e = (struct event){ c, is_event, chan, id, goes_on ? e - 1 : NULL, false };
 }
 
-/* What a call on channels did: false if no such call can answer that. */
+/* Notes what a call on channels did. False: no such call can return that. */
 static bool note_channel_events(const struct call *c)
 {
     const struct op *o = c->op;
@@ -493,7 +492,7 @@ static bool note_channel_events(const struct call *c)
     return err ? err == -EPIPE || (err == -EAGAIN ? o->how == TRIES : o->how == UNDER_CTX) : count > 0;
 }
 
-/* What is wrong with the answers; NULL: nothing. */
+/* What is wrong with the results. NULL: nothing. */
 static const char *judge(struct model m)
 {
     event_count = 0;
@@ -506,13 +505,13 @@ static const char *judge(struct model m)
     return some_order(m, event_count) ? NULL : "no order of the calls explains the answers";
 }
 
-/* Each task that was accepted ran, once. A group tells of a failure. */
+/* Each task that was accepted ran, once. A group reports a failure. */
 static const char *judge_tasks(void)
 {
     bool failed = false;
     for (const struct call *c = calls; c < calls + made; c++) {
         bool gives = c->op->is == TASKS && (strstr(c->op->name, "go") || strstr(c->op->name, "submit"));
-        /* of a go_n that was refused, those before */
+        /* of a go_n that was refused, the tasks before the failure */
         bool some = is(c, "go_n") && c->result && c->runs < BATCH;
         if (gives && !some && c->runs != (c->result ? 0 : c->op->n)) return "a task ran too often, or not at all";
         if (gives && c->result == -EAGAIN && c->op->how != TRIES) return "-EAGAIN of a call that may wait";
@@ -525,12 +524,12 @@ static const char *judge_tasks(void)
 
 /* ==== Scenes ================================================================================== */
 
-static bool prompt; /* who was woken meanwhile goes on before the stepped one does */
+static bool prompt; /* calls that were woken meanwhile go on before the stepped one does */
 static bool reached;
-static const struct step *place; /* where it is stopped; NULL: its path is being noted */
+static const struct step *place; /* where it is stopped. NULL: its path is being noted */
 static int bad_scenes;
 static bool bad;
-static long stops, returned, slept, napped; /* .. of the calls made there */
+static long stops, returned, parked, napped; /* .. of the calls made there */
 
 /* The function and line of an instruction. */
 static void tell_place(void)
@@ -559,7 +558,7 @@ static void blame(const char *what)
              "limit %d, %d workers",
              s->cap, s->fill, s->fill_b, s->turn, s->permits, s->most, s->undone, s->limit, s->workers);
     tap_note("    waiting: %s; meanwhile: %s; then: %s%s", s->waiting ? s->waiting : "", s->meanwhile,
-             s->then ? s->then : "", prompt ? "; who is woken goes on at once" : "");
+             s->then ? s->then : "", prompt ? "; a call that is woken goes on at once" : "");
     if (place) tell_place();
     for (const struct call *c = calls; c < calls + made; c++)
         tap_note("    %3d to %3d  %-12s -> %lld, err %d, sends %llu, got %llu%s", c->start, c->end, c->op->name,
@@ -584,9 +583,9 @@ static uint64_t seen(_Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-/* Must this wait for the stopped call? It has half closed the channel; or claimed the very slot
- * that is needed, and not published it; or locked it, and the lock is needed: to go to sleep, to
- * wake a sleeper, to meet a peer. */
+/* Must a call wait for the stopped call? It must if the stopped call has half closed the channel, or has claimed the
+ * very slot that the call needs and not published it, or holds a lock that the call needs to park, to wake, or for a
+ * rendezvous. */
 static bool channel_is_half_way(leat_chan *ch, int does)
 {
     uint64_t t = seen(&ch->ends_[LEAT_SENDS_].at_), h = seen(&ch->ends_[LEAT_RECEIVES_].at_);
@@ -613,7 +612,7 @@ static bool tasks_are_half_way(const struct call *c)
            (scene->workers && channel_is_half_way(&pool.queue_.chan, PUTS));
 }
 
-/* A call naps while another is stopped: for something that is half-way? */
+/* A call naps while another is stopped. Does it need something that is half-way? */
 static bool must_nap(const struct call *c)
 {
     const struct op *o = c->op;
@@ -645,34 +644,36 @@ static void meanwhile(void)
             napped++;
             if (!must_nap(c)) blame("a call waits, and nothing that it needs is half-way");
         } else {
-            slept++;
-            if (c->op->how == TRIES) blame("a call that tries has gone to sleep");
+            parked++;
+            if (c->op->how == TRIES) blame("a call that tries has parked");
         }
     }
     if (prompt) run_all_but(stepped->actor);
 }
 
-/* Nobody can go on. Who sleeps, should. */
-static void look_for_forgotten_sleepers(void)
+/* No call can go on. Those that are parked must have reason to be. */
+static void look_for_lost_wakes(void)
 {
     leat_sem_waiter_ *first = (leat_sem_waiter_ *)(void *)world->sem.waiters_.first_;
-    if (first && leat_sem_available(&world->sem) >= first->need_) blame("permits are there, and the first in line sleeps");
+    if (first && leat_sem_available(&world->sem) >= first->need_)
+        blame("permits are there, and the first in the queue is parked");
     for (struct call *c = calls; c < calls + made; c++) {
         if (c->end) continue;
         for (int i = 0; i < 2 && c->op->cases[i].does; i++) {
             msg_chan *ch = &world->ch[c->op->cases[i].chan];
             bool puts = c->op->cases[i].does == PUTS;
-            if (leat_is_closed(ch)) blame("the channel is closed, and somebody sleeps there");
+            if (leat_is_closed(ch)) blame("the channel is closed, and a call is parked there");
             if (leat_cap(ch) && (puts ? leat_len(ch) < leat_cap(ch) : leat_len(ch) > 0))
-                blame(puts ? "there is room, and a sender sleeps" : "there is a message, and a receiver sleeps");
+                blame(puts ? "there is room, and a sender is parked" : "there is a message, and a receiver is parked");
             for (struct call *d = calls; !leat_cap(ch) && d < calls + made; d++)
                 for (int j = 0; j < 2 && d != c && !d->end && d->op->cases[j].does; j++)
                     if (d->op->cases[j].chan == c->op->cases[i].chan && d->op->cases[j].does != c->op->cases[i].does)
-                        blame("a sender and a receiver sleep side by side");
+                        blame("a sender and a receiver are parked side by side");
         }
-        if (c->op->how == UNDER_CTX && leat_ctx_err(&world->ctx)) blame("the context is done, and somebody sleeps under it");
+        if (c->op->how == UNDER_CTX && leat_ctx_err(&world->ctx))
+            blame("the context is done, and a call is parked under it");
         if (c->op->is == WG_WAIT && atomic_load_explicit(&world->wg.word_, memory_order_relaxed) < 2)
-            blame("the count is zero, and somebody waits for it");
+            blame("the count is zero, and a call waits for it");
         if (c->op->is == TASKS && !is(c, "go")) blame("all is done, and a call on the group or pool has not ended");
     }
 }
@@ -701,29 +702,29 @@ static void until_all_have_ended(void)
 {
     for (int i = 0; i < ACTORS; i++)
         if (stage.actors[i].state != FREE) {
-            blame("somebody never ends");
+            blame("a call never ends");
             tap_die_("the end of all calls", __FILE__, __LINE__);
         }
 }
 
-/* Closes and empties everything, so that nobody waits any more and what is left comes to light. */
+/* Closes and empties everything, so that no call waits any more and what is left comes to light. */
 static void wind_up(void)
 {
     const char *all[] = { "close", "close_b", "sem_close" };
     for (size_t i = 0; i < COUNT(all); i++) now_do(all[i]);
     while (atomic_load_explicit(&world->wg.word_, memory_order_relaxed) >= 2) now_do("done");
-    settle(true);
+    run_to_rest(true);
     while (now_do("try_recv") == 0) {}
     while (now_do("try_recv_b") == 0) {}
     now_do("permits");
     now_do("undone");
 }
 
-/* Lets all go on as far as they can. */
+/* Lets all calls go on as far as they can. */
 static void come_to_rest(void)
 {
-    settle(false);
-    if (!world_is_gone) look_for_forgotten_sleepers();
+    run_to_rest(false);
+    if (!world_is_gone) look_for_lost_wakes();
 }
 
 static void run(void)
@@ -731,11 +732,11 @@ static void run(void)
     const struct scene *s = scene;
     int64_t began = stage.clock;
     set_up();
-    settle(false);
+    run_to_rest(false);
     FOR_WORDS(word, s->waiting)
     {
         begin(word);
-        settle(false);
+        run_to_rest(false);
     }
     stepped = new_call(s->stepped);
     stepped->actor = cast(play, stepped);
@@ -780,7 +781,7 @@ static void walk(const struct scene *s)
     run();
 }
 
-/* The next item of a list with commas between them; false: there is none. */
+/* The next item of a list with commas between them. False: there is none. */
 static bool next_of(const char **list, char item[100])
 {
     if (!*list) return false;
@@ -792,14 +793,14 @@ static bool next_of(const char **list, char item[100])
     return true;
 }
 
-/* Each scene, with each of these calls stepped, and each of those made meanwhile (NULL: what the
- * scene itself says); but each at only one step of so many, in turn, so that all steps get some and
- * all calls come everywhere. */
+/* Each scene, with each of these calls stepped, and each of those made meanwhile (NULL: what the scene itself says).
+ * But each pair is stopped only at one step of so many, in turn, so that all steps get some and all calls come
+ * everywhere. */
 static void sweep(const struct scene *scenes, size_t n, const char *stepped_calls, const char *others, const char *then,
                   int one_of)
 {
     static int turn;
-    stops = returned = slept = napped = bad_scenes = 0;
+    stops = returned = parked = napped = bad_scenes = 0;
 #if !defined __OPTIMIZE__
     one_of *= one_of > 1 ? 4 : 1; /* there are four times as many instructions */
 #endif
@@ -825,7 +826,7 @@ static void sweep(const struct scene *scenes, size_t n, const char *stepped_call
                 }
         }
     }
-    printf("# %ld stops; calls there: %ld returned, %ld sleep in line, %ld wait for the stopped\n", stops, returned, slept,
+    printf("# %ld stops; calls there: %ld returned, %ld parked, %ld wait for the stopped\n", stops, returned, parked,
            napped);
     CHECK(stops > 0);
 }
@@ -1070,7 +1071,7 @@ TEST(a_pool)
     SWEEP(scenes, stepped_calls, others, "stop", 11);
 }
 
-/* Who was woken and leaves with something else, or with nothing, hands the wake on. */
+/* A thread that was woken and returns with something else, or with nothing, wakes the next. */
 TEST(a_wake_that_would_be_lost)
 {
     static const struct scene scenes[] = {
@@ -1101,8 +1102,8 @@ TEST(a_wake_that_would_be_lost)
     SWEEP_AS_TOLD(scenes);
 }
 
-/* A call whose effect somebody has seen touches nothing any more: the other may free at once. */
-TEST(what_was_freed_as_soon_as_it_was_done_with)
+/* A call whose effect another thread has seen accesses nothing any more: the other may free at once. */
+TEST(what_may_be_freed_as_soon_as_its_effect_is_seen)
 {
     static const struct scene scenes[] = {
         { .cap = 1, .stepped = "send", .meanwhile = "try_recv!" },
@@ -1138,7 +1139,7 @@ TEST(what_was_freed_as_soon_as_it_was_done_with)
     SWEEP_AS_TOLD(scenes);
 }
 
-/* Last, as it cannot be undone: from now on who waits spins first. */
+/* Last, because it cannot be undone: from now on every wait spins first. */
 TEST(a_wait_that_spins)
 {
     static const struct scene scenes[] = {
@@ -1154,7 +1155,7 @@ TEST(a_wait_that_spins)
     };
     if (!can_step()) SKIP(why_not);
     stage_cpus = 2;
-    leat_spins_ = 0; /* whoever waits looks afresh */
+    leat_spins_ = 0; /* the next wait counts the CPUs again */
     SWEEP_AS_TOLD(scenes);
 }
 

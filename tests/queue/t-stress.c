@@ -183,8 +183,8 @@ static void run(size_t cap, int senders, int receivers, int messages, int mix)
         bool sent = k % s.each < s.sent[k / s.each];
         right = CHECK_EQ(atomic_load_explicit(&s.got[k], memory_order_relaxed), sent);
     }
-    CHECK_EQ(in_line_(&s.c.chan.lock_, &s.c.chan.ends_[LEAT_RECEIVES_].peers_) +
-                 in_line_(&s.c.chan.lock_, &s.c.chan.ends_[LEAT_SENDS_].peers_),
+    CHECK_EQ(in_queue_(&s.c.chan.lock_, &s.c.chan.ends_[LEAT_RECEIVES_].peers_) +
+                 in_queue_(&s.c.chan.lock_, &s.c.chan.ends_[LEAT_SENDS_].peers_),
              0);
     if (!right) tap_note("capacity %d, %d senders, %d receivers, mix %d", (int)cap, senders, receivers, mix);
     leat_free(&s.c);
@@ -192,13 +192,13 @@ static void run(size_t cap, int senders, int receivers, int messages, int mix)
 }
 
 static const size_t capacities[] = { 0, 1, 2, 3, 64, 1000 };
-static const int crews[][2] = { { 1, 1 }, { 1, 4 }, { 4, 1 }, { 2, 2 }, { 5, 3 }, { 16, 16 }, { 16, 1 }, { 1, 16 } };
+static const int teams[][2] = { { 1, 1 }, { 1, 4 }, { 4, 1 }, { 2, 2 }, { 5, 3 }, { 16, 16 }, { 16, 1 }, { 1, 16 } };
 
 static void everywhere(int messages, int mix)
 {
-    for (size_t c = 0; c < COUNT(crews); c++)
+    for (size_t c = 0; c < COUNT(teams); c++)
         for (size_t k = 0; k < COUNT(capacities); k++)
-            run(capacities[k], crews[c][0], crews[c][1], capacities[k] < 4 ? messages : 3 * messages, mix);
+            run(capacities[k], teams[c][0], teams[c][1], capacities[k] < 4 ? messages : 3 * messages, mix);
 }
 
 TEST(plain_sends_and_receives_lose_nothing)
@@ -236,7 +236,7 @@ TEST(all_of_it_mixed_and_closed_in_the_middle_loses_nothing)
     everywhere(3000, ALL | EARLY_CLOSE);
 }
 
-TEST(all_of_it_mixed_loses_nothing_when_nobody_spins)
+TEST(all_of_it_mixed_loses_nothing_when_no_thread_spins)
 {
     never_spin();
     everywhere(1500, ALL);

@@ -1,4 +1,4 @@
-/* t-types.c - messages of any type that a variable may have, arguments that are evaluated once, slots that cost no
+/* t-types.c - messages of any type that a variable may have, arguments that are evaluated once, slots that take no
  * memory before they are used.
  * SPDX-License-Identifier: MIT */
 #define LEAT_NO_URCU
@@ -240,7 +240,7 @@ TEST(slots_are_aligned_as_their_messages_are)
     ALIGNED_BY(4096);
 }
 
-static long resident(void) /* pages; -1: nobody tells */
+static long resident(void) /* pages. -1: the system does not tell */
 {
     long all, here = -1;
     FILE *f = fopen("/proc/self/statm", "r");
@@ -256,7 +256,7 @@ static long faults(void)
     return u.ru_minflt;
 }
 
-TEST(slots_that_nobody_has_used_take_no_memory)
+TEST(slots_that_were_never_used_take_no_memory)
 {
     struct wide {
         _Alignas(32) char text[64];
@@ -267,7 +267,7 @@ TEST(slots_that_nobody_has_used_take_no_memory)
     LEAT_CHAN(struct wide) c;
     LEAT_TOPIC(struct big) t;
     long page = sysconf(_SC_PAGESIZE), before = resident();
-    if (TAP_SLOW || before < 0) SKIP("the sanitizer's memory, or nobody tells how much");
+    if (TAP_SLOW || before < 0) SKIP("the sanitizer's memory, or the system does not tell how much");
     REQUIRE_EQ(leat_make(&c, 1000000), 0);
     long more = resident() - before;
     if (!CHECK(more * page < 96000000 / 10)) tap_note("%ld pages for slots of 96 MB", more);

@@ -1,4 +1,4 @@
-/* Capacity 0 is a meeting: neither side goes on before the other is there. As Go's. */
+/* Capacity 0 is a rendezvous: neither side goes on before the other is there. As in Go. */
 #include "staging.h"
 
 #include <sched.h>
@@ -11,7 +11,7 @@ TEST(a_send_returns_only_after_it_was_received)
     REQUIRE_EQ(leat_make(&c, 0), 0);
     for (int i = 0; i < 20; i++) {
         send_waits(&s, NULL, &c, i);
-        CHECK(!is_over(&s)); /* in line: nobody took it */
+        CHECK(!is_over(&s)); /* parked: no receiver took it */
         CHECK_EQ(leat_len(&c), 0);
         CHECK(leat_recv(&c, &m) == 0 && m == i);
         CHECK_EQ(end(&s), 0);
@@ -62,7 +62,7 @@ TEST(receivers_are_served_in_the_order_in_which_they_came)
     leat_free(&c);
 }
 
-TEST(who_gives_up_leaves_the_line_and_the_next_moves_up)
+TEST(a_thread_that_gives_up_leaves_the_queue_and_the_next_moves_up)
 {
     int_chan c;
     struct call s[3];
@@ -98,7 +98,7 @@ static void send_big(void *arg)
     CHECK_EQ(leat_close(c), 0);
 }
 
-TEST(a_big_message_changes_hands_whole)
+TEST(a_big_message_is_handed_off_whole)
 {
     static big_chan c;
     struct actor a;
@@ -113,8 +113,8 @@ TEST(a_big_message_changes_hands_whole)
     leave(&a);
 }
 
-/* Each side adds before it meets; what the other added is seen after. Data races are for TSan to see. */
-static void meet_plainly(int i, void *arg)
+/* Each side adds before the rendezvous. What the other added is seen after it. Data races are for TSan to see. */
+static void rendezvous_part(int i, void *arg)
 {
     int_chan *c = arg;
     static int left, right;
@@ -135,12 +135,12 @@ static void meet_plainly(int i, void *arg)
     }
 }
 
-TEST(what_was_written_before_a_meeting_is_seen_after_it)
+TEST(what_was_written_before_a_rendezvous_is_seen_after_it)
 {
     int_chan c[2];
     REQUIRE_EQ(leat_make(&c[0], 0), 0);
     REQUIRE_EQ(leat_make(&c[1], 0), 0);
-    tap_threads(2, meet_plainly, c);
+    tap_threads(2, rendezvous_part, c);
 }
 
 enum { SIDES = 6, EACH = 4000 };
@@ -190,7 +190,7 @@ TEST(many_to_many_and_to_one_each_message_once_and_in_order)
     }
 }
 
-TEST(close_ends_a_meeting_that_did_not_happen)
+TEST(close_ends_a_rendezvous_that_did_not_happen)
 {
     int_chan c;
     struct call s, r;
@@ -207,8 +207,8 @@ TEST(close_ends_a_meeting_that_did_not_happen)
     CHECK_EQ(leat_try_send(&c, &r.msg), -EPIPE);
 }
 
-/* A partner that is being copied to or from is nobody else's. */
-TEST(a_partner_meets_one_only)
+/* While a message is copied to or from a waiter, no other thread can pair with that waiter. */
+TEST(a_partner_pairs_with_one_only)
 {
     int_chan c;
     struct call r;
@@ -216,7 +216,7 @@ TEST(a_partner_meets_one_only)
     recv_waits(&r, NULL, &c);
     leat_lock_take_(&c.chan.lock_);
     leat_node_ *l =
-        leat_resolve_first_(&c.chan.ends_[LEAT_SENDS_].peers_, LEAT_HANDED_OFF_); /* a sender that is preempted here */
+        leat_resolve_first_(&c.chan.ends_[LEAT_SENDS_].peers_, LEAT_HANDED_OFF_); /* as a sender that is preempted here */
     leat_lock_drop_(&c.chan.lock_);
     REQUIRE(l);
     CHECK_EQ(leat_try_send(&c, &(int){ 2 }), -EAGAIN);
@@ -228,35 +228,35 @@ TEST(a_partner_meets_one_only)
     leat_free(&c);
 }
 
-static int_chan line[200];
+static int_chan chain[200];
 
 static void pass(void *arg)
 {
     int i = (int)(intptr_t)arg, m;
-    while (leat_recv(&line[i], &m) == 0) {
+    while (leat_recv(&chain[i], &m) == 0) {
         m++;
-        CHECK_EQ(leat_send(&line[i + 1], &m), 0);
+        CHECK_EQ(leat_send(&chain[i + 1], &m), 0);
     }
-    CHECK_EQ(leat_close(&line[i + 1]), 0);
+    CHECK_EQ(leat_close(&chain[i + 1]), 0);
 }
 
-TEST(a_chain_of_a_hundred_threads_hands_on_every_message)
+TEST(a_chain_of_a_hundred_threads_passes_on_every_message)
 {
     enum { LONG = 100 };
     static struct actor a[LONG];
     int m = 0, sent = 0, got = 0, n = tap_rounds(200);
     for (int i = 0; i < LONG; i++) enter(&a[i], pass, (void *)(intptr_t)i);
     while (got < n) {
-        leat_case cases[] = { LEAT_SEND(sent < n ? &line[0] : NULL, &sent), LEAT_RECV(&line[LONG], &m) };
+        leat_case cases[] = { LEAT_SEND(sent < n ? &chain[0] : NULL, &sent), LEAT_RECV(&chain[LONG], &m) };
         if (leat_select(cases, 2) == 0) sent++;
         else CHECK_EQ(m, LONG + got++);
     }
-    CHECK_EQ(leat_close(&line[0]), 0);
-    CHECK_EQ(leat_recv(&line[LONG], &m), -EPIPE);
+    CHECK_EQ(leat_close(&chain[0]), 0);
+    CHECK_EQ(leat_recv(&chain[LONG], &m), -EPIPE);
     for (int i = 0; i < LONG; i++) leave(&a[i]);
 }
 
-/* The prime sieve of the Go tour's elders: a chain that grows. */
+/* The prime sieve of old Go tutorials: a chain that grows. */
 struct filter {
     struct actor actor;
     int_chan *in, out;

@@ -1,5 +1,5 @@
-/* uses.c - each name of the headers, used once: what a compiler says of them in somebody's program (t-standalone.sh).
- * SPDX-License-Identifier: MIT */
+/* uses.c - each name of the headers, used once: what does a compiler say of them in a user's program?
+ * (t-standalone.sh) */
 #ifdef SINGLE
 #include "leat.h"
 #else

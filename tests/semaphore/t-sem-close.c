@@ -1,4 +1,4 @@
-/* t-sem-close.c - a closed semaphore leaves nobody waiting, and gives out what it still has.
+/* t-sem-close.c - a closed semaphore leaves no thread waiting, and gives out the permits that it still has.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 
@@ -14,7 +14,7 @@ static int acquire(void *arg)
     return leat_acquire_ctx(c->ctx, c->s, c->n);
 }
 
-TEST(close_wakes_everybody_who_waits)
+TEST(close_wakes_all_threads_that_wait)
 {
     enum { N = 6 };
     leat_sem s = LEAT_SEM_OF(0, N);
@@ -59,7 +59,7 @@ TEST(permits_come_back_after_close)
     CHECK_EQ(leat_release(&s, 2), 0);
 }
 
-TEST(a_second_close_is_harmless_and_said)
+TEST(a_second_close_is_harmless_and_reported)
 {
     leat_sem s = LEAT_SEM(1);
     CHECK_EQ(leat_sem_close(&s), 0);
@@ -80,7 +80,7 @@ static void close_it(int i, void *arg)
     atomic_fetch_add_explicit(err ? &c->again : &c->first, 1, memory_order_relaxed);
 }
 
-TEST(of_many_who_close_exactly_one_did)
+TEST(of_many_closes_exactly_one_did_it)
 {
     for (int k = 0; k < tap_rounds(200); k++) {
         struct {
@@ -93,7 +93,7 @@ TEST(of_many_who_close_exactly_one_did)
     }
 }
 
-TEST(a_done_context_is_told_before_the_close)
+TEST(a_done_context_is_reported_before_the_close)
 {
     leat_sem s = LEAT_SEM(1);
     leat_ctx ctx = LEAT_CTX(NULL);
@@ -102,9 +102,9 @@ TEST(a_done_context_is_told_before_the_close)
     CHECK_EQ(leat_acquire_ctx(&ctx, &s, 1), -ECANCELED);
 }
 
-TEST(who_waited_and_got_nothing_before_the_close_is_not_forgotten)
+TEST(a_thread_that_waited_and_got_nothing_before_the_close_is_not_forgotten)
 {
-    /* A hint is on its way to the first; the close comes; the second must not sleep on. */
+    /* A hint is on its way to the first. The close comes. The second must not stay parked. */
     for (int k = 0; k < tap_rounds(2000); k++) {
         leat_sem s = LEAT_SEM_OF(0, 2);
         side a, b;

@@ -1,21 +1,21 @@
-/* t-sem-lifetime.c - a semaphore may be gone the moment its permits were acquired: a reply on a stack.
+/* t-sem-lifetime.c - a semaphore may be gone the moment its permits were acquired, for example a reply on a stack.
  * SPDX-License-Identifier: MIT
  *
- * Under AddressSanitizer a late touch is reported. Elsewhere the memory is filled with a pattern at once,
- * and looked at again a while later. */
+ * Under AddressSanitizer a late access is reported. Elsewhere the memory is filled with a pattern at once, and
+ * checked a while later. */
 #include "peek.h"
 
 enum { LATER = 16, PATTERN = 0xA5 };
 
-/* Hands a semaphore to the other thread; NULL ends it. */
-struct ferry {
+/* Hands a semaphore to the other thread. NULL ends it. */
+struct handoff {
     _Atomic(leat_sem *) s;
     int way;
 };
 
 static int give(void *arg)
 {
-    struct ferry *f = arg;
+    struct handoff *f = arg;
     for (int k = 0;; k++) {
         leat_sem *s;
         while (!(s = atomic_exchange_explicit(&f->s, NULL, memory_order_acquire))) leat_os_yield_();
@@ -27,7 +27,7 @@ static int give(void *arg)
     }
 }
 
-static void rest(uint64_t *rng) /* so that the two meet in all ways: before, spinning, asleep */
+static void rest(uint64_t *rng) /* so that the two come together in all ways: before the wait, while it spins, parked */
 {
     int n = tap_below(rng, 64);
     if (n == 0) leat_sleep(LEAT_US(60));
@@ -36,9 +36,9 @@ static void rest(uint64_t *rng) /* so that the two meet in all ways: before, spi
         for (int i = 0; i < n; i++) leat_os_pause_();
 }
 
-static void ferry_many(int way, int rounds)
+static void handoff_many(int way, int rounds)
 {
-    struct ferry f = { .way = way };
+    struct handoff f = { .way = way };
     leat_sem *late[LATER] = { NULL };
     uint64_t rng = tap_seed(way);
     side other;
@@ -46,7 +46,7 @@ static void ferry_many(int way, int rounds)
     for (int k = 0; k < rounds; k++) {
         leat_sem **slot = &late[k % LATER];
         for (size_t i = 0; *slot && i < sizeof **slot; i++)
-            REQUIRE_EQ(((unsigned char *)*slot)[i], PATTERN); /* else somebody wrote to what was gone */
+            REQUIRE_EQ(((unsigned char *)*slot)[i], PATTERN); /* else a thread wrote to what was gone */
         free(*slot);
         leat_sem *s = *slot = malloc(sizeof *s);
         REQUIRE(s);
@@ -69,23 +69,23 @@ static void ferry_many(int way, int rounds)
 
 TEST(S1_a_thread_that_acquired_may_free_the_semaphore_while_release_has_not_returned)
 {
-    ferry_many(0, tap_rounds(100000));
+    handoff_many(0, tap_rounds(100000));
 }
 
-TEST(who_was_told_of_the_close_may_free_the_semaphore_while_close_has_not_returned)
+TEST(a_thread_that_was_told_of_the_close_may_free_the_semaphore_while_close_has_not_returned)
 {
-    ferry_many(1, tap_rounds(50000));
+    handoff_many(1, tap_rounds(50000));
 }
 
 static int give_once(void *arg)
 {
-    struct ferry *f = arg;
+    struct handoff *f = arg;
     leat_sem *s;
     while (!(s = atomic_exchange_explicit(&f->s, NULL, memory_order_acquire))) leat_os_yield_();
     return leat_release(s, 1) ? 1 : 0;
 }
 
-static void on_the_stack(struct ferry *f, uint64_t *rng)
+static void on_the_stack(struct handoff *f, uint64_t *rng)
 {
     leat_sem s = LEAT_SEM_OF(0, 1);
     atomic_store_explicit(&f->s, &s, memory_order_release);
@@ -95,7 +95,7 @@ static void on_the_stack(struct ferry *f, uint64_t *rng)
 
 static int give_on(void *arg)
 {
-    struct ferry *f = arg;
+    struct handoff *f = arg;
     int err = 0;
     for (int k = 0; k < f->way && !err; k++) err = give_once(f);
     return err;
@@ -103,7 +103,7 @@ static int give_on(void *arg)
 
 TEST(S1_a_semaphore_on_a_stack_frame_that_is_left_at_once)
 {
-    struct ferry f = { .way = TAP_SLOW ? 50000 : 200000 };
+    struct handoff f = { .way = TAP_SLOW ? 50000 : 200000 };
     uint64_t rng = tap_seed(9);
     side other;
     side_start(&other, give_on, &f);
@@ -111,8 +111,8 @@ TEST(S1_a_semaphore_on_a_stack_frame_that_is_left_at_once)
     CHECK_EQ(side_join(&other), 0);
 }
 
-/* Two waiters, two releases, one of which serves from the line: both have their permits, so no release
- * touches the semaphore any more. */
+/* Two waiters, two releases, one of which serves both from the queue. Both waiters then have their permits, so no
+ * release accesses the semaphore any more. */
 struct two {
     _Atomic(leat_sem *) s;
     _Atomic int got;

@@ -1,4 +1,4 @@
-/* t-sem-resize.c - the number of permits can be changed while they are out: nobody waits in vain, none
+/* t-sem-resize.c - the number of permits can be changed while they are out: no thread waits in vain, no permit
  * appears from nowhere.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
@@ -15,7 +15,7 @@ static int acquire(void *arg)
     return leat_acquire_ctx(c->ctx, c->s, c->n);
 }
 
-TEST(growing_serves_who_waits)
+TEST(growing_serves_threads_that_wait)
 {
     leat_sem s = LEAT_SEM(1);
     side a, b;
@@ -40,7 +40,7 @@ TEST(what_was_too_much_before_may_be_had_after_growing)
     CHECK_EQ(leat_acquire(&s, 2), 0);
 }
 
-TEST(shrinking_below_what_is_out_waits_for_nobody_and_is_paid_for_later)
+TEST(shrinking_below_what_is_out_does_not_wait_and_is_paid_for_later)
 {
     leat_sem s = LEAT_SEM(4);
     REQUIRE_EQ(leat_acquire(&s, 4), 0);
@@ -100,22 +100,22 @@ TEST(an_impossible_size_is_refused_and_changes_nothing)
     CHECK_EQ(leat_sem_available(&s), LEAT_SEM_MAX);
 }
 
-TEST(who_can_never_be_served_after_shrinking_is_told_and_holds_nobody_up)
+TEST(a_request_that_can_never_be_served_after_shrinking_is_told_and_holds_up_no_other)
 {
     leat_sem s = LEAT_SEM(4);
     side large, small;
     REQUIRE_EQ(leat_acquire(&s, 2), 0);
     side_start(&large, acquire, &(struct call){ NULL, &s, 4 });
     UNTIL(peek_sem(&s) == 1);
-    leat_sleep(LEAT_MS(2)); /* it is first by now, and nobody overtakes it */
+    leat_sleep(LEAT_MS(2)); /* it is first by now, and no thread overtakes it */
     side_start(&small, acquire, &(struct call){ NULL, &s, 1 });
     CHECK_EQ(leat_sem_resize(&s, -1), 0); /* 3, of which 2 are out */
     CHECK_EQ(side_join(&small), 0);
     CHECK_EQ(side_join(&large), -EDEADLK);
 }
 
-/* One thread takes and gives back all that it knows to be there, another grows and shrinks. No release
- * may be refused: what was acquired can be released, whatever the size is just now. */
+/* One thread acquires and releases all permits that it knows to be there. Another grows and shrinks the semaphore. No
+ * release may be refused: what was acquired can be released, whatever the size is just now. */
 struct breathing {
     leat_sem s;
     _Atomic bool done;

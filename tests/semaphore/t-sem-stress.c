@@ -1,5 +1,5 @@
-/* t-sem-stress.c - whatever is mixed (cancels, time-outs, tries, resizes, a close), permits are conserved
- * and nobody sleeps while there is something for him.
+/* t-sem-stress.c - whatever is mixed (cancels, time-outs, tries, resizes, a close), permits are conserved, and no
+ * thread stays parked while there are permits for it.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 
@@ -7,7 +7,7 @@ enum { THREADS = 6, MOST = 6 };
 
 struct mix {
     leat_sem s;
-    leat_ctx *shared; /* cancelled now and then, by making a new one */
+    leat_ctx *shared; /* cancelled now and then. Then a new one is made */
     _Atomic int out, size, worst, running;
     bool resizes, closes;
     int rounds;
@@ -86,7 +86,8 @@ TEST(permits_are_conserved_when_it_is_closed_half_way)
     mix(true, true);
 }
 
-/* Cancels from outside, of those who sleep: their hints must go on to those who stay. */
+/* A thread cancels acquires of the others that are parked. Their hints must go on to those that stay. Two permits go
+ * round, and every thread must get them again and again. */
 struct storm {
     leat_sem s;
     _Atomic(leat_ctx *) victim[THREADS];
@@ -98,7 +99,7 @@ static void stormy(int i, void *arg)
 {
     struct storm *m = arg;
     uint64_t rng = tap_seed(100 + i);
-    if (i == 0) { /* two permits go round; everybody must get them again and again */
+    if (i == 0) { /* the thread that cancels */
         while (atomic_load_explicit(&m->running, memory_order_relaxed)) {
             leat_ctx *v = atomic_exchange_explicit(&m->victim[tap_below(&rng, THREADS)], NULL, memory_order_acquire);
             leat_cancel(v, 1);
@@ -113,7 +114,7 @@ static void stormy(int i, void *arg)
         int n = 1 + tap_below(&rng, 2);
         int err = leat_acquire_ctx(&ctx, &m->s, n);
         if (may_be_cancelled && !atomic_exchange_explicit(&m->victim[i], NULL, memory_order_acquire))
-            UNTIL(leat_ctx_err(&ctx)); /* it is in the canceller's hands */
+            UNTIL(leat_ctx_err(&ctx)); /* it is up to the thread that cancels */
         if (!err) {
             if (k % 16 == 0) leat_os_yield_();
             CHECK_EQ(leat_release(&m->s, n), 0);
@@ -124,7 +125,7 @@ static void stormy(int i, void *arg)
     atomic_fetch_sub_explicit(&m->running, 1, memory_order_relaxed);
 }
 
-TEST(who_is_not_cancelled_is_served_although_others_are)
+TEST(an_acquire_that_is_not_cancelled_is_served_although_others_are)
 {
     struct storm m = { .s = LEAT_SEM(2), .running = THREADS - 1 };
     tap_threads(THREADS, stormy, &m);

@@ -1,8 +1,8 @@
-/* t-wake-last.c - whoever wakes a waiter touches nothing of the semaphore or wait group afterwards.
+/* t-wake-last.c - a thread that wakes a waiter accesses nothing of the semaphore or wait group afterwards.
  * SPDX-License-Identifier: MIT
  *
- * The waker is held right after it has woken somebody (as if it had been preempted there) until the woken
- * one has let the memory go. So a late touch is not a matter of luck. */
+ * The waker is held up right after the wake, as if it had been preempted there, until the woken thread has let the
+ * memory go. So a late access does not depend on luck. */
 #include "queue.h"
 
 struct hold {
@@ -11,7 +11,7 @@ struct hold {
 
 static struct hold hold_; /* for one waker at a time */
 
-static void wake_and_stand(leat_node_ *chain)
+static void wake_and_stop(leat_node_ *chain)
 {
     bool any = chain != NULL;
     leat_wake_all_(chain);
@@ -19,7 +19,7 @@ static void wake_and_stand(leat_node_ *chain)
         for (unsigned round = 0; !atomic_load_explicit(&hold_.gone, memory_order_acquire);) leat_backoff_(&round);
 }
 
-#define leat_wake_all_ wake_and_stand
+#define leat_wake_all_ wake_and_stop
 #include "semaphore.h"
 #undef leat_wake_all_
 
@@ -35,8 +35,8 @@ static bool untouched(const void *p, size_t n)
     return true;
 }
 
-/* The object is let go by being filled with a pattern; who writes to it later, spoils that. It is on no
- * stack, so that a late reader reads the pattern, and misbehaves. */
+/* The woken thread lets the object go by filling it with a pattern. A thread that writes to it later spoils the
+ * pattern. The object is static, not on a stack, so a thread that reads it later reads the pattern, and misbehaves. */
 static leat_sem s;
 static leat_wg w;
 
@@ -84,7 +84,7 @@ TEST(S1_a_release_that_hands_over)
         side waiter;
         begin(&waiter, 2, 3);
         leat_sleep(LEAT_MS(2));
-        REQUIRE_EQ(leat_try_acquire(&s, 1), -EAGAIN); /* finds that somebody has waited long: fair from now on */
+        REQUIRE_EQ(leat_try_acquire(&s, 1), -EAGAIN); /* finds that a thread has waited long: fair from now on */
         REQUIRE_EQ(leat_release(&s, 3), 0);
         REQUIRE(untouched(&s, sizeof s));
         REQUIRE_EQ(side_join(&waiter), 0);

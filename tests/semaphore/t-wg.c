@@ -1,4 +1,4 @@
-/* t-wg.c - a wait group: who waits goes on at zero, not before, not never.
+/* t-wg.c - a wait group: a thread that waits goes on at zero, not before, and always.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"
 
@@ -13,7 +13,7 @@ static int wait(void *arg)
     return leat_wg_wait_ctx(c->ctx, c->w);
 }
 
-TEST(at_zero_nobody_waits)
+TEST(at_zero_no_thread_waits)
 {
     leat_wg w = LEAT_WG(0), zeroed;
     memset(&zeroed, 0, sizeof zeroed);
@@ -43,7 +43,7 @@ TEST(below_zero_is_refused_and_changes_nothing)
     CHECK_EQ(leat_try_wg_wait(NULL), -EINVAL);
 }
 
-TEST(below_zero_is_refused_also_while_somebody_waits)
+TEST(below_zero_is_refused_also_while_a_thread_waits)
 {
     leat_wg w = LEAT_WG(1);
     side waiter;
@@ -55,7 +55,7 @@ TEST(below_zero_is_refused_also_while_somebody_waits)
     CHECK_EQ(side_join(&waiter), 0);
 }
 
-TEST(nobody_goes_on_before_zero)
+TEST(no_thread_goes_on_before_zero)
 {
     leat_wg w = LEAT_WG(3);
     side waiter;
@@ -69,7 +69,7 @@ TEST(nobody_goes_on_before_zero)
     CHECK_EQ(side_join(&waiter), 0);
 }
 
-TEST(all_who_wait_go_on_at_zero)
+TEST(all_threads_that_wait_go_on_at_zero)
 {
     enum { N = 8 };
     leat_wg w = LEAT_WG(1);
@@ -104,7 +104,7 @@ static int cancel(void *ctx)
     return 0;
 }
 
-TEST(a_cancel_that_races_with_zero_hangs_nobody)
+TEST(a_cancel_that_races_with_zero_hangs_no_thread)
 {
     for (int k = 0; k < tap_rounds(3000); k++) {
         leat_wg w = LEAT_WG(1);
@@ -149,7 +149,7 @@ TEST(what_was_done_before_done_is_seen_after_wait_again_and_again)
     }
 }
 
-/* Tasks that add tasks before they are done, so the count never touches zero too early. */
+/* Tasks that add tasks before they are done, so that the count is never zero too early. */
 struct tree {
     leat_wg w;
     _Atomic int leaves;
@@ -199,14 +199,14 @@ TEST(tasks_may_add_tasks_and_the_wait_ends_after_the_last)
 
 enum { LATER = 16, PATTERN = 0xA5 };
 
-struct ferry {
+struct handoff {
     _Atomic(leat_wg *) w;
     int rounds;
 };
 
 static int done_many(void *arg)
 {
-    struct ferry *f = arg;
+    struct handoff *f = arg;
     for (int k = 0; k < f->rounds; k++) {
         leat_wg *w;
         while (!(w = atomic_exchange_explicit(&f->w, NULL, memory_order_acquire))) leat_os_yield_();
@@ -225,9 +225,9 @@ static void rest(uint64_t *rng)
         for (int i = 0; i < n; i++) leat_os_pause_();
 }
 
-TEST(who_has_waited_may_free_the_wait_group_while_done_has_not_returned)
+TEST(a_thread_that_has_waited_may_free_the_wait_group_while_done_has_not_returned)
 {
-    struct ferry f = { .rounds = tap_rounds(50000) };
+    struct handoff f = { .rounds = tap_rounds(50000) };
     leat_wg *late[LATER] = { NULL };
     uint64_t rng = tap_seed(1);
     side other;
@@ -235,7 +235,7 @@ TEST(who_has_waited_may_free_the_wait_group_while_done_has_not_returned)
     for (int k = 0; k < f.rounds; k++) {
         leat_wg **slot = &late[k % LATER];
         for (size_t i = 0; *slot && i < sizeof **slot; i++)
-            REQUIRE_EQ(((unsigned char *)*slot)[i], PATTERN); /* else somebody wrote to what was gone */
+            REQUIRE_EQ(((unsigned char *)*slot)[i], PATTERN); /* else a thread wrote to what was gone */
         free(*slot);
         leat_wg *w = *slot = malloc(sizeof *w);
         REQUIRE(w);
@@ -254,7 +254,7 @@ TEST(who_has_waited_may_free_the_wait_group_while_done_has_not_returned)
     CHECK_EQ(side_join(&other), 0);
 }
 
-static void on_the_stack(struct ferry *f, uint64_t *rng)
+static void on_the_stack(struct handoff *f, uint64_t *rng)
 {
     leat_wg w = LEAT_WG(1);
     atomic_store_explicit(&f->w, &w, memory_order_release);
@@ -264,7 +264,7 @@ static void on_the_stack(struct ferry *f, uint64_t *rng)
 
 TEST(a_wait_group_on_a_stack_frame_that_is_left_at_once)
 {
-    struct ferry f = { .rounds = TAP_SLOW ? 20000 : 100000 };
+    struct handoff f = { .rounds = TAP_SLOW ? 20000 : 100000 };
     uint64_t rng = tap_seed(2);
     side other;
     side_start(&other, done_many, &f);

@@ -1,4 +1,4 @@
-# t-bench.sh - the benchmark counts every message and job, and says who hung and who lost one.
+# t-bench.sh - the benchmark counts every message and job, and says which contestant hung and which lost one.
 # SPDX-License-Identifier: MIT
 . tests/lib/tap.sh
 command -v python3 >/dev/null || { echo "1..0 # SKIP no python3"; exit 0; }
@@ -31,10 +31,10 @@ for row in csv.DictReader(open(sys.argv[2])):
     assert float(row["wall_per_op"]) > 0 and float(row["cpu_per_op"]) > 0
 EOF
 check "as Markdown, wall/CPU" grep -q "^| uncontended send and receive[A-Z ]* | [0-9.]*/[0-9.]* | [0-9.]*/" "$tmp/table"
-check "where there is nothing in the cell of who takes no part" grep -q "^| fill.* |  |" "$tmp/table"
+check "where the cell of a contestant that takes no part is empty" grep -q "^| fill.* |  |" "$tmp/table"
 check "as CSV" grep -q "^uncontended.*,leat,1," "$tmp/csv"
-check "who loses a message is told" says "broken.*WRONG: [0-9]* of [0-9]* arrived" run --with leat,broken --only "blocking 2x2"
-check "who hangs is told" says "broken.*HUNG" run --with leat,broken --only "capacity 7" --hang 0.2
+check "a contestant that loses a message is named" says "broken.*WRONG: [0-9]* of [0-9]* arrived" run --with leat,broken --only "blocking 2x2"
+check "a contestant that hangs is named" says "broken.*HUNG" run --with leat,broken --only "capacity 7" --hang 0.2
 refuse "no contestant of that name" run --with nobody --only "blocking 1x1"
 refuse "no work of that name" run --only "nothing of that name"
 

@@ -15,14 +15,14 @@ refuse "a search with one does not find what needs two" $explore --bound 1 searc
 check "the headers stand some hundred schedules of each scenario" $explore --runs 300
 check "and the first schedules with two preemptions of the small ones" $explore --bound 2 --runs 3000
 
-# A mutant that passes no wake on: found, by a seed that finds it again, in words that a person can read.
+# A mutant that does not wake the next: found, by a seed that finds it again, in words that a person can read.
 mkdir "$tmp/headers"
 cp ./*.h "$tmp/headers"
 sed -i 's/^LEAT_COLD_ void leat_wake_next_.*/&\n{ (void)c, (void)least; }\nLEAT_COLD_ void unused_(leat_case *c, uint64_t least)/' \
     "$tmp/headers/queue.h"
 broken=$tmp/broken/explore/explore
 check "a broken copy of queue.h builds" make BUILD="$tmp/broken" H="$tmp/headers" WERROR= "$broken"
-refuse "a wake that is not passed on is found" "$broken" --stop send_recv senders=2
+refuse "a next waiter that is not woken is found" "$broken" --stop send_recv senders=2
 cp "$tmp/said" "$tmp/first"
 grep '^# again: ' "$tmp/first" | sed 's/# again: //' >"$tmp/again.sh"
 refuse "and found again by its seed" sh "$tmp/again.sh"
@@ -31,5 +31,5 @@ mv "$tmp/said" "$tmp/second"
 check "by the very same steps" cmp "$tmp/first" "$tmp/second"
 check "the trace names lines, channel and values" \
     grep -q 'compare-exchange  *release  *c\.tail  *0x[0-9a-f]*, 0x[0-9a-f]*  *queue.h:[0-9]* leat_move_' "$tmp/first"
-check "and says who sleeps where" grep -q '^# everybody is asleep: .*T[0-9]' "$tmp/first"
+check "and says which thread sleeps where" grep -q '^# everybody is asleep: .*T[0-9]' "$tmp/first"
 finish

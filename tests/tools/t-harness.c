@@ -1,11 +1,11 @@
-/* The harness does what the other tests rely on: threads all run, together; chance repeats. */
+/* The harness does what the other tests rely on: threads all run, and together; chance repeats. */
 #include "tap.h"
 
 #include <stdatomic.h>
 
 static _Atomic int calls, together, sum;
 
-static void meet(int i, void *arg)
+static void come_together(int i, void *arg)
 {
     atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&sum, i, memory_order_relaxed);
@@ -16,14 +16,14 @@ static void meet(int i, void *arg)
 TEST(each_thread_runs_once_with_its_number)
 {
     int n = 4; /* each waits for all: hangs unless they run at the same time */
-    tap_threads(n, meet, &n);
+    tap_threads(n, come_together, &n);
     CHECK_EQ(atomic_load_explicit(&calls, memory_order_relaxed), 4);
     CHECK_EQ(atomic_load_explicit(&sum, memory_order_relaxed), 0 + 1 + 2 + 3);
 }
 
 TEST(no_threads_at_all_is_fine)
 {
-    tap_threads(0, meet, NULL);
+    tap_threads(0, come_together, NULL);
 }
 
 TEST(a_seed_repeats_its_numbers_and_another_does_not)

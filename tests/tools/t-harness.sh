@@ -1,4 +1,4 @@
-# The harness can fail: a broken promise, a hang and a crash are seen and told. Else all other tests are in vain.
+# The harness can fail: a broken promise, a hang and a crash are seen and reported. Otherwise all other tests are in vain.
 . tests/lib/tap.sh
 
 flags="-std=c11 -pthread -g -fno-omit-frame-pointer -rdynamic -Itests/lib -O2"
@@ -37,9 +37,9 @@ check "a filter may choose nothing" says '^1\.\.0'
 run hangs
 check "a hang fails" says '^not ok 1 - hangs: it hangs$' '^exit status 1$'
 if [ -d /proc/self/task ] && have addr2line; then
-    check "... and says where who answers stands: asleep" says " wait_in_main at $(at 'pthread_mutex_lock(&held);')"
+    check "... and says where a thread that answers is: asleep" says " wait_in_main at $(at 'pthread_mutex_lock(&held);')"
     check "... running" says " spin_for_ever at $(at 'while (spins)')"
-    check "... and who blocks signals" says 'blocks signals' " wait_deaf at $(at 'while (pause())')"
+    check "... and where one that blocks signals is" says 'blocks signals' " wait_deaf at $(at 'while (pause())')"
 fi
 
 # The runner counts what a test says, whether prove does it or its stand-in.

@@ -53,7 +53,7 @@ if have pkg-config; then
     check "leat.pc is right about prefix, version and flags" grep -x 'prefix=/usr/local' "$prefix/lib/pkgconfig/leat.pc"
     check "a program is built with its flags" build_by_pc leat use
     check "... and runs" "$tmp/use"
-    refuse "who does not use topic.h needs no liburcu" grep urcu "$prefix/lib/pkgconfig/leat.pc"
+    refuse "a program without topic.h needs no liburcu" grep urcu "$prefix/lib/pkgconfig/leat.pc"
     if pkg-config --exists liburcu-bp; then
         check "a program with a topic is built by leat-topic.pc" build_by_pc leat-topic topic
         check "... and runs" "$tmp/topic"

@@ -21,7 +21,7 @@ targets() { # each `make x` that the documents say is a target
 }
 check "what the documents tell to make is a target" targets
 
-# The program, as somebody would copy it: a folder with the headers and what stands between ```c and ```.
+# The program, as a user would copy it: a folder with the headers and the text between ```c and ```.
 mkdir "$tmp/theirs"
 cp $headers "$tmp/theirs"
 awk '/^```c$/ { text = ""; inside = 1; next } /^```$/ { inside = 0 } inside { text = text $0 "\n" }

@@ -31,8 +31,8 @@ for cc in $(compilers); do
     done
 done
 
-# In somebody's program, with whatever warnings that has turned on: the headers as they are, by "" or by -I, and what
-# their macros become there.
+# In a user's program, with whatever warnings it has turned on: the headers as they are, by "" or by -I, and what their
+# macros become there.
 uses() { # compiler with options, optimizations
     for opt in $2; do
         $1 $opt -c tests/samples/uses.c -o "$tmp/uses.o" || { echo "$1 $opt"; return 1; }
@@ -56,7 +56,7 @@ for cc in $(compilers); do
     done
 done
 
-# That the headers are left alone ends with them: what comes after is warned of.
+# The warnings are off only in the headers: the lines after them are warned of.
 late() { # the header
     printf '#include "%s"\nint f(int n);\nint f(int n)\n{\n    n++;\n    int m = n;\n    return m;\n}\n' "$1" >"$tmp/late.c"
     $cc -std=c11 -iquote . -DLEAT_NO_URCU -Wdeclaration-after-statement -c "$tmp/late.c" -o "$tmp/late.o" 2>&1 |
@@ -68,7 +68,7 @@ for cc in $(compilers); do
     done
 done
 
-# A result that must be looked at, dropped: said whichever header was included, as all that is in queue.h.
+# A result that must be checked is dropped: the compiler warns, whichever header was included, because each includes queue.h.
 drops() { # the header, how it is found
     cat >"$tmp/drops.c" <<EOF
 #include $1

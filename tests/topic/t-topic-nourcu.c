@@ -1,4 +1,4 @@
-/* t-topic-nourcu.c - t-topic.c where sections are counted instead of told to liburcu.
+/* t-topic-nourcu.c - t-topic.c where sections are counted, without liburcu.
  * SPDX-License-Identifier: MIT */
 #ifndef LEAT_NO_URCU
 #define LEAT_NO_URCU

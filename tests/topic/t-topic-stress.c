@@ -1,6 +1,6 @@
-/* t-topic-stress.c - whatever races: each subscriber gets what it should, in order, once; what was counted
- * was delivered; who has left is not touched; and the latest is whole. And topics in company: pools, select,
- * signals, fork.
+/* t-topic-stress.c - whatever races: each subscriber gets what it should, in order, once; what was counted was
+ * delivered; a subscriber that has left is not accessed; and the latest is whole. Also topics together with pools,
+ * select, signals, fork.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -22,12 +22,12 @@ static int rounds_of(int n)
 }
 
 struct note {
-    int who, n;
+    int source, n;
 };
 typedef LEAT_CHAN(struct note) note_chan;
 typedef LEAT_TOPIC(struct note) note_topic;
 
-/* The first test of this program, so that what is done only once counts too. */
+/* The first test of this program, so that what happens only once is counted too. */
 TEST(no_publish_allocates_however_many_there_are)
 {
 #ifdef NO_COUNT
@@ -77,8 +77,8 @@ struct concert {
     bool closes_early;
     int close_after;
     struct note last;            /* when close had returned */
-    _Atomic int left, published; /* publishers that have not ended; messages so far */
-    _Atomic size_t counted;      /* deliveries, as they say */
+    _Atomic int left, published; /* publishers that have not ended, and messages so far */
+    _Atomic size_t counted;      /* deliveries, as publish returned them */
 };
 
 static void plays(struct concert *k, int me)
@@ -105,8 +105,8 @@ static void listens(struct concert *k, struct listener *l)
     struct note m;
     int last[PUBLISHERS] = { -1, -1, -1 }, err;
     while ((err = leat_recv(&l->c, &m)) == 0) {
-        CHECK(l->policy == LEAT_WAITS ? m.n == last[m.who] + 1 : m.n > last[m.who]);
-        last[m.who] = m.n;
+        CHECK(l->policy == LEAT_WAITS ? m.n == last[m.source] + 1 : m.n > last[m.source]);
+        last[m.source] = m.n;
         l->got++;
         if (l->policy != LEAT_WAITS && m.n % 16 == 0) sched_yield(); /* and misses some */
     }
@@ -163,7 +163,7 @@ static void perform(struct concert *k, int keeps, int each, bool closes_early, i
     if (closes_early) {
         struct note now = { -1, -1 };
         (void)leat_latest(&k->t, &now);
-        CHECK(now.who == k->last.who && now.n == k->last.n);
+        CHECK(now.source == k->last.source && now.n == k->last.n);
     }
     leat_topic_free(&k->t);
 }
@@ -230,7 +230,7 @@ TEST(of_closers_that_start_together_exactly_one_gets_0)
     }
 }
 
-/* Each channel that got in is closed, each that did not is as it was. */
+/* Each channel that was subscribed is closed. Each that was not is as it was. */
 static void subscribes_or_closes(int i, void *arg)
 {
     struct closing *k = arg;
@@ -253,7 +253,7 @@ static void subscribes_or_closes(int i, void *arg)
     memset((void *)&c, 0xEE, sizeof c);
 }
 
-TEST(who_subscribes_as_it_closes_is_closed_or_told)
+TEST(a_channel_that_is_subscribed_as_the_topic_closes_is_closed_or_refused)
 {
     for (int i = 0; i < tap_rounds(1000); i++) {
         struct closing k = { .closed = 0 };
@@ -262,7 +262,8 @@ TEST(who_subscribes_as_it_closes_is_closed_or_told)
     }
 }
 
-/* Many threads, one channel. One may leave for another who has not got its first message yet. */
+/* Many threads, one channel. One may unsubscribe it while another's subscribe has not delivered the first message
+ * yet. */
 static void joins_and_leaves(int i, void *arg)
 {
     struct closing *k = arg;
@@ -277,7 +278,7 @@ static void joins_and_leaves(int i, void *arg)
     }
 }
 
-TEST(a_channel_is_a_subscriber_once_whoever_subscribes_it)
+TEST(a_channel_is_a_subscriber_once_whichever_thread_subscribes_it)
 {
     for (int i = 0; i < tap_rounds(20); i++) {
         struct closing k = { .closed = 0 };
@@ -293,7 +294,7 @@ TEST(a_channel_is_a_subscriber_once_whoever_subscribes_it)
 
 /* ==== Coming and going ======================================================================== */
 
-/* A channel of its own on the heap, or on a page that is gone at once when it is freed. */
+/* A channel of its own, on the heap, or on a page that is gone at once when it is freed. */
 static note_chan *new_chan(bool mapped, size_t cap)
 {
     note_chan *c =
@@ -323,7 +324,7 @@ enum { VISITS = 50 };
 struct traffic {
     note_topic t;
     int rounds, publishers;
-    bool oldest;        /* may be dropped: then deliveries cannot be told from drops from outside */
+    bool oldest;        /* may be dropped. Then deliveries cannot be told from drops from outside */
     _Atomic int guests; /* that still come */
     _Atomic size_t counted, received;
 };
@@ -385,11 +386,11 @@ static void flow(int keeps, int publishers, bool oldest)
     if (!oldest)
         CHECK_EQ(atomic_load_explicit(&f.counted, memory_order_relaxed),
                  atomic_load_explicit(&f.received, memory_order_relaxed));
-    CHECK_EQ(leat_publish(&f.t, &(struct note){ 0, 0 }), 0); /* nobody is left */
+    CHECK_EQ(leat_publish(&f.t, &(struct note){ 0, 0 }), 0); /* none is left */
     leat_topic_free(&f.t);
 }
 
-TEST(who_has_left_may_be_gone_at_once_and_all_that_was_counted_was_received)
+TEST(a_subscriber_that_has_left_may_be_gone_at_once_and_all_that_was_counted_was_received)
 {
     flow(0, 1, false);
     flow(0, 3, false);
@@ -412,8 +413,8 @@ struct run {
 
 static void follow(const struct note *m, int *last)
 {
-    if (last[m->who]) CHECK_EQ(m->n, last[m->who] + 1);
-    last[m->who] = m->n;
+    if (last[m->source]) CHECK_EQ(m->n, last[m->source] + 1);
+    last[m->source] = m->n;
 }
 
 static void follower(struct run *r, int me)
@@ -476,16 +477,16 @@ TEST(P2_nor_of_any_of_several_publishers)
 /* ==== The latest is whole ===================================================================== */
 
 struct page {
-    int who, n;
+    int source, n;
     uint64_t words[60], sum;
 };
 typedef LEAT_TOPIC(struct page) page_topic;
 typedef LEAT_CHAN(struct page) page_chan;
 
-static void write_page(struct page *p, int who, int n)
+static void write_page(struct page *p, int source, int n)
 {
-    uint64_t state = (uint64_t)who << 32 | (uint32_t)n;
-    p->who = who;
+    uint64_t state = (uint64_t)source << 32 | (uint32_t)n;
+    p->source = source;
     p->n = n;
     p->sum = 0;
     for (size_t i = 0; i < 60; i++) p->sum += p->words[i] = tap_rng(&state);
@@ -494,7 +495,7 @@ static void write_page(struct page *p, int who, int n)
 static bool is_whole(const struct page *p)
 {
     struct page again;
-    write_page(&again, p->who, p->n);
+    write_page(&again, p->source, p->n);
     return p->sum == again.sum && !memcmp(p->words, again.words, sizeof p->words);
 }
 
@@ -520,8 +521,8 @@ static void press_part(int i, void *arg)
     while (atomic_load_explicit(&s->left, memory_order_acquire)) {
         if ((err = leat_latest(&s->t, &p)) == -EAGAIN) continue;
         if (!CHECK_EQ(err, 0) || !CHECK(is_whole(&p))) break;
-        CHECK(p.n >= last[p.who]);
-        last[p.who] = p.n;
+        CHECK(p.n >= last[p.source]);
+        last[p.source] = p.n;
     }
 }
 
@@ -541,7 +542,7 @@ TEST(P3_the_latest_is_never_torn_and_never_older_than_before)
     }
 }
 
-/* ==== In company ============================================================================== */
+/* ==== Together with others ==================================================================== */
 
 struct office {
     note_topic t;
@@ -565,7 +566,8 @@ static int serves(leat_ctx *ctx, void *arg)
     struct office *o = arg;
     struct note m;
     int err;
-    while ((err = leat_recv_ctx(ctx, &o->c, &m)) == 0) atomic_fetch_add_explicit(&o->seen[m.who], 1, memory_order_relaxed);
+    while ((err = leat_recv_ctx(ctx, &o->c, &m)) == 0)
+        atomic_fetch_add_explicit(&o->seen[m.source], 1, memory_order_relaxed);
     return err == -EPIPE ? 0 : err;
 }
 
@@ -627,7 +629,7 @@ static void two_part(int i, void *arg)
             open--;
             continue;
         }
-        CHECK(m[at].who == at && m[at].n == next[at]++);
+        CHECK(m[at].source == at && m[at].n == next[at]++);
         CHECK_EQ(leat_submit(&p, answers, &o), 0);
     }
     CHECK_EQ(leat_pool_stop(&p), 0);
@@ -651,9 +653,9 @@ TEST(one_thread_selects_over_its_subscriptions_and_hands_them_to_a_pool)
     }
 }
 
-/* ---- Signals and fork: in children, as both are the process's ------------------------------------ */
+/* ---- Signals and fork: in children, because both are the process's ------------------------------- */
 
-/* ThreadSanitizer would end a child that makes threads, if its parent had any: the watchdog. */
+/* ThreadSanitizer would end a child that spawns threads if its parent had any, and the watchdog is one. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
@@ -668,7 +670,7 @@ static int ended(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/* In a child a failed check must end it, for its failures are not counted. */
+/* In a child a failed check must end it, because its failures are not counted. */
 #define MUST(cond) ((cond) ? (void)0 : (tap_note("%s:%d: no: %s", __FILE__, __LINE__, #cond), _exit(1)))
 
 struct stop {
@@ -722,12 +724,12 @@ static void ends_by_a_signal(void)
     leat_free(&s.full);
 }
 
-TEST(a_signal_ends_who_listens_and_who_publishes)
+TEST(a_signal_ends_threads_that_listen_and_threads_that_publish)
 {
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        alarm(30); /* the watchdog is not with us */
+        alarm(30); /* the child has no watchdog */
         ends_by_a_signal();
         tap_leave(0);
     }
@@ -751,7 +753,7 @@ static void forks_or_plays(int i, void *arg)
     CHECK_EQ(leat_topic_close(&k->t), 0);
 }
 
-TEST(a_fork_in_the_middle_is_not_noticed)
+TEST(a_fork_in_the_middle_changes_nothing)
 {
     struct concert *k = &concert;
     size_t delivered = 0;

@@ -1,5 +1,5 @@
-/* t-topic.c - every subscriber gets every message, as its policy says, for as long as it is one; the latest
- * is there to look at; and a publisher waits for whom it should, and for nobody else.
+/* t-topic.c - every subscriber gets every message, as its policy says, for as long as it is one; the latest can be
+ * read; and a publisher waits only for the subscribers that it should wait for.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <pthread.h>
@@ -41,7 +41,7 @@ static void fake_free(void *p)
 enum { NOWHERE, IN_WALK, IN_OFFER, IN_WAIT, AT_LOCK, AFTER_LOCK, AFTER_CLOSE, AT_SECTION, AT_COUNT, IN_LOOK };
 
 static _Thread_local struct {
-    int at, after, then; /* where; it comes by there so many times before; and where next */
+    int at, after, then; /* where; how many times it passes there before; and where next */
 } stops;
 static door stopped, stopped_again; /* for one thread at a time */
 static _Atomic size_t *counter;     /* of AT_COUNT */
@@ -148,7 +148,7 @@ typedef LEAT_TOPIC(int) int_topic;
 
 static const int policies[] = { LEAT_WAITS, LEAT_DROPS_NEWEST, LEAT_DROPS_OLDEST };
 
-/* The channel's next message is this one; is none. */
+/* The channel's next message is this one, or there is none. */
 #define TAKES(c, m) \
     do { \
         int took_ = -1; \
@@ -157,7 +157,7 @@ static const int policies[] = { LEAT_WAITS, LEAT_DROPS_NEWEST, LEAT_DROPS_OLDEST
     } while (0)
 #define TAKES_NONE(c) CHECK_EQ(leat_try_recv(c, &(int){ 0 }), -EAGAIN)
 
-/* The same, where somebody may be just about to send it. */
+/* The same, where a publisher may be just about to send it. */
 #define GETS(c, m) \
     do { \
         int got_ = -1; \
@@ -177,7 +177,8 @@ static void unsubscribe_and_free(int_topic *t, int_chan *c)
     leat_free(c);
 }
 
-/* Gives others the time to do what they must not do. Only a broken header can fail by its length. */
+/* Gives the other threads time to do what they must not do. The test does not depend on how long: only a broken
+ * header can fail here. */
 static void a_while(void)
 {
     for (int i = 0; i < 20; i++) {
@@ -186,7 +187,7 @@ static void a_while(void)
     }
 }
 
-/* A call on a thread of its own, that may have to wait. */
+/* A call on a thread of its own, because it may have to wait. */
 struct call {
     side s;
     int_topic *t;
@@ -261,7 +262,7 @@ static void door_shut(door *d)
     atomic_store_explicit(&d->open, 0, memory_order_relaxed);
 }
 
-/* The same, but it stops at a place after it has come by there so many times, perhaps then at another; go_on
+/* The same, but the call stops at a place after it has passed there so many times, and perhaps then at another. go_on
  * lets it go on. */
 static void begin_to_stop(struct call *k, int (*fn)(void *), int_topic *t, int_chan *c, int msg, int where, int after,
                           int then)
@@ -291,7 +292,7 @@ static void go_on_and_stop(void)
     door_until(&stopped_again, 1);
 }
 
-/* Publishes, and comes back when that waits for room in this channel. */
+/* Publishes, and returns when that call waits for room in this channel. */
 static void publish_waits(struct call *k, leat_ctx *ctx, int_topic *t, int msg, int_chan *full)
 {
     int before = peek_senders(full);
@@ -299,7 +300,7 @@ static void publish_waits(struct call *k, leat_ctx *ctx, int_topic *t, int msg, 
     UNTIL(peek_senders(full) == before + 1);
 }
 
-/* Unsubscribes, and comes back when the channel is no subscriber any more; the call may not be over. */
+/* Unsubscribes, and returns when the channel is no subscriber any more. The call itself may not have returned. */
 static void unsubscribe_begins(struct call *k, int_topic *t, int_chan *c)
 {
     begin(k, do_unsubscribe, NULL, t, c, 0);
@@ -322,7 +323,7 @@ TEST(all_zero_is_a_topic)
 {
     static int_topic t;
     int_chan c;
-    CHECK_EQ(leat_publish(&t, &(int){ 1 }), 0); /* to nobody */
+    CHECK_EQ(leat_publish(&t, &(int){ 1 }), 0); /* to no subscriber */
     subscribe_new(&t, &c, 2, LEAT_WAITS);
     CHECK_EQ(leat_publish(&t, &(int){ 2 }), 1);
     TAKES(&c, 2);
@@ -374,10 +375,10 @@ TEST(P1_every_subscriber_gets_every_message_in_order)
     }
 }
 
-TEST(who_subscribes_gets_what_comes_and_who_leaves_gets_no_more)
+TEST(a_subscriber_gets_what_comes_and_once_it_has_left_no_more)
 {
     enum { N = 4 };
-    for (int leaves = 0; leaves < N; leaves++) { /* the first, one between, the last */
+    for (int leaves = 0; leaves < N; leaves++) { /* the first, one in the middle, the last */
         int_topic t = { 0 };
         int_chan c[N];
         for (int i = 0; i < N; i++) {
@@ -444,7 +445,7 @@ static int publish_big(void *arg)
     return (int)leat_publish((big_topic *)arg, &b);
 }
 
-TEST(large_and_aligned_messages_arrive_whole_on_every_way)
+TEST(large_and_aligned_messages_arrive_whole_by_every_way)
 {
     big_topic t;
     big_chan c[3], late;
@@ -552,7 +553,7 @@ TEST(bad_arguments_are_refused_and_change_nothing)
     leat_free(&other);
 }
 
-TEST(who_is_a_subscriber_and_who_is_none_is_said)
+TEST(calls_tell_subscribers_from_channels_that_are_none)
 {
     int_topic t = { 0 };
     int_chan c, other;
@@ -570,7 +571,7 @@ TEST(who_is_a_subscriber_and_who_is_none_is_said)
     CHECK_EQ(leat_unsubscribe(&t, &c), -ENOENT);
     CHECK_EQ(leat_topic_drops(&t, &c), -ENOENT);
     CHECK_EQ(leat_subscribe(&t, &c, LEAT_WAITS), 0);
-    CHECK_EQ(leat_topic_drops(&t, &c), 0); /* counted anew */
+    CHECK_EQ(leat_topic_drops(&t, &c), 0); /* counted from zero again */
     unsubscribe_and_free(&t, &c);
     leat_free(&other);
     leat_topic_free(&t);
@@ -616,7 +617,7 @@ TEST(without_memory_it_says_so_and_keeps_nothing)
 
 /* ==== No room ================================================================================= */
 
-TEST(who_drops_the_newest_keeps_its_first_messages)
+TEST(a_subscriber_that_drops_the_newest_keeps_its_first_messages)
 {
     enum { MESSAGES = 10 };
     for (size_t cap = 1; cap <= 3; cap++) {
@@ -635,7 +636,7 @@ TEST(who_drops_the_newest_keeps_its_first_messages)
     }
 }
 
-TEST(who_drops_the_oldest_keeps_its_last_messages)
+TEST(a_subscriber_that_drops_the_oldest_keeps_its_last_messages)
 {
     enum { MESSAGES = 10 };
     for (size_t cap = 1; cap <= 3; cap++) {
@@ -658,7 +659,7 @@ static int sends_2(void *c)
     return leat_send((int_chan *)c, &(int){ 2 });
 }
 
-TEST(dropping_the_oldest_wakes_who_waits_for_room_to_send_to_that_channel_itself)
+TEST(dropping_the_oldest_wakes_a_sender_that_waits_for_room_in_that_channel)
 {
     int_topic t = { 0 };
     int_chan c;
@@ -675,7 +676,7 @@ TEST(dropping_the_oldest_wakes_who_waits_for_room_to_send_to_that_channel_itself
         got++;
     }
     CHECK_EQ(side_join(&s), 0);
-    CHECK_EQ(sum, got == 2 ? 6 : 4); /* 1 was dropped; and 2, if it came before 4 */
+    CHECK_EQ(sum, got == 2 ? 6 : 4); /* 1 was dropped, and 2 as well if it came before 4 */
     TAKES_NONE(&c);
     unsubscribe_and_free(&t, &c);
     leat_topic_free(&t);
@@ -687,7 +688,7 @@ static int receives(void *c)
     return leat_recv((int_chan *)c, &m) ? -1 : m;
 }
 
-TEST(an_unbuffered_subscriber_gets_it_if_it_waits_for_it)
+TEST(an_unbuffered_subscriber_gets_a_message_if_it_waits_for_it)
 {
     for (size_t k = 0; k < COUNT(policies); k++) {
         int_topic t = { 0 };
@@ -714,7 +715,7 @@ TEST(an_unbuffered_subscriber_gets_it_if_it_waits_for_it)
     }
 }
 
-TEST(a_full_subscriber_that_waits_holds_the_publisher_but_those_with_room_have_it)
+TEST(a_full_subscriber_holds_up_the_publisher_but_those_with_room_have_the_message)
 {
     for (size_t cap = 0; cap < 3; cap++)
         for (int place = 0; place < 3; place++) {
@@ -766,7 +767,7 @@ TEST(several_that_are_full_are_waited_for_one_after_another)
     leat_topic_free(&t);
 }
 
-TEST(a_try_waits_for_nobody_and_counts_a_drop)
+TEST(a_try_does_not_wait_and_counts_a_drop)
 {
     for (size_t cap = 0; cap < 3; cap++) {
         int_topic t = { 0 };
@@ -784,7 +785,7 @@ TEST(a_try_waits_for_nobody_and_counts_a_drop)
     }
 }
 
-TEST(who_drops_and_never_reads_slows_nobody)
+TEST(a_subscriber_that_drops_and_never_reads_slows_no_publisher)
 {
     enum { MESSAGES = 1000 };
     int_topic t = { 0 };
@@ -823,7 +824,7 @@ static void other_half(int_chan *c, uint64_t at)
     atomic_store_explicit(leat_stamp_of_(slot), leat_lap_of_(ch, at) + ch->lap_, memory_order_release);
 }
 
-TEST(a_receiver_that_is_half_way_makes_room)
+TEST(a_receive_in_flight_makes_room)
 {
     for (int tries = 0; tries < 2; tries++)
         for (size_t k = 0; k < COUNT(policies); k++)
@@ -847,7 +848,7 @@ TEST(a_receiver_that_is_half_way_makes_room)
             }
 }
 
-TEST(who_has_room_in_a_moment_gets_it_before_the_wait_for_another)
+TEST(a_subscriber_that_makes_room_is_served_before_the_wait_for_another)
 {
     for (size_t k = 0; k < COUNT(policies); k++) {
         int_topic t = { 0 };
@@ -918,7 +919,7 @@ TEST(a_waiting_publisher_goes_on_when_its_subscriber_leaves)
         }
 }
 
-TEST(a_waiting_publisher_lets_go_of_who_leaves_and_frees_the_channel_at_once)
+TEST(a_subscriber_that_a_publisher_waits_for_may_leave_and_free_its_channel_at_once)
 {
     for (int i = 0; i < tap_rounds(300); i++) {
         int_topic t = { 0 };
@@ -950,7 +951,7 @@ TEST(a_waiting_publisher_goes_on_when_its_context_is_cancelled)
             CHECK_EQ(leat_topic_drops(&s.t, &s.full), 1);
             for (int m = 0; m < (int)cap; m++) TAKES(&s.full, m);
             TAKES_NONE(&s.full);
-            CHECK_EQ(leat_publish_ctx(&ctx, &s.t, &(int){ 100 }), -ECANCELED); /* though there is room now */
+            CHECK_EQ(leat_publish_ctx(&ctx, &s.t, &(int){ 100 }), -ECANCELED); /* although there is room now */
             TAKES_NONE(&s.full);
             CHECK_EQ(leat_topic_drops(&s.t, &s.full), 1);
             CHECK_EQ(leat_unsubscribe(&s.t, &s.full), 0);
@@ -958,7 +959,7 @@ TEST(a_waiting_publisher_goes_on_when_its_context_is_cancelled)
         }
 }
 
-TEST(who_has_room_by_then_gets_it_though_the_context_is_done)
+TEST(a_subscriber_that_has_room_by_then_gets_it_though_the_context_is_done)
 {
     struct stage s;
     struct call p;
@@ -989,7 +990,7 @@ TEST(a_waiting_publisher_goes_on_when_its_time_is_over)
                 leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(ms));
                 ptrdiff_t n = leat_publish_ctx(&soon, &s.t, &(int){ 99 });
                 CHECK_EQ(leat_ctx_err(&soon), -ETIMEDOUT);
-                CHECK_EQ(leat_publish_ctx(&soon, &s.t, &(int){ 100 }), -ETIMEDOUT); /* to nobody */
+                CHECK_EQ(leat_publish_ctx(&soon, &s.t, &(int){ 100 }), -ETIMEDOUT); /* to no subscriber */
                 if (!leat_topic_drops(&s.t, &s.full)) continue;                     /* it was over before the call */
                 CHECK_EQ(n, roomies);
                 break;
@@ -1041,7 +1042,7 @@ TEST(a_waiting_publisher_goes_on_when_the_topic_is_closed)
         }
 }
 
-/* Nobody else is held up: neither who has got it, nor who comes after. */
+/* No other thread is held up, neither a subscriber that has the message, nor one that comes later. */
 TEST(P4_others_may_come_and_go_while_a_publisher_waits_for_one)
 {
     for (int full = 0; full < 2; full++)
@@ -1069,7 +1070,7 @@ TEST(P4_others_may_come_and_go_while_a_publisher_waits_for_one)
         }
 }
 
-/* ==== More without room than a publisher takes note of at once ================================ */
+/* ==== More without room than a publisher can note at once ===================================== */
 
 enum { MANY = 100 };
 
@@ -1078,7 +1079,7 @@ struct crowd {
     int_chan c[MANY];
 };
 
-static void gather(struct crowd *w, int keeps, int n, int policy)
+static void set_up_crowd(struct crowd *w, int keeps, int n, int policy)
 {
     REQUIRE_EQ(leat_topic_make(&w->t, keeps), 0);
     for (int i = 0; i < n; i++) {
@@ -1087,7 +1088,7 @@ static void gather(struct crowd *w, int keeps, int n, int policy)
     }
 }
 
-static void disperse(struct crowd *w, int n)
+static void take_down_crowd(struct crowd *w, int n)
 {
     leat_topic_free(&w->t);
     for (int i = 0; i < n; i++) leat_free(&w->c[i]);
@@ -1101,7 +1102,7 @@ TEST(P1_all_of_a_crowd_without_room_get_it_once)
         for (int backwards = 0; backwards < 2; backwards++) {
             int n = sizes[k];
             struct call p;
-            gather(&w, 0, n, LEAT_WAITS);
+            set_up_crowd(&w, 0, n, LEAT_WAITS);
             publish_waits(&p, NULL, &w.t, 7, &w.c[0]);
             for (int i = 0; i < n; i++) {
                 CHECK(!is_over(&p));
@@ -1113,7 +1114,7 @@ TEST(P1_all_of_a_crowd_without_room_get_it_once)
                 TAKES_NONE(&w.c[i]);
                 CHECK_EQ(leat_topic_drops(&w.t, &w.c[i]), 0);
             }
-            disperse(&w, n);
+            take_down_crowd(&w, n);
         }
 }
 
@@ -1122,7 +1123,7 @@ TEST(in_a_crowd_each_is_served_by_its_own_policy)
     static struct crowd w;
     struct call p;
     int n[3] = { 0 };
-    gather(&w, 0, MANY, -1);
+    set_up_crowd(&w, 0, MANY, -1);
     publish_waits(&p, NULL, &w.t, 7, &w.c[0]);
     for (int i = 0; i < MANY; i++) {
         n[i % 3]++;
@@ -1135,7 +1136,7 @@ TEST(in_a_crowd_each_is_served_by_its_own_policy)
         CHECK_EQ(leat_topic_drops(&w.t, &w.c[i]), policies[i % 3] != LEAT_WAITS);
     }
     CHECK_EQ(leat_publish(&w.t, &(int){ 8 }), MANY); /* all have room */
-    disperse(&w, MANY);
+    take_down_crowd(&w, MANY);
 }
 
 TEST(a_try_and_a_cancel_leave_out_each_of_a_crowd_once)
@@ -1143,7 +1144,7 @@ TEST(a_try_and_a_cancel_leave_out_each_of_a_crowd_once)
     static struct crowd w;
     struct call p;
     leat_ctx ctx = LEAT_CTX(NULL);
-    gather(&w, 0, MANY, LEAT_WAITS);
+    set_up_crowd(&w, 0, MANY, LEAT_WAITS);
     CHECK_EQ(leat_try_publish(&w.t, &(int){ 6 }), 0);
     publish_waits(&p, &ctx, &w.t, 7, &w.c[0]);
     leat_cancel(&ctx, 0);
@@ -1153,17 +1154,17 @@ TEST(a_try_and_a_cancel_leave_out_each_of_a_crowd_once)
         TAKES(&w.c[i], -1);
         TAKES_NONE(&w.c[i]);
     }
-    disperse(&w, MANY);
+    take_down_crowd(&w, MANY);
 }
 
 TEST(some_of_a_crowd_leave_while_a_publisher_waits)
 {
     static struct crowd w;
-    /* two it waits for; those behind whom it would go on; and others */
+    /* two that it waits for; those behind which it would go on; and others */
     static const int leaves[] = { 0, 1, 5, LEAT_LATER_ - 1, LEAT_LATER_, 2 * LEAT_LATER_ - 1, 80, MANY - 1 };
     struct call p;
     bool left[MANY] = { false };
-    gather(&w, 0, MANY, LEAT_WAITS);
+    set_up_crowd(&w, 0, MANY, LEAT_WAITS);
     publish_waits(&p, NULL, &w.t, 7, &w.c[0]);
     CHECK_EQ(leat_unsubscribe(&w.t, &w.c[0]), 0);
     UNTIL(peek_senders(&w.c[1]) == 1);
@@ -1175,7 +1176,7 @@ TEST(some_of_a_crowd_leave_while_a_publisher_waits)
         if (!left[i]) TAKES(&w.c[i], 7);
         TAKES_NONE(&w.c[i]);
     }
-    disperse(&w, MANY);
+    take_down_crowd(&w, MANY);
 }
 
 TEST(all_of_a_crowd_leave_while_a_publisher_waits)
@@ -1183,11 +1184,11 @@ TEST(all_of_a_crowd_leave_while_a_publisher_waits)
     static struct crowd w;
     for (int backwards = 0; backwards < 2; backwards++) {
         struct call p;
-        gather(&w, 0, MANY, LEAT_WAITS);
+        set_up_crowd(&w, 0, MANY, LEAT_WAITS);
         publish_waits(&p, NULL, &w.t, 7, &w.c[0]);
         for (int i = 0; i < MANY; i++) CHECK_EQ(leat_unsubscribe(&w.t, &w.c[backwards ? MANY - 1 - i : i]), 0);
         CHECK_EQ(end(&p), 0);
-        disperse(&w, MANY);
+        take_down_crowd(&w, MANY);
     }
 }
 
@@ -1211,7 +1212,7 @@ TEST(the_latest_is_what_was_published_last)
     leat_topic_free(&t);
 }
 
-TEST(the_latest_comes_first_to_who_wants_that)
+TEST(the_latest_comes_first_to_a_subscriber_that_wants_it)
 {
     for (size_t k = 0; k < COUNT(policies); k++) {
         int_topic t;
@@ -1242,7 +1243,7 @@ TEST(the_latest_comes_first_to_who_wants_that)
 }
 
 /* The version that was its first is used again, many times. */
-TEST(who_had_a_first_message_gets_all_that_come_later)
+TEST(a_subscriber_that_had_a_first_message_gets_all_that_come_later)
 {
     int_topic t;
     int_chan c;
@@ -1258,7 +1259,7 @@ TEST(who_had_a_first_message_gets_all_that_come_later)
     leat_topic_free(&t);
 }
 
-TEST(without_room_for_a_first_message_it_comes_without)
+TEST(a_subscriber_without_room_for_a_first_message_comes_without)
 {
     for (size_t k = 0; k < COUNT(policies); k++)
         for (size_t cap = 1; cap < 3; cap++) {
@@ -1281,9 +1282,9 @@ TEST(without_room_for_a_first_message_it_comes_without)
         }
 }
 
-/* What a publisher that is at work has published is the latest already. Who comes now has it first, and
- * although the publisher comes by, only once; and is counted once. */
-TEST(P2_a_subscriber_that_comes_while_a_publisher_is_on_its_way_gets_its_message_once)
+/* What a publisher in flight has published is the latest already. A subscriber that comes now has it as its first.
+ * When the publisher then reaches that subscriber, the message comes no second time, and is counted once. */
+TEST(P2_a_subscriber_that_comes_while_a_publish_is_in_flight_gets_its_message_once)
 {
     for (int room = 0; room < 2; room++) {
         int_topic t;
@@ -1317,11 +1318,11 @@ TEST(P2_a_subscriber_that_comes_while_a_publisher_waits_gets_its_message_once)
 {
     static struct crowd w;
     enum { N = LEAT_LATER_ + 8 };
-    for (int n = 1; n <= N; n += N - 1) { /* it will not come by; it will */
+    for (int n = 1; n <= N; n += N - 1) { /* the publisher does not reach it; it does */
         int_chan late;
         struct call p;
         int m = 0;
-        gather(&w, LEAT_KEEPS_LATEST, n, LEAT_WAITS);
+        set_up_crowd(&w, LEAT_KEEPS_LATEST, n, LEAT_WAITS);
         publish_waits(&p, NULL, &w.t, 7, &w.c[0]);
         CHECK(leat_latest(&w.t, &m) == 0 && m == 7);
         subscribe_new(&w.t, &late, 4, LEAT_WAITS | LEAT_LATEST_FIRST);
@@ -1333,7 +1334,7 @@ TEST(P2_a_subscriber_that_comes_while_a_publisher_waits_gets_its_message_once)
         for (int i = 0; i < n; i++) TAKES(&w.c[i], 7);
         CHECK_EQ(leat_publish(&w.t, &(int){ 8 }), n + 1);
         TAKES(&late, 8);
-        disperse(&w, n);
+        take_down_crowd(&w, n);
         leat_free(&late);
     }
 }
@@ -1359,7 +1360,7 @@ TEST(P2_what_is_published_as_a_subscriber_joins_is_not_missed)
 }
 
 /* A subscriber that is stopped between joining the list and putting its first message into its channel. */
-TEST(a_publisher_gives_nothing_to_who_has_not_got_its_first_yet)
+TEST(a_publisher_sends_nothing_to_a_subscriber_that_has_not_got_its_first_yet)
 {
     static const int places[] = { AFTER_LOCK, IN_OFFER };
     for (int tries = 0; tries < 2; tries++)
@@ -1380,7 +1381,7 @@ TEST(a_publisher_gives_nothing_to_who_has_not_got_its_first_yet)
             go_on();
             CHECK_EQ(end(&u), 0);
             CHECK_EQ(end(&p), 1);
-            if (places[k] == IN_OFFER) TAKES(&c, 1); /* it had looked before */
+            if (places[k] == IN_OFFER) TAKES(&c, 1); /* it had read the latest before */
             TAKES(&c, 2);
             TAKES_NONE(&c);
             CHECK_EQ(leat_topic_drops(&t, &c), 0);
@@ -1404,7 +1405,7 @@ static int publishes_many(void *arg)
 }
 
 /* A reader that is stopped while it copies the latest. */
-TEST(P3_what_somebody_looks_at_is_not_written_over)
+TEST(P3_what_a_thread_reads_is_not_written_over)
 {
     int_topic t;
     struct call look;
@@ -1468,7 +1469,7 @@ static int looks_and_stays(void *arg)
     return m;
 }
 
-TEST(who_has_looked_and_does_something_else_keeps_nobody_waiting)
+TEST(a_thread_that_has_read_the_latest_keeps_no_other_waiting)
 {
     struct visit v = { .d = { 0 } };
     side s;
@@ -1497,7 +1498,7 @@ TEST(close_lets_every_subscriber_drain_and_then_says_EPIPE)
         for (size_t k = 0; k < COUNT(c); k++) subscribe_new(&t, &c[k], 4, policies[k]);
         subscribe_new(&t, &none, 0, LEAT_DROPS_NEWEST);
         for (int m = 0; m < 3; m++) CHECK_EQ(leat_publish(&t, &m), 3);
-        side_start(&s, receives, &none); /* who waits wakes */
+        side_start(&s, receives, &none); /* a thread that waits is woken */
         UNTIL(peek_receivers(&none) == 1);
         CHECK_EQ(leat_topic_close(&t), 0);
         CHECK_EQ(side_join(&s), -1);
@@ -1525,7 +1526,7 @@ TEST(close_lets_every_subscriber_drain_and_then_says_EPIPE)
     }
 }
 
-TEST(close_minds_no_channel_that_is_closed_already_and_touches_none_that_left)
+TEST(close_accepts_a_channel_that_is_closed_already_and_touches_none_that_left)
 {
     int_topic t = { 0 };
     int_chan closed, left, c;
@@ -1543,7 +1544,7 @@ TEST(close_minds_no_channel_that_is_closed_already_and_touches_none_that_left)
     leat_free(&c);
 }
 
-TEST(when_close_returns_no_call_is_on_its_way_that_saw_it_open)
+TEST(when_close_returns_no_call_is_in_flight_that_saw_it_open)
 {
     for (int keeps = 0; keeps <= LEAT_KEEPS_LATEST; keeps++) {
         int_topic t;
@@ -1588,8 +1589,8 @@ TEST(after_close_nothing_becomes_the_latest)
     leat_topic_free(&t);
 }
 
-/* One that closes is stopped after the first channel. */
-TEST(who_sees_its_channel_closed_can_publish_no_more)
+/* A close that is stopped after the first channel. */
+TEST(a_thread_that_sees_its_channel_closed_can_publish_no_more)
 {
     int_topic t = { 0 };
     int_chan c[3];
@@ -1598,7 +1599,7 @@ TEST(who_sees_its_channel_closed_can_publish_no_more)
     begin_and_stop(&k, do_close, &t, NULL, 0, AFTER_CLOSE);
     CHECK_EQ(leat_recv(&c[0], &(int){ 0 }), -EPIPE);
     CHECK_EQ(leat_publish(&t, &(int){ 1 }), -EPIPE);
-    begin(&u, do_unsubscribe, NULL, &t, &c[1], 0); /* the next channel is not taken from under it */
+    begin(&u, do_unsubscribe, NULL, &t, &c[1], 0); /* the next channel is not taken away while close needs it */
     a_while();
     CHECK(!is_over(&u));
     go_on();
@@ -1620,7 +1621,7 @@ TEST(of_calls_that_change_the_list_one_waits_for_the_other)
     struct call k;
     subscribe_new(&t, &c, 1, LEAT_WAITS);
     for (size_t i = 0; i < COUNT(calls); i++) {
-        leat_lock_take_(&t.topic.lock_); /* somebody is at it */
+        leat_lock_take_(&t.topic.lock_); /* as if another call changed the list */
         begin(&k, calls[i], NULL, &t, &c, LEAT_WAITS);
         a_while();
         CHECK(!is_over(&k));
@@ -1632,9 +1633,9 @@ TEST(of_calls_that_change_the_list_one_waits_for_the_other)
     leat_topic_free(&t);
 }
 
-/* ==== Who leaves waits for who is at work ===================================================== */
+/* ==== A subscriber that leaves waits for publishers in flight ================================= */
 
-TEST(unsubscribe_waits_for_publishers_that_have_it_in_hand)
+TEST(unsubscribe_waits_for_publishers_that_have_a_reference)
 {
     static const struct {
         int policy, full, where, count;
@@ -1659,15 +1660,15 @@ TEST(unsubscribe_waits_for_publishers_that_have_it_in_hand)
         CHECK_EQ(end(&u), 0);
         TAKES(&c, ways[k].count ? 7 : -1);
         TAKES_NONE(&c);
-        TAKES(&behind, 7); /* it found the way from one that had left */
+        TAKES(&behind, 7); /* the publisher found the way from one that had left */
         leat_free(&c);
         unsubscribe_and_free(&t, &behind);
         leat_topic_free(&t);
     }
 }
 
-/* A publisher that has found it, to wait for it, and has not counted itself yet. */
-TEST(also_for_one_that_has_just_found_it)
+/* A publisher that has found the subscriber, to wait for it, and has not taken its reference yet. */
+TEST(also_for_one_that_has_just_found_the_subscriber)
 {
     int_topic t = { 0 };
     int_chan c;
@@ -1681,7 +1682,7 @@ TEST(also_for_one_that_has_just_found_it)
     unsubscribe_begins(&u, &t, &c);
     a_while();
     CHECK(!is_over(&u));
-    go_on_and_stop();                       /* it counts itself, and leaves its section */
+    go_on_and_stop();                       /* it takes its reference, and leaves its section */
     for (int i = 0; i < 10; i++) a_while(); /* liburcu may look only every 10 ms */
     CHECK(!is_over(&u));
     go_on();
@@ -1695,7 +1696,7 @@ TEST(also_for_one_that_has_just_found_it)
 }
 
 #ifdef LEAT_NO_URCU
-/* A publisher that has read the phase, and is stopped before it says so: the phase has changed since. */
+/* A publisher that has read the phase, and is stopped before it counts itself. The phase has changed since. */
 TEST(also_for_one_that_is_late_for_its_section)
 {
     for (int times = 0; times < 3; times++) {
@@ -1730,7 +1731,7 @@ TEST(also_for_one_that_comes_back_after_it_has_served_others)
     static struct crowd w;
     enum { N = LEAT_LATER_ + 1 };
     struct call p, u;
-    gather(&w, 0, N, LEAT_WAITS);
+    set_up_crowd(&w, 0, N, LEAT_WAITS);
     TAKES(&w.c[N - 1], -1); /* only that has room, and it will not come so far at first */
     begin_to_stop(&p, do_publish, &w.t, NULL, 7, IN_WALK, LEAT_LATER_, NOWHERE);
     UNTIL(peek_senders(&w.c[0]) == 1);
@@ -1743,7 +1744,7 @@ TEST(also_for_one_that_comes_back_after_it_has_served_others)
     CHECK_EQ(end(&p), N);
     CHECK_EQ(end(&u), 0);
     for (int i = 0; i < N; i++) TAKES(&w.c[i], 7);
-    disperse(&w, N);
+    take_down_crowd(&w, N);
 }
 
 TEST(and_for_a_subscribe_that_is_not_over)
@@ -1775,7 +1776,7 @@ struct relay {
     _Atomic bool stop;
 };
 
-/* Each ends its section when the other has begun one, and begins the next: there always is one. */
+/* Each thread ends its section when the other has begun one, and begins the next. So there always is a section. */
 static void relays(struct relay *r, int me)
 {
     unsigned in = leat_read_lock_(&r->t.topic);
@@ -1805,7 +1806,7 @@ static int relays_second(void *r)
     return 0;
 }
 
-TEST(publishers_that_came_later_keep_nobody_from_leaving)
+TEST(publishers_that_came_later_keep_no_subscriber_from_leaving)
 {
     static struct relay r;
     int_chan c;
@@ -1868,7 +1869,7 @@ TEST(a_thread_that_is_cancelled_in_unsubscribe_unsubscribes_first)
         CHECK_EQ(atomic_load_explicit(&x.answer, memory_order_acquire), 0);
         CHECK(how == PTHREAD_CANCELED);
         TAKES(&x.c, 1);
-        CHECK_EQ(leat_subscribe(&x.t, &x.c, LEAT_WAITS), 0); /* all is whole */
+        CHECK_EQ(leat_subscribe(&x.t, &x.c, LEAT_WAITS), 0); /* all is as it should be */
         CHECK_EQ(leat_publish(&x.t, &(int){ 3 }), 1);
         unsubscribe_and_free(&x.t, &x.c);
         leat_topic_free(&x.t);
@@ -1958,7 +1959,7 @@ TEST(errno_is_never_touched)
 
 static door newcomers;
 
-/* Each thread's first call notes the thread with liburcu, which needs memory for that. */
+/* Each thread's first call registers the thread with liburcu, which needs memory for that. */
 static int looks_first(void *t)
 {
     int m = 0;
