@@ -467,23 +467,24 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
 
 /* ==== 3. Group: tasks on threads, first error cancels =========================================
  *
- * A thread that has finished a task releases a permit of idle_, then waits to receive the next task. To start a task,
- * leat_go acquires a permit and sends the task. If there is no permit, it spawns a thread that begins with the task.
- * At the limit it waits for a permit instead. Tasks are never queued.
+ * A thread without a task is idle: it waits in the queue waiting_, and there is a permit of idle_ for it. To start a
+ * task, leat_go acquires a permit, takes a thread out of the queue, and gives it the task. If there is no permit, it
+ * spawns a thread. At the limit it waits for a permit instead. Tasks are never queued. The thread that became idle last
+ * is taken first, as it may still be awake.
  *
- * L4  A permit of idle_ stands for a thread that receives its next task and is promised none, or for one of places_.
- *     Only leat_try_go_n promises: it spawns its threads first, then sends their tasks. A place is left where a thread
- *     could not be spawned. The caller that acquires a permit sends a task, or spawns the thread of a place, or
- *     releases the permit again. So an accepted task has a thread that will run it, and a task that waits at the limit
- *     is not forgotten. Threads and places_ together are at most limit_.
+ * L4  A permit of idle_ stands for a thread in waiting_, or for one of places_. A place is left where a thread could not
+ *     be spawned. The caller that acquires a permit takes such a thread, or takes a place and spawns the thread. The
+ *     thread is then that caller's, which gives it a task, or puts it back into the queue, with its permit. So an
+ *     accepted task has a thread that will run it, and a task that waits at the limit is not forgotten. Threads and
+ *     places_ together are at most limit_.
  * L5  A group ends once. The caller that ends it has seen under the lock that no task is active, and has shut the
  *     group under that lock. */
 
 typedef struct leat_group {
     leat_ctx ctx_;
     leat_sem idle_;
-    leat_jobs_ tasks_;      /* unbuffered */
     leat_threads_ threads_; /* its lock guards what follows */
+    leat_waitq_ waiting_;   /* idle threads, the last one first */
     int limit_;             /* 0: none */
     int making_;            /* threads that exist or are being spawned, and places_ */
     int places_;
@@ -494,7 +495,7 @@ typedef struct leat_group {
     int64_t active_;    /* tasks accepted, not returned */
     leat_sem *shared_;  /* of leat_group_share, or NULL */
     leat_chan *closes_; /* of leat_group_closes, or NULL */
-    leat_wg running_;   /* the same number as active_, for callers that wait */
+    leat_wg running_;   /* 1 while a task is active, for callers that wait */
     leat_chan joined_;  /* closed when all threads are joined */
     _Atomic int err_;   /* the first error of a task */
     _Atomic size_t errors_;
@@ -503,8 +504,9 @@ typedef struct leat_group {
 typedef struct leat_task_thread_ {
     leat_thread_ thread_; /* first */
     leat_group *group_;
-    leat_job_ first_; /* the task that the thread begins with, or none */
-    bool promised_;   /* the thread has no task yet. The caller that spawns it will send one */
+    leat_waiter_ waiter_; /* the thread waits here for job_ */
+    leat_node_ node_;     /* in waiting_. msg_ points to the whole */
+    leat_job_ job_;       /* the task that it was given. None: it is to return */
 } leat_task_thread_;
 
 /* An initialiser. The group's tasks run under a context of their own, below `parent` (or NULL). */
@@ -556,26 +558,29 @@ LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
     return 0;
 }
 
-/* Counts n tasks as ended: they have returned, or could not be started. With the last one it closes closes_. */
-LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n)
+/* Counts n tasks as ended: they have returned, or could not be started. With the last one it closes closes_. In the same
+ * step the thread `t` (or NULL) becomes idle. */
+LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n, leat_task_thread_ *t)
 {
     leat_chan *closes = NULL;
     leat_lock_take_(&g->threads_.lock_);
     g->active_ -= n;
+    bool last = n && !g->active_;
     if (!g->active_ && g->closes_) {
         closes = g->closes_;
         g->closes_ = NULL;
         g->shut_ = true;
     }
+    if (t) leat_enqueue_front_(&g->waiting_, &t->node_);
     leat_lock_drop_(&g->threads_.lock_);
     if (closes) leat_close_(closes);
-    int err = leat_wg_add(&g->running_, -n);
-    LEAT_ASSERT(!err);
-    (void)err;
+    if (last && leat_wg_done(&g->running_)) LEAT_MISUSE_("a group's count of tasks");
+    if (t && leat_release(&g->idle_, 1)) LEAT_MISUSE_("beyond LEAT_SEM_MAX"); /* L4 */
 }
 
-/* Called by a task's thread when the task has returned `err`. The first error cancels the group's context. */
-LEAT_COLD_ void leat_task_done_(leat_group *g, int err)
+/* Called by a task's thread when the task has returned `err`. The first error cancels the group's context. The thread `t`
+ * becomes idle. */
+LEAT_COLD_ void leat_task_done_(leat_group *g, int err, leat_task_thread_ *t)
 {
     if (err) {
         int none = 0;
@@ -585,56 +590,76 @@ LEAT_COLD_ void leat_task_done_(leat_group *g, int err)
             leat_cancel(&g->ctx_, err);
     }
     if (g->shared_ && leat_release(g->shared_, 1)) LEAT_MISUSE_("shared semaphore over-released");
-    leat_task_end_(g, 1);
+    leat_task_end_(g, 1, t);
 }
 
-static inline leat_task_thread_ *leat_task_thread_of_(leat_thread_ *t)
+/* A thread gets a new waiter, before it becomes idle. */
+static inline void leat_task_thread_init_(leat_task_thread_ *t)
 {
-    void *whole = t;
-    return whole;
+    leat_waiter_init_(&t->waiter_);
+    t->node_ = (leat_node_){ .waiter_ = &t->waiter_, .msg_ = t };
 }
 
-/* What a thread of a group does: its first task, then those that it receives, until leat_group_end_ closes tasks_. */
+/* Gives a thread that is the caller's a task, or none. Nothing else ends its wait, so it is not resolved before it is
+ * woken. */
+static inline void leat_task_give_(leat_task_thread_ *t, leat_job_ job)
+{
+    t->job_ = job;
+    if (leat_is_asleep_(&t->waiter_)) t->waiter_.resolved_at_ = leat_os_now_();
+    leat_wake_(&t->node_);
+}
+
+LEAT_COLD_ leat_job_ leat_task_await_(leat_task_thread_ *t)
+{
+    leat_spin_ spin = LEAT_SPIN_;
+    while (!leat_is_woken_(&t->waiter_) && leat_spin_again_(&spin, NULL, 0)) continue;
+    if (leat_is_woken_(&t->waiter_)) leat_spin_end_(&spin);
+    leat_park_(&t->waiter_, LEAT_FOREVER);
+    leat_os_done_(&t->waiter_.state_);
+    return t->job_;
+}
+
+/* What a thread of a group does: the tasks that it is given, until it is given none. */
 static inline void leat_group_main_(leat_thread_ *thread)
 {
-    leat_task_thread_ *t = leat_task_thread_of_(thread);
+    void *whole = thread;
+    leat_task_thread_ *t = whole;
     leat_group *g = t->group_;
-    for (leat_job_ job = t->first_;; t->promised_ = false) {
-        if (job.fn_) leat_task_done_(g, job.fn_(&g->ctx_, job.arg_));
-        int err = t->promised_ ? 0 : leat_release(&g->idle_, 1); /* L4 */
-        LEAT_ASSERT(!err);
-        if (err || leat_recv(&g->tasks_, &job)) return;
+    for (leat_job_ job; job = leat_task_await_(t), job.fn_;) {
+        int err = job.fn_(&g->ctx_, job.arg_);
+        leat_task_thread_init_(t);
+        leat_task_done_(g, err, t);
     }
 }
 
 LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread);
 
-/* Spawns a thread that begins with the task `first`, or with none. `promised`: see L4. */
-LEAT_COLD_ int leat_group_spawn_(leat_group *g, leat_job_ first, bool promised)
+/* Spawns a thread, which is the caller's (L4). NULL: it could not be spawned, because of *err. */
+LEAT_COLD_ leat_task_thread_ *leat_group_spawn_(leat_group *g, int *err)
 {
     leat_task_thread_ *t = leat_zeroed_(1, sizeof *t, 1);
-    if (!t) return -ENOMEM;
+    *err = -ENOMEM;
+    if (!t) return NULL;
     t->thread_.main_ = leat_group_main_;
     t->thread_.on_exit_ = leat_group_on_exit_;
     t->group_ = g;
-    t->first_ = first;
-    t->promised_ = promised;
-    return leat_spawn_(&g->threads_, &t->thread_, 0);
+    leat_task_thread_init_(t);
+    *err = leat_spawn_(&g->threads_, &t->thread_, 0);
+    return *err ? NULL : t;
 }
 
 /* A task has ended its thread. The group spawns another thread in its place. If that fails, this thread goes on, in
  * this function. */
 LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread)
 {
-    leat_task_thread_ *t = leat_task_thread_of_(thread);
+    void *whole = thread;
+    leat_task_thread_ *t = whole;
     leat_group *g = t->group_;
-    leat_job_ none = { .fn_ = NULL };
-    int err = leat_group_spawn_(g, none, false);
-    leat_task_done_(g, -EINTR);
-    if (err) {
-        t->first_ = none;
-        leat_thread_run_(thread, leat_group_main_);
-    }
+    int err;
+    leat_task_thread_ *other = leat_group_spawn_(g, &err);
+    if (!other) leat_task_thread_init_(t);
+    leat_task_done_(g, -EINTR, other ? other : t);
+    if (!other) leat_thread_run_(thread, leat_group_main_);
 }
 
 /* Counts n tasks as accepted. RETURN VALUES: 0, -ESHUTDOWN, or the error of a context. */
@@ -645,8 +670,8 @@ LEAT_COLD_ int leat_task_begin_(leat_ctx *ctx, leat_group *g, int64_t n)
     err = leat_unless_done_(ctx, NULL, err);
     if (!err) {
         g->used_ = true;
+        if (n && !g->active_) err = leat_wg_add(&g->running_, 1);
         g->active_ += n;
-        err = leat_wg_add(&g->running_, n);
     }
     leat_lock_drop_(&g->threads_.lock_);
     return err;
@@ -681,34 +706,49 @@ LEAT_COLD_ int leat_wait_for_thread_(leat_ctx *ctx, leat_group *g, leat_sem *s)
     return err;
 }
 
-/* Releases n permits of idle_ again. Of them, `places` stand for threads that could not be spawned (L4). */
-LEAT_COLD_ void leat_group_offer_(leat_group *g, int n, int places)
+/* With a permit: takes an idle thread out of the queue, or NULL: a place, whose thread the caller must spawn. */
+LEAT_COLD_ leat_task_thread_ *leat_group_take_(leat_group *g)
 {
     leat_lock_take_(&g->threads_.lock_);
-    g->places_ += places;
+    leat_node_ *l = g->waiting_.first_;
+    if (l) leat_dequeue_(&g->waiting_, l);
+    else g->places_--;
     leat_lock_drop_(&g->threads_.lock_);
-    if (leat_release(&g->idle_, n)) LEAT_MISUSE_("beyond LEAT_SEM_MAX");
+    return l ? l->msg_ : NULL;
 }
 
-/* Gets an idle thread, or the right to spawn one (*make: the caller must spawn it). A permit gives that right if there
- * is a place. Without a permit the limit may give it. If a context is done, what was got becomes a permit again. */
-LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, bool *make)
+/* Puts back what the caller has taken, or the thread that it has spawned, or leaves a place (NULL). With the permit. */
+LEAT_COLD_ void leat_group_put_(leat_group *g, leat_task_thread_ *t)
+{
+    leat_lock_take_(&g->threads_.lock_);
+    if (t) leat_enqueue_front_(&g->waiting_, &t->node_);
+    else g->places_++;
+    leat_lock_drop_(&g->threads_.lock_);
+    if (leat_release(&g->idle_, 1)) LEAT_MISUSE_("beyond LEAT_SEM_MAX"); /* L4 */
+}
+
+/* Without a permit: whether the limit lets the caller spawn a thread. */
+LEAT_COLD_ bool leat_group_may_spawn_(leat_group *g)
+{
+    leat_lock_take_(&g->threads_.lock_);
+    bool may = !g->limit_ || g->making_ < g->limit_;
+    g->making_ += may;
+    leat_lock_drop_(&g->threads_.lock_);
+    return may;
+}
+
+/* Gets a thread for a task, idle or spawned. *to is then the caller's (L4). RETURN VALUES: 0, what `at_limit` returns,
+ * why no thread could be spawned, or the error of a context. */
+LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, leat_task_thread_ **to)
 {
     int err = leat_try_acquire(&g->idle_, 1);
-    leat_lock_take_(&g->threads_.lock_);
-    *make = err ? !g->limit_ || g->making_ < g->limit_ : g->places_ > 0;
-    g->making_ += err && *make;
-    g->places_ -= !err && *make;
-    leat_lock_drop_(&g->threads_.lock_);
-    if (err && !*make && (err = at_limit(ctx, g, &g->idle_)) == 0) {
-        leat_lock_take_(&g->threads_.lock_);
-        *make = g->places_ > 0;
-        g->places_ -= *make;
-        leat_lock_drop_(&g->threads_.lock_);
-    } else if (*make) {
-        err = 0;
-    }
-    if (!err && (err = leat_unless_done_(ctx, &g->ctx_, 0)) != 0) leat_group_offer_(g, 1, *make);
+    bool spawn = err && leat_group_may_spawn_(g);
+    if (err && !spawn && (err = at_limit(ctx, g, &g->idle_)) != 0) return err;
+    leat_task_thread_ *t = spawn ? NULL : leat_group_take_(g);
+    err = leat_unless_done_(ctx, &g->ctx_, 0);
+    if (!err && !t) t = leat_group_spawn_(g, &err);
+    if (err) leat_group_put_(g, t);
+    *to = t;
     return err;
 }
 
@@ -720,13 +760,10 @@ static inline void leat_group_unshare_(leat_group *g, int n)
 /* Starts a task that was counted as accepted. */
 LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_job_ job, leat_at_limit_ *at_limit)
 {
-    bool make;
+    leat_task_thread_ *t;
     int err = g->shared_ ? at_limit(ctx, g, g->shared_) : 0;
     if (err) return err;
-    if ((err = leat_group_get_(ctx, g, at_limit, &make)) == 0) {
-        err = make ? leat_group_spawn_(g, job, false) : leat_send(&g->tasks_, &job);
-        if (err) leat_group_offer_(g, 1, make);
-    }
+    if ((err = leat_group_get_(ctx, g, at_limit, &t)) == 0) leat_task_give_(t, job);
     if (err) leat_group_unshare_(g, 1);
     return err;
 }
@@ -737,7 +774,7 @@ LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job
     int err = leat_task_begin_(ctx, g, n), i;
     if (err) return err;
     for (i = 0; i < n && !err; i++) err = leat_group_start_(ctx, g, job, at_limit);
-    if (err) leat_task_end_(g, n - i + 1); /* the task that could not be started, and those after it */
+    if (err) leat_task_end_(g, n - i + 1, NULL); /* the task that could not be started, and those after it */
     return err;
 }
 
@@ -780,27 +817,30 @@ LEAT_HOT_ int leat_go_n_ctx(leat_ctx *ctx, leat_group *g, int n, leat_task *fn, 
 
 LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
-    leat_job_ job = { fn, arg }, none = { .fn_ = NULL };
+    leat_job_ job = { fn, arg };
     if (!g || !fn || n < 0) return -EINVAL;
-    int err = leat_task_begin_(NULL, g, n), got = 0;
+    int err = leat_task_begin_(NULL, g, n);
     if (err) return err;
     if (g->shared_ && (err = leat_try_acquire(g->shared_, n)) != 0) {
-        leat_task_end_(g, n);
+        leat_task_end_(g, n, NULL);
         return err;
     }
-    for (bool make; got < n && !err; got += !err) { /* first the threads, then the tasks */
-        if ((err = leat_group_get_(NULL, g, leat_dont_wait_, &make)) != 0) break;
-        if (make && (err = leat_group_spawn_(g, none, true)) != 0) leat_group_offer_(g, 1, 1);
+    leat_node_ *chain = NULL; /* first the threads, then the tasks */
+    for (int i = 0; i < n && !err; i++) {
+        leat_task_thread_ *t;
+        if ((err = leat_group_get_(NULL, g, leat_dont_wait_, &t)) != 0) break;
+        t->node_.next_ = chain;
+        chain = &t->node_;
     }
-    if (err) {
-        leat_group_offer_(g, got, 0);
-        leat_group_unshare_(g, n);
-        leat_task_end_(g, n);
-        return err;
+    for (leat_node_ *next; chain; chain = next) {
+        next = chain->next_;
+        if (err) leat_group_put_(g, chain->msg_);
+        else leat_task_give_(chain->msg_, job);
     }
-    while (got-- > 0)
-        if (leat_send(&g->tasks_, &job)) LEAT_MISUSE_("open while there are tasks");
-    return 0;
+    if (!err) return 0;
+    leat_group_unshare_(g, n);
+    leat_task_end_(g, n, NULL);
+    return err;
 }
 
 /* leat_group_closes(&g, &results): the group closes the channel once, when the last task has returned. Call this
@@ -816,7 +856,7 @@ LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
     if (first) g->closes_ = ch;
     bool now = first && g->used_ && !g->active_;
     leat_lock_drop_(&g->threads_.lock_);
-    if (now) leat_task_end_(g, 0);
+    if (now) leat_task_end_(g, 0, NULL);
     return first ? 0 : -EINVAL;
 }
 
@@ -854,9 +894,13 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     g->closes_ = NULL;
     leat_thread_ *threads = g->threads_.list_; /* no task is active, so no thread is added */
     g->threads_.list_ = NULL;
+    leat_node_ *idle = g->waiting_.first_; /* all of them */
     leat_lock_drop_(&g->threads_.lock_);
     if (closes) leat_close_(closes);
-    leat_close(&g->tasks_); /* the threads, which wait there, return */
+    for (leat_node_ *next; idle; idle = next) {
+        next = idle->next_;
+        leat_task_give_(idle->msg_, (leat_job_){ .fn_ = NULL });
+    }
     leat_join_(threads);
     leat_cancel(&g->ctx_, -ECANCELED);
     int err = leat_group_err_(g);

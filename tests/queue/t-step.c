@@ -607,8 +607,7 @@ static bool tasks_are_half_way(const struct call *c)
     for (size_t i = 0; i < COUNT(locks); i++)
         if (is_set(locks[i])) return true;
     if (is(c, "stop") || is(c, "abort")) return true; /* they wait for the calls that are inside */
-    return channel_is_half_way(&group.tasks_.chan, NO_CASE) || channel_is_half_way(&group.joined_, NO_CASE) ||
-           channel_is_half_way(&pool.queue_.chan, NO_CASE) ||
+    return channel_is_half_way(&group.joined_, NO_CASE) || channel_is_half_way(&pool.queue_.chan, NO_CASE) ||
            (scene->workers && channel_is_half_way(&pool.queue_.chan, PUTS));
 }
 
