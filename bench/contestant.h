@@ -61,11 +61,19 @@ typedef struct msg {
 enum { MOST_THREADS = 160, MOST_BATCH = 1024, MOST_CASES = 64 };
 #define THE_END UINT64_MAX
 
+/* The whole message counts, not only its words that are written and read here: else the compiler would copy those alone
+ * for a contestant that it can see through. */
+INLINE void all_of_it(msg *m)
+{
+    if (MSG_SIZE > 8) __asm__ volatile("" : "+m"(*m));
+}
+
 INLINE msg msg_of(uint64_t number)
 {
     msg m;
     m.v[0] = number;
     m.v[MSG_SIZE / 8 - 1] = number;
+    all_of_it(&m);
     return m;
 }
 

@@ -110,8 +110,9 @@ INLINE void patience(unsigned *failures)
 }
 
 /* Counts a message. False for the one that is the end. */
-INLINE bool take(const msg *m, uint64_t *count, uint64_t *sum)
+INLINE bool take(msg *m, uint64_t *count, uint64_t *sum)
 {
+    all_of_it(m);
     if (m->v[0] == THE_END) return false;
     if (MSG_SIZE > 8 && m->v[0] != m->v[MSG_SIZE / 8 - 1]) wrong("a message was torn");
     *sum += m->v[0];
