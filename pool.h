@@ -1349,7 +1349,7 @@ static inline int leat_pool_shut_(leat_pool *p)
 }
 
 /* The same for a caller that then waits for the pool's end, which a thread of the pool must not do: -EDEADLK. */
-static inline int leat_pool_shut_and_wait_(leat_ctx *ctx, leat_pool *p)
+static inline int leat_pool_shut_to_wait_(leat_ctx *ctx, leat_pool *p)
 {
     if (p && leat_self_(&p->threads_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
     return leat_pool_shut_(p);
@@ -1621,7 +1621,7 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
  * must stop the pool. ctx: the same errors when `ctx` (or NULL) is done first. */
 LEAT_COLD_ int leat_pool_stop_ctx(leat_ctx *ctx, leat_pool *p)
 {
-    int err = leat_pool_shut_and_wait_(ctx, p);
+    int err = leat_pool_shut_to_wait_(ctx, p);
     return err ? err : leat_pool_finish_(ctx, p, 0);
 }
 
@@ -1671,7 +1671,7 @@ static inline int leat_pool_aborted_(leat_pool *p, int err)
  * stop the pool. */
 LEAT_COLD_ int leat_pool_abort_ctx(leat_ctx *ctx, leat_pool *p, leat_hand_back_ *dropped, void *user)
 {
-    int err = leat_pool_shut_and_wait_(ctx, p);
+    int err = leat_pool_shut_to_wait_(ctx, p);
     if (err) return err;
     leat_pool_hand_back_(p, dropped, user);
     return leat_pool_aborted_(p, leat_pool_finish_(ctx, p, 1));

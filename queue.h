@@ -1131,7 +1131,7 @@ LEAT_HOT_ int leat_ctx_err_of_(leat_ctx *ctx, leat_ctx *also, int64_t now)
 
 /* Whether a thread has begun to end a context. If so, leat_ctx_err returns an error. Does not wait for any thread, so
  * the caller may hold a lock. */
-static inline bool leat_ctx_ends_(leat_ctx *ctx)
+static inline bool leat_ctx_is_ending_(leat_ctx *ctx)
 {
     while (ctx && !atomic_load_explicit(&ctx->word_, memory_order_relaxed)) ctx = ctx->parent_; /* [X5] see I8 */
     return ctx != NULL;
@@ -1612,7 +1612,7 @@ LEAT_COLD_ int leat_rendezvous_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     int err = leat_ctx_err_of_(ctx, also, 0);
     if (err) return err;
     leat_lock_take_(&ch->lock_);
-    bool ends = leat_ctx_ends_(ctx) || leat_ctx_ends_(also); /* asked again: the lock may show a peer that came later */
+    bool ends = leat_ctx_is_ending_(ctx) || leat_ctx_is_ending_(also); /* asked again: a peer may have come later */
     leat_node_ *peer = ends ? NULL : leat_resolve_first_(&end->peers_, LEAT_HANDED_OFF_);
     if (!end->peers_.first_)
         atomic_fetch_and_explicit(&end->at_, ~LEAT_WAITERS_, memory_order_release); /* [C1] -> [C2] it was the last */
@@ -1641,7 +1641,7 @@ LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 
 /* Whether a thread may park for this case. Sets `bit` at the far end: WAITERS, or none (0) for a sender that rests. Then
  * checks once more (I6). The caller holds the channel's lock. */
-LEAT_COLD_ bool leat_may_sleep_(leat_case *c, uint64_t bit)
+LEAT_COLD_ bool leat_may_park_(leat_case *c, uint64_t bit)
 {
     leat_chan *ch = c->chan_;
     leat_end_ *own = leat_own_end_(c), *far = leat_far_end_(c);
@@ -1695,14 +1695,14 @@ static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *seen)
     return leat_ready_at_(c, at) ? NULL : stamp;
 }
 
-/* Begins a wait that measures the pace. leat_case_waited_ ends it, if there is one. It learns the pace from how long the
+/* Begins a wait that measures the pace. leat_case_pace_end_ ends it, if there is one. It learns the pace from how long the
  * wait took and how many slots are there. */
-static inline void leat_case_waits_(leat_case *c)
+static inline void leat_case_pace_begin_(leat_case *c)
 {
     c->since_ = (uint32_t)leat_os_now_() | 1;
 }
 
-LEAT_WRAPS_ LEAT_COLD_ void leat_case_waited_(leat_case *c)
+LEAT_WRAPS_ LEAT_COLD_ void leat_case_pace_end_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
     if (!c->since_) return;
@@ -1720,7 +1720,7 @@ LEAT_COLD_ bool leat_case_spins_(leat_case *c, leat_spin_ *spin)
     uint64_t seen;
     leat_stamp_ *stamp = leat_awaited_(c, &seen);
     if (stamp && !leat_spin_again_(spin, stamp, seen)) return false;
-    if (!stamp || !leat_awaited_(c, &seen)) leat_case_waited_(c);
+    if (!stamp || !leat_awaited_(c, &seen)) leat_case_pace_end_(c);
     return true;
 }
 
@@ -1743,9 +1743,9 @@ LEAT_COLD_ void leat_case_lingers_(leat_case *c)
 #endif
     if (c->chan_->cap_ < LEAT_AWAY_ || !(leat_sends_(c) || leat_pace_lingers_(&leat_own_end_(c)->pace_))) return;
     uint64_t seen;
-    leat_case_waits_(c);
+    leat_case_pace_begin_(c);
     leat_pause_(LEAT_AWAY_, NULL, 0);
-    if (!leat_sends_(c) || !leat_awaited_(c, &seen)) leat_case_waited_(c); /* else it is measured to its end */
+    if (!leat_sends_(c) || !leat_awaited_(c, &seen)) leat_case_pace_end_(c); /* else it is measured to its end */
 }
 
 /* How a wait for one case begins: it lingers, then watches the slot for a microsecond. Returns what leat_move_ returns. */
@@ -1756,7 +1756,7 @@ LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     uint64_t seen;
     leat_stamp_ *stamp = leat_awaited_(c, &seen);
     if (stamp && !leat_pause_(LEAT_AWAY_, stamp, seen)) return -EAGAIN;
-    leat_case_waited_(c);
+    leat_case_pace_end_(c);
     return leat_try_fast_(ctx, also, c);
 }
 
@@ -1861,7 +1861,7 @@ LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
     leat_enqueuing_ *a = what;
     leat_case *c = a->first_;
     leat_lock_all_(a->first_);
-    while (c && leat_may_sleep_(c, a->bit_)) c = c->order_;
+    while (c && leat_may_park_(c, a->bit_)) c = c->order_;
     a->entered_ = !c; /* check all before the first is enqueued: two cases may be each other's peers */
     for (c = a->entered_ ? a->first_ : NULL; c; c = c->order_) {
         c->link_.waiter_ = w;
@@ -1891,7 +1891,7 @@ LEAT_COLD_ leat_case *leat_dequeue_all_(leat_case *first, leat_waiter_ *w)
     return won;
 }
 
-static inline bool leat_ctx_ends_by_(leat_ctx *ctx, int64_t time)
+static inline bool leat_ctx_due_by_(leat_ctx *ctx, int64_t time)
 {
     while (ctx && !(ctx->deadline_ && ctx->deadline_ < time)) ctx = ctx->parent_;
     return ctx != NULL;
@@ -1903,7 +1903,7 @@ LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
     int64_t rest = leat_case_rests_(c);
     if (!rest) return LEAT_FOREVER;
     int64_t until = leat_after(rest), by = leat_after(2 * rest);
-    return leat_ctx_ends_by_(ctx, by) || leat_ctx_ends_by_(also, by) ? LEAT_FOREVER : until;
+    return leat_ctx_due_by_(ctx, by) || leat_ctx_due_by_(also, by) ? LEAT_FOREVER : until;
 }
 
 /* Waits until one of the cases is done, and returns its index, or until a context is done, and returns its error.
@@ -1940,7 +1940,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         bool rests = until < LEAT_FOREVER;
         if (!rests && buffered && (only ? leat_case_spins_(only, &spin) : leat_spin_again_(&spin, NULL, 0))) continue;
         leat_enqueuing_ a = { first, woken, rests ? 0 : LEAT_WAITERS_, buffered ? NULL : &spin, false };
-        if (rests) leat_case_waits_(only);
+        if (rests) leat_case_pace_begin_(only);
         leat_waiter_ w;
         leat_waiter_init_(&w);
         leat_block_(&w, ctx, also, until, leat_enqueue_all_, &a);
@@ -1951,7 +1951,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
                 woken->err = 0;
                 return (int)(woken - cases);
             }
-            if (woken && only) leat_case_waited_(only);
+            if (woken && only) leat_case_pace_end_(only);
             if (woken) leat_wake_next_(woken, 2);
             slept = true;
             busy = 0;
@@ -1960,7 +1960,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
         leat_os_done_(&w.state_);
         if (!a.entered_ || woken) continue;
         int64_t now = leat_now(); /* perhaps a context's deadline woke the thread: compare it exactly */
-        if (rests && now >= until) leat_case_waited_(only);
+        if (rests && now >= until) leat_case_pace_end_(only);
         if ((r = leat_ctx_err_of_(ctx, also, now)) != 0) break;
     }
     if (r >= 0) leat_spin_end_(&spin);

@@ -222,7 +222,7 @@ LEAT_COLD_ int leat_sem_try_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t
     int64_t word = leat_sem_lock_(s);
     if (!woken && leat_sem_late_(s)) word |= LEAT_SEM_FAIR_;
     int err = -EAGAIN;
-    if (leat_ctx_ends_(ctx) || leat_ctx_ends_(also)) err = -ECANCELED; /* asked after the look (queue.h, I8) */
+    if (leat_ctx_is_ending_(ctx) || leat_ctx_is_ending_(also)) err = -ECANCELED; /* asked after the look (queue.h, I8) */
     else if (leat_permits_(word) >= n && (woken || !(word & LEAT_SEM_FAIR_))) err = 0;
     else if (word & LEAT_SEM_CLOSED_) err = -EPIPE;
     else if (self && n > atomic_load_explicit(&s->most_, memory_order_relaxed)) err = -EDEADLK; /* [X6] */
@@ -251,13 +251,13 @@ LEAT_COLD_ void leat_sem_leave_(leat_sem *s, leat_sem_waiter_ *self)
 LEAT_HOT_ int leat_sem_get_ctx_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_t n)
 {
     if (!leat_sem_get_(s, n)) return -EAGAIN;
-    if (LEAT_USUALLY_(!leat_ctx_ends_(ctx) && !leat_ctx_ends_(also))) return 0;
+    if (LEAT_USUALLY_(!leat_ctx_is_ending_(ctx) && !leat_ctx_is_ending_(also))) return 0;
     if (!leat_sem_give_(s, n)) (void)leat_sem_add_(s, n, 0); /* -EOVERFLOW: another thread released too much */
     return leat_ctx_err_of_(ctx, also, 0);
 }
 
 /* The last try before the thread parks, called by leat_block_. True: its node is in the queue, and it may park. */
-static inline bool leat_sem_arm_(void *what, leat_waiter_ *w)
+static inline bool leat_sem_enqueue_(void *what, leat_waiter_ *w)
 {
     leat_sem_waiter_ *self = what;
     self->link_.waiter_ = w;
@@ -284,7 +284,7 @@ LEAT_COLD_ int leat_sem_wait_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int64_
         leat_waiter_ w;
         leat_waiter_init_(&w);
         self.err_ = -ECANCELED; /* stays if a context is done before the try */
-        leat_block_(&w, ctx, also, LEAT_FOREVER, leat_sem_arm_, &self);
+        leat_block_(&w, ctx, also, LEAT_FOREVER, leat_sem_enqueue_, &self);
         leat_os_done_(&w.state_);
         if (self.err_ == -EAGAIN) { /* the node was in the queue */
             self.woken_ = w.won_ != NULL;
@@ -434,7 +434,7 @@ typedef struct leat_wg_waiter_ {
 } leat_wg_waiter_;
 
 /* The last look before the thread parks, called by leat_block_. True: its node is in the queue. */
-static inline bool leat_wg_arm_(void *what, leat_waiter_ *waiter)
+static inline bool leat_wg_enqueue_(void *what, leat_waiter_ *waiter)
 {
     leat_wg_waiter_ *self = what;
     leat_wg *w = self->wg_;
@@ -465,7 +465,7 @@ LEAT_COLD_ int leat_wg_wait_ctx(leat_ctx *ctx, leat_wg *w)
         leat_waiter_ waiter;
         leat_waiter_init_(&waiter);
         leat_wg_waiter_ self = { .wg_ = w };
-        leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, leat_wg_arm_, &self);
+        leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, leat_wg_enqueue_, &self);
         leat_os_done_(&waiter.state_);
         if (waiter.won_ && !self.link_.err_) return 0;
         if (waiter.won_ || !self.entered_) continue; /* woken with -EAGAIN, or it did not park: poll again */

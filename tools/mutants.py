@@ -31,6 +31,8 @@ HEADERS = ("queue.h", "semaphore.h", "pool.h", "topic.h")
 BUILD = ROOT / "build/mutants"
 NOW = BUILD / "now"  # the headers as they were when we began
 WEAKER = {"acquire": ["relaxed"], "release": ["relaxed"], "acq_rel": ["acquire", "release"]}
+FIRST = {"queue.h": "channels", "semaphore.h": "semaphores", "pool.h": "pools", "topic.h": "topics"}
+TRIES = [["--runs", "50"], ["--runs", "1000"], ["--bound", "1"], ["--runs", ""]]  # the last: as many as was said
 INCLUDE = {}  # header -> the objects of the simulator that it is in
 NUMBER = {"relaxed": 0, "acquire": 2, "release": 3, "acq_rel": 4, "seq_cst": 5}
 
@@ -56,15 +58,16 @@ def includes(header):
     return found
 
 
-def build(headers, to, defs="", changed=""):
-    """The simulator with these headers; with the objects of the unchanged one where `changed` is not included."""
+def build(headers, to, defs="", changed="", only=""):
+    """The simulator with these headers; with the objects of the unchanged one where `changed` is not included. Of the
+    scenarios, perhaps `only` those of one file."""
     if changed:
         (to / "explore").mkdir(parents=True, exist_ok=True)
         for unchanged in (BUILD / "none/explore").glob("*.o"):
             if unchanged.name not in INCLUDE[changed]:
                 shutil.copy(unchanged, to / "explore")
     status, said = run(["make", "--no-print-directory", f"BUILD={to}", f"H={headers}", f"DEFS={defs}", "CC=gcc",
-                        "WERROR=", f"{to}/explore/explore"], 600)
+                        "WERROR=", *([f"SCENARIOS={to}/explore/{only}.o"] if only else []), f"{to}/explore/explore"], 600)
     if status:
         sys.exit(f"does not build: {to}\n{said}")
     return to / "explore/explore"
@@ -79,14 +82,14 @@ class Order:
         self.where = (header, first, last)
         self.which, self.weaker = which, weaker
 
-    def explorer(self, bases):
-        """With the program in which that line is compiled: the second is for the pthread fallback."""
+    def explorers(self, bases):
+        """The program in which that line is compiled: the second is for the pthread fallback."""
         header, first, last = self.where
         for program, at in bases:
             addresses = [a for line in range(first, last + 1) for a in at.get((header, line), [])]
             if addresses:
-                return [str(program), "--weaken", f"{self.which}:{NUMBER[self.weaker]},{','.join(addresses)}"]
-        return None  # no scenario comes there
+                yield [str(program), "--weaken", f"{self.which}:{NUMBER[self.weaker]},{','.join(addresses)}"], TRIES
+                return
 
     def headers(self, to):
         copy_headers(to)
@@ -123,10 +126,12 @@ class Step:
         copy_headers(to)
         (to / self.header).write_text(self.text)
 
-    def explorer(self, bases):
+    def explorers(self, bases):
+        """First the file of scenarios that is about the header, which is compiled soon, then all of them."""
         to = BUILD / re.sub(r"\W+", "-", self.name)
         self.headers(to / "headers")
-        return [str(build(to / "headers", to, changed=self.header))]
+        yield [str(build(to / "headers", to / "first", changed=self.header, only=FIRST[self.header]))], TRIES[:2]
+        yield [str(build(to / "headers", to, changed=self.header))], TRIES
 
     def clean(self):
         shutil.rmtree(BUILD / re.sub(r"\W+", "-", self.name), ignore_errors=True)
@@ -218,17 +223,17 @@ def steps():
 
 def explore(mutant, bases, runs):
     """What caught it, or None. For `runs` = 0 it does not try hard."""
-    command = mutant.explorer(bases)
-    if not command:
-        return None
-    for try_ in (["--runs", "50"], ["--runs", "1000"], ["--bound", "1"], ["--runs", str(runs)]):
-        if try_[1] == "0":
-            break
-        status, said = run(command + ["--stop"] + try_, 3600)
-        if status:
-            failed = re.search(r"^not ok \d+ - ([^:]*): (.*?) executions", said, re.M)
-            why = re.search(r"^# (.*)", said, re.M)
-            return f"{failed[1]}, execution {failed[2]}: {why[1]}" if failed and why else f"ended with {status}"
+    for command, tries in mutant.explorers(bases):
+        for try_ in tries:
+            if try_[1] == "":
+                try_ = ["--runs", str(runs)]
+            if try_[1] == "0":
+                break
+            status, said = run(command + ["--stop"] + try_, 3600)
+            if status:
+                failed = re.search(r"^not ok \d+ - ([^:]*): (.*?) executions", said, re.M)
+                why = re.search(r"^# (.*)", said, re.M)
+                return f"{failed[1]}, execution {failed[2]}: {why[1]}" if failed and why else f"ended with {status}"
     return None
 
 

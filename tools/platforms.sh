@@ -12,7 +12,7 @@ mkdir -p $out
 bad=0 only='' short=
 [ "${1-}" != --short ] || short=yes
 
-# An emulated instruction takes ten times as long.
+# An emulated instruction takes ten times as long. So tests make a tenth of the rounds there (TAP_FEW, in tests/lib/tap.h).
 : "${LEAT_TEST_SECONDS:=300}" "${LEAT_TEST_LIMIT:=1500}"
 export LEAT_TEST_SECONDS LEAT_TEST_LIMIT
 
@@ -48,7 +48,7 @@ try() { # what, compiler, how to run it, options of make...
 other() { # what, emulator, machine, options of make...
     what=$1 emulator=$2 machine=$3
     shift 3
-    try "$what" "$machine-gcc" "$emulator -L /usr/$machine" "$@"
+    try "$what" "$machine-gcc" "$emulator -L /usr/$machine" DEFS=-DTAP_FEW=1 "$@"
 }
 i686=/usr/i686-linux-gnu/lib
 i686="$i686/ld-linux.so.2 --library-path $i686"

@@ -32,6 +32,9 @@
 #else
 #define TAP_SLOW false
 #endif
+#ifndef TAP_FEW /* true: under an emulator, which is as slow, but has no sanitizer's memory */
+#define TAP_FEW false
+#endif
 
 #define TEST(name) \
     static void test_##name(void); \
@@ -68,7 +71,7 @@ void tap_threads(int n, void (*fn)(int i, void *arg), void *arg);
 /* n rounds, or fewer where each takes longer. */
 static inline int tap_rounds(int n)
 {
-    return TAP_SLOW && n > 10 ? n / 10 : n;
+    return (TAP_SLOW || TAP_FEW) && n > 10 ? n / 10 : n;
 }
 
 /* Random numbers that a seed repeats. Each thread sets a state of its own by tap_seed(i), with an i of its own. */

@@ -40,7 +40,7 @@
  *
  * KNOWN BUGS. -DNAME takes a line out of queue.h, or puts it elsewhere. It breaks what stands
  * beside it, and must be caught.
- *   NO_BIT                I1        leat_may_sleep_: does not set WAITERS
+ *   NO_BIT                I1        leat_may_park_: does not set WAITERS
  *   BIT_AFTER_LOOK        I1        ... sets it after it has looked
  *   BIT_CLEARED_UNLOCKED  I1        leat_resolve_peer_: drops the lock before it clears WAITERS
  *   RESOLVE_IN_TWO        I2        leat_resolve_: a load and a store instead of a CAS
@@ -50,7 +50,7 @@
  *   NO_PASS_ON            I5        leat_select_: does not wake the next with the wake that it got
  *   NO_PASS_ON_LEAVING    I5        ... does not look once more when it leaves with nothing
  *   PASS_ON_NO_BIT        I5        leat_wake_next_: does not set WAITERS again
- *   SLEEP_IN_FLIGHT       I6        leat_may_sleep_: looks at the slot instead of the other index
+ *   SLEEP_IN_FLIGHT       I6        leat_may_park_: looks at the slot instead of the other index
  *   SLEEP_WHEN_CLOSING    I6        ... ignores CLOSING
  *   CLOSE_WAKES_ONE       closed    leat_close_: resolves one waiter of each list
  *   SEND_WHEN_CLOSING     closed    leat_ready_stamp_: without CLOSING
@@ -314,7 +314,7 @@ inline leat_try_case_() {
 #define sees_closing true
 #endif
 
-/* leat_enqueue_all_ with leat_may_sleep_, for one case. CLOSING is read with the TAIL, first or second. */
+/* leat_enqueue_all_ with leat_may_park_, for one case. CLOSING is read with the TAIL, first or second. */
 inline leat_enqueue_all_() {
     d_step {
         take_lock();

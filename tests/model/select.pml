@@ -29,14 +29,14 @@
  *
  * KNOWN BUGS. -DNAME takes a line out of queue.h, or puts it elsewhere. It breaks what stands
  * beside it, and must be caught.
- *   NO_BIT                     I1        leat_may_sleep_: does not set WAITERS
+ *   NO_BIT                     I1        leat_may_park_: does not set WAITERS
  *   RENDEZVOUS_CLEARS_BIT      I1        leat_rendezvous_: clears WAITERS though others wait
  *   CANCEL_SETS_WORD_LATE      I1        leat_cancel: resolves the waiters before it says CANCELLING
  *   RESOLVE_IN_TWO             I2        leat_resolve_: a load and a store instead of a CAS
  *   GIVE_UP_RESOLVED           I2        leat_park_: leaves at the deadline though it was resolved
  *   CANCEL_FORGETS_RESOLVED    I2        leat_block_: ... as its context is done
  *   WAKE_BEFORE_COPY           I3        leat_rendezvous_: wakes its peer, then copies
- *   SLEEP_WHEN_CLOSING         I6        leat_may_sleep_: ignores CLOSING
+ *   SLEEP_WHEN_CLOSING         I6        leat_may_park_: ignores CLOSING
  *   NO_PEER_LOOK               I6        ... without leat_peer_waits_
  *   ONE_LOCK_AT_A_TIME         I7        leat_enqueue_all_: looks, then links, each under its own lock
  *   UNORDERED_LOCKS            I7        leat_lock_all_: in the order of the cases
@@ -45,7 +45,7 @@
  *   CONTEXT_LINKED             unlinked  leat_block_: does not unlink from its context
  *   CLOSE_RECEIVERS_ONLY       awake     leat_close_: does not resolve senders
  *   NO_SECOND_LOOK             exact     leat_try_select_: believes the first
- *   NO_COUNT                   exact     leat_may_sleep_: does not count in the word that it came
+ *   NO_COUNT                   exact     leat_may_park_: does not count in the word that it came
  */
 #define SENDS 0
 #define RECEIVES 1
@@ -253,7 +253,7 @@ inline leat_rendezvous_(k) {
 /* Neither a peer nor a close: nothing that would end this round or spoil the next step. */
 #define nothing_for(k) (!has(k) || (!CLOSING[on[k]] && !leat_peer_waits_(k)))
 
-inline leat_may_sleep_(k) {
+inline leat_may_park_(k) {
     if
     :: armed && has(k) ->
         armed = may_sleep(k);
@@ -286,8 +286,8 @@ inline link_case(k) {
 #ifdef ONE_LOCK_AT_A_TIME
 inline leat_enqueue_all_() {
     armed = true;
-    d_step { !lock[on[first]] -> leat_may_sleep_(first) }
-    d_step { !has(second) || !lock[on[second]] -> leat_may_sleep_(second) }
+    d_step { !lock[on[first]] -> leat_may_park_(first) }
+    d_step { !has(second) || !lock[on[second]] -> leat_may_park_(second) }
     d_step { !lock[on[first]] -> link_case(first); state[me] = (armed -> WAITING : NONE) }
     d_step { !has(second) || !lock[on[second]] -> link_case(second) }
 }
@@ -309,13 +309,13 @@ inline leat_enqueue_all_() {
 #endif
         armed = true;
 #ifdef LINK_BEFORE_ALL_LOOKED_AT
-        leat_may_sleep_(first);
+        leat_may_park_(first);
         link_case(first);
-        leat_may_sleep_(second);
+        leat_may_park_(second);
         link_case(second);
 #else
-        leat_may_sleep_(first);
-        leat_may_sleep_(second);
+        leat_may_park_(first);
+        leat_may_park_(second);
         link_case(first);
         link_case(second);
 #endif
