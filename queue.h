@@ -167,7 +167,8 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 
 /* Declares a variable that exists once in a program (or, if _Thread_local, once in each thread), however many files
  * include its header. Shared objects have the same one as far as the linker lets them see each other. Every mutable
- * static of the headers is declared so, except for the state of the random numbers, which each file has for itself. */
+ * static of the headers is declared so, except for three of a thread's own that each file may have for itself: the state
+ * of the random numbers, the thread's leat_thread_ (pool.h), and whether liburcu knows the thread (topic.h). */
 #if defined _WIN32 && defined __GNUC__
 #define LEAT_ONE_ __attribute__((selectany))
 #elif defined __GNUC__

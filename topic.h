@@ -572,7 +572,7 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
 /* clang-format on */
 /* int leat_topic_make(t, int keeps): `keeps` is 0 or LEAT_KEEPS_LATEST. With LEAT_KEEPS_LATEST, leat_latest and
  * LEAT_LATEST_FIRST work. This costs 64 messages of memory, and two more operations on a channel for each publish.
- * Every 64th publish waits for the threads that are just reading an old message. 0, -ENOMEM, -EINVAL.
+ * Once all 64 are used, every 63rd publish waits for the threads that read an old message. 0, -ENOMEM, -EINVAL.
  * void leat_topic_free(t): no thread may be using the topic. Subscribers' channels stay as they are. */
 #define leat_topic_make(t, keeps) leat_topic_make_(LEAT_TOPIC_(t), keeps, LEAT_OF_(t))
 #define leat_topic_free(t) leat_topic_free_(LEAT_TOPIC_(t), _Alignof(LEAT_T_(t)))

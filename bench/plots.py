@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""plots.py [RESULTS.json] [FOLDER] - charts of a run's results, by gnuplot, as SVG and PNG, and a page of tables.
+"""plots.py [RESULTS.json] [FOLDER] - makes charts of a run's results, by gnuplot, as SVG and PNG, and a page of tables.
 
-Without arguments: of the newest results in bench/results/, into docs/img/.
+Without arguments it takes the newest results in bench/results/, and writes to docs/img/ and docs/results.md.
 SPDX-License-Identifier: MIT
 """
 import glob
@@ -36,14 +36,14 @@ class Results:
         return None
 
     def names(self, works):
-        """Who took part in any of them, leat first, the others by how well they did."""
+        """The contestants that took part in any of the works: leat first, then from the fastest to the slowest."""
         there = {c["name"]: c["title"] for w in works for c in self.works.get(w, {"contestants": []})["contestants"] if c["samples"]}
         score = {n: statistics.median(v for v in (self.value(w, n) for w in works) if v) for n in there}
         return sorted(there.items(), key=lambda item: (item[0] != "leat", score[item[0]]))
 
 
 def plot(results, folder, file, title, y, works, labels, get, log=False, skip=()):
-    """Clustered bars: a cluster for each work, a bar for each contestant."""
+    """Draws clustered bars: a cluster for each work, a bar for each contestant."""
     works_there = [(w, label) for w, label in zip(works, labels) if w in results.works]
     names = [(n, t) for n, t in results.names([w for w, _ in works_there]) if n not in skip]
     if not names:
@@ -77,7 +77,7 @@ def number(v):
 
 
 def tables(r, path):
-    """All works and contestants, as a page."""
+    """Writes a page with all works and contestants."""
     m = r.all["machine"]
     with open(path, "w") as f:
         f.write(f"# Results\n\nWritten by `make plots`; do not edit. {r.where}, Linux {m['kernel']}, {m['compiler']}; "

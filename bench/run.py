@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """run.py - leat beside everything that a C program could use instead.
 
-Contestants are programs (contestant.h tells what they do). For each work, each contestant that has the means
-for it is a process of its own; they take turns, round by round, in an order that is drawn by lot, so what disturbs the machine disturbs them all,
-and a round during which something else kept the machine busy is repeated. A contestant that hangs is killed and
-said to have hung; one that loses a message is said to have lost it.
+Contestants are programs (contestant.h says what they do). For each work, each contestant that can do it has a process
+of its own. The contestants take turns, round by round, in an order that is drawn by lot. So what disturbs the machine
+disturbs all of them. If another program kept the machine busy during a round, that round of all contestants is repeated.
+A contestant that hangs is killed, and reported as hung. One that loses a message is reported, too.
 
 SPDX-License-Identifier: MIT
 """
@@ -29,14 +29,19 @@ CPUS = sorted(os.sched_getaffinity(0))
 
 # ---- Contestants: how they are called, and their kind -----------------------------------------
 
+<<<<<<< HEAD
 PLAIN = ["leat", "mutex", "posix", "vyukov", "bare",  # what needs nothing but a C compiler; leat's topics liburcu
          "leat-calls", "leat-nourcu", "sends", "mutex-list", "rwlock-list"]
+=======
+PLAIN = ["leat", "mutex", "posix", "vyukov", "bare",  # these need only a C compiler (leat's topics: liburcu, too)
+         "leat-inline", "leat-nourcu", "sends", "mutex-list", "rwlock-list"]
+>>>>>>> main
 PEERS = ["ck", "rte", "rte-hts", "rte-rts", "wfcqueue", "lfqueue", "glib", "apr", "libuv", "boost", "moodycamel",
          "moodycamel-blocking", "atomic_queue", "tbb", "std", "go", "crossbeam", "crossbeam-queue"]
 WORDS = {"crossbeam": ("rust/release/contestants", "channel"),
          "crossbeam-queue": ("rust/release/contestants", "queue")}
-PARTS = {("leat", call): "topic" for call in ("publish", "publishers", "latest")}  # works that are another program's
-SIZED = ["leat", "mutex", "posix", "tbb", "moodycamel-blocking"]  # who takes part with larger messages
+PARTS = {("leat", call): "topic" for call in ("publish", "publishers", "latest")}  # works that another program does
+SIZED = ["leat", "mutex", "posix", "tbb", "moodycamel-blocking"]  # can carry larger messages
 TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vyukov ring",
           "bare": "two locked operations", "ck": "Concurrency Kit", "rte": "DPDK rte_ring",
           "rte-hts": "DPDK rte_ring HTS", "rte-rts": "DPDK rte_ring RTS",
@@ -47,11 +52,11 @@ TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vy
           "crossbeam-queue": "crossbeam ArrayQueue", "leat-calls": "leat, calling liburcu",
           "leat-nourcu": "leat, no liburcu", "sends": "plain sends", "mutex-list": "mutex around a list",
           "rwlock-list": "rwlock around a list"}
-VARIANTS = {}  # of leat, by name: the folder of its headers, and its macros
+VARIANTS = {}  # of leat: name -> the folder of its headers, and its macros
 
 
 def kind(name):
-    """Whose sources it has."""
+    """The contestant whose sources it is built from."""
     return "leat" if name in VARIANTS else name
 
 
@@ -62,7 +67,7 @@ class Contestant:
         self.words = words
         folder = f"build/bench/{name}/{size}" if name in VARIANTS else f"build/bench/{size}"
         headers, macros = VARIANTS.get(name, (".", ""))
-        if os.path.isfile(name):  # a program that was made by hand
+        if os.path.isfile(name):  # a program of the user, by its path
             self.title, self.path = os.path.basename(name), name
         else:
             self.path = os.path.join("build/bench", program) if "/" in program else os.path.join(folder, program)
@@ -73,7 +78,7 @@ class Contestant:
         if made.returncode:
             why = re.search(r"[\w./-]+: No such file|cannot find [\w./-]+|\w+: (command )?not found|no .* package\S*",
                             made.stderr)
-            if not why or why.group(0).split(":")[0] in glob.glob("*.h"):  # our own are no library to be installed
+            if not why or why.group(0).split(":")[0] in glob.glob("*.h"):  # a header of ours is not to be installed
                 sys.exit(f"{self.title} does not compile:\n{made.stderr}")
             self.left_out = why.group(0)
         else:
@@ -87,7 +92,7 @@ def variant(name, title, headers=".", macros=""):
 
 
 def without(asked, ablate):
-    """The variants of leat that lack a part: the lists of parts that were asked for, and with `ablate` each one and all."""
+    """The variants of leat that lack parts: each list that was asked for. With `ablate` also each part alone, and all."""
     found = set()
     for header in glob.glob("*.h"):
         with open(header) as f:
@@ -112,14 +117,14 @@ def git(*command):
 
 
 def at(revision):
-    """The variant of leat that has the headers of that revision."""
+    """The variant of leat with the headers of that revision."""
     commit = git("rev-parse", "--short", "--verify", revision + "^{commit}").strip()
     name = f"leat-at-{commit}"
     folder = f"build/bench/{name}"
     os.makedirs(folder, exist_ok=True)
     for header in git("ls-tree", "--name-only", commit).split():
         path = os.path.join(folder, header)
-        if header.endswith(".h") and not os.path.exists(path):  # else all would be compiled anew
+        if header.endswith(".h") and not os.path.exists(path):  # a header that is written again makes all compile again
             with open(path + ".new", "w") as f:
                 f.write(git("show", f"{commit}:./{header}"))
             os.rename(path + ".new", path)
@@ -129,17 +134,17 @@ def at(revision):
 # ---- Works ------------------------------------------------------------------------------------
 
 class Work:
-    """What is done (a work of works.h and its arguments), by which time it is judged, what it takes."""
+    """What is done (a work of works.h and its arguments), by which time it is judged, what a contestant needs for it."""
 
     def __init__(self, title, call, by="wall", needs=(), one_cpu=False, busy=0, once=False, only=None, size=8, targets=(),
                  most=None, **args):
         self.title, self.call, self.by, self.needs, self.one_cpu = title, call, by, set(needs), one_cpu
-        self.busy = busy  # beside so many processes that never rest
+        self.busy = busy  # how many busy loops run beside it
         self.once, self.only, self.size, self.targets, self.args = once, only, size, targets, args
-        self.most = most  # operations in a round
+        self.most = most  # at most so many operations in a round
 
     def beside(self, loops):
-        """The same on a busy machine; no targets, those are of a quiet one."""
+        """Makes it the same work on a busy machine. It then has no targets: they are for a quiet machine."""
         if not self.busy and not self.one_cpu:
             self.busy, self.targets = loops, ()
             self.title += f", beside {loops} busy loop" + ("s" if loops > 1 else "")
@@ -148,12 +153,12 @@ class Work:
         return self.call in c.can and self.needs <= c.can and (self.only is None or kind(c.name) in self.only)
 
 
-# Targets: leat's time beside that of others. (at most FACTOR times, of the best of NAMES)
+# Targets: leat's time is at most FACTOR times that of the best of NAMES.
 def at_most(factor, *names):
     return ("at most", factor, names)
 
 
-def steady(factor):  # no round takes longer than so many times its best
+def steady(factor):  # leat's worst round takes at most so many times as long as its best
     return ("steady", factor, ())
 
 
@@ -222,7 +227,7 @@ def works():
         yield Work(f"publish to {k}" + (" subscriber" if k == 1 else ""), "publish", by="cpu", subscribers=k,
                    targets=[at_most(1.1, "sends")] if k == 8 else ())
     yield Work("publish to nobody", "publish", by="cpu", subscribers=0)
-    room = {"cap": 65536, "most": 65536, "subscribers": 8, "receivers": 2}  # for a whole round: a drop costs something else
+    room = {"cap": 65536, "most": 65536, "subscribers": 8, "receivers": 2}  # room for a whole round: a drop costs something else than a send
     yield Work("publish to 8, 4 publishers", "publishers", senders=4, targets=[at_most(1 / 2, "rwlock-list")], **room)
     yield Work("publish to 8, others come and go", "publishers", needs=["changes"], senders=2, others=1, **room)
     yield Work("the latest value, read", "latest", by="cpu", size=64, only=LOOKED_AT, receivers=0)
@@ -255,7 +260,7 @@ class Process:
         if "spin" in args:
             args["spin"] = int(args["spin"] / spin_ns)  # from ns to steps
         words = [contestant.path, *contestant.words, work.call] + [f"{k}={v}" for k, v in args.items()]
-        one = {CPUS[-1]}  # the first often serves the interrupts
+        one = {CPUS[-1]}  # the first CPU often serves the interrupts
         self.p = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
                                   preexec_fn=(lambda: os.sched_setaffinity(0, one)) if work.one_cpu else None)
 
@@ -292,7 +297,7 @@ class Process:
 
 
 class Entry:
-    """A contestant in one work: its process, and what it was measured at."""
+    """A contestant in one work: its process, and what was measured."""
 
     def __init__(self, contestant, work, options, spin_ns):
         self.c, self.work, self.spin_ns, self.o = contestant, work, spin_ns, options
@@ -303,7 +308,7 @@ class Entry:
         self.process = Process(self.c, self.work, self.spin_ns)
 
     def start_again(self):
-        """Another process has other luck with where its memory is. Its first round is short and does not count."""
+        """Starts another process, which has other luck with where its memory lies. Its first round is short and does not count."""
         self.process.end()
         self.start()
         self.run(max(1, self.n // 8))
@@ -322,7 +327,7 @@ class Entry:
         return None if "n" not in r else r
 
     def warm_up(self):
-        """Runs of growing length, which find how many operations fill a round."""
+        """Finds how many operations fill a round, by runs of growing length."""
         want = self.o.ms * 1e6 * (5 if self.work.busy else 1)  # long enough for several time slices
         n = 1 if self.work.once else min(256, self.work.most or 256)
         while not self.work.once:
@@ -331,7 +336,7 @@ class Entry:
                 if self.hung > 2 or self.wrong:
                     return
                 continue
-            took = max(min(r["wall"] for r in tries), 1)  # one of them may have been disturbed
+            took = max(min(r["wall"] for r in tries), 1)  # one of the two may have been disturbed
             if took > want / 4 or self.work.most and n >= self.work.most:
                 n = max(1, int(n * want / took))
                 break
@@ -342,11 +347,11 @@ class Entry:
         return [s[key] / s["n"] for s in self.samples]
 
     def median(self, key):
-        return statistics.median(self.per_op(key)) if self.samples else None  # who hung each time
+        return statistics.median(self.per_op(key)) if self.samples else None  # None: it hung each time
 
 
 def busy_ns():
-    """CPU time that our CPUs have spent, on whatever; what a hypervisor took counts."""
+    """The CPU time that our CPUs have spent, on anything. The time that a hypervisor took counts."""
     ticks = 0
     with open("/proc/stat") as f:
         for line in f:
@@ -359,7 +364,7 @@ def busy_ns():
 
 @contextlib.contextmanager
 def busy_loops(n):
-    """n processes that never rest, until we end, however that happens."""
+    """n busy loops. They end when this process ends, however that happens."""
     loop = f"import os\nwhile os.getppid() == {os.getpid()}:\n for _ in range(1000000): pass"
     loops = [subprocess.Popen([sys.executable, "-c", loop], stderr=subprocess.DEVNULL) for _ in range(n)]
     try:
@@ -371,7 +376,7 @@ def busy_loops(n):
 
 
 def measure(work, entries, o):
-    """Rounds, in turns, whose order is drawn by lot. A pass (a round of each) that something else disturbed is made again."""
+    """The rounds, in turns, in an order drawn by lot. If another program disturbed a pass (a round of each), it is repeated."""
     lot = random.Random(f"{o.seed} {work.title}")
     for e in entries:
         e.warm_up()
@@ -382,15 +387,15 @@ def measure(work, entries, o):
         if i and i % 3 == 0:
             for e in running:
                 e.start_again()
-        lot.shuffle(running)  # not always after the same neighbour
+        lot.shuffle(running)  # so that none comes always after the same neighbour
         while True:
             machine, wall = busy_ns(), time.monotonic_ns()
             own, gone, got = time.process_time_ns(), False, []
             for e in running:
                 pid, before = e.process.p.pid, e.process.cpu_ns()
                 got.append((e, e.run(e.n)))
-                gone |= e.process.p.pid != pid  # and with it what it used: not to be judged
-                own -= e.process.cpu_ns() - before  # what one does when it is not its turn disturbs the others
+                gone |= e.process.p.pid != pid  # its CPU time is gone, too, so this pass cannot be judged
+                own -= e.process.cpu_ns() - before  # what a contestant does outside its turn disturbs the others
             own = time.process_time_ns() - own
             wall = time.monotonic_ns() - wall
             disturbed = not gone and not work.busy and busy_ns() - machine - own > 0.15 * wall + 2e7
@@ -417,7 +422,7 @@ def number(v):
 
 
 def judge(work, entries):
-    """[(what, value, limit, met)] of leat's targets."""
+    """Yields (what, value, limit, met) for each of leat's targets."""
     by = {e.c.name: e for e in entries if e.samples}
     leat = by.get("leat")
     for kind, limit, names in work.targets if leat else ():
@@ -472,7 +477,7 @@ def as_json(work, entries, disturbed, gave_up, verdicts):
 
 
 def write_json(path, results):
-    """A line for each work."""
+    """One JSON object. Each work has a line of its own."""
     head = {k: v for k, v in results.items() if k != "works"}
     with open(path, "w") as f:
         f.write(json.dumps(head)[:-1] + ', "works": [\n' + ",\n".join(map(json.dumps, results["works"])) + "\n]}\n")
@@ -492,7 +497,7 @@ def write_csv(path, results):
 
 
 def write_table(path, results):
-    """For a document: a row for each work, a column for each contestant."""
+    """A table for a document: a row for each work, a column for each contestant."""
     titles = dict.fromkeys(c["title"] for w in results["works"] for c in w["contestants"])
     m = results["machine"]
     with open(path, "w") as f:
@@ -524,7 +529,7 @@ def machine():
 
 
 def versions():
-    """Of the contestants, as far as they say."""
+    """The versions of the contestants, as far as their tools or packages say them."""
     found = {p: told("pkg-config", "--modversion", p) for p in
              ("ck", "libdpdk", "liburcu", "glib-2.0", "apr-1", "apr-util-1", "libuv", "tbb")}
     found["go"] = told("go", "version")
@@ -585,7 +590,7 @@ def main():
             w.args["pin"] = 1
     names = o.names.split(",") if o.names else PLAIN + PEERS if o.peers else PLAIN
     if o.pin:
-        names = [n for n in names if n != "go" and n not in WORDS]  # whose threads are not ours to pin
+        names = [n for n in names if n != "go" and n not in WORDS]  # run.py cannot pin the threads of Go and Rust
     names = [*names, *(["leat"] if o.ablate else []), *without(o.without, o.ablate), *(at(r) for r in o.against)]
     programs = dict.fromkeys((n, w.size, PARTS.get((kind(n), w.call))) for n in names for w in chosen
                              if w.size == 8 or kind(n) in (w.only or SIZED))

@@ -1,5 +1,5 @@
-// Go's channels, a worker pool on one, errgroup and semaphore.Weighted: the works of works.h, written again, as
-// nobody's call can be inlined into another language.
+// Go's channels, a worker pool on one, errgroup and semaphore.Weighted. The works of works.h are written again here,
+// because a call of Go cannot be inlined into a loop in C.
 // SPDX-License-Identifier: MIT
 package main
 
@@ -82,7 +82,7 @@ func trySend(c chan msg, m msg) bool {
 	}
 }
 
-// Go has no pause: as long as 64 of them take on the machines that we know.
+// Go has no pause instruction. This takes as long as 64 pauses on the machines that we know.
 func patience(failures *int) {
 	if *failures++; *failures > 8 {
 		runtime.Gosched()

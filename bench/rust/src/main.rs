@@ -1,5 +1,5 @@
-// crossbeam's channel, and its bare ArrayQueue: the works of works.h, written again, as nobody's call can be
-// inlined into another language. `main channel WORK..` or `main queue WORK..`.
+// crossbeam's channel, and its bare ArrayQueue. The works of works.h are written again here, because a call of Rust
+// cannot be inlined into a loop in C. `contestants channel WORK..` or `contestants queue WORK..`.
 // SPDX-License-Identifier: MIT
 use crossbeam_channel as cb;
 use crossbeam_queue::ArrayQueue;
@@ -83,7 +83,7 @@ impl Queue for Array {
     }
 }
 
-// What a queue that is only tried would do in the works that block.
+// A queue of which only the try forms are used, as if it could not block.
 #[derive(Clone)]
 struct Tried<Q>(Q);
 
