@@ -29,13 +29,8 @@ CPUS = sorted(os.sched_getaffinity(0))
 
 # ---- Contestants: how they are called, and their kind -----------------------------------------
 
-<<<<<<< HEAD
-PLAIN = ["leat", "mutex", "posix", "vyukov", "bare",  # what needs nothing but a C compiler; leat's topics liburcu
-         "leat-calls", "leat-nourcu", "sends", "mutex-list", "rwlock-list"]
-=======
 PLAIN = ["leat", "mutex", "posix", "vyukov", "bare",  # these need only a C compiler (leat's topics: liburcu, too)
-         "leat-inline", "leat-nourcu", "sends", "mutex-list", "rwlock-list"]
->>>>>>> main
+         "leat-calls", "leat-nourcu", "sends", "mutex-list", "rwlock-list"]
 PEERS = ["ck", "rte", "rte-hts", "rte-rts", "wfcqueue", "lfqueue", "glib", "apr", "libuv", "boost", "moodycamel",
          "moodycamel-blocking", "atomic_queue", "tbb", "std", "go", "crossbeam", "crossbeam-queue"]
 WORDS = {"crossbeam": ("rust/release/contestants", "channel"),
