@@ -29,6 +29,8 @@
  *                           channel subscribes; topic_publish(msg): drops it where there is no room;
  *                           topic_drops(i), topic_recv(i, &msg); CHANGES: threads may subscribe and leave
  *                           while another publishes; LATEST: topic_latest(&msg), if it keeps it
+ *     #define ONE_TO_ONE    only for one sender and one receiver
+ *     #define COMPRESSES    jobs compress (zlib.h), for a QUEUE that is BLOCKING and a POOL, or for neither
  *     #define UNBOUNDED, BY_VALUE (messages of any MSG_SIZE): said in the table
  *
  * A message is MSG_SIZE bytes. The last sender closes the queue. If it cannot be closed, each receiver gets a message
@@ -190,10 +192,18 @@ INLINE void tally_job(uint64_t number)
     my_tally->sum += number;
 }
 
+#ifdef COMPRESSES
+static void compress_job(uint64_t number); /* zlib.h */
+#endif
+
 INLINE void job(uint64_t number)
 {
+#ifdef COMPRESSES
+    compress_job(number);
+#else
     work_for(arg.spin);
     tally_job(number);
+#endif
 }
 
 static uint64_t tasks_run __attribute__((unused));

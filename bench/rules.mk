@@ -16,6 +16,10 @@ FOR_glib = $$(pkg-config --cflags --libs glib-2.0)
 FOR_apr = $$(pkg-config --cflags --libs apr-util-1 apr-1)
 FOR_libuv = $$(pkg-config --cflags --libs libuv)
 FOR_tbb = $$(pkg-config --cflags --libs tbb)
+FOR_leat-zlib = -lz
+FOR_mutex-zlib = -lz
+FOR_bare-zlib = -lz
+FOR_tbb-zlib = $(FOR_tbb) -lz
 
 $(CONTESTANTS)/%: bench/%.c $(wildcard bench/*.c bench/*.h $(addprefix $(or $(H),.)/,$(HEADERS)))
 	@mkdir -p $(@D)

@@ -29,24 +29,26 @@ CPUS = sorted(os.sched_getaffinity(0))
 
 # ---- Contestants: how they are called, and their kind -----------------------------------------
 
-PLAIN = ["leat", "mutex", "posix", "vyukov", "bare",  # these need only a C compiler (leat's topics: liburcu, too)
+PLAIN = ["leat", "mutex", "posix", "vyukov", "bbq", "bare",  # these need only a C compiler (leat's topics: liburcu, too)
          "leat-calls", "leat-nourcu", "sends", "mutex-list", "rwlock-list"]
-PEERS = ["ck", "rte", "rte-hts", "rte-rts", "wfcqueue", "lfqueue", "glib", "apr", "libuv", "boost", "moodycamel",
-         "moodycamel-blocking", "atomic_queue", "tbb", "std", "go", "crossbeam", "crossbeam-queue"]
+PEERS = ["ck", "rte", "rte-hts", "rte-rts", "wfcqueue", "lfqueue", "glib", "apr", "libuv", "boost", "boost-spsc", "moodycamel",
+         "moodycamel-blocking", "readerwriter", "atomic_queue", "tbb", "std", "go", "crossbeam", "crossbeam-queue"]
 WORDS = {"crossbeam": ("rust/release/contestants", "channel"),
          "crossbeam-queue": ("rust/release/contestants", "queue")}
 PARTS = {("leat", call): "topic" for call in ("publish", "publishers", "latest")}  # works that another program does
+PARTS.update(((name, "compress"), f"{name}-zlib") for name in ("leat", "mutex", "bare", "tbb"))
 SIZED = ["leat", "mutex", "posix", "tbb", "moodycamel-blocking"]  # can carry larger messages
 TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vyukov ring",
           "bare": "two locked operations", "ck": "Concurrency Kit", "rte": "DPDK rte_ring",
           "rte-hts": "DPDK rte_ring HTS", "rte-rts": "DPDK rte_ring RTS",
           "wfcqueue": "liburcu wfcqueue", "lfqueue": "liburcu lfqueue", "glib": "GLib", "apr": "APR",
-          "libuv": "libuv", "boost": "Boost.Lockfree", "moodycamel": "moodycamel",
+          "libuv": "libuv", "bbq": "BBQ", "boost": "Boost.Lockfree", "boost-spsc": "Boost, one to one",
+          "readerwriter": "ReaderWriterQueue, one to one", "moodycamel": "moodycamel",
           "moodycamel-blocking": "moodycamel blocking", "atomic_queue": "atomic_queue", "tbb": "oneTBB",
           "std": "C++20 semaphore", "go": "Go", "crossbeam": "crossbeam-channel",
           "crossbeam-queue": "crossbeam ArrayQueue", "leat-calls": "leat, calling liburcu",
           "leat-nourcu": "leat, no liburcu", "sends": "plain sends", "mutex-list": "mutex around a list",
-          "rwlock-list": "rwlock around a list"}
+          "rwlock-list": "rwlock around a list", "bare-zlib": "one thread"}
 VARIANTS = {}  # of leat: name -> the folder of its headers, and its macros
 
 
@@ -57,7 +59,7 @@ def kind(name):
 
 class Contestant:
     def __init__(self, name, size=8, part=None):
-        self.name, self.title, self.size, self.part = name, TITLES.get(name, name), size, part
+        self.name, self.title, self.size, self.part = name, TITLES.get(part, TITLES.get(name, name)), size, part
         program, *words = WORDS.get(name, (part or kind(name),))
         self.words = words
         folder = f"build/bench/{name}/{size}" if name in VARIANTS else f"build/bench/{size}"
@@ -145,7 +147,9 @@ class Work:
             self.title += f", beside {loops} busy loop" + ("s" if loops > 1 else "")
 
     def takes(self, c):
-        return self.call in c.can and self.needs <= c.can and (self.only is None or kind(c.name) in self.only)
+        one_to_one = {self.args.get(side, 1) for side in ("senders", "receivers")} == {1}
+        return (self.call in c.can and self.needs <= c.can and (self.only is None or kind(c.name) in self.only) and
+                (one_to_one or "one-to-one" not in c.can))
 
 
 # Targets: leat's time is at most FACTOR times that of the best of NAMES.
@@ -158,7 +162,7 @@ def steady(factor):  # leat's worst round takes at most so many times as long as
 
 
 BLOCK, TRIES = ["mutex", "posix", "glib", "apr", "moodycamel-blocking", "tbb", "go", "crossbeam"], \
-    ["vyukov", "ck", "rte", "rte-hts", "rte-rts", "boost", "atomic_queue", "crossbeam-queue"]
+    ["vyukov", "bbq", "ck", "rte", "rte-hts", "rte-rts", "boost", "atomic_queue", "crossbeam-queue"]
 LOOKED_AT = ["leat", "leat-calls", "leat-nourcu", "mutex-list", "rwlock-list", "go"]
 
 
@@ -215,6 +219,7 @@ def works():
     yield Work("semaphore, 4 threads at limit 2", "sem", workers=4, cap=2,
                targets=[at_most(1, "posix", "mutex", "moodycamel-blocking", "std", "go")])
     yield Work("semaphore, 4 threads take 1 to 3 of 4", "sem", needs=["weighted"], workers=4, cap=4, batch=3)
+    yield Work("a text compressed by zlib, 64 KB at a time, pool of 2", "compress", workers=2)
     for k in 2, 8, 64:
         yield Work(f"select of {k}, all ready", "select", by="cpu", cases=k, ready=k)
         yield Work(f"select of {k}, one ready", "select", by="cpu", cases=k, ready=1)

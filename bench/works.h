@@ -846,6 +846,10 @@ static void latest(uint64_t n)
 #endif
 #endif
 
+#ifdef COMPRESSES
+#include "zlib.h"
+#endif
+
 static void spin(uint64_t n)
 {
     round_begins();
@@ -861,6 +865,9 @@ static const struct work {
     const char *name;
     work_fn *run;
 } works[] = {
+#ifdef COMPRESSES
+    { "compress", compression },
+#endif
 #ifdef QUEUE
     { "flow", flow },         { "pair", pair },
     { "fill", fill },         { "ping-pong", ping_pong },
@@ -923,6 +930,9 @@ static void say_what_it_can(void)
 #endif
 #ifdef BY_VALUE
     printf("sizes ");
+#endif
+#ifdef ONE_TO_ONE
+    printf("one-to-one ");
 #endif
     putchar('\n');
 }

@@ -1,0 +1,3 @@
+/* bare-zlib.c - bare compresses. SPDX-License-Identifier: MIT */
+#define COMPRESSES
+#include "bare.c"

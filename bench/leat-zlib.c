@@ -1,0 +1,3 @@
+/* leat-zlib.c - leat compresses. SPDX-License-Identifier: MIT */
+#define COMPRESSES
+#include "leat.c"

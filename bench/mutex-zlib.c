@@ -1,0 +1,3 @@
+/* mutex-zlib.c - mutex compresses. SPDX-License-Identifier: MIT */
+#define COMPRESSES
+#include "mutex.c"
