@@ -10,6 +10,7 @@ SAN = none#         none, address (with undefined), thread, coverage; clang: mem
 DEFS =#             -DLEAT_NO_FUTEX, ...
 H =#                the folder of the headers under test, for the simulator and the benchmark; here, if not said
 ONLY =#             words: only the tests with one of them in their name
+FEW =#              anything: tests make a tenth of their rounds
 STD = c11
 PREFIX = /usr/local
 DESTDIR =
@@ -31,7 +32,7 @@ SANFLAGS_integer := -fsanitize=integer -fsanitize-ignorelist=tests/wraps.txt -fn
 SANFLAGS_coverage := --coverage -fprofile-update=atomic -DTAP_COVERAGE -Dalways_inline=unused# one copy of each
 COMMON = -std=$(STD) $(WARN) -pthread -g -fno-omit-frame-pointer -iquote . $(OPT) $(SANFLAGS_$(SAN)) $(DEFS)
 # LEAT_LINT: semaphore.h is usually a system header, of which compilers do not warn.
-TEST_CFLAGS = $(COMMON) -DLEAT_LINT -iquote tests/lib
+TEST_CFLAGS = $(COMMON) -DLEAT_LINT $(if $(FEW),-DTAP_FEW=1) -iquote tests/lib
 
 # ---- What can be built here -----------------------------------------------------------------------
 # An example names its library by its #include; `make deps` installs what is missing.
