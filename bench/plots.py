@@ -11,8 +11,14 @@ import statistics
 import subprocess
 import sys
 
-COLOURS = ["#c0392b", "#7f8c8d", "#2c7fb8", "#7fcdbb", "#fdae61", "#5e4fa2", "#b2abd2", "#8c510a", "#66bd63", "#d6a5c9",
-           "#35978f", "#444444"]
+COLOURS = {  # the same contestant has the same colour in every chart
+    "leat": "#c0392b", "leat-calls": "#e67e73", "leat-inline": "#e67e73", "leat-nourcu": "#8e2a1f", "mutex": "#7f8c8d",
+    "posix": "#444444", "vyukov": "#111111", "bbq": "#b15928", "ck": "#8c510a", "rte": "#2c7fb8", "rte-hts": "#6baed6",
+    "rte-rts": "#9ecae1", "wfcqueue": "#66bd63", "lfqueue": "#a6d96a", "glib": "#fdae61", "apr": "#bf812d", "libuv": "#35978f",
+    "boost": "#5e4fa2", "boost-spsc": "#9e8fd2", "moodycamel": "#d6a5c9", "moodycamel-blocking": "#c06fae",
+    "readerwriter": "#e7a6d8", "atomic_queue": "#4d9221", "tbb": "#2166ac", "std": "#f46d43", "go": "#00a3c4",
+    "crossbeam": "#d9b100", "crossbeam-queue": "#b58900", "bare": "#bbbbbb", "sends": "#999999", "mutex-list": "#7f8c8d",
+    "rwlock-list": "#b2b2b2"}
 
 
 def per_op(contestant, key):
@@ -27,13 +33,20 @@ class Results:
         m = self.all["machine"]
         self.where = f"{m['cpu']}, {m['cpus']} CPUs, {m['date']}, {m['commit']}"
 
-    def value(self, work, name, key="wall"):
+    def values(self, work, name, key="wall"):
+        """Of each round."""
         for c in self.works.get(work, {"contestants": []})["contestants"]:
-            if c["name"] == name and c["samples"]:
-                if key in ("wall", "cpu"):
-                    return per_op(c, key)
-                return statistics.median(s[key] for s in c["samples"])
-        return None
+            if c["name"] == name and c["samples"] and key in c["samples"][0]:
+                return [s[key] / (s["n"] if key in ("wall", "cpu") else 1) for s in c["samples"]]
+        return []
+
+    def value(self, work, name, key="wall"):
+        v = self.values(work, name, key)
+        return statistics.median(v) if v else None
+
+    def hung(self, work, name):
+        return any(c["name"] == name and c["hung"] and not c["samples"]
+                   for c in self.works.get(work, {"contestants": []})["contestants"])
 
     def names(self, works):
         """The contestants that took part in any of the works: leat first, then from the fastest to the slowest."""
@@ -43,32 +56,53 @@ class Results:
 
 
 def plot(results, folder, file, title, y, works, labels, get, log=False, skip=()):
-    """Draws clustered bars: a cluster for each work, a bar for each contestant."""
-    works_there = [(w, label) for w, label in zip(works, labels) if w in results.works]
-    names = [(n, t) for n, t in results.names([w for w, _ in works_there]) if n not in skip]
+    """A cluster for each work. In it each contestant has a point, the median, on a line from its least to its most; on a
+    linear axis also a bar. A contestant that hung in each round has the word instead."""
+    there = [(w, label) for w, label in zip(works, labels) if w in results.works]
+    names = [(n, t) for n, t in results.names([w for w, _ in there]) if n not in skip]
     if not names:
         return
-    rows = "\n".join(f'"{label}" ' + " ".join(f"{v:.6g}" if (v := get(w, n)) else "NaN" for n, _ in names)
-                     for w, label in works_there)
-    bars = ", ".join(f"$d using {i + 2}:xtic(1) title '{t}' lc rgb '{COLOURS[i % len(COLOURS)]}'"
-                     for i, (_, t) in enumerate(names))
+    rows, hung, step = [], [], 0.8 / len(names)
+    for i, (n, _) in enumerate(names):
+        for x, (w, _) in enumerate(there):
+            at = x + (i - (len(names) - 1) / 2) * step
+            v = [k for k in get(w, n) if k]
+            if v:
+                rows.append(f"{i} {at:.4f} {statistics.median(v):.6g} {min(v):.6g} {max(v):.6g}")
+            elif results.hung(w, n):
+                hung.append(f'set label "hung" at {at:.4f}, graph 0.02 rotate by 90 font ",8" textcolor rgb "{COLOURS.get(n, "#000000")}"')
+    curves = []
+    for i, (n, t) in enumerate(names):
+        of = f"($1 == {i} ? $2 : NaN)"
+        colour = COLOURS.get(n, "#000000")
+        if not log:
+            curves.append(f"$d using {of}:3:({step * 0.9:.4f}) with boxes fs solid 0.45 noborder lc rgb '{colour}' notitle")
+        curves.append(f"$d using {of}:3:4:5 with yerrorbars pt 7 ps 0.9 lw 1.5 lc rgb '{colour}' title '{t}'")
+    ticks = ", ".join(f'"{label}" {x}' for x, (_, label) in enumerate(there))
+    newline = "\n"
+    stars = "; * oversubscribed, more than two threads for each CPU" if "*" in ticks else ""
     script = f"""$d << EOD
-{rows}
+{newline.join(rows)}
 EOD
-set style data histogram
-set style histogram cluster gap 2
-set style fill solid 0.9 border -1
-set boxwidth 0.9
-set title "{title}\\n{{/*0.7 {results.where}}}" font ",14"
+set label "{title}" at screen 0.012, screen 0.955 font ",14"
+set label "{results.where}" at screen 0.012, screen 0.905 font ",9" noenhanced
+set label "medians, and the least and the most of {results.all['rounds']} rounds{stars}" at screen 0.012, screen 0.865 font ",9"
+{newline.join(hung)}
+set lmargin 11
+set tmargin at screen 0.83
+set bmargin 3.5
 set ylabel "{y}"
+set xrange [-0.6:{len(there) - 0.4}]
+set xtics ({ticks}) font ',10'
 set grid ytics lc rgb "#dddddd"
 set key outside right top vertical samplen 1 spacing 1.1 noenhanced
 set tics nomirror
 {"set logscale y" if log else "set yrange [0:*]"}
 """
-    for terminal, ending in ("svg size 1000,420 font 'sans,11' background '#ffffff'", "svg"), ("png size 1000,420", "png"):
-        subprocess.run(["gnuplot"], input=f"set terminal {terminal}\nset output '{folder}/{file}.{ending}'\n{script}plot {bars}\n",
-                       text=True, check=True)
+    curves = ", ".join(curves)
+    for terminal, ending in ("svg size 1000,480 font 'sans,11' background '#ffffff'", "svg"), ("png size 1000,480", "png"):
+        subprocess.run(["gnuplot"], text=True, check=True,
+                       input=f"set terminal {terminal}\nset output '{folder}/{file}.{ending}'\n{script}plot {curves}\n")
     print(f"{folder}/{file}.svg .png")
 
 
@@ -114,30 +148,40 @@ def main():
     os.makedirs(folder, exist_ok=True)
     r = Results(path)
     blocking = ["mutex", "posix", "glib", "apr", "tbb", "moodycamel-blocking", "go", "crossbeam"]
-    shapes = ["1x1", "2x2", "4x4", "1x4", "4x1", "16x16"]
+    shapes = [(1, 1), (2, 2), (4, 4), (1, 4), (4, 1), (16, 16)]
+    labels = [f"{s} to {d}" + (" *" if s + d > 2 * r.all["machine"]["cpus"] else "") for s, d in shapes]
+
+    def of(key="wall", scale=lambda v: v):
+        return lambda w, n: [scale(v) for v in r.values(w, n, key)]
+
     for how, title in ("blocking", "Queues that block"), ("try", "Queues that only try"):
-        plot(r, folder, f"queues-{how}", f"{title}: messages per second, senders x receivers", "millions per second",
-             [f"{how} {s}" for s in shapes], shapes, lambda w, n: 1e3 / v if (v := r.value(w, n)) else None,
+        plot(r, folder, f"queues-{how}", f"{title}: messages per second, senders to receivers (more is better)",
+             "millions per second", [f"{how} {s}x{d}" for s, d in shapes], labels, of(scale=lambda v: 1e3 / v),
              skip=blocking if how == "try" else ())
     plot(r, folder, "queues-cpu", "The same, blocking: CPU time per message (less is better)", "ns, all threads",
-         [f"blocking {s}" for s in shapes], shapes, lambda w, n: r.value(w, n, "cpu"), log=True)
+         [f"blocking {s}x{d}" for s, d in shapes], labels, of("cpu"), log=True)
     parts = ["p50", "p99", "p99.9"]
     for p in parts:
         r.works[p] = r.works.get("ping-pong, each timed", {"contestants": []})
-    plot(r, folder, "ping-pong", "Ping-pong, capacity 1: round trip (less is better)", "ns", parts,
-         ["median", "99 %", "99.9 %"], lambda p, n: r.value(p, n, p), log=True)
-    works = [f"pool of {w}, empty jobs" for w in (2, 8, 64)]
-    plot(r, folder, "pools", "Pools: CPU time for an empty job (less is better)", "ns, all threads", works,
-         ["2 workers", "8 workers", "64 workers"], lambda w, n: r.value(w, n, "cpu"), log=True)
+    others = ["ping-pong", "ping-pong, unbuffered"]
+    plot(r, folder, "ping-pong", "Ping-pong: round trip (less is better)", "ns", others + parts,
+         ["capacity 1", "unbuffered", "cap. 1, median", "99th percentile", "99.9th"],
+         lambda w, n: r.values(w, n, w if w in parts else "wall"), log=True)
+    works = [f"pool of {w}, empty jobs" for w in (2, 8, 64)] + ["group, empty tasks at limit 2", "pool of 64, jobs of 10 us"]
+    plot(r, folder, "pools", "Pools and groups: CPU time for a job (less is better)", "ns, all threads", works,
+         ["2 workers", "8 workers", "64 workers", "group\\nat limit 2", "64 workers\\n10 us"], of("cpu"), log=True)
     works = ["semaphore uncontended", "semaphore, 4 threads at limit 2", "semaphore, 4 threads take 1 to 3 of 4"]
     plot(r, folder, "semaphores", "Semaphores: acquire and release (less is better)", "ns", works,
-         ["uncontended", "4 threads, limit 2", "weighted, 4 threads"], lambda w, n: r.value(w, n), log=True)
+         ["uncontended", "4 threads, limit 2", "weighted, 4 threads"], of(), log=True)
     works = [f"select of {k}, {how}" for k in (2, 8, 64) for how in ("all ready", "one ready")]
     plot(r, folder, "select", "Select: one, and the send that refills (less is better)", "ns", works,
-         [w.replace("select of ", "").replace(", ", "\\n") for w in works], lambda w, n: r.value(w, n), log=True)
+         [w.replace("select of ", "").replace(", ", "\\n") for w in works], of(), log=True)
     works = ["publish to nobody", "publish to 1 subscriber", "publish to 8", "publish to 64", "the latest value, read"]
     plot(r, folder, "topics", "Topics: publish; read the latest value (less is better)", "ns", works,
-         ["to nobody", "to 1", "to 8", "to 64", "latest, read"], lambda w, n: r.value(w, n, "cpu"), log=True)
+         ["to none", "to 1", "to 8", "to 64", "latest, read"], of("cpu"), log=True)
+    works = ["uncontended send and receive"] + [f"uncontended, batches of {n}" for n in (8, 32, 256)]
+    plot(r, folder, "uncontended", "One thread sends and receives: CPU time per message (less is better)", "ns", works,
+         ["one by one", "batches of 8", "of 32", "of 256"], of("cpu"), log=True)
     tables(r, os.path.join(os.path.dirname(folder) or ".", "results.md"))
     return 0
 

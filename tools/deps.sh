@@ -65,6 +65,7 @@ missing_for_bench() {
     ls /usr/share/cargo/registry/crossbeam-channel-* >/dev/null 2>&1 || echo "librust-crossbeam-channel-dev crossbeam-channel"
     ls /usr/share/cargo/registry/crossbeam-queue-* >/dev/null 2>&1 || echo "librust-crossbeam-queue-dev crossbeam's ArrayQueue"
     header zlib.h || echo "zlib1g-dev the compression of a text"
+    header_cxx readerwriterqueue/readerwriterqueue.h || echo "libreaderwriterqueue-dev moodycamel's queue for one of each"
     have gnuplot || echo "gnuplot-nox the charts"
 }
 
