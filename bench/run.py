@@ -192,7 +192,11 @@ def works():
         yield Work(f"try 1x1, batches of {b}", "flow", needs=["try", "batch"], batch=b, blocking=0,
                    only=["rte", "rte-hts", "rte-rts", "moodycamel"])
     for size in 8, 32, 64, 256, 1024:
-        yield Work(f"blocking 1x1, messages of {size} bytes", "flow", size=size, needs=["blocking", "sizes"])
+        yield Work(f"blocking 1x1, messages of {size} bytes", "flow", size=size, needs=["blocking", "sizes"],
+                   targets=[at_most(1, "mutex")])
+    for size in 256, 1024:
+        yield Work(f"blocking 2x2, messages of {size} bytes", "flow", size=size, needs=["blocking", "sizes"], senders=2, receivers=2,
+                   targets=[at_most(1, "mutex")])
     for cap in 1, 7, 16, 1024, 65536:
         yield Work(f"blocking 2x2, capacity {cap}", "flow", needs=["blocking"], cap=cap, senders=2, receivers=2)
     yield Work("ping-pong", "ping-pong", needs=["blocking"], cap=1,

@@ -403,7 +403,7 @@ static void *serves(void *member)
 static void *returns(void *member)
 {
     struct member *m = (struct member *)member;
-    msg in;
+    msg in = msg_of(0);
     for (int i = 0; i < 2; i++) queue_enter(&places[i].q);
     begin(m);
     if (arg.blocking)
