@@ -408,7 +408,7 @@ LEAT_COLD_ void leat_threads_remove_(leat_threads_ *threads, leat_thread_ *t)
     leat_lock_drop_(&threads->lock_);
 }
 
-/* Spawns the thread of `t`, the first member of a heap block. After an error the block was freed. */
+/* Spawns the thread of `t`, the first member of a heap block. After an error the caller frees the block. */
 LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *t, size_t stack_size)
 {
     pthread_attr_t attr;
@@ -423,10 +423,7 @@ LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *t, size_t stack
         leat_os_mask_(mask);
         pthread_attr_destroy(&attr);
     }
-    if (err) {
-        leat_threads_remove_(threads, t);
-        free(t);
-    }
+    if (err) leat_threads_remove_(threads, t);
     errno = saved;
     return -err;
 }
@@ -472,11 +469,14 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
  * spawns a thread. At the limit it waits for a permit instead. Tasks are never queued. The thread that became idle last
  * is taken first, as it may still be awake.
  *
- * L4  A permit of idle_ stands for a thread in waiting_, or for one of places_. A place is left where a thread could not
- *     be spawned. The caller that acquires a permit takes such a thread, or takes a place and spawns the thread. The
- *     thread is then that caller's, which gives it a task, or puts it back into the queue, with its permit. So an
- *     accepted task has a thread that will run it, and a task that waits at the limit is not forgotten. Threads and
- *     places_ together are at most limit_.
+ * L4  A permit of idle_ stands for a thread in waiting_, or for one of places_. Which thread does not matter: first the
+ *     thread is in the queue, then its permit is released, and whoever acquires a permit finds a thread or a place. A
+ *     place is left where a thread could not be spawned, or was not, as a context was done. The caller that acquires a
+ *     permit takes such a thread, or takes a place and spawns the thread. The thread is then that caller's, which gives
+ *     it a task, or puts it back into the queue, with its permit. So a task that was counted has a thread that will run
+ *     it, and a task that waits at the limit is not forgotten. Threads and places_ together are at most limit_. A thread
+ *     is taken only for a task that is counted as active, and is back in the queue before that count ends. So when no
+ *     task is active, all threads are in waiting_.
  * L5  A group ends once. The caller that ends it has seen under the lock that no task is active, and has shut the
  *     group under that lock. */
 
@@ -593,15 +593,15 @@ LEAT_COLD_ void leat_task_done_(leat_group *g, int err, leat_task_thread_ *t)
     leat_task_end_(g, 1, t);
 }
 
-/* A thread gets a new waiter, before it becomes idle. */
+/* A thread gets a new waiter, before it becomes idle. leat_task_await_ ends the waiter. */
 static inline void leat_task_thread_init_(leat_task_thread_ *t)
 {
     leat_waiter_init_(&t->waiter_);
     t->node_ = (leat_node_){ .waiter_ = &t->waiter_, .msg_ = t };
 }
 
-/* Gives a thread that is the caller's a task, or none. Nothing else ends its wait, so it is not resolved before it is
- * woken. */
+/* Gives a thread that is the caller's a task, or none. No other thread can end this wait, so the waiter goes from WAITING
+ * to WOKEN at once (queue.h, part 3). */
 static inline void leat_task_give_(leat_task_thread_ *t, leat_job_ job)
 {
     t->job_ = job;
@@ -609,6 +609,7 @@ static inline void leat_task_give_(leat_task_thread_ *t, leat_job_ job)
     leat_wake_(&t->node_);
 }
 
+/* Waits until the thread is given a task, or none, and ends its waiter. */
 LEAT_COLD_ leat_job_ leat_task_await_(leat_task_thread_ *t)
 {
     leat_spin_ spin = LEAT_SPIN_;
@@ -625,7 +626,8 @@ static inline void leat_group_main_(leat_thread_ *thread)
     void *whole = thread;
     leat_task_thread_ *t = whole;
     leat_group *g = t->group_;
-    for (leat_job_ job; job = leat_task_await_(t), job.fn_;) {
+    leat_job_ job;
+    while ((job = leat_task_await_(t)).fn_) {
         int err = job.fn_(&g->ctx_, job.arg_);
         leat_task_thread_init_(t);
         leat_task_done_(g, err, t);
@@ -645,7 +647,10 @@ LEAT_COLD_ leat_task_thread_ *leat_group_spawn_(leat_group *g, int *err)
     t->group_ = g;
     leat_task_thread_init_(t);
     *err = leat_spawn_(&g->threads_, &t->thread_, 0);
-    return *err ? NULL : t;
+    if (!*err) return t;
+    leat_os_done_(&t->waiter_.state_);
+    leat_quiet_free_(t);
+    return NULL;
 }
 
 /* A task has ended its thread. The group spawns another thread in its place. If that fails, this thread goes on, in
@@ -700,7 +705,7 @@ LEAT_COLD_ int leat_wait_for_thread_(leat_ctx *ctx, leat_group *g, leat_sem *s)
     int err = leat_acquire_of_(ctx, &g->ctx_, s, 1);
     if (task) {
         leat_lock_take_(&g->threads_.lock_);
-        g->blocked_--; /* before the task is sent: a thread that has a permit is not blocked */
+        g->blocked_--; /* before the task is given: a thread that has a permit is not blocked */
         leat_lock_drop_(&g->threads_.lock_);
     }
     return err;
@@ -1326,6 +1331,7 @@ LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
     leat_wg_add(&p->running_, 1);
     int err = leat_spawn_(&p->threads_, &w->thread_, p->opts_.stack_size);
     if (err) {
+        leat_quiet_free_(w);
         leat_wg_done(&p->running_);
         leat_pool_break_deadlock_(p);
         return err;

@@ -24,8 +24,9 @@
  *     -ENOENT       this channel is no subscriber
  *     -EAGAIN       latest: no message was published yet
  * Needs queue.h, and liburcu, flavour bp (link with -lurcu-bp). Every publish reads a list that seldom changes. With
- * liburcu a thread that reads the list writes nothing that other threads read. The two calls that each publish needs
- * are inlined: liburcu means them, short as they are, for programs under any licence. docs/topic.md tells more.
+ * liburcu a thread that reads the list writes nothing that other threads read. The two functions that each publish
+ * needs are inlined. liburcu's header says that these may be inlined under any licence, short as they are, and that a
+ * program which does so is to be compiled anew for each release of liburcu. docs/topic.md tells more.
  * Do not call these functions in an RCU read-side section of your own. Some of them wait for all sections to end.
  * All functions but make and free are thread-safe. For the child of a fork see pool.h.
  *
@@ -62,9 +63,21 @@ LEAT_OWN_STYLE_BEGIN_
 
 #if !defined LEAT_NO_URCU
 #include <pthread.h>
-#if !defined LEAT_URCU_CALLS && defined __has_include
+#if !defined LEAT_URCU_CALLS && defined __has_include && defined __GNUC__
 #if __has_include(<urcu/static/urcu-bp.h>)
+#if !defined _URCU_BP_STATIC_H
+/* They access structs that liburcu places at addresses which the type does not allow. Each access is of a word. */
+static inline __attribute__((no_sanitize("alignment"))) void _urcu_bp_read_lock_update(unsigned long);
+static inline __attribute__((no_sanitize("alignment"))) void _urcu_bp_read_lock(void);
+static inline __attribute__((no_sanitize("alignment"))) void _urcu_bp_read_unlock(void);
+#endif
+#pragma push_macro("assert")
+#pragma push_macro("static_assert")
+#pragma push_macro("rdtscll")
 #include <urcu/static/urcu-bp.h>
+#pragma pop_macro("assert")
+#pragma pop_macro("static_assert")
+#pragma pop_macro("rdtscll")
 #define LEAT_URCU_INLINE_
 #endif
 #endif

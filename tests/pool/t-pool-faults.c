@@ -35,6 +35,21 @@ static void fake_free(void *p)
     free(p);
 }
 
+/* Events of the portable fallback: each that is made is ended. */
+static _Atomic int conds;
+
+static int counted_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attr)
+{
+    conds++;
+    return pthread_cond_init(cond, attr);
+}
+
+static int counted_cond_destroy(pthread_cond_t *cond)
+{
+    conds--;
+    return pthread_cond_destroy(cond);
+}
+
 #include "tap.h"
 
 #include <signal.h>
@@ -45,6 +60,8 @@ static void fake_free(void *p)
 
 #define calloc fake_calloc /* those of the headers */
 #define free fake_free
+#define pthread_cond_init counted_cond_init
+#define pthread_cond_destroy counted_cond_destroy
 #include "queue.h"
 #include "semaphore.h"
 
@@ -53,6 +70,8 @@ static void fake_free(void *p)
 #undef pthread_create
 #undef calloc
 #undef free
+#undef pthread_cond_init
+#undef pthread_cond_destroy
 
 #include "jobs.h"
 
@@ -146,6 +165,28 @@ TEST(a_group_without_memory_says_so_and_runs_what_it_accepted)
     door_open(&d);
     CHECK_EQ(leat_wait(&g), 0);
     CHECK_EQ(d.at_it, 2);
+    CHECK_EQ(gotten, given_back);
+}
+
+TEST(a_group_that_gets_no_thread_leaves_nothing_behind)
+{
+    leat_group g = LEAT_GROUP(NULL);
+    _Atomic int ran = 0;
+    int before = conds, accepted = 1;
+    (void)counted_cond_init, (void)counted_cond_destroy; /* with futex no event needs them */
+    fake_nothing();
+    fail_always = 2;
+    CHECK_EQ(leat_go(&g, counts, (void *)&ran), 0);
+    UNTIL(leat_sem_available(&g.idle_) == 1);
+    CHECK_EQ(leat_try_go_n(&g, 3, counts, (void *)&ran), -EAGAIN);
+    for (int i = 0; i < 20; i++) {
+        int err = leat_go(&g, counts, (void *)&ran);
+        CHECK(err == 0 || err == -EAGAIN); /* the one thread is idle, or it is not */
+        accepted += !err;
+    }
+    CHECK_EQ(leat_wait(&g), 0);
+    CHECK_EQ(ran, accepted);
+    CHECK_EQ(conds, before);
     CHECK_EQ(gotten, given_back);
 }
 
