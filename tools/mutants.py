@@ -31,7 +31,7 @@ HEADERS = ("queue.h", "semaphore.h", "pool.h", "topic.h")
 BUILD = ROOT / "build/mutants"
 NOW = BUILD / "now"  # the headers as they were when we began
 WEAKER = {"acquire": ["relaxed"], "release": ["relaxed"], "acq_rel": ["acquire", "release"]}
-FIRST = {"queue.h": "channels", "semaphore.h": "semaphores", "pool.h": "pools", "topic.h": "topics"}
+FIRST = {"queue.h": ["channels"], "semaphore.h": ["semaphores"], "pool.h": ["pools", "signals"], "topic.h": ["topics"]}
 TRIES = [["--runs", "50"], ["--runs", "1000"], ["--bound", "1"], ["--runs", ""]]  # the last: as many as was said
 INCLUDE = {}  # header -> the objects of the simulator that it is in
 NUMBER = {"relaxed": 0, "acquire": 2, "release": 3, "acq_rel": 4, "seq_cst": 5}
@@ -58,16 +58,16 @@ def includes(header):
     return found
 
 
-def build(headers, to, defs="", changed="", only=""):
+def build(headers, to, defs="", changed="", only=()):
     """The simulator with these headers; with the objects of the unchanged one where `changed` is not included. Of the
-    scenarios, perhaps `only` those of one file."""
+    scenarios, perhaps `only` those of some files."""
     if changed:
         (to / "explore").mkdir(parents=True, exist_ok=True)
         for unchanged in (BUILD / "none/explore").glob("*.o"):
             if unchanged.name not in INCLUDE[changed]:
                 shutil.copy(unchanged, to / "explore")
     status, said = run(["make", "--no-print-directory", f"BUILD={to}", f"H={headers}", f"DEFS={defs}", "CC=gcc",
-                        "WERROR=", *([f"SCENARIOS={to}/explore/{only}.o"] if only else []), f"{to}/explore/explore"], 600)
+                        "WERROR=", *(["SCENARIOS=" + " ".join(f"{to}/explore/{name}.o" for name in only)] if only else []), f"{to}/explore/explore"], 600)
     if status:
         sys.exit(f"does not build: {to}\n{said}")
     return to / "explore/explore"
@@ -127,10 +127,10 @@ class Step:
         (to / self.header).write_text(self.text)
 
     def explorers(self, bases):
-        """First the file of scenarios that is about the header, which is compiled soon, then all of them."""
+        """First the scenarios that are about the header, which are compiled soon, then all of them."""
         to = BUILD / re.sub(r"\W+", "-", self.name)
         self.headers(to / "headers")
-        yield [str(build(to / "headers", to / "first", changed=self.header, only=FIRST[self.header]))], TRIES[:2]
+        yield [str(build(to / "headers", to / "first", changed=self.header, only=FIRST[self.header]))], TRIES[:2] + [["--runs", "5000"]]
         yield [str(build(to / "headers", to, changed=self.header))], TRIES
 
     def clean(self):
