@@ -736,7 +736,7 @@ typedef struct leat_spin_ {
 /* Pauses `pauses` times. Stops early and returns true when *word is no longer `seen`. `word` may be NULL. */
 LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic uint64_t *word, uint64_t seen)
 {
-    while (pauses--) {
+    for (; pauses; pauses--) {
         leat_os_pause_();
         if (word && atomic_load_explicit(word, memory_order_relaxed) != seen) return true; /* [X5] */
     }
