@@ -869,18 +869,23 @@ static const struct work {
     { "compress", compression },
 #endif
 #ifdef QUEUE
-    { "flow", flow },         { "pair", pair },
-    { "fill", fill },         { "ping-pong", ping_pong },
+    { "flow", flow },
+    { "pair", pair },
+    { "fill", fill },
+    { "ping-pong", ping_pong },
     { "latency", latency },
 #ifdef BLOCKING
-    { "burst", burst },       { "idle", idle },
+    { "burst", burst },
+    { "idle", idle },
 #endif
 #endif
 #ifdef POOL
-    { "jobs", jobs },         { "churn", churn },
+    { "jobs", jobs },
+    { "churn", churn },
 #endif
 #ifdef SEMAPHORE
-    { "sem-pair", sem_pair }, { "sem", sem_crew },
+    { "sem-pair", sem_pair },
+    { "sem", sem_crew },
 #endif
 #ifdef SELECT
     { "select", select_one },
@@ -892,7 +897,8 @@ static const struct work {
     { "cancel", cancel },
 #endif
 #ifdef TOPIC
-    { "publish", publish },   { "publishers", publishers },
+    { "publish", publish },
+    { "publishers", publishers },
 #ifdef LATEST
     { "latest", latest },
 #endif
