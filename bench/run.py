@@ -149,7 +149,7 @@ class Work:
     def takes(self, c):
         one_to_one = {self.args.get(side, 1) for side in ("senders", "receivers")} == {1}
         return (self.call in c.can and self.needs <= c.can and (self.only is None or kind(c.name) in self.only) and
-                (one_to_one or "one-to-one" not in c.can))
+                (one_to_one or "one-to-one" not in c.can) and c.part == PARTS.get((kind(c.name), self.call)))
 
 
 # Targets: leat's time is at most FACTOR times that of the best of NAMES.
