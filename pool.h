@@ -593,6 +593,12 @@ LEAT_COLD_ void leat_task_done_(leat_group *g, int err, leat_task_thread_ *t)
     leat_task_end_(g, 1, t);
 }
 
+static inline leat_task_thread_ *leat_task_thread_of_(leat_thread_ *t)
+{
+    void *whole = t;
+    return whole;
+}
+
 /* A thread gets a new waiter, before it becomes idle. leat_task_await_ ends the waiter. */
 static inline void leat_task_thread_init_(leat_task_thread_ *t)
 {
@@ -605,7 +611,7 @@ static inline void leat_task_thread_init_(leat_task_thread_ *t)
 static inline void leat_task_give_(leat_task_thread_ *t, leat_job_ job)
 {
     t->job_ = job;
-    if (leat_is_asleep_(&t->waiter_)) t->waiter_.resolved_at_ = leat_os_now_();
+    leat_wake_begins_(&t->waiter_);
     leat_wake_(&t->node_);
 }
 
@@ -613,8 +619,7 @@ static inline void leat_task_give_(leat_task_thread_ *t, leat_job_ job)
 LEAT_COLD_ leat_job_ leat_task_await_(leat_task_thread_ *t)
 {
     leat_spin_ spin = LEAT_SPIN_;
-    while (!leat_is_woken_(&t->waiter_) && leat_spin_again_(&spin, NULL, 0)) continue;
-    if (leat_is_woken_(&t->waiter_)) leat_spin_end_(&spin);
+    leat_spin_until_woken_(&t->waiter_, &spin);
     leat_park_(&t->waiter_, LEAT_FOREVER);
     leat_os_done_(&t->waiter_.state_);
     return t->job_;
@@ -623,8 +628,7 @@ LEAT_COLD_ leat_job_ leat_task_await_(leat_task_thread_ *t)
 /* What a thread of a group does: the tasks that it is given, until it is given none. */
 static inline void leat_group_main_(leat_thread_ *thread)
 {
-    void *whole = thread;
-    leat_task_thread_ *t = whole;
+    leat_task_thread_ *t = leat_task_thread_of_(thread);
     leat_group *g = t->group_;
     leat_job_ job;
     while ((job = leat_task_await_(t)).fn_) {
@@ -657,8 +661,7 @@ LEAT_COLD_ leat_task_thread_ *leat_group_spawn_(leat_group *g, int *err)
  * this function. */
 LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread)
 {
-    void *whole = thread;
-    leat_task_thread_ *t = whole;
+    leat_task_thread_ *t = leat_task_thread_of_(thread);
     leat_group *g = t->group_;
     int err;
     leat_task_thread_ *other = leat_group_spawn_(g, &err);

@@ -962,6 +962,19 @@ static inline bool leat_is_asleep_(leat_waiter_ *w)
     return atomic_load_explicit(&w->state_.word_, memory_order_relaxed) & LEAT_ASLEEP_; /* [X3] */
 }
 
+/* Spins until the waiter is woken, or until it is time to park. */
+static inline void leat_spin_until_woken_(leat_waiter_ *w, leat_spin_ *spin)
+{
+    while (!leat_is_woken_(w) && leat_spin_again_(spin, NULL, 0)) continue; /* RESOLVED: a wake is in flight */
+    if (leat_is_woken_(w)) leat_spin_end_(spin);
+}
+
+/* A wake of this waiter begins. If its thread is asleep, leat_park_ will learn what the wake takes. */
+static inline void leat_wake_begins_(leat_waiter_ *w)
+{
+    if (leat_is_asleep_(w)) w->resolved_at_ = leat_os_now_();
+}
+
 /* Moves a waiter out of WAITING, for good. True: the caller has won the waiter, and decides how its wait ends. */
 static inline bool leat_resolve_(leat_waiter_ *w, uint32_t state)
 {
@@ -981,7 +994,7 @@ static inline bool leat_resolve_node_(leat_waitq_ *list, leat_node_ *l, int err)
     leat_dequeue_(list, l);
     l->err_ = err;
     l->waiter_->won_ = l;
-    if (leat_is_asleep_(l->waiter_)) l->waiter_->resolved_at_ = leat_os_now_();
+    leat_wake_begins_(l->waiter_);
     return true;
 }
 
@@ -1883,8 +1896,7 @@ LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
     }
     leat_unlock_all_(a->first_);
     if (!a->entered_ || !a->spin_) return a->entered_;
-    while (!leat_is_woken_(w) && leat_spin_again_(a->spin_, NULL, 0)) continue; /* RESOLVED: a wake is in flight */
-    if (leat_is_woken_(w)) leat_spin_end_(a->spin_);
+    leat_spin_until_woken_(w, a->spin_);
     return true;
 }
 
