@@ -26,7 +26,7 @@ static void make_text(void)
 {
     uint64_t rng = 88172645463325252u;
     unsigned char *at = text[0], *end = at + sizeof text;
-    while (!text[0][0] || at < end) {
+    while (at < end) {
         rng ^= rng << 13;
         rng ^= rng >> 7;
         rng ^= rng << 17;
@@ -57,20 +57,18 @@ static void put_out(const struct slot *s)
     output.sum = adler32(output.sum, output.last, (uInt)s->length);
 }
 
-/* Once a process: is what comes out the text? */
-static void must_be_the_text(void)
+static void text_begins(void)
 {
-    static unsigned char again[CHUNK];
-    for (int i = 0; i < SLOTS; i++) {
-        uLongf length = CHUNK;
-        if (slots[i].number && (uncompress(again, &length, slots[i].packed, slots[i].length) != Z_OK || length != CHUNK ||
-                                memcmp(again, text[slots[i].number % CHUNKS], CHUNK) != 0))
-            wrong("what was compressed is not the text");
-    }
+    if (!text[0][0]) make_text();
+    output.next = 1;
+    output.sum = 1;
 }
 
-static void must_sum_up(uint64_t n)
+/* After the clock has stopped: all chunks came out, they are what the round before wrote if it had as many, and what the
+ * slots still hold is the text. */
+static void text_ends(uint64_t n)
 {
+    static unsigned char again[CHUNK];
     static uint64_t before_n;
     static uLong before;
     if (output.next != n + 1)
@@ -78,6 +76,12 @@ static void must_sum_up(uint64_t n)
     if (n == before_n && output.sum != before) wrong("not the same output as in the round before");
     before_n = n;
     before = output.sum;
+    for (int i = 0; i < SLOTS; i++) {
+        uLongf length = CHUNK;
+        if (slots[i].number && (uncompress(again, &length, slots[i].packed, slots[i].length) != Z_OK || length != CHUNK ||
+                                memcmp(again, text[slots[i].number % CHUNKS], CHUNK) != 0))
+            wrong("what was compressed is not the text");
+    }
 }
 
 #ifdef POOL
@@ -109,9 +113,7 @@ static void compression(uint64_t n)
 {
     pthread_t writer;
     msg m;
-    if (!text[0][0]) make_text();
-    output.next = 1;
-    output.sum = 1;
+    text_begins();
     for (int i = 0; i < 2; i++) queue_new(&places[i].q, SLOTS);
     for (uint64_t i = 1; i <= SLOTS; i++) queue_send(&places[1].q, msg_of(i));
     pool_start((int)arg.workers, SLOTS);
@@ -125,8 +127,7 @@ static void compression(uint64_t n)
     round_ends(n);
     pool_stop();
     for (int i = 0; i < 2; i++) queue_free(&places[i].q);
-    must_sum_up(n);
-    must_be_the_text();
+    text_ends(n);
 }
 #else
 static void compress_job(uint64_t number) /* there is no pool to call it */
@@ -136,9 +137,7 @@ static void compress_job(uint64_t number) /* there is no pool to call it */
 
 static void compression(uint64_t n)
 {
-    if (!text[0][0]) make_text();
-    output.next = 1;
-    output.sum = 1;
+    text_begins();
     round_begins();
     for (uint64_t i = 1; i <= n; i++) {
         struct slot *s = &slots[i % SLOTS];
@@ -147,8 +146,7 @@ static void compression(uint64_t n)
         put_out(s);
     }
     round_ends(n);
-    must_sum_up(n);
-    must_be_the_text();
+    text_ends(n);
 }
 #endif
 #endif
