@@ -22,6 +22,7 @@ import concurrent.futures
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,8 @@ BUILD = ROOT / "build/mutants"
 NOW = BUILD / "now"  # the headers as they were when we began
 WEAKER = {"acquire": ["relaxed"], "release": ["relaxed"], "acq_rel": ["acquire", "release"]}
 FIRST = {"queue.h": ["channels"], "semaphore.h": ["semaphores"], "pool.h": ["pools", "signals"], "topic.h": ["topics"]}
-TRIES = [["--runs", "50"], ["--runs", "1000"], ["--bound", "1"], ["--runs", ""]]  # the last: as many as was said
+QUICK = [["--runs", "50"], ["--runs", "1000"]]  # what the simulator is told to try first
+STOPPED = (-signal.SIGTERM, -signal.SIGKILL)  # somebody ended the simulator: it has noticed nothing
 INCLUDE = {}  # header -> the objects of the simulator that it is in
 NUMBER = {"relaxed": 0, "acquire": 2, "release": 3, "acq_rel": 4, "seq_cst": 5}
 
@@ -82,13 +84,13 @@ class Order:
         self.where = (header, first, last)
         self.which, self.weaker = which, weaker
 
-    def explorers(self, bases):
+    def explorers(self, bases, last):
         """The program in which that line is compiled: the second is for the pthread fallback."""
         header, first, last = self.where
         for program, at in bases:
             addresses = [a for line in range(first, last + 1) for a in at.get((header, line), [])]
             if addresses:
-                yield [str(program), "--weaken", f"{self.which}:{NUMBER[self.weaker]},{','.join(addresses)}"], TRIES
+                yield [str(program), "--weaken", f"{self.which}:{NUMBER[self.weaker]},{','.join(addresses)}"], QUICK + last
                 return
 
     def headers(self, to):
@@ -126,12 +128,12 @@ class Step:
         copy_headers(to)
         (to / self.header).write_text(self.text)
 
-    def explorers(self, bases):
+    def explorers(self, bases, last):
         """First the scenarios that are about the header, which are compiled soon, then all of them."""
         to = BUILD / re.sub(r"\W+", "-", self.name)
         self.headers(to / "headers")
-        yield [str(build(to / "headers", to / "first", changed=self.header, only=FIRST[self.header]))], TRIES[:2] + [["--runs", "5000"]]
-        yield [str(build(to / "headers", to, changed=self.header))], TRIES
+        yield [str(build(to / "headers", to / "first", changed=self.header, only=FIRST[self.header]))], QUICK + [["--runs", "5000"]]
+        yield [str(build(to / "headers", to, changed=self.header))], QUICK + last
 
     def clean(self):
         shutil.rmtree(BUILD / re.sub(r"\W+", "-", self.name), ignore_errors=True)
@@ -223,13 +225,12 @@ def steps():
 
 def explore(mutant, bases, runs):
     """What caught it, or None. For `runs` = 0 it does not try hard."""
-    for command, tries in mutant.explorers(bases):
+    last = [["--bound", "1"]] + ([["--runs", str(runs)]] if runs else [])
+    for command, tries in mutant.explorers(bases, last):
         for try_ in tries:
-            if try_[1] == "":
-                try_ = ["--runs", str(runs)]
-            if try_[1] == "0":
-                break
             status, said = run(command + ["--stop"] + try_, 3600)
+            if status in STOPPED:
+                return None
             if status:
                 failed = re.search(r"^not ok \d+ - ([^:]*): (.*?) executions", said, re.M)
                 why = re.search(r"^# (.*)", said, re.M)
