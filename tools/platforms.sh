@@ -12,8 +12,7 @@ mkdir -p $out
 bad=0 only='' short=
 [ "${1-}" != --short ] || short=yes
 
-# An emulated instruction takes ten times as long. And what differs here is the machine, the compiler, the C library, which
-# a tenth of the rounds shows as well (TAP_FEW, in tests/lib/tap.h).
+# An emulated instruction takes ten times as long. So tests make a tenth of their rounds there (FEW, in the Makefile).
 : "${LEAT_TEST_SECONDS:=300}" "${LEAT_TEST_LIMIT:=1500}"
 export LEAT_TEST_SECONDS LEAT_TEST_LIMIT
 
@@ -34,8 +33,7 @@ try() { # what, compiler, how to run it, options of make...
         return
     fi
     from=$(date +%s)
-    if ${MAKE:-make} test-c CC="$cc" EMULATOR="$emulator" BUILD="$out/$(basename "$log" .log)" ONLY="$only" FEW=yes "$@" \
-        >"$log" 2>&1
+    if ${MAKE:-make} test-c CC="$cc" EMULATOR="$emulator" BUILD="$out/$(basename "$log" .log)" ONLY="$only" "$@" >"$log" 2>&1
     then verdict=ok
     else
         verdict="FAILED: $log"
@@ -50,7 +48,7 @@ try() { # what, compiler, how to run it, options of make...
 other() { # what, emulator, machine, options of make...
     what=$1 emulator=$2 machine=$3
     shift 3
-    try "$what" "$machine-gcc" "$emulator -L /usr/$machine" "$@"
+    try "$what" "$machine-gcc" "$emulator -L /usr/$machine" FEW=yes "$@"
 }
 i686=/usr/i686-linux-gnu/lib
 i686="$i686/ld-linux.so.2 --library-path $i686"

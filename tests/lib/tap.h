@@ -32,7 +32,7 @@
 #else
 #define TAP_SLOW false
 #endif
-#ifndef TAP_FEW /* true on other machines: an emulator is as slow, but has no sanitizer's memory */
+#ifndef TAP_FEW /* true under an emulator, which is as slow, but has no sanitizer's memory */
 #define TAP_FEW false
 #endif
 
