@@ -68,8 +68,9 @@ def build(headers, to, defs="", changed="", only=()):
         for unchanged in (BUILD / "none/explore").glob("*.o"):
             if unchanged.name not in INCLUDE[changed]:
                 shutil.copy(unchanged, to / "explore")
+    scenarios = ["SCENARIOS=" + " ".join(f"{to}/explore/{name}.o" for name in only)] if only else []
     status, said = run(["make", "--no-print-directory", f"BUILD={to}", f"H={headers}", f"DEFS={defs}", "CC=gcc",
-                        "WERROR=", *(["SCENARIOS=" + " ".join(f"{to}/explore/{name}.o" for name in only)] if only else []), f"{to}/explore/explore"], 600)
+                        "WERROR=", *scenarios, f"{to}/explore/explore"], 600)
     if status:
         sys.exit(f"does not build: {to}\n{said}")
     return to / "explore/explore"
