@@ -406,11 +406,11 @@ static inline long leat_os_futex_(void *word, int op, uint32_t value, const void
 /* Where a sandbox refuses the futex, a wait polls every 100 us. If it refuses this sleep, too, the thread yields. */
 LEAT_COLD_ void leat_os_short_sleep_(void)
 {
-    leat_os_time_ nap = { 0, 100000 };
+    leat_os_time_ briefly = { 0, 100000 };
 #if defined SYS_nanosleep
-    long err = leat_os_call_(SYS_nanosleep, (long)&nap, 0, 0, 0);
+    long err = leat_os_call_(SYS_nanosleep, (long)&briefly, 0, 0, 0);
 #else
-    long err = leat_os_call_(SYS_clock_nanosleep_time64, LEAT_CLOCK_, 0, (long)&nap, 0);
+    long err = leat_os_call_(SYS_clock_nanosleep_time64, LEAT_CLOCK_, 0, (long)&briefly, 0);
 #endif
     if (err) leat_os_yield_();
 }
@@ -640,7 +640,7 @@ LEAT_HOT_ int64_t leat_after(int64_t duration)
  * each other, even where one of them has just been asleep: its answer takes a wake and a little more.
  *
  * Each thread learns whether it is worth it to spin on. Its doubt is a number, at most 255, and it spins on with a
- * chance of 1 in doubt + 1. A thread that has spun on in vain raises its doubt: 1, 3, 7 .. 255. A thread whose wait
+ * chance of 1 in doubt + 1. A thread that spins on and then parks raises its doubt: 1, 3, 7 .. 255. A thread whose wait
  * ended while it spun on sets its doubt to 0. A thread whose wait ended with a glance lowers its doubt. Where the
  * machine is busy, or has fewer CPUs than there are threads, the other side may get a CPU only when this thread sleeps.
  * There next to no time is spent on spinning, and a thread whose doubt is full even glances fewer times. And where two
@@ -717,9 +717,9 @@ typedef struct leat_spin_ {
     int64_t until_;   /* when to stop spinning on; 0: it does not spin on yet */
 } leat_spin_;
 
-/* LEAT_SPIN_: how a wait begins. LEAT_SPIN_WOKEN_: how it goes on after a thread T was woken in vain, because other
- * threads were faster. T yields between its polls: a yield costs T nothing, and T may be keeping one of those threads
- * from running. */
+/* LEAT_SPIN_: how a wait begins. LEAT_SPIN_WOKEN_: how it goes on after a thread T was woken and found nothing, because
+ * other threads were faster. T yields between its polls: a yield costs T nothing, and T may be keeping one of those
+ * threads from running. */
 /* clang-format off */
 #define LEAT_SPIN_ { .pauses_ = LEAT_AWAY_ }
 /* clang-format on */
@@ -743,7 +743,7 @@ LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic uint64_t *word, uint64_t se
     return false;
 }
 
-static inline void leat_spin_was_in_vain_(void)
+static inline void leat_spin_failed_(void)
 {
     leat_doubt_ = leat_doubt_ < LEAT_DOUBT_ ? 2 * leat_doubt_ + 1 : LEAT_DOUBT_;
 }
@@ -777,7 +777,7 @@ LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t
     if (!s->until_) {
         if (!leat_spin_on_(s)) return false;
     } else if (leat_os_now_() >= s->until_ || round > LEAT_WAKE_ / 10) { /* the clock may stand still */
-        leat_spin_was_in_vain_();
+        leat_spin_failed_();
         return false;
     }
     if (s->pauses_) leat_pause_(s->pauses_, word, seen);
@@ -786,10 +786,10 @@ LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t
 }
 
 /* The wait is over, and the thread did not have to park. If a spin lasted past its own limit, the thread had lost its
- * CPU, and a sleep would have been as quick: it counts as a spin in vain. */
+ * CPU, and a sleep would have been as quick: it counts as a spin that failed. */
 LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
 {
-    if (s->until_ && leat_os_now_() >= s->until_) leat_spin_was_in_vain_();
+    if (s->until_ && leat_os_now_() >= s->until_) leat_spin_failed_();
     else if (s->until_) leat_doubt_ = 0;
     else if (s->round_ && s->round_ < LEAT_GLANCES_) leat_doubt_ -= (leat_doubt_ + 3) / 4;
 }

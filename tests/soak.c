@@ -919,7 +919,7 @@ static void close_pipeline(void *scene)
 
 struct permits {
     leat_sem sem;
-    int limit, least, most, each, nap_us;
+    int limit, least, most, each, sleep_us;
     bool closed_early;
     _Atomic int64_t used;
     int64_t writes; /* written by a thread that has all permits, read by one that has one */
@@ -949,7 +949,7 @@ static void holder(void)
         if (used > s->most) fail("DOUBLED: %lld permits of %d", (long long)used, s->most);
         if (steady && n == s->limit && ++s->writes && used != n) fail("DOUBLED: a permit beside all %d", s->limit);
         if (steady && n < s->limit) MUST(s->writes >= 0);
-        if (s->nap_us) leat_sleep(LEAT_US(below(s->nap_us)));
+        if (s->sleep_us) leat_sleep(LEAT_US(below(s->sleep_us)));
         else if (one_in(4)) sched_yield();
         atomic_fetch_sub_explicit(&s->used, n, memory_order_relaxed);
         counts[PERMITS] += (uint64_t)n;
@@ -994,11 +994,11 @@ static void *open_permits(void)
     s->least = resized ? 1 + below(s->limit) : s->limit;
     s->most = resized ? s->limit + below(8) : s->limit;
     s->closed_early = one_in(3);
-    s->nap_us = one_in(2) ? below(200) : 0;
-    s->each = 1 + (1 << below(s->nap_us ? 9 : 16)) / SLOW / holders;
+    s->sleep_us = one_in(2) ? below(200) : 0;
+    s->each = 1 + (1 << below(s->sleep_us ? 9 : 16)) / SLOW / holders;
     s->sem = (leat_sem)LEAT_SEM(s->limit);
     atomic_init(&s->holders, holders);
-    say("\n    permits: %d to %d, first %d, %d times, naps of %d us,", s->least, s->most, s->limit, s->each, s->nap_us);
+    say("\n    permits: %d to %d, first %d, %d times, sleeps of %d us,", s->least, s->most, s->limit, s->each, s->sleep_us);
     enter(s, holders, "holder", holder);
     enter(s, resized, "resizer", resizer);
     enter(s, s->closed_early, "closer", sem_closer);
@@ -1022,7 +1022,7 @@ static void close_permits(void *scene)
 
 struct work {
     bool of_a_pool;
-    int each, players, limit, share, nap_us;
+    int each, players, limit, share, sleep_us;
     bool fails; /* some do */
     leat_group group;
     leat_sem shared;
@@ -1075,7 +1075,7 @@ static int piece_runs(leat_ctx *ctx, void *arg)
     comes_out(w->fates, (uint64_t)number, w->of_a_pool ? "job" : "task");
     if (!w->of_a_pool && ((w->limit && now > w->limit) || (w->share && now > w->share)))
         fail("DOUBLED: %d tasks at once, limits %d and %d", now, w->limit, w->share);
-    if (w->nap_us) leat_sleep_ctx(ctx, LEAT_US(below(w->nap_us)));
+    if (w->sleep_us) leat_sleep_ctx(ctx, LEAT_US(below(w->sleep_us)));
     if (number < most && one_in(3)) start_piece(&w->pieces[most + number], true);
     bool ends = w->fails && one_in(200);
     piece->answers_error = ends || (w->fails && one_in(50));
@@ -1168,7 +1168,7 @@ static struct work *new_work(int each)
     w->players = 1 + below(most_threads);
     w->each = each;
     w->fails = one_in(2);
-    w->nap_us = one_in(2) ? below(300) : 0;
+    w->sleep_us = one_in(2) ? below(300) : 0;
     w->submitting = (leat_wg)LEAT_WG(w->players);
     w->pieces = calloc((size_t)(2 * w->players * each), sizeof *w->pieces);
     w->fates = calloc((size_t)(2 * w->players * each), 1);
@@ -1185,7 +1185,7 @@ static void *open_group(void)
     w->shared = (leat_sem)LEAT_SEM(w->share);
     if (w->limit) leat_group_limit(&w->group, w->limit);
     if (w->share) leat_group_share(&w->group, &w->shared);
-    say("\n    group: limit %d, shared %d, %d tasks each, naps of %d us%s,", w->limit, w->share, w->each, w->nap_us,
+    say("\n    group: limit %d, shared %d, %d tasks each, sleeps of %d us%s,", w->limit, w->share, w->each, w->sleep_us,
         w->fails ? ", errors" : "");
     enter(w, w->players, "caller", submitter);
     return w;
@@ -1198,7 +1198,7 @@ static void *open_pool(void)
     w->how_it_ends = below(ENDINGS);
     leat_pool_opts o = { .workers = 1 + below(4), .queue = 1 + below(32), .user = w };
     if (one_in(2)) o.worker_init = worker_init, o.worker_fini = worker_fini;
-    say("\n    pool: %d workers, queue %d, %d jobs each, naps of %d us%s, %s,", o.workers, o.queue, w->each, w->nap_us,
+    say("\n    pool: %d workers, queue %d, %d jobs each, sleeps of %d us%s, %s,", o.workers, o.queue, w->each, w->sleep_us,
         w->fails ? ", errors" : "", ending_texts[w->how_it_ends]);
     int r = leat_pool_start(&w->pool, &w->above, &o);
     ANSWER(r, r == 0);
@@ -1249,7 +1249,7 @@ struct broadcast {
     LEAT_TOPIC(struct middle) topic;
     wire wires[MOST_THREADS]; /* of the regulars */
     int policies[MOST_THREADS];
-    int each, stay, nap_us; /* messages of a publisher; of a visitor, at most; naps of receivers */
+    int each, stay, sleep_us; /* messages of a publisher; of a visitor, at most; sleeps of receivers */
     bool keeps, patient, closed_early;
     _Atomic int publishing;             /* publishers that have not ended */
     _Atomic uint64_t published, copies; /* and what leat_publish returned, added up */
@@ -1340,7 +1340,7 @@ static uint64_t listen(struct broadcast *b, wire *c, int policy, uint64_t n, uin
         if (r) continue;
         read_news(&m, last, which_come(b, policy));
         got++;
-        if (b->nap_us && one_in(16)) leat_sleep(LEAT_US(below(b->nap_us)));
+        if (b->sleep_us && one_in(16)) leat_sleep(LEAT_US(below(b->sleep_us)));
     }
     return got;
 }
@@ -1415,13 +1415,13 @@ static void *open_broadcast(void)
     int publishers = 1 + below(most_threads), regulars = below(most_threads + 1);
     b->each = 1 + (1 << below(12)) / SLOW / publishers;
     b->stay = 1 + (1 << below(10));
-    b->nap_us = one_in(2) ? below(50) : 0;
+    b->sleep_us = one_in(2) ? below(50) : 0;
     b->keeps = one_in(2);
     b->patient = one_in(2);
     b->closed_early = one_in(4);
     atomic_init(&b->publishing, publishers);
     MUST(leat_topic_make(&b->topic, b->keeps ? LEAT_KEEPS_LATEST : 0) == 0);
-    say("\n    broadcast: %d messages each, visits of %d, naps of %d us%s%s,", b->each, b->stay, b->nap_us,
+    say("\n    broadcast: %d messages each, visits of %d, sleeps of %d us%s%s,", b->each, b->stay, b->sleep_us,
         b->keeps ? ", the latest is kept" : "", b->patient ? ", patient" : "");
     for (int i = 0; i < regulars; i++) {
         MUST(leat_make(&b->wires[i], (size_t)(one_in(4) ? 0 : 1 << below(8))) == 0);

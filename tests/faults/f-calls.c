@@ -187,7 +187,7 @@ TEST(send_receive_select_acquire_and_wait_call_nothing_that_can_fail)
     int m = 1;
     REQUIRE_EQ(leat_make(&c, 1), 0);
     asked = 0;
-    for (int i = 0; i < 6; i++) { /* each waits, in vain */
+    for (int i = 0; i < 6; i++) { /* each waits until its deadline */
         leat_ctx up = LEAT_CTX(NULL), soon = LEAT_CTX_WITHIN(&up, LEAT_MS(1));
         leat_case cases[] = { LEAT_RECV(&unbuf, &m), LEAT_SEND(&unbuf, &m), LEAT_RECV(&c, &m) };
         CHECK_EQ(i == 0   ? leat_recv_ctx(&soon, &c, &m)

@@ -36,7 +36,7 @@ await() {
     shift
     until "$@"; do
         await_left=$((await_left - 1))
-        [ $await_left -gt 0 ] || { echo "in vain: $*"; return 1; }
+        [ $await_left -gt 0 ] || { echo "it never came: $*"; return 1; }
         kill -0 "$await_pid" 2>/dev/null || { "$@"; return; }
         sleep 0.05
     done

@@ -42,7 +42,7 @@ struct actor {
     int state;
     bool joinable;
     const void *at; /* WAITS: for a wake here */
-    bool naps;      /* WAITS: it backs off, in no wait queue, until another actor has finished something */
+    bool backs_off; /* WAITS: it backs off, in no wait queue, until another actor has finished something */
     int64_t deadline;
     bool woken, late;
     int parked_at; /* when it first parked in this part. 0: never */
@@ -241,14 +241,15 @@ static void pass_time(int64_t ns)
         if (a->state == WAITS && a->deadline <= stage.clock) a->woken = a->late = true;
 }
 
-/* Runs all actors until none can go on, not even after a nap. With `late` not even after its deadline. */
+/* Runs all actors until none can go on, not even after they have backed off. With `late` not even after its deadline. */
 static void run_to_rest(bool late)
 {
     for (struct actor *next;;) {
         run_all_but(NULL);
         next = NULL;
         for (struct actor *a = stage.actors; a < stage.actors + ACTORS; a++)
-            if (a->state == WAITS && (a->naps || late) && a->deadline < INT64_MAX && (!next || a->deadline < next->deadline))
+            if (a->state == WAITS && (a->backs_off || late) && a->deadline < INT64_MAX &&
+                (!next || a->deadline < next->deadline))
                 next = a;
         if (!next) return;
         pass_time(next->deadline - stage.clock);
@@ -299,8 +300,8 @@ __attribute__((noinline)) static int leat_os_wait_(leat_os_event_ *e, uint32_t o
     REQUIRE(actor_self); /* else the manager would wait: a call has left something half-way */
     if (!late && atomic_load_explicit(&e->word_, memory_order_acquire) == old) {
         actor_self->at = e;
-        actor_self->naps = !(old & LEAT_ASLEEP_);
-        if (!actor_self->naps && !actor_self->parked_at) actor_self->parked_at = ++stage.ticks;
+        actor_self->backs_off = !(old & LEAT_ASLEEP_);
+        if (!actor_self->backs_off && !actor_self->parked_at) actor_self->parked_at = ++stage.ticks;
         actor_self->deadline = deadline;
         actor_self->late = false;
         actor_self->state = WAITS;
@@ -394,7 +395,7 @@ static int stage_join_(pthread_t thread, void **result)
     while (a->state != OVER) {
         REQUIRE(actor_self);
         actor_self->at = a;
-        actor_self->naps = false;
+        actor_self->backs_off = false;
         actor_self->deadline = INT64_MAX;
         actor_self->state = WAITS;
         give_back_();

@@ -37,7 +37,7 @@ static int looks(leat_spin_ spin)
     return n;
 }
 
-static int wait_in_vain(void)
+static int wait_for_nothing(void)
 {
     return looks((leat_spin_)LEAT_SPIN_);
 }
@@ -48,14 +48,14 @@ TEST(a_wait_glances_and_spins_on_for_twice_as_long_as_a_wake_takes)
 {
     if (!leat_spin_pays_()) SKIP(NOBODY_SPINS);
     begin_at(LEAT_US(1));
-    CHECK_EQ(wait_in_vain(), LEAT_GLANCES_ + 2 * LEAT_WAKE_ / LEAT_US(1));
+    CHECK_EQ(wait_for_nothing(), LEAT_GLANCES_ + 2 * LEAT_WAKE_ / LEAT_US(1));
     leat_doubt_ = 0;
     leat_wake_took_(LEAT_US(7));
-    CHECK_EQ(wait_in_vain(), LEAT_GLANCES_ + 2 * 7);
+    CHECK_EQ(wait_for_nothing(), LEAT_GLANCES_ + 2 * 7);
     CHECK_EQ(yields, 0);
     per_reading = 0; /* a clock that stands still holds no thread up for ever */
     leat_doubt_ = 0;
-    CHECK(wait_in_vain() > LEAT_GLANCES_);
+    CHECK(wait_for_nothing() > LEAT_GLANCES_);
     end_of_clock();
 }
 
@@ -112,25 +112,25 @@ TEST(it_is_measured_from_the_moment_a_parked_thread_is_resolved_until_it_runs)
     }
 }
 
-/* How many of these waits in vain have spun on. */
+/* How many of these waits for nothing have spun on. */
 static int spun_on(int waits)
 {
     int n = 0;
     for (int i = 0; i < waits; i++) {
         uint32_t doubt = leat_doubt_;
-        n += wait_in_vain() > LEAT_GLANCES_;
+        n += wait_for_nothing() > LEAT_GLANCES_;
         leat_doubt_ = doubt;
     }
     return n;
 }
 
-/* The fewest looks of a thousand waits in vain with that doubt. */
+/* The fewest looks of a thousand waits for nothing with that doubt. */
 static int fewest_looks(uint32_t doubt)
 {
     int fewest = INT_MAX;
     for (int i = 0; i < 1000; i++) {
         leat_doubt_ = doubt;
-        int n = wait_in_vain();
+        int n = wait_for_nothing();
         if (n < fewest) fewest = n;
     }
     return fewest;
@@ -145,7 +145,7 @@ TEST(a_thread_whose_doubt_is_full_glances_for_less_than_half_as_many_rounds)
     end_of_clock();
 }
 
-TEST(a_thread_that_spun_on_in_vain_doubts_and_spins_on_ever_less)
+TEST(a_thread_whose_spin_failed_doubts_and_spins_on_ever_less)
 {
     if (!leat_spin_pays_()) SKIP(NOBODY_SPINS);
     begin_at(LEAT_US(50));
@@ -153,10 +153,10 @@ TEST(a_thread_that_spun_on_in_vain_doubts_and_spins_on_ever_less)
         int waits = 400 * ((int)doubt + 1), n = spun_on(waits);
         CHECK_EQ(leat_doubt_, doubt);
         CHECK(doubt ? n > 280 && n < 520 : n == waits); /* six times what chance makes of 400 */
-        for (int i = 0; leat_doubt_ == doubt && i < 1000000; i++) wait_in_vain();
+        for (int i = 0; leat_doubt_ == doubt && i < 1000000; i++) wait_for_nothing();
         CHECK_EQ(leat_doubt_, 2 * doubt + 1);
     }
-    for (int i = 0; i < 10000; i++) wait_in_vain();
+    for (int i = 0; i < 10000; i++) wait_for_nothing();
     CHECK_EQ(leat_doubt_, 255);
     end_of_clock();
 }
@@ -191,7 +191,7 @@ TEST(what_ends_a_wait_tells_whether_it_was_worth_it)
     end_of_clock();
 }
 
-TEST(a_thread_that_was_woken_in_vain_yields_instead)
+TEST(a_thread_that_was_woken_and_found_nothing_yields_instead)
 {
     if (!leat_spin_pays_()) SKIP(NOBODY_SPINS);
     begin_at(LEAT_US(1));
@@ -205,7 +205,7 @@ TEST(a_thread_that_was_woken_in_vain_yields_instead)
         looks((leat_spin_)LEAT_SPIN_WOKEN_);
         leat_doubt_ = doubt;
     }
-    CHECK(yields < 2000 * 100 / 256 * 6); /* and where that is in vain, next to never */
+    CHECK(yields < 2000 * 100 / 256 * 6); /* and where that fails, next to never */
     leat_doubt_ = 0;
     yields = 0;
     slice = LEAT_MS(4); /* a time slice is lost */
@@ -227,7 +227,7 @@ TEST(a_pause_ends_when_the_word_changes)
 static bool spins(void)
 {
     leat_doubt_ = 0;
-    return wait_in_vain() > LEAT_GLANCES_;
+    return wait_for_nothing() > LEAT_GLANCES_;
 }
 
 TEST(spinning_ends_and_resumes_within_100_ms_of_a_change_of_the_cpus)
@@ -240,25 +240,25 @@ TEST(spinning_ends_and_resumes_within_100_ms_of_a_change_of_the_cpus)
     stands_at += LEAT_MS(99);
     CHECK(spins()); /* no thread has looked since */
     stands_at += LEAT_MS(1);
-    CHECK_EQ(wait_in_vain(), LEAT_GLANCES_); /* the wait that looks is the last to glance */
-    CHECK_EQ(wait_in_vain(), 0);
+    CHECK_EQ(wait_for_nothing(), LEAT_GLANCES_); /* the wait that looks is the last to glance */
+    CHECK_EQ(wait_for_nothing(), 0);
     usable_cpus = 3;
     stands_at += LEAT_MS(99);
-    CHECK_EQ(wait_in_vain(), 0);
+    CHECK_EQ(wait_for_nothing(), 0);
     stands_at += LEAT_MS(1);
     CHECK(spins());
     usable_cpus = 1;
     stands_at += LEAT_MS(100);
     leat_doubt_ = 255;
-    for (int i = 0; i < 2; i++) wait_in_vain(); /* a thread in doubt looks, too */
-    CHECK_EQ(wait_in_vain(), 0);
+    for (int i = 0; i < 2; i++) wait_for_nothing(); /* a thread in doubt looks, too */
+    CHECK_EQ(wait_for_nothing(), 0);
     usable_cpus = 3;
     stands_at += LEAT_MS(100);
     CHECK(spins());
     atomic_store(&leat_quota_, 150); /* the process may use one of the CPUs that it has */
     stands_at += LEAT_MS(100);
-    CHECK_EQ(wait_in_vain(), LEAT_GLANCES_);
-    CHECK_EQ(wait_in_vain(), 0);
+    CHECK_EQ(wait_for_nothing(), LEAT_GLANCES_);
+    CHECK_EQ(wait_for_nothing(), 0);
     atomic_store(&leat_quota_, 200);
     stands_at += LEAT_MS(100);
     CHECK(spins());

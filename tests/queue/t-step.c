@@ -529,7 +529,7 @@ static bool reached;
 static const struct step *place; /* where it is stopped. NULL: its path is being noted */
 static int bad_scenes;
 static bool bad;
-static long stops, returned, parked, napped; /* .. of the calls made there */
+static long stops, returned, parked, backed_off; /* .. of the calls made there */
 
 /* The function and line of an instruction. */
 static void tell_place(void)
@@ -611,8 +611,8 @@ static bool tasks_are_half_way(const struct call *c)
            (scene->workers && channel_is_half_way(&pool.queue_.chan, PUTS));
 }
 
-/* A call naps while another is stopped. Does it need something that is half-way? */
-static bool must_nap(const struct call *c)
+/* A call backs off while another is stopped. Does it need something that is half-way? */
+static bool must_back_off(const struct call *c)
 {
     const struct op *o = c->op;
     if (o->is == CHANNEL || o->is == CLOSE)
@@ -639,9 +639,9 @@ static void meanwhile(void)
         struct call *c = begin(word);
         if (c->end) {
             returned++;
-        } else if (c->actor->naps) {
-            napped++;
-            if (!must_nap(c)) blame("a call waits, and nothing that it needs is half-way");
+        } else if (c->actor->backs_off) {
+            backed_off++;
+            if (!must_back_off(c)) blame("a call waits, and nothing that it needs is half-way");
         } else {
             parked++;
             if (c->op->how == TRIES) blame("a call that tries has parked");
@@ -799,7 +799,7 @@ static void sweep(const struct scene *scenes, size_t n, const char *stepped_call
                   int one_of)
 {
     static int turn;
-    stops = returned = parked = napped = bad_scenes = 0;
+    stops = returned = parked = backed_off = bad_scenes = 0;
 #if !defined __OPTIMIZE__
     one_of *= one_of > 1 ? 4 : 1; /* there are four times as many instructions */
 #endif
@@ -826,7 +826,7 @@ static void sweep(const struct scene *scenes, size_t n, const char *stepped_call
         }
     }
     printf("# %ld stops; calls there: %ld returned, %ld parked, %ld wait for the stopped\n", stops, returned, parked,
-           napped);
+           backed_off);
     CHECK(stops > 0);
 }
 #define SWEEP(scenes, ...) sweep(scenes, COUNT(scenes), __VA_ARGS__)

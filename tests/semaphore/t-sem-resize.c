@@ -1,4 +1,4 @@
-/* t-sem-resize.c - the number of permits can be changed while they are out: no thread waits in vain, no permit
+/* t-sem-resize.c - the number of permits can be changed while they are out: no thread waits for ever, no permit
  * appears from nowhere.
  * SPDX-License-Identifier: MIT */
 #include "peek.h"

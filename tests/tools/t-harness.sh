@@ -1,4 +1,4 @@
-# The harness can fail: a broken promise, a hang and a crash are seen and reported. Otherwise all other tests are in vain.
+# The harness can fail: a broken promise, a hang and a crash are seen and reported. Otherwise all other tests would prove nothing.
 . tests/lib/tap.sh
 
 flags="-std=c11 -pthread -g -fno-omit-frame-pointer -rdynamic -Itests/lib -O2"
