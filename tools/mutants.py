@@ -85,13 +85,13 @@ class Order:
         self.where = (header, first, last)
         self.which, self.weaker = which, weaker
 
-    def explorers(self, bases, last):
+    def explorers(self, bases, hard):
         """The program in which that line is compiled: the second is for the pthread fallback."""
         header, first, last = self.where
         for program, at in bases:
             addresses = [a for line in range(first, last + 1) for a in at.get((header, line), [])]
             if addresses:
-                yield [str(program), "--weaken", f"{self.which}:{NUMBER[self.weaker]},{','.join(addresses)}"], QUICK + last
+                yield [str(program), "--weaken", f"{self.which}:{NUMBER[self.weaker]},{','.join(addresses)}"], QUICK + hard
                 return
 
     def headers(self, to):
@@ -129,12 +129,12 @@ class Step:
         copy_headers(to)
         (to / self.header).write_text(self.text)
 
-    def explorers(self, bases, last):
+    def explorers(self, bases, hard):
         """First the scenarios that are about the header, which are compiled soon, then all of them."""
         to = BUILD / re.sub(r"\W+", "-", self.name)
         self.headers(to / "headers")
         yield [str(build(to / "headers", to / "first", changed=self.header, only=FIRST[self.header]))], QUICK + [["--runs", "5000"]]
-        yield [str(build(to / "headers", to, changed=self.header))], QUICK + last
+        yield [str(build(to / "headers", to, changed=self.header))], QUICK + hard
 
     def clean(self):
         shutil.rmtree(BUILD / re.sub(r"\W+", "-", self.name), ignore_errors=True)
@@ -226,8 +226,8 @@ def steps():
 
 def explore(mutant, bases, runs):
     """What caught it, or None. For `runs` = 0 it does not try hard."""
-    last = [["--bound", "1"]] + ([["--runs", str(runs)]] if runs else [])
-    for command, tries in mutant.explorers(bases, last):
+    hard = [["--bound", "1"]] + ([["--runs", str(runs)]] if runs else [])
+    for command, tries in mutant.explorers(bases, hard):
         for try_ in tries:
             status, said = run(command + ["--stop"] + try_, 3600)
             if status in STOPPED:
