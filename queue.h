@@ -1424,26 +1424,32 @@ static inline void *leat_to_read_(const void *msg)
     return (void *)(uintptr_t)msg;
 }
 
+/* How a message is copied, where it is not one piece of memory: a pool's jobs with values (pool.h). `in_slot` is a slot,
+ * or in a rendezvous what the peer of the caller's side passed. NULL, everywhere else, stands for leat_copy_. */
+typedef void leat_copier_(int side, void *in_slot, void *msg, size_t size);
+
 /* Copies msg into a slot (send), or out of it (receive). If msg is NULL, a receive drops the message. */
-LEAT_HOT_ void leat_copy_over_(int side, void *in_slot, void *msg, size_t size)
+LEAT_HOT_ void leat_copy_over_(leat_copier_ *copy, int side, void *in_slot, void *msg, size_t size)
 {
-    if (side == LEAT_SENDS_) leat_copy_(in_slot, msg, size);
+    if (copy) copy(side, in_slot, msg, size);
+    else if (side == LEAT_SENDS_) leat_copy_(in_slot, msg, size);
     else if (msg) leat_copy_(msg, in_slot, size);
 }
 
 /* leat_move_ after a claim that saw WAITERS. It resolves a waiter first: once it has published, ch may be gone (I4). */
 LEAT_COLD_ void leat_move_and_wake_(leat_chan *ch, int side, unsigned char *slot, void *msg, size_t size, size_t align,
-                                    uint64_t ready)
+                                    leat_copier_ *copy, uint64_t ready)
 {
     leat_node_ *l = leat_resolve_peer_(ch, &ch->ends_[side]);
-    leat_copy_over_(side, slot + leat_msg_at_(align), msg, size);
+    leat_copy_over_(copy, side, slot + leat_msg_at_(align), msg, size);
     atomic_store_explicit(leat_stamp_of_(slot), leat_next_stamp_(ch, side, ready), memory_order_release); /* [P1] -> [P2] */
     if (l) leat_wake_(l);
 }
 
 /* The fast path of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: the caller has to take the
  * slow path. Or the error of a context that is done, which is asked after the stamp is read and before the claim (I8). */
-LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size, size_t align)
+LEAT_HOT_ int leat_move_by_(leat_copier_ *copy, leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg,
+                            size_t size, size_t align)
 {
     if (LEAT_RARELY_(!ch->slots_)) return -EAGAIN;
     leat_end_ *end = &ch->ends_[side];
@@ -1459,12 +1465,17 @@ LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side,
                                                     memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
     if (LEAT_RARELY_(at & LEAT_WAITERS_)) {
-        leat_move_and_wake_(ch, side, slot, msg, size, align, ready);
+        leat_move_and_wake_(ch, side, slot, msg, size, align, copy, ready);
         return 0;
     }
-    leat_copy_over_(side, slot + leat_msg_at_(align), msg, size);
+    leat_copy_over_(copy, side, slot + leat_msg_at_(align), msg, size);
     atomic_store_explicit(leat_stamp_of_(slot), leat_next_stamp_(ch, side, ready), memory_order_release); /* [P1] -> [P2] */
     return 0;
+}
+
+LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size, size_t align)
+{
+    return leat_move_by_(NULL, ctx, also, ch, side, msg, size, align);
 }
 
 /* A run of slots lies in memory one behind the other, and all its slots have the same stamp when they are ready. The
@@ -1496,7 +1507,7 @@ LEAT_HOT_ void leat_run_move_(int side, unsigned char *slot, size_t n, uint64_t 
                               size_t align)
 {
     for (size_t i = 0; i < n; i++, slot += leat_stride_(size, align)) {
-        leat_copy_over_(side, slot + leat_msg_at_(align), msgs + i * size, size);
+        leat_copy_over_(NULL, side, slot + leat_msg_at_(align), msgs + i * size, size);
         atomic_store_explicit(leat_stamp_of_(slot), next, memory_order_release); /* [P1] -> [P2] */
     }
 }
@@ -1555,6 +1566,7 @@ typedef struct leat_case {
     int side_;
     int err;
     uint32_t size_, align_;
+    leat_copier_ *copy_;
     leat_node_ link_;         /* in the queue of the far end */
     uint32_t lot_;            /* random: the order of cases of one channel */
     uint32_t since_;          /* when a wait began that measures the pace, in ns modulo 2^32. 0: no such wait */
@@ -1646,14 +1658,14 @@ LEAT_COLD_ int leat_rendezvous_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
     leat_lock_drop_(&ch->lock_);
     if (ends) return leat_ctx_err_of_(ctx, also, 0);
     if (!peer) return -EAGAIN;
-    leat_copy_over_(c->side_, peer->msg_, c->link_.msg_, c->size_);
+    leat_copy_over_(c->copy_, c->side_, peer->msg_, c->link_.msg_, c->size_);
     leat_wake_(peer);
     return 0;
 }
 
 static inline int leat_try_fast_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
-    return leat_move_(ctx, also, c->chan_, c->side_, c->link_.msg_, c->size_, c->align_);
+    return leat_move_by_(c->copy_, ctx, also, c->chan_, c->side_, c->link_.msg_, c->size_, c->align_);
 }
 
 /* Tries one case. 0: done. Or -EPIPE, -EAGAIN, LEAT_IN_FLIGHT_ (also if it is ready by now), or the error of a context. */
