@@ -70,12 +70,12 @@ LEAT_OWN_STYLE_BEGIN_
  * unchanged. */
 typedef int leat_task(leat_ctx *ctx, void *arg);
 
-typedef struct leat_job_ {
+typedef struct leat_call_ {
     leat_task *fn_;
     void *arg_;
-} leat_job_;
+} leat_call_;
 
-typedef LEAT_CHAN(leat_job_) leat_jobs_;
+typedef LEAT_CHAN(leat_call_) leat_calls_;
 typedef LEAT_CHAN(int) leat_ints_;
 
 /* ==== 1. Threads and signals of the system ====================================================
@@ -504,9 +504,9 @@ typedef struct leat_group {
 typedef struct leat_task_thread_ {
     leat_thread_ thread_; /* first */
     leat_group *group_;
-    leat_waiter_ waiter_; /* the thread waits here for job_ */
+    leat_waiter_ waiter_; /* the thread waits here for task_ */
     leat_node_ node_;     /* in waiting_. msg_ points to the whole */
-    leat_job_ job_;       /* the task that it was given. None: it is to return */
+    leat_call_ task_;     /* the task that it was given. None: it is to return */
 } leat_task_thread_;
 
 /* An initialiser. The group's tasks run under a context of their own, below `parent` (or NULL). */
@@ -608,21 +608,21 @@ static inline void leat_task_thread_init_(leat_task_thread_ *t)
 
 /* Gives a thread that is the caller's a task, or none. No other thread can end this wait, so the waiter goes from WAITING
  * to WOKEN at once (queue.h, part 3). */
-static inline void leat_task_give_(leat_task_thread_ *t, leat_job_ job)
+static inline void leat_task_give_(leat_task_thread_ *t, leat_call_ job)
 {
-    t->job_ = job;
+    t->task_ = job;
     leat_wake_begins_(&t->waiter_);
     leat_wake_(&t->node_);
 }
 
 /* Waits until the thread is given a task, or none, and ends its waiter. */
-LEAT_COLD_ leat_job_ leat_task_await_(leat_task_thread_ *t)
+LEAT_COLD_ leat_call_ leat_task_await_(leat_task_thread_ *t)
 {
     leat_spin_ spin = LEAT_SPIN_;
     leat_spin_until_woken_(&t->waiter_, &spin);
     leat_park_(&t->waiter_, LEAT_FOREVER);
     leat_os_done_(&t->waiter_.state_);
-    return t->job_;
+    return t->task_;
 }
 
 /* What a thread of a group does: the tasks that it is given, until it is given none. */
@@ -630,7 +630,7 @@ static inline void leat_group_main_(leat_thread_ *thread)
 {
     leat_task_thread_ *t = leat_task_thread_of_(thread);
     leat_group *g = t->group_;
-    leat_job_ job;
+    leat_call_ job;
     while ((job = leat_task_await_(t)).fn_) {
         int err = job.fn_(&g->ctx_, job.arg_);
         leat_task_thread_init_(t);
@@ -766,7 +766,7 @@ static inline void leat_group_unshare_(leat_group *g, int n)
 }
 
 /* Starts a task that was counted as accepted. */
-LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_job_ job, leat_at_limit_ *at_limit)
+LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_call_ job, leat_at_limit_ *at_limit)
 {
     leat_task_thread_ *t;
     int err = g->shared_ ? at_limit(ctx, g, g->shared_) : 0;
@@ -776,7 +776,7 @@ LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_job_ job, le
     return err;
 }
 
-LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job, leat_at_limit_ *at_limit)
+LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_call_ job, leat_at_limit_ *at_limit)
 {
     if (!g || !job.fn_ || n < 0) return -EINVAL;
     int err = leat_task_begin_(ctx, g, n), i;
@@ -795,17 +795,17 @@ LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_job_ job
  * this context. */
 LEAT_HOT_ int leat_go(leat_group *g, leat_task *fn, void *arg)
 {
-    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_wait_for_thread_);
+    return leat_group_go_(NULL, g, 1, (leat_call_){ fn, arg }, leat_wait_for_thread_);
 }
 
 LEAT_HOT_ int leat_try_go(leat_group *g, leat_task *fn, void *arg)
 {
-    return leat_group_go_(NULL, g, 1, (leat_job_){ fn, arg }, leat_dont_wait_);
+    return leat_group_go_(NULL, g, 1, (leat_call_){ fn, arg }, leat_dont_wait_);
 }
 
 LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg)
 {
-    return leat_group_go_(ctx, g, 1, (leat_job_){ fn, arg }, leat_wait_for_thread_);
+    return leat_group_go_(ctx, g, 1, (leat_call_){ fn, arg }, leat_wait_for_thread_);
 }
 
 /* Starts n tasks fn(ctx, arg) with the same argument, such as the workers of a pool. 0: all n will run. Otherwise the
@@ -815,17 +815,17 @@ LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg
  * leat_go_ctx. */
 LEAT_HOT_ int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
-    return leat_group_go_(NULL, g, n, (leat_job_){ fn, arg }, leat_wait_for_thread_);
+    return leat_group_go_(NULL, g, n, (leat_call_){ fn, arg }, leat_wait_for_thread_);
 }
 
 LEAT_HOT_ int leat_go_n_ctx(leat_ctx *ctx, leat_group *g, int n, leat_task *fn, void *arg)
 {
-    return leat_group_go_(ctx, g, n, (leat_job_){ fn, arg }, leat_wait_for_thread_);
+    return leat_group_go_(ctx, g, n, (leat_call_){ fn, arg }, leat_wait_for_thread_);
 }
 
 LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
-    leat_job_ job = { fn, arg };
+    leat_call_ job = { fn, arg };
     if (!g || !fn || n < 0) return -EINVAL;
     int err = leat_task_begin_(NULL, g, n);
     if (err) return err;
@@ -907,7 +907,7 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     if (closes) leat_close_(closes);
     for (leat_node_ *next; idle; idle = next) {
         next = idle->next_;
-        leat_task_give_(idle->msg_, (leat_job_){ .fn_ = NULL });
+        leat_task_give_(idle->msg_, (leat_call_){ .fn_ = NULL });
     }
     leat_join_(threads);
     leat_cancel(&g->ctx_, -ECANCELED);
@@ -1006,7 +1006,7 @@ typedef struct leat_counts_ {
 
 typedef struct leat_pool {
     leat_ctx ctx_;
-    leat_jobs_ queue_;
+    leat_calls_ queue_;
     char pad0_[LEAT_LINE_];
     _Atomic int64_t gate_; /* (calls that entered, less those that left) * 4 | STARTED | SHUT (L8) */
     char pad1_[LEAT_LINE_];
@@ -1191,7 +1191,7 @@ static inline leat_worker_ *leat_pool_first_blocked_(leat_pool *p)
  * decided yet whether there is one. */
 LEAT_COLD_ leat_blocked_ *leat_pool_find_deadlock_(leat_pool *p, bool *unsure)
 {
-    leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_job_), _Alignof(leat_job_)); /* only polled */
+    leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_call_), _Alignof(leat_call_)); /* only polled */
     *unsure = false;
     leat_lock_take_(&p->threads_.lock_);
     leat_lock_take_(&p->queue_.chan.lock_);
@@ -1232,7 +1232,7 @@ LEAT_COLD_ bool leat_worker_unretire_(leat_worker_ *w)
 static inline void leat_worker_loop_(leat_worker_ *w)
 {
     leat_pool *p = w->pool_;
-    leat_job_ job;
+    leat_call_ job;
     do {
         while (leat_recv_ctx(&w->ctx_, &p->queue_, &job) == 0) {
             if (leat_counter_(&w->counts_.taken_) % 16 == 0)
@@ -1410,7 +1410,7 @@ static inline int leat_pool_shut_to_wait_(leat_ctx *ctx, leat_pool *p)
 
 /* Takes a job that is left in the closed queue, and counts it as dropped. Both happen under the lock. So no stop can
  * miss the job (L8), or free the queue meanwhile. */
-LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_job_ *job)
+LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_call_ *job)
 {
     leat_lock_take_(&p->threads_.lock_);
     bool any = leat_try_recv(&p->queue_, job) == 0;
@@ -1545,7 +1545,7 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
     if ((err = leat_pool_grow_(NULL, NULL, p, o.workers)) == 0) return 0;
     leat_pool_shut_(p);
     leat_wg_wait(&p->running_); /* a hook may have submitted jobs. They run if there is a worker */
-    for (leat_job_ job = { NULL, NULL }; leat_pool_take_left_(p, &job);) {}
+    for (leat_call_ job = { NULL, NULL }; leat_pool_take_left_(p, &job);) {}
     leat_pool_finish_(NULL, p, 1);
     return err;
 }
@@ -1603,9 +1603,9 @@ LEAT_COLD_ int leat_worker_wait_(leat_ctx *ctx, leat_worker_ *self, leat_case *c
 }
 
 /* The slow path of a submit: the queue is full. A caller that gets no room soon notes it for queue_high, then parks. */
-LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job)
+LEAT_COLD_ int leat_submit_wait_(leat_ctx *ctx, leat_pool *p, const leat_call_ *job)
 {
-    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
+    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_call_));
     leat_worker_ *self = leat_worker_self_(p);
     int r = leat_wait_first_(ctx, &p->ctx_, &c);
     if (r != -EAGAIN) return r;
@@ -1618,9 +1618,9 @@ LEAT_COLD_ int leat_pool_wait_(leat_ctx *ctx, leat_pool *p, const leat_job_ *job
     return r < 0 ? r : c.err;
 }
 
-LEAT_COLD_ int leat_pool_try_again_(leat_pool *p, const leat_job_ *job)
+LEAT_COLD_ int leat_pool_try_again_(leat_pool *p, const leat_call_ *job)
 {
-    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_job_));
+    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_call_));
     int r = leat_try_select_(&p->ctx_, &c, 1);
     if (r == -EAGAIN) return leat_unless_done_(&p->ctx_, NULL, r);
     return r < 0 ? r : c.err;
@@ -1640,12 +1640,12 @@ LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED, -ETIMEDOUT also when `ctx` is done. */
 LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *arg)
 {
-    leat_job_ job = { fn, arg };
+    leat_call_ job = { fn, arg };
     if (LEAT_RARELY_(!fn)) return -EINVAL;
     int err = leat_pool_enter_(p);
     if (LEAT_RARELY_(err)) return leat_unless_done_(ctx, NULL, err);
-    err = leat_move_(ctx, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_job_));
-    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_wait_(ctx, p, &job);
+    err = leat_move_(ctx, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_call_));
+    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_submit_wait_(ctx, p, &job);
     return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
 }
 
@@ -1656,11 +1656,11 @@ LEAT_HOT_ int leat_submit(leat_pool *p, leat_task *fn, void *arg)
 
 LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void *arg)
 {
-    leat_job_ job = { fn, arg };
+    leat_call_ job = { fn, arg };
     if (LEAT_RARELY_(!fn)) return -EINVAL;
     int err = leat_pool_enter_(p);
     if (LEAT_RARELY_(err)) return err;
-    err = leat_move_(NULL, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_job_));
+    err = leat_move_(NULL, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_call_));
     if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_try_again_(p, &job);
     return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
 }
@@ -1703,7 +1703,7 @@ LEAT_COLD_ void leat_pool_hand_back_(leat_pool *p, leat_hand_back_ *dropped, voi
 {
     leat_pool_aborts_(p, 1);
     leat_cancel(&p->ctx_, -ECANCELED);
-    for (leat_job_ job; leat_pool_take_left_(p, &job);)
+    for (leat_call_ job; leat_pool_take_left_(p, &job);)
         if (dropped) dropped(job.fn_, job.arg_, user);
 }
 
