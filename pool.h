@@ -365,6 +365,16 @@ static inline void leat_thread_on_exit_(void *arg)
     leat_thread_exits_(t);
 }
 
+/* Names the calling thread: the first 11 bytes of `name`, and its number. */
+LEAT_COLD_ void leat_thread_name_(const char *name, int id)
+{
+    char whole[32];
+    int saved = errno;
+    snprintf(whole, sizeof whole, "%.11s-%d", name, id);
+    leat_os_name_(whole);
+    errno = saved;
+}
+
 /* Calls fn(t). If a job ends the thread, the cleanup handler calls on_exit_, on this thread. */
 LEAT_COLD_ void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
 {
@@ -478,7 +488,10 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
  *     is taken only for a task that is counted as active, and is back in the queue before that count ends. So when no
  *     task is active, all threads are in waiting_.
  * L5  A group ends once. The caller that ends it has seen under the lock that no task is active, and has shut the
- *     group under that lock. */
+ *     group under that lock.
+ * L11 While a stage has active tasks, it counts as one active task of its whole. It begins to count under its own lock,
+ *     before its first task does, and ends after its last. So a whole that has no active task has none in its stages
+ *     either. A lock of a stage is taken before that of its whole. */
 
 typedef struct leat_group {
     leat_ctx ctx_;
@@ -499,6 +512,11 @@ typedef struct leat_group {
     leat_chan joined_;  /* closed when all threads are joined */
     _Atomic int err_;   /* the first error of a task */
     _Atomic size_t errors_;
+    struct leat_group *whole_;                /* of leat_group_within, or NULL */
+    struct leat_group *stages_, *next_stage_; /* the groups within this one. The next of the same whole */
+    int64_t idle_ns_;                         /* of leat_thread_opts, as is what follows */
+    size_t stack_size_;
+    char name_[16]; /* "": the threads get no name */
 } leat_group;
 
 typedef struct leat_task_thread_ {
@@ -537,14 +555,47 @@ LEAT_HOT_ int leat_group_limit(leat_group *g, int n)
 
 typedef struct leat_thread_opts {
     bool inherit_signals; /* a thread has the signal mask of the thread that spawns it, not that of a worker */
+    const char *name;     /* of the threads, copied. 15 bytes count, with the number. NULL: that of the program */
+    size_t stack_size;    /* bytes. 0: the system's default */
+    int64_t idle;         /* ns after which a thread that has got no task ends. 0: it stays until leat_wait */
 } leat_thread_opts;
 
-/* Sets how the group's threads are spawned. 0. -EINVAL: there have been tasks. */
-static inline int leat_group_threads(leat_group *g, const leat_thread_opts *opts)
+/* Sets how the group's threads are spawned, and when they end. A thread that has ended because it was idle is joined by
+ * the next one that does, or by leat_wait. 0. -EINVAL: there have been tasks, or `idle` is negative. */
+LEAT_COLD_ int leat_group_threads(leat_group *g, const leat_thread_opts *opts)
 {
-    if (!g || !opts || g->used_) return -EINVAL;
+    if (!g || !opts || g->used_ || opts->idle < 0) return -EINVAL;
+    int saved = errno;
+    snprintf(g->name_, sizeof g->name_, "%s", opts->name ? opts->name : "");
+    errno = saved;
     g->threads_.inherit_signals_ = opts->inherit_signals;
+    g->stack_size_ = opts->stack_size;
+    g->idle_ns_ = opts->idle;
     return 0;
+}
+
+/* Makes `stage` a stage of `whole`, such as one step of a pipeline, before the first task of stage. The first error of a
+ * task of stage is also one of whole: it cancels the contexts of whole and of all its stages. leat_wait(whole) waits for
+ * the tasks of the stages, too, and then ends the stages as leat_wait does. So stage must live until leat_wait(whole)
+ * has returned. A caller may also wait for a stage alone. A stage may have stages of its own.
+ * 0. -ESHUTDOWN: whole was waited for. -EINVAL: there have been tasks in stage, it is a stage already, it has another
+ * context as its parent, or whole is within stage. */
+LEAT_COLD_ int leat_group_within(leat_group *stage, leat_group *whole)
+{
+    if (!stage || !whole || stage->used_ || stage->shut_ || stage->whole_) return -EINVAL;
+    if (stage->ctx_.parent_ && stage->ctx_.parent_ != &whole->ctx_) return -EINVAL;
+    for (leat_group *g = whole; g; g = g->whole_)
+        if (g == stage) return -EINVAL;
+    leat_lock_take_(&whole->threads_.lock_);
+    bool shut = whole->shut_;
+    if (!shut) {
+        stage->whole_ = whole;
+        stage->ctx_.parent_ = &whole->ctx_;
+        stage->next_stage_ = whole->stages_;
+        whole->stages_ = stage;
+    }
+    leat_lock_drop_(&whole->threads_.lock_);
+    return shut ? -ESHUTDOWN : 0;
 }
 
 /* Each task holds one permit of *sem while it runs, so *sem limits several groups together. Call this before the
@@ -558,8 +609,8 @@ LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
     return 0;
 }
 
-/* Counts n tasks as ended: they have returned, or could not be started. With the last one it closes closes_. In the same
- * step the thread `t` (or NULL) becomes idle. */
+/* Counts n tasks as ended: they have returned, or could not be started. With the last one it closes closes_, and the
+ * whole counts one less (L11). In the same step the thread `t` (or NULL) becomes idle. */
 LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n, leat_task_thread_ *t)
 {
     leat_chan *closes = NULL;
@@ -574,21 +625,30 @@ LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n, leat_task_thread_ *t)
     if (t) leat_enqueue_front_(&g->waiting_, &t->node_);
     leat_lock_drop_(&g->threads_.lock_);
     if (closes) leat_close_(closes);
+    if (last && g->whole_) leat_task_end_(g->whole_, 1, NULL);
     if (last && leat_wg_done(&g->running_)) LEAT_MISUSE_("a group's count of tasks");
     if (t && leat_release(&g->idle_, 1)) LEAT_MISUSE_("beyond LEAT_SEM_MAX"); /* L4 */
 }
 
-/* Called by a task's thread when the task has returned `err`. The first error cancels the group's context. The thread `t`
- * becomes idle. */
+/* Notes an error of a task of g, for g and all that it is within, and then cancels the outermost. A task that the cancel
+ * ends, and that returns an error for this reason, is not the first. */
+LEAT_COLD_ void leat_group_fail_(leat_group *g, int err)
+{
+    for (;; g = g->whole_) {
+        int none = 0;
+        atomic_fetch_add_explicit(&g->errors_, 1, memory_order_relaxed);                                 /* [X7] */
+        bool first = atomic_compare_exchange_strong_explicit(&g->err_, &none, err, memory_order_relaxed, /* [X7] */
+                                                             memory_order_relaxed);
+        if (g->whole_) continue;
+        if (first) leat_cancel(&g->ctx_, err);
+        return;
+    }
+}
+
+/* Called by a task's thread when the task has returned `err`. The thread `t` becomes idle. */
 LEAT_COLD_ void leat_task_done_(leat_group *g, int err, leat_task_thread_ *t)
 {
-    if (err) {
-        int none = 0;
-        atomic_fetch_add_explicit(&g->errors_, 1, memory_order_relaxed);                        /* [X7] */
-        if (atomic_compare_exchange_strong_explicit(&g->err_, &none, err, memory_order_relaxed, /* [X7] */
-                                                    memory_order_relaxed))
-            leat_cancel(&g->ctx_, err);
-    }
+    if (err) leat_group_fail_(g, err);
     if (g->shared_ && leat_release(g->shared_, 1)) LEAT_MISUSE_("shared semaphore over-released");
     leat_task_end_(g, 1, t);
 }
@@ -615,12 +675,41 @@ static inline void leat_task_give_(leat_task_thread_ *t, leat_call_ job)
     leat_wake_(&t->node_);
 }
 
-/* Waits until the thread is given a task, or none, and ends its waiter. */
+/* A thread that was idle for long leaves the queue, and leaves a place in its stead (L4). Threads that have left before
+ * it are joined. False: a caller has taken the thread, and will give it a task, or none. */
+LEAT_COLD_ bool leat_task_thread_leaves_(leat_task_thread_ *t)
+{
+    leat_group *g = t->group_;
+    leat_thread_ *exited = NULL;
+    leat_lock_take_(&g->threads_.lock_);
+    bool leaves = t->node_.linked_;
+    if (leaves) {
+        leat_dequeue_(&g->waiting_, &t->node_);
+        g->places_++;
+        t->task_ = (leat_call_){ .fn_ = NULL };
+    }
+    for (leat_thread_ **at = &g->threads_.list_, *other; leaves && (other = *at) != NULL;) {
+        if (!other->exited_) {
+            at = &other->next_;
+            continue;
+        }
+        *at = other->next_;
+        other->next_ = exited;
+        exited = other;
+    }
+    leat_lock_drop_(&g->threads_.lock_);
+    leat_join_(exited);
+    return leaves;
+}
+
+/* Waits until the thread is given a task, or none, or was idle for too long, and ends its waiter. */
 LEAT_COLD_ leat_call_ leat_task_await_(leat_task_thread_ *t)
 {
+    int64_t idle = t->group_->idle_ns_;
     leat_spin_ spin = LEAT_SPIN_;
     leat_spin_until_woken_(&t->waiter_, &spin);
-    leat_park_(&t->waiter_, LEAT_FOREVER);
+    if (leat_park_(&t->waiter_, idle ? leat_after(idle) : LEAT_FOREVER) && !leat_task_thread_leaves_(t))
+        leat_park_(&t->waiter_, LEAT_FOREVER);
     leat_os_done_(&t->waiter_.state_);
     return t->task_;
 }
@@ -631,6 +720,7 @@ static inline void leat_group_main_(leat_thread_ *thread)
     leat_task_thread_ *t = leat_task_thread_of_(thread);
     leat_group *g = t->group_;
     leat_call_ job;
+    if (*g->name_) leat_thread_name_(g->name_, thread->id_);
     while ((job = leat_task_await_(t)).fn_) {
         int err = job.fn_(&g->ctx_, job.arg_);
         leat_task_thread_init_(t);
@@ -650,7 +740,7 @@ LEAT_COLD_ leat_task_thread_ *leat_group_spawn_(leat_group *g, int *err)
     t->thread_.on_exit_ = leat_group_on_exit_;
     t->group_ = g;
     leat_task_thread_init_(t);
-    *err = leat_spawn_(&g->threads_, &t->thread_, 0);
+    *err = leat_spawn_(&g->threads_, &t->thread_, g->stack_size_);
     if (!*err) return t;
     leat_os_done_(&t->waiter_.state_);
     leat_quiet_free_(t);
@@ -678,8 +768,10 @@ LEAT_COLD_ int leat_task_begin_(leat_ctx *ctx, leat_group *g, int64_t n)
     err = leat_unless_done_(ctx, NULL, err);
     if (!err) {
         g->used_ = true;
-        if (n && !g->active_) err = leat_wg_add(&g->running_, 1);
-        g->active_ += n;
+        bool first = n && !g->active_;
+        if (first && g->whole_) err = leat_task_begin_(NULL, g->whole_, 1); /* L11 */
+        if (first && !err) err = leat_wg_add(&g->running_, 1);
+        if (!err) g->active_ += n;
     }
     leat_lock_drop_(&g->threads_.lock_);
     return err;
@@ -893,7 +985,9 @@ static inline int leat_group_err_(leat_group *g)
     return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
 }
 
-/* Ends a group. Only the caller that got 0 from leat_group_over_ calls this (L5). The other callers of leat_wait wait
+LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g);
+
+/* Ends a group, and its stages. Only the caller that got 0 from leat_group_over_ calls this (L5). The other callers of leat_wait wait
  * for joined_, and may free the group once it is closed. */
 LEAT_COLD_ int leat_group_end_(leat_group *g)
 {
@@ -902,9 +996,12 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     g->closes_ = NULL;
     leat_thread_ *threads = g->threads_.list_; /* no task is active, so no thread is added */
     g->threads_.list_ = NULL;
-    leat_node_ *idle = g->waiting_.first_; /* all of them */
+    leat_node_ *idle = g->waiting_.first_; /* all of them. None leaves any more */
+    for (leat_node_ *l = idle; l; l = l->next_) l->linked_ = false;
+    g->waiting_.first_ = g->waiting_.last_ = NULL;
     leat_lock_drop_(&g->threads_.lock_);
     if (closes) leat_close_(closes);
+    for (leat_group *stage = g->stages_; stage; stage = stage->next_stage_) leat_wait_ctx(NULL, stage);
     for (leat_node_ *next; idle; idle = next) {
         next = idle->next_;
         leat_task_give_(idle->msg_, (leat_call_){ .fn_ = NULL });
@@ -916,16 +1013,27 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     return err;
 }
 
-/* Waits until all tasks have returned, and joins the threads. 0, or the first value other than 0 that a task
+/* Whether the caller is a thread of the group, or of a stage of it. */
+LEAT_COLD_ bool leat_group_is_own_thread_(leat_group *g)
+{
+    if (leat_is_own_thread_(&g->threads_)) return true;
+    leat_lock_take_(&g->threads_.lock_);
+    leat_group *stage = g->stages_;
+    leat_lock_drop_(&g->threads_.lock_);
+    while (stage && !leat_group_is_own_thread_(stage)) stage = stage->next_stage_;
+    return stage != NULL;
+}
+
+/* Waits until all tasks have returned, also those of its stages, and joins the threads. 0, or the first value other than 0 that a task
  * returned. That error has cancelled the group's context, but the cancellation does not hide it. -EDEADLK: the caller
- * is a thread of the group. The call frees everything that the group holds. A later call returns the same as the first.
+ * is a thread of the group, or of a stage of it. The call frees everything that the group holds. A later call returns the same as the first.
  * try: -EAGAIN while tasks run, or while another call joins their threads. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or
  * NULL) is done. Then the group goes on, and a caller must still wait for it. A task may have returned one of these
  * numbers, too. Where that matters, leat_ctx_err(ctx) tells whether `ctx` is done. */
 LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
 {
     if (!g) return -EINVAL;
-    if (leat_is_own_thread_(&g->threads_)) return leat_unless_done_(ctx, NULL, -EDEADLK);
+    if (leat_group_is_own_thread_(g)) return leat_unless_done_(ctx, NULL, -EDEADLK);
     int err = leat_group_await_over_(ctx, g);
     if (!err) return leat_group_end_(g);
     if (err != -EALREADY) return err;
@@ -941,7 +1049,7 @@ LEAT_HOT_ int leat_wait(leat_group *g)
 LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
 {
     if (!g) return -EINVAL;
-    if (leat_is_own_thread_(&g->threads_) || leat_try_wg_wait(&g->running_)) return -EAGAIN;
+    if (leat_group_is_own_thread_(g) || leat_try_wg_wait(&g->running_)) return -EAGAIN;
     int err = leat_group_over_(NULL, g);
     if (!err) return leat_group_end_(g);
     return err == -EALREADY && leat_is_closed_(&g->joined_) ? leat_group_err_(g) : -EAGAIN;
@@ -1286,9 +1394,7 @@ static inline void leat_worker_run_(leat_thread_ *t)
 static inline void leat_worker_main_(leat_thread_ *t)
 {
     leat_pool *p = leat_worker_of_(t)->pool_;
-    char name[32];
-    snprintf(name, sizeof name, "%.11s-%d", p->name_, t->id_);
-    leat_os_name_(name);
+    leat_thread_name_(p->name_, t->id_);
     leat_worker_run_(t);
     leat_wg_done(&p->running_);
 }
