@@ -1568,7 +1568,7 @@ typedef struct leat_case {
     uint32_t size_, align_;
     leat_copier_ *copy_;
     leat_node_ link_;         /* in the queue of the far end */
-    uint32_t lot_;            /* random: the order of cases of one channel */
+    uint32_t lot_;            /* the order of cases of one channel: random, or the index */
     uint32_t since_;          /* when a wait began that measures the pace, in ns modulo 2^32. 0: no such wait */
     struct leat_case *order_; /* next in the order of channel addresses */
     uint64_t seen_[2];        /* both ends, as a poll saw them */
@@ -1810,12 +1810,23 @@ LEAT_COLD_ int leat_wait_first_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
  *     then sends, a receiver that sees the message sees the cancel, too: the cancel happens-before the send. And a
  *     receiver that is parked was resolved by the cancel before the send could find it. */
 
-/* Does one of the cases that are ready. Each has the same chance. Returns its index, or -EAGAIN, LEAT_IN_FLIGHT_, or the
- * error of a context. First it tries one case by lot: where most are ready, that mostly succeeds, and is no less fair. */
-LEAT_COLD_ int leat_poll_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
+/* Which of the cases that are ready is done. LEAT_BY_LOT_: each has the same chance. LEAT_LOWEST_: the one with the
+ * lowest index. */
+enum { LEAT_BY_LOT_, LEAT_LOWEST_ };
+
+static inline uint32_t leat_draw_(int which, uint32_t n)
+{
+    return which == LEAT_BY_LOT_ ? leat_random_(n) : 0;
+}
+
+/* Does the case that is ready, or `which` of those that are. Returns its index, or -EAGAIN, LEAT_IN_FLIGHT_, or the error
+ * of a context. First it tries one case by lot: where most are ready, that mostly succeeds, and is no less fair. Then it
+ * looks at all, the last case first. So if each draw is 0, the lowest that is ready remains. A claim in flight may have
+ * made a case ready whose index is lower still, and the caller is to poll again. */
+LEAT_COLD_ int leat_poll_which_(int which, leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     if (!n) return -EAGAIN;
-    for (size_t pick = leat_random_((uint32_t)n);;) {
+    for (size_t pick = leat_draw_(which, (uint32_t)n);;) {
         int err = cases[pick].chan_ ? leat_try_case_(ctx, also, &cases[pick]) : -EAGAIN;
         if (!err || err == -EPIPE) {
             cases[pick].err = err;
@@ -1824,13 +1835,22 @@ LEAT_COLD_ int leat_poll_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_
         if (n == 1 || (err != -EAGAIN && err != LEAT_IN_FLIGHT_)) return err;
         uint32_t ready = 0;
         bool busy = false;
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = n; i-- > 0;) {
             int seen = cases[i].chan_ ? leat_poll_case_(&cases[i]) : -EAGAIN;
-            if (seen == LEAT_IN_FLIGHT_) busy = true;
-            else if (seen != -EAGAIN && leat_random_(++ready) == 0) pick = i;
+            if (seen == LEAT_IN_FLIGHT_) {
+                busy = true;
+                if (which == LEAT_LOWEST_) ready = 0;
+            } else if (seen != -EAGAIN && leat_draw_(which, ++ready) == 0) {
+                pick = i;
+            }
         }
         if (!ready) return busy ? LEAT_IN_FLIGHT_ : -EAGAIN;
     }
+}
+
+LEAT_HOT_ int leat_poll_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
+{
+    return leat_poll_which_(LEAT_BY_LOT_, ctx, also, cases, n);
 }
 
 static inline bool leat_before_(const leat_case *a, const leat_case *b)
@@ -1852,9 +1872,9 @@ static inline leat_case *leat_merge_(leat_case *a, leat_case *b)
 }
 
 /* Chains the cases that have a channel, in the order of the channels' addresses. The order of cases of one channel is
- * by lot, because the first in the wait queue is the first to be served. Merges sorted chains of 1, 2, 4.. cases, like
- * the bits of a counter. */
-LEAT_COLD_ leat_case *leat_in_order_(leat_case *cases, size_t n)
+ * by lot, or by index (`which`), because the first in the wait queue is the first to be served. Merges sorted chains of
+ * 1, 2, 4.. cases, like the bits of a counter. */
+LEAT_COLD_ leat_case *leat_in_order_(int which, leat_case *cases, size_t n)
 {
     if (n == 1) {
         cases->order_ = NULL;
@@ -1864,7 +1884,7 @@ LEAT_COLD_ leat_case *leat_in_order_(leat_case *cases, size_t n)
     for (size_t i = 0; i < n; i++) {
         leat_case *c = &cases[i];
         if (!c->chan_) continue;
-        c->lot_ = leat_random_(UINT32_MAX);
+        c->lot_ = which == LEAT_BY_LOT_ ? leat_random_(UINT32_MAX) : (uint32_t)i;
         c->order_ = NULL;
         size_t k = 0;
         for (; chains[k]; chains[k++] = NULL) c = leat_merge_(chains[k], c);
@@ -1951,7 +1971,7 @@ LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
  *     woken: wake the next (I5) and poll
  * A thread that leaves, and has not taken from where it was woken last (`woken`), wakes the next once more (I5). `only` is
  * the case, if there is one case and its channel is buffered. `slept`: the thread has been in the wait queues. */
-LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
+LEAT_COLD_ int leat_select_which_(int which, leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     leat_case *first = NULL, *only = NULL, *woken = NULL;
     bool buffered = true; /* a rendezvous needs one side in the queue, so the thread spins after it has enqueued */
@@ -1959,7 +1979,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
     int r, err;
     leat_spin_ spin = LEAT_SPIN_;
     for (unsigned busy = 0;;) {
-        r = leat_poll_(ctx, also, cases, n);
+        r = leat_poll_which_(which, ctx, also, cases, n);
         if (r != -EAGAIN && r != LEAT_IN_FLIGHT_) break;
         if ((err = leat_ctx_err_of_(ctx, also, 0)) != 0) {
             r = err;
@@ -1970,7 +1990,7 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
             continue;
         }
         if (!first) {
-            if ((first = leat_in_order_(cases, n)) == NULL && !ctx && !also) return -EDEADLK;
+            if ((first = leat_in_order_(which, cases, n)) == NULL && !ctx && !also) return -EDEADLK;
             for (leat_case *c = first; c; c = c->order_) buffered &= c->chan_->slots_ != NULL;
             if (buffered && n == 1) only = first;
         }
@@ -2006,13 +2026,18 @@ LEAT_COLD_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, siz
     return r;
 }
 
+LEAT_HOT_ int leat_select_(leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
+{
+    return leat_select_which_(LEAT_BY_LOT_, ctx, also, cases, n);
+}
+
 /* The try form. leat_try_case_ is exact for one case. Several cases are polled one after another. That none was ready
  * at one instant is certain only if a second look finds nothing changed. By [C2] the second look sees at least
  * everything that came before what the first look saw. So it needs no order of its own. */
-LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
+LEAT_COLD_ int leat_try_select_which_(int which, leat_ctx *ctx, leat_case *cases, size_t n)
 {
     for (unsigned busy = 0;; leat_backoff_(&busy)) {
-        int r = leat_poll_(ctx, NULL, cases, n);
+        int r = leat_poll_which_(which, ctx, NULL, cases, n);
         if (r != -EAGAIN && r != LEAT_IN_FLIGHT_) return r;
         bool same = r == -EAGAIN;
         for (size_t i = 0; same && n > 1 && i < n; i++) {
@@ -2025,6 +2050,11 @@ LEAT_COLD_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
         }
         if (same) return -EAGAIN;
     }
+}
+
+LEAT_HOT_ int leat_try_select_(leat_ctx *ctx, leat_case *cases, size_t n)
+{
+    return leat_try_select_which_(LEAT_BY_LOT_, ctx, cases, n);
 }
 
 /* ==== 7. Channels ============================================================================= */
@@ -2409,6 +2439,31 @@ LEAT_HOT_ int leat_try_select(leat_case *cases, size_t n)
 {
     if ((!cases && n) || n > INT_MAX) return -EINVAL;
     return leat_try_select_(NULL, cases, n);
+}
+
+/* The same in the order given: among several cases that are ready, does the one with the lowest index. Returns what
+ * leat_select returns.
+ * A case that was ready before the call began, and whose message (or room) no other thread took, wins over each case
+ * behind it, always. More exactly: when case i is done, each case before it was not ready at some instant of the call. A
+ * call that finds none ready waits. What comes first then ends the wait: an unbuffered channel's partner is served at
+ * once, and otherwise the call looks at all cases again, in order.
+ * So a case that is always ready starves those behind it. And a thread that was stopped in the middle of a send or
+ * receive on a case delays the cases behind it, too, because that case may already have been ready. */
+LEAT_HOT_ int leat_select_first_ctx(leat_ctx *ctx, leat_case *cases, size_t n)
+{
+    if ((!cases && n) || n > INT_MAX) return -EINVAL;
+    return leat_select_which_(LEAT_LOWEST_, ctx, NULL, cases, n);
+}
+
+LEAT_HOT_ int leat_select_first(leat_case *cases, size_t n)
+{
+    return leat_select_first_ctx(NULL, cases, n);
+}
+
+LEAT_HOT_ int leat_try_select_first(leat_case *cases, size_t n)
+{
+    if ((!cases && n) || n > INT_MAX) return -EINVAL;
+    return leat_try_select_which_(LEAT_LOWEST_, NULL, cases, n);
 }
 
 LEAT_OWN_STYLE_END_

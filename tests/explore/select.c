@@ -381,3 +381,92 @@ SCENARIO(tries_pair_with_a_select, { .cap = 0, .exhaust = true })
     EXPECT((took[0] == 0) + (took[1] == 0) == (looked >= 0));
     free_both();
 }
+
+/* ==== leat_select_first ======================================================================= */
+
+/* Two threads send on c (or, .a, take from it). The second then does the same on d, and has returned. The first may have
+ * stopped in the middle. So c is ready before the select begins, and d too. The select must do c. */
+static void *moves_c(void *arg)
+{
+    int m = ID(arg);
+    EXPECT((now_->a ? leat_recv(&c, &m) : leat_send(&c, &m)) == 0);
+    return NULL;
+}
+
+static void *moves_c_then_d(void *arg)
+{
+    int m = ID(arg);
+    EXPECT((now_->a ? leat_recv(&c, &m) : leat_send(&c, &m)) == 0);
+    EXPECT((now_->a ? leat_recv(&d, &m) : leat_send(&d, &m)) == 0);
+    return NULL;
+}
+
+static int select_first(leat_case *cases, size_t n)
+{
+    return now_->each == 0   ? leat_select_first(cases, n)
+           : now_->each == 1 ? leat_try_select_first(cases, n)
+                             : leat_select_first_ctx(&stop, cases, n);
+}
+
+SCENARIO(select_first_does_the_first, { .cap = 2, .exhaust = true }, { .cap = 2, .each = 1, .exhaust = true },
+         { .cap = 3, .each = 2, .start = 2 }, { .cap = 2, .a = 1, .exhaust = true }, { .cap = 2, .a = 1, .each = 1 },
+         { .cap = 3, .a = 1, .each = 2, .start = 2 })
+{
+    int m = 5;
+    make_both(k);
+    if (k->a) fill(&c, 9), fill(&d, 9);
+    GO(moves_c, 1);
+    sim_join_one(GO(moves_c_then_d, 2));
+    leat_case in[] = { LEAT_RECV(&c, &m), LEAT_RECV(&d, &m) }, out[] = { LEAT_SEND(&c, &m), LEAT_SEND(&d, &m) };
+    EXPECT(select_first(k->a ? out : in, 2) == 0);
+    sim_join();
+    free_both();
+}
+
+/* A select that waits, perhaps, with cases of one channel. No order of these but the given one is right. */
+static void *selects_first_of_three(void *arg)
+{
+    int got[3] = { -1, -1, -1 }, m[] = { 0, 1, 2 };
+    (void)arg;
+    leat_case in[] = { LEAT_RECV(&c, &got[0]), LEAT_RECV(&c, &got[1]), LEAT_RECV(&c, &got[2]) };
+    leat_case out[] = { LEAT_SEND(&c, &m[0]), LEAT_SEND(&c, &m[1]), LEAT_SEND(&c, &m[2]) };
+    EXPECT(select_first(now_->a ? out : in, 3) == 0);
+    if (!now_->a) EXPECT(got[0] == 7 && got[1] == -1 && got[2] == -1);
+    return NULL;
+}
+
+SCENARIO(select_first_of_one_channel, { .cap = 0, .exhaust = true }, { .cap = 1 }, { .cap = 0, .a = 1, .exhaust = true },
+         { .cap = 0, .each = 2 }, { .cap = 0, .a = 1, .each = 2 })
+{
+    int m = 7;
+    make_both(k);
+    GO(selects_first_of_three, 0);
+    EXPECT((k->a ? leat_recv(&c, &m) : leat_send(&c, &m)) == 0);
+    if (k->a) EXPECT(m == 0);
+    sim_join();
+    free_both();
+}
+
+/* Two selects in order, over both channels, that a message on each wakes: neither swallows the other's wake (I5). */
+static void *selects_first_once(void *arg)
+{
+    int m = -1;
+    (void)arg;
+    leat_case cases[] = { LEAT_RECV(&c, &m), LEAT_RECV(&d, &m) };
+    int r = leat_select_first(cases, 2);
+    EXPECT(r == 0 || r == 1);
+    EXPECT(m % 2 == r);
+    return NULL;
+}
+
+SCENARIO(selects_in_order_share_two_channels, { .cap = 0 }, { .cap = 1 }, { .cap = 2 }, { .cap = 1, .a = 1 })
+{
+    make_both(k);
+    GO(selects_first_once, 0);
+    GO(k->a ? selects_backwards : selects_first_once, 1);
+    GO(sends_one, 0);
+    GO(sends_one, 1);
+    sim_join();
+    EXPECT(leat_len(&c) + leat_len(&d) == 0);
+    free_both();
+}
