@@ -1160,6 +1160,17 @@ LEAT_HOT_ int leat_ctx_cause(leat_ctx *ctx)
     return err == -ECANCELED ? (int)(uint32_t)(leat_ctx_end_(ctx) >> 32) : err;
 }
 
+/* The absolute time, as leat_now() counts it, of the next deadline of the context or an ancestor: for the time-out of a
+ * poll() or another library's wait. LEAT_FOREVER: none has a deadline, or ctx is NULL. 0, which is in the past: a deadline
+ * had passed when its context was made. It says nothing of cancels. It never changes, and any thread may call it. */
+LEAT_HOT_ int64_t leat_ctx_deadline(leat_ctx *ctx)
+{
+    int64_t next = LEAT_FOREVER;
+    for (; ctx; ctx = ctx->parent_)
+        if (ctx->deadline_ && ctx->deadline_ < next) next = ctx->deadline_;
+    return next < 0 ? 0 : next;
+}
+
 /* Cancels a context and everything under it: threads that wait there wake with -ECANCELED. `cause` is any int, and
  * leat_ctx_cause returns it. 0 stands for -ECANCELED. The first end of a context wins. Any thread may call it, but not
  * a signal handler (leat_cancel_on_signals is for those). The context may be gone as soon as any thread has seen that

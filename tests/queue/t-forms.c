@@ -120,6 +120,30 @@ TEST(a_deadline_in_the_past_wins_over_a_message_that_is_ready)
     leat_free(&c);
 }
 
+TEST(the_deadline_of_a_context_is_the_next_of_its_own_and_its_ancestors)
+{
+    int64_t soon = leat_after(LEAT_S(100)), later = soon + LEAT_S(100);
+    leat_ctx none = LEAT_CTX(NULL), far = LEAT_CTX_UNTIL(&none, later), near = LEAT_CTX_UNTIL(&none, soon);
+    leat_ctx far_under_near = LEAT_CTX_UNTIL(&near, later), near_under_far = LEAT_CTX_UNTIL(&far, soon);
+    leat_ctx below = LEAT_CTX(&near_under_far), ever = LEAT_CTX_UNTIL(NULL, LEAT_FOREVER);
+    leat_ctx gone = LEAT_CTX_UNTIL(&near, leat_now()), below_gone = LEAT_CTX_UNTIL(&gone, later);
+    leat_ctx none_left = LEAT_CTX_WITHIN(NULL, 0), negative = LEAT_CTX_UNTIL(NULL, -5);
+    CHECK(leat_ctx_deadline(NULL) == LEAT_FOREVER && leat_ctx_deadline(&none) == LEAT_FOREVER);
+    CHECK(leat_ctx_deadline(&ever) == LEAT_FOREVER);
+    CHECK_EQ(leat_ctx_deadline(&far), later);
+    CHECK_EQ(leat_ctx_deadline(&near), soon);
+    CHECK_EQ(leat_ctx_deadline(&far_under_near), soon);
+    CHECK_EQ(leat_ctx_deadline(&near_under_far), soon);
+    CHECK_EQ(leat_ctx_deadline(&below), soon);
+    CHECK_EQ(leat_ctx_deadline(&gone), 0);
+    CHECK_EQ(leat_ctx_deadline(&below_gone), 0);
+    CHECK_EQ(leat_ctx_deadline(&none_left), 0);
+    CHECK_EQ(leat_ctx_deadline(&negative), 0);
+    CHECK(leat_ctx_deadline(&none_left) <= leat_now());
+    leat_cancel(&far, 0);
+    CHECK_EQ(leat_ctx_deadline(&far), later);
+}
+
 static const int64_t at_file_scope = LEAT_MS(20); /* still a constant */
 
 TEST(times_that_are_too_long_are_for_ever_and_not_the_past)
