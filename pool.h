@@ -20,6 +20,7 @@
  *     -EALREADY     the pool was stopped before. This is harmless
  *     -EDEADLK      the call would wait for ever: for its own pool or group, or for room that only the caller can make
  *     -EAGAIN       also: a thread could not be spawned (the error of pthread_create)
+ *     -E2BIG        the value of a job is larger than the pool's value_size
  * Needs queue.h and semaphore.h.
  *
  * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. Only leat_pool_abort may instead pass a
@@ -49,6 +50,10 @@
  *     [G6]    a handler enters, a call waits <- [G5]
  *     [G7]    a forked child registers       -> [G8]    the registration, in place of its parent's
  *     [G8]    a handler checks its process   <- [G7]
+ *     [J1]    a job's state changes          -> [J2]    its lane and its thread, what it did, its result
+ *     [J2]    a call reads it                <- [J1]
+ *     [W3]    a worker runs out of jobs      -> [W4]    what its jobs did
+ *     [W4]    leat_pool_wait asks it         <- [W3]
  *     [X7]    a lock or a join orders it, or the reader accepts an old value (counters, states)    nothing
  */
 #ifndef LEAT_POOL_H
@@ -1057,9 +1062,13 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
 
 /* ==== 4. Pool: fixed workers, a bounded queue, drain, stop ====================================
  *
- * The queue is a channel of jobs. A submit is a send. A worker receives its next job under the worker's own context.
- * A resize cancels that context to retire the worker. The end of the pool's context ends all workers. A stop shuts the
- * gate and closes the queue. The workers drain the queue and exit, and the stop joins them.
+ * The queue is a channel of jobs, or one for each lane. A submit is a send. A worker receives its next job under the
+ * worker's own context. A resize cancels that context to retire the worker. The end of the pool's context ends all
+ * workers. A stop shuts the gate and closes the queue. The workers drain the queue and exit, and the stop joins them.
+ *
+ * What is in the queue is a function with its argument (leat_call_). Where there is more to a job, the function is one
+ * of this file. leat_run_job_ stands for a leat_job. leat_run_timed_ stands for a job whose time in the queue is
+ * measured. In a pool with a value_size, each place in the queue has room for a value behind the call.
  *
  * L6  The wanted workers are those that are RUNNING, and those that are STARTING and replace no other. They are as
  *     many as a resize asked for, less those that could not be had. A worker whose job ends its thread is replaced. The
@@ -1068,20 +1077,34 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
  *     cancelled context, because no other thread receives under it. A worker makes itself EXITING only if it was not
  *     taken back.
  * L8  An accepted job is counted once, as taken by a worker or as dropped. The gate counts each call that enters, until
- *     the call leaves. When a submit has queued its job, its count stays, for the job. So when no call is under way,
- *     the gate's count is that of the jobs taken, dropped and queued. A stop frees nothing before this is so, and
- *     before no thread is left or being joined. So a submit may race with a stop.
+ *     the call leaves. When a submit has queued its job, its count stays, for the job. So when no submit is under way,
+ *     the gate's count is that of the jobs taken, dropped and queued. A stop frees nothing before this is so, before
+ *     all other calls have left, and before no thread is left or being joined. So a submit may race with a stop.
  * L9  A worker that waits for room is blocked. Its job or its hook has called submit, and the queue is full. While it
  *     is blocked and the pool accepts jobs, another worker can make room: it is STARTING or RUNNING, is not blocked, and
  *     waits for no init hook. If there is none, one blocked worker is told, and its submit returns -EDEADLK. A worker
  *     checks this before it is blocked. Later the other worker may drop out: its init hook fails, it is retired, it
  *     cannot be spawned, or it waits for an init hook. The thread that makes it drop out then checks again.
  * L10 A thread that tells a blocked worker uses memory on that worker's stack. The worker waits until it has been
- *     told. */
+ *     told.
+ * L12 A submit of a leat_job queues a token, then puts the job into its lane's list. A thread that takes a token takes
+ *     the first job of the list. A cancel takes the job out of the list, and so leaves a stale token. There are as many
+ *     tokens, in the queue or taken and not yet exchanged, as jobs in the list, jobs that are about to be put there, and
+ *     stale_. So a thread that has a token finds a job or a stale token, at once or after a short while.
+ * L13 A job is ended by the thread that took it out of the list, and by no other. A cancel first makes it CANCELLING.
+ *     Then the job cannot start, so the pool cannot end, while the cancel uses the lane.
+ * L14 A thread in leat_pool_wait is woken when every accepted job has returned. It marks all workers, and then counts.
+ *     A worker that runs out of jobs, and is marked, counts, too. So does a submit that leaves without a job. Whichever
+ *     of them comes last finds that the gate's count is that of the jobs that have returned. */
+
+#define LEAT_LANES 8       /* the most that a pool can have */
+#define LEAT_NO_QUEUE (-1) /* for leat_pool_opts.queue */
 
 typedef struct leat_pool_opts {
     int workers;       /* threads. 0: leat_cpus() */
-    int queue;         /* jobs that may wait. 0: twice the workers */
+    int queue;         /* jobs that may wait, in each lane. 0: twice the workers. LEAT_NO_QUEUE: none */
+    int lanes;         /* queues of jobs. 0: one. At most LEAT_LANES. See leat_submit_lane */
+    size_t value_size; /* bytes of the largest value of leat_submit_value. 0: there are none */
     const char *name;  /* of the threads, copied. 15 bytes count, with the number. NULL: "leat" */
     size_t stack_size; /* bytes. 0: the system's default */
     /* A worker has the signal mask of the thread that spawns it. That thread is a caller of leat_pool_start or
@@ -1096,41 +1119,129 @@ typedef struct leat_pool_opts {
     void *user;
 } leat_pool_opts;
 
-/* A snapshot. While no thread changes the pool, submitted = completed + failed + dropped + busy + queued. */
-typedef struct leat_stats {
-    size_t workers, busy; /* threads, and those that run a job. Saturation is busy / workers */
+/* Of one lane, or of all. Jobs that were cancelled are not among those queued or taken. */
+typedef struct leat_lane_stats {
     size_t queued, queue_cap;
-    /* The longest queue that was seen by a call of leat_pool_stats, by a submit that waited for room (but not briefly),
-     * or by a worker at every 16th job that it takes. */
+    /* The longest queue (of one lane) that was seen by a call of leat_pool_stats, by a submit that waited for room (but
+     * not briefly), or by a worker at every 16th job that it takes. */
     size_t queue_high;
-    /* Jobs accepted, jobs that returned 0, jobs that did not, jobs that leat_pool_abort handed back. */
-    size_t submitted, completed, failed, dropped;
+    size_t taken; /* jobs that workers have taken */
+    /* A sample of the jobs is timed, from their submit until a worker took them: how many, and how long they waited, in
+     * ns. In each lane one job at a time is timed. When it has been, each worker that has taken another 64 jobs asks
+     * for the next. */
+    size_t timed;
+    int64_t wait_mean, wait_most;
+} leat_lane_stats;
+
+/* A snapshot. While no thread changes the pool, submitted = completed + failed + dropped + cancelled + busy + queued. */
+typedef struct leat_stats {
+    size_t workers, busy;                 /* threads, and those that run a job. Saturation is busy / workers */
+    size_t queued, queue_cap, queue_high; /* as in leat_lane_stats, of all lanes */
+    /* Jobs accepted, jobs that returned 0, jobs that did not, jobs that leat_pool_abort handed back, jobs that
+     * leat_job_cancel took back. */
+    size_t submitted, completed, failed, dropped, cancelled;
+    size_t timed;                 /* as in leat_lane_stats, of all lanes */
+    int64_t wait_mean, wait_most; /* ns */
+    int lanes;
+    leat_lane_stats lane[LEAT_LANES];
 } leat_stats;
 
 /* Each counter has one writer at a time, so it needs no locked operation. */
 typedef struct leat_counts_ {
-    _Atomic size_t taken_, completed_, failed_, high_water_; /* high_water_: of the queue's length */
+    _Atomic size_t taken_[LEAT_LANES];  /* jobs */
+    _Atomic size_t completed_, failed_; /* jobs */
+    _Atomic size_t skipped_;            /* stale tokens (L12) */
 } leat_counts_;
+
+/* What is counted of a lane. */
+typedef struct leat_lane_counts_ {
+    _Atomic size_t high_water_; /* of the queue's length */
+    _Atomic size_t cancelled_;
+    _Atomic size_t timed_;
+    _Atomic uint64_t waited_, most_; /* of the timed jobs: the sum, the maximum, in ns */
+} leat_lane_counts_;
+
+struct leat_pool;
+
+/* A job that its submitter can wait for, and cancel. It lives with its submitter, who declares it:
+ * leat_job j = LEAT_JOB(fn, arg); all-zero is not valid. It holds nothing that must be freed. */
+typedef struct leat_job {
+    leat_task *fn_;
+    void *arg_;
+    int lane; /* 0, or the lane in which leat_submit_job is to put it */
+    bool linked_;
+    _Atomic uint64_t word_; /* result << 32 | one of the states below | WAITERS */
+    leat_lock_ lock_;       /* guards waiters_ */
+    leat_waitq_ waiters_;
+    struct leat_lane_ *lane_; /* the lane's lock guards this and linked_ */
+    struct leat_job *next_, *prev_;
+    pthread_t runner_; /* the thread that runs it */
+} leat_job;
+
+/* clang-format off */
+#define LEAT_JOB(fn, arg) { .fn_ = (fn), .arg_ = (arg) }
+/* clang-format on */
+
+/* NEW: not accepted. CANCELLING: a cancel looks whether it is still in the list, and no thread may start it. RAN and NEVER
+ * are final. */
+enum {
+    LEAT_JOB_WAITERS_ = 1,
+    LEAT_JOB_NEW_ = 0,
+    LEAT_JOB_QUEUED_ = 2,
+    LEAT_JOB_CANCELLING_ = 4,
+    LEAT_JOB_RUNS_ = 6,
+    LEAT_JOB_RAN_ = 8,
+    LEAT_JOB_NEVER_ = 10,
+    LEAT_JOB_STATE_ = 14
+};
+
+/* IDLE: no job is timed. WANTED: the next is to be. USED: one is, and the probe is its own. */
+enum { LEAT_PROBE_IDLE_ = 0, LEAT_PROBE_WANTED_ = 1, LEAT_PROBE_USED_ = 2 };
+
+typedef struct leat_lane_ {
+    leat_calls_ queue_; /* first */
+    struct leat_pool *pool_;
+    leat_lane_counts_ *counts_;
+    _Atomic int probe_;
+    leat_call_ timed_; /* of the job that is timed: the call, and when it was submitted */
+    int64_t timed_since_;
+    leat_lock_ lock_; /* guards what follows */
+    size_t stale_;    /* tokens whose job was cancelled (L12) */
+    leat_job *first_, *last_;
+} leat_lane_;
 
 typedef struct leat_pool {
     leat_ctx ctx_;
-    leat_calls_ queue_;
+    leat_lane_ lane_[LEAT_LANES];
     char pad0_[LEAT_LINE_];
-    _Atomic int64_t gate_; /* (calls that entered, less those that left) * 4 | STARTED | SHUT (L8) */
+    _Atomic int64_t gate_; /* (submits that entered, less those that left) * INSIDE | the bits below (L8) */
     char pad1_[LEAT_LINE_];
+    _Atomic int64_t calls_; /* the same of other calls */
     _Atomic int end_;       /* OPEN, ENDING, OVER */
+    int lanes_;             /* how many of lane_ are in use */
+    bool simple_;           /* one lane, no values */
+    size_t msg_size_;       /* bytes of what is in the queue */
+    leat_copier_ *copy_;    /* NULL without values */
     leat_threads_ threads_; /* its lock guards what follows */
     leat_counts_ totals_;   /* of the workers that were joined */
-    size_t queue_cap_, dropped_;
-    int aborting_;      /* aborts under way. A stop leaves the end of the pool to them */
-    int refused_;       /* an init hook's error, for the resize that asked for the worker, or the next resize */
-    leat_wg running_;   /* workers that may take another job */
-    leat_sem resizing_; /* a lock that waits under a context: one resize at a time */
+    leat_lane_counts_ lane_counts_[LEAT_LANES];
+    size_t queue_cap_;    /* of one lane */
+    size_t cleared_;      /* what aborts have taken out of the queues: jobs, and stale tokens */
+    size_t dropped_;      /* the jobs among them */
+    unsigned char *room_; /* for the value of a job that an abort hands back. NULL: in use */
+    bool freed_;          /* the queues, and room_ */
+    int aborting_;        /* aborts under way. A stop leaves the end of the pool to them */
+    int refused_;         /* an init hook's error, for the resize that asked for the worker, or the next resize */
+    int awaiting_;        /* calls of leat_pool_wait that may be in idlers_ */
+    leat_waitq_ idlers_;  /* they wait here (L14) */
+    leat_wg running_;     /* workers that may take another job */
+    leat_sem resizing_;   /* a lock that waits under a context: one resize at a time */
     leat_pool_opts opts_;
     char name_[16];
 } leat_pool;
 
-enum { LEAT_SHUT_ = 1, LEAT_STARTED_ = 2, LEAT_INSIDE_ = 4 };
+/* PROBE: a job is to be timed. SIZED: not simple_. AWAITED: perhaps a thread is in leat_pool_wait. */
+enum { LEAT_SHUT_ = 1, LEAT_STARTED_ = 2, LEAT_PROBE_ = 4, LEAT_SIZED_ = 8, LEAT_AWAITED_ = 16, LEAT_INSIDE_ = 32 };
 enum { LEAT_OPEN_ = 0, LEAT_ENDING_ = 1, LEAT_OVER_ = 2 };
 
 /* TELLING: another thread is cancelling the blocked worker's room_ (L10). TOLD: it has done so. */
@@ -1179,7 +1290,15 @@ typedef struct leat_worker_ {
     int reruns_;
     char pad_[LEAT_LINE_];
     leat_counts_ counts_;
+    unsigned turn_; /* jobs that it has taken, for the order of the lanes */
+    int token_;     /* what the job is that it runs: none of these, a leat_job, a stale token */
+    leat_job *job_;
+    _Atomic uint32_t awaited_; /* a mark (L14) */
+    leat_case *cases_;         /* one for each lane, unless the pool is simple_ */
+    unsigned char *value_;     /* aligned to LEAT_LINE_. What is received ends here, but for the value */
 } leat_worker_;
+
+enum { LEAT_NO_TOKEN_ = 0, LEAT_JOB_TOKEN_ = 1, LEAT_STALE_TOKEN_ = 2 };
 
 static inline size_t leat_counter_(_Atomic size_t *n)
 {
@@ -1191,33 +1310,80 @@ static inline void leat_count_add_(_Atomic size_t *n, size_t more)
     atomic_store_explicit(n, leat_counter_(n) + more, memory_order_relaxed); /* [X7] */
 }
 
-static inline void leat_high_water_(leat_counts_ *c, size_t depth)
+static inline void leat_high_water_(_Atomic size_t *high, size_t depth)
 {
-    if (depth > leat_counter_(&c->high_water_))
-        atomic_store_explicit(&c->high_water_, depth, memory_order_relaxed); /* [X7] */
+    size_t so_far = leat_counter_(high);
+    while (depth > so_far)
+        if (atomic_compare_exchange_weak_explicit(high, &so_far, depth, memory_order_relaxed, /* [X7] */
+                                                  memory_order_relaxed))
+            return;
 }
 
+/* What is over is read first, so that it is never more than what was taken. */
 static inline void leat_counts_sum_(leat_counts_ *sum, leat_counts_ *c)
 {
-    leat_high_water_(sum, leat_counter_(&c->high_water_));
     leat_count_add_(&sum->completed_, leat_counter_(&c->completed_));
     leat_count_add_(&sum->failed_, leat_counter_(&c->failed_));
-    leat_count_add_(&sum->taken_, leat_counter_(&c->taken_));
+    leat_count_add_(&sum->skipped_, leat_counter_(&c->skipped_));
+    for (int i = 0; i < LEAT_LANES; i++) leat_count_add_(&sum->taken_[i], leat_counter_(&c->taken_[i]));
+}
+
+/* How many jobs and stale tokens were taken, and how many of them are over. */
+static inline size_t leat_counts_taken_(leat_counts_ *c)
+{
+    size_t n = leat_counter_(&c->skipped_);
+    for (int i = 0; i < LEAT_LANES; i++) n += leat_counter_(&c->taken_[i]);
+    return n;
+}
+
+static inline size_t leat_counts_over_(leat_counts_ *c)
+{
+    return leat_counter_(&c->completed_) + leat_counter_(&c->failed_) + leat_counter_(&c->skipped_);
+}
+
+static inline void leat_lanes_lock_(leat_pool *p)
+{
+    for (int i = 0; i < p->lanes_; i++) leat_lock_take_(&p->lane_[i].queue_.chan.lock_);
+}
+
+static inline void leat_lanes_unlock_(leat_pool *p)
+{
+    for (int i = 0; i < p->lanes_; i++) leat_lock_drop_(&p->lane_[i].queue_.chan.lock_);
+}
+
+static inline size_t leat_lanes_len_(leat_pool *p)
+{
+    size_t n = 0;
+    for (int i = 0; i < p->lanes_; i++) n += leat_len(&p->lane_[i].queue_);
+    return n;
+}
+
+/* The lane that this channel is the queue of: its first member. */
+static inline leat_lane_ *leat_lane_of_(leat_chan *ch)
+{
+    void *whole = ch;
+    return whole;
+}
+
+static inline leat_case leat_lane_case_(leat_lane_ *lane, int way, void *msg)
+{
+    leat_case c = leat_case_(&lane->queue_.chan, way, msg, lane->pool_->msg_size_, _Alignof(leat_call_));
+    c.copy_ = lane->pool_->copy_;
+    return c;
 }
 
 static inline void leat_pool_exit_(leat_pool *p)
 {
-    atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] no access follows */
+    atomic_fetch_sub_explicit(&p->calls_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] no access follows */
 }
 
-/* Counts a call in at the gate, so that a stop waits for it. RETURN VALUES: 0: the call must end with leat_pool_exit_.
- * But a submit that has queued its job must not call it. Its count now stands for the job (L8), and it touches nothing
- * of the pool any more (queue.h, I4). -ESHUTDOWN, -EINVAL: the call is not counted. */
+/* Counts a call in, one that is no submit, so that a stop waits for it. RETURN VALUES: 0: the call must end with
+ * leat_pool_exit_. -ESHUTDOWN, -EINVAL: the call is not counted. */
 static inline int leat_pool_enter_(leat_pool *p)
 {
-    if (LEAT_RARELY_(!p)) return -EINVAL;
-    int64_t gate = atomic_fetch_add_explicit(&p->gate_, LEAT_INSIDE_, memory_order_acquire); /* [G2] <- [G1] */
-    if (LEAT_USUALLY_((gate & (LEAT_STARTED_ | LEAT_SHUT_)) == LEAT_STARTED_)) return 0;
+    if (!p) return -EINVAL;
+    int64_t gate = atomic_fetch_add_explicit(&p->calls_, LEAT_INSIDE_, memory_order_acquire); /* [G2] <- [G1] */
+    if ((gate & (LEAT_STARTED_ | LEAT_SHUT_)) == LEAT_STARTED_) return 0;
     leat_pool_exit_(p);
     return gate & LEAT_SHUT_ ? -ESHUTDOWN : -EINVAL;
 }
@@ -1241,6 +1407,77 @@ static inline leat_worker_ *leat_worker_next_(leat_worker_ *w)
 static inline leat_worker_ *leat_worker_self_(leat_pool *p)
 {
     return leat_worker_of_(leat_self_(&p->threads_));
+}
+
+/* L14: whether every accepted job has returned. The caller holds the lock. */
+LEAT_COLD_ bool leat_pool_all_returned_(leat_pool *p)
+{
+    leat_counts_ sum = { .completed_ = 0 };
+    leat_counts_sum_(&sum, &p->totals_);
+    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) leat_counts_sum_(&sum, &w->counts_);
+    int64_t submits = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
+    return (size_t)submits == leat_counts_over_(&sum) + p->cleared_;
+}
+
+/* L14: resolves the threads in leat_pool_wait, if every accepted job has returned. Else marks the worker w (or NULL)
+ * again, if there are any. The caller holds the lock, and wakes the chain after it. */
+LEAT_COLD_ leat_node_ *leat_pool_idlers_(leat_pool *p, leat_worker_ *w)
+{
+    leat_node_ *chain = NULL;
+    if (!p->awaiting_) return NULL;
+    if (leat_pool_all_returned_(p)) leat_resolve_all_(&p->idlers_, LEAT_HANDED_OFF_, &chain);
+    else if (w) atomic_store_explicit(&w->awaited_, 1, memory_order_relaxed); /* [X7] the lock orders it */
+    return chain;
+}
+
+LEAT_COLD_ void leat_pool_tell_idlers_(leat_pool *p, leat_worker_ *w)
+{
+    leat_lock_take_(&p->threads_.lock_);
+    leat_node_ *chain = leat_pool_idlers_(p, w);
+    leat_lock_drop_(&p->threads_.lock_);
+    leat_wake_all_(chain);
+}
+
+/* L14: a worker has no more jobs for now, or for ever. */
+static inline void leat_worker_runs_out_(leat_worker_ *w)
+{
+    if (LEAT_RARELY_(atomic_exchange_explicit(&w->awaited_, 0, memory_order_acq_rel))) /* [W3] -> [W4], [W4] <- [W3] */
+        leat_pool_tell_idlers_(w->pool_, w);
+}
+
+/* A submit leaves the gate while a thread may be in leat_pool_wait (L14). False: there is none. The thread is inside
+ * until it has taken the lock. So the pool lives until this call has dropped it. */
+LEAT_COLD_ bool leat_submit_tells_(leat_pool *p)
+{
+    leat_node_ *chain = NULL;
+    leat_lock_take_(&p->threads_.lock_);
+    bool awaited = p->awaiting_;
+    if (awaited) {
+        atomic_fetch_sub_explicit(&p->gate_, LEAT_INSIDE_, memory_order_release); /* [G1] -> [G2] */
+        chain = leat_pool_idlers_(p, NULL);
+    } else {
+        atomic_fetch_and_explicit(&p->gate_, ~(int64_t)LEAT_AWAITED_, memory_order_relaxed); /* [X7] */
+    }
+    leat_lock_drop_(&p->threads_.lock_);
+    leat_wake_all_(chain);
+    return awaited;
+}
+
+/* A submit that has queued no job leaves the gate. One that has does not, as its count now stands for the job (L8): it
+ * touches nothing of the pool any more (queue.h, I4). */
+static inline void leat_submit_leaves_(leat_pool *p)
+{
+    int64_t gate = atomic_load_explicit(&p->gate_, memory_order_relaxed); /* [X7] */
+    for (;;) {
+        if (gate & LEAT_AWAITED_) {
+            if (leat_submit_tells_(p)) return;
+            gate = atomic_load_explicit(&p->gate_, memory_order_relaxed); /* [X7] */
+        } else if (atomic_compare_exchange_weak_explicit(&p->gate_, &gate, gate - LEAT_INSIDE_,
+                                                         memory_order_release, /* [G1] -> [G2] no access follows */
+                                                         memory_order_relaxed)) {
+            return;
+        }
+    }
 }
 
 /* Joins the workers that have exited, unless they are pinned. A thread on which only destructors still run joins
@@ -1274,8 +1511,16 @@ LEAT_COLD_ void leat_pool_reap_(leat_pool *p)
     leat_lock_drop_(&p->threads_.lock_);
 }
 
+/* Whether a submit to this lane would not have to wait. The caller holds the channel's lock. */
+static inline bool leat_lane_has_room_(leat_lane_ *lane)
+{
+    leat_case c = leat_lane_case_(lane, LEAT_SENDS_, NULL); /* only polled */
+    if (c.chan_->slots_) return leat_poll_case_(&c) != -EAGAIN;
+    return leat_is_closed_(c.chan_) || leat_peer_waits_(&c);
+}
+
 /* L9: whether a worker other than `self` will take jobs (one that joins `self` will not). *unsure: a worker that seems
- * to be blocked may have got room, and be on its way back. The caller holds the lock, and the lock of the queue. */
+ * to be blocked may have got room, and be on its way back. The caller holds the lock, and the locks of the lanes. */
 static inline bool leat_pool_has_runner_(leat_pool *p, const leat_worker_ *self, bool *unsure)
 {
     for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) {
@@ -1299,15 +1544,14 @@ static inline leat_worker_ *leat_pool_first_blocked_(leat_pool *p)
  * decided yet whether there is one. */
 LEAT_COLD_ leat_blocked_ *leat_pool_find_deadlock_(leat_pool *p, bool *unsure)
 {
-    leat_case c = leat_send_case_(&p->queue_.chan, NULL, sizeof(leat_call_), _Alignof(leat_call_)); /* only polled */
     *unsure = false;
     leat_lock_take_(&p->threads_.lock_);
-    leat_lock_take_(&p->queue_.chan.lock_);
+    leat_lanes_lock_(p);
     leat_worker_ *w = leat_pool_has_runner_(p, NULL, unsure) ? NULL : leat_pool_first_blocked_(p);
-    *unsure = w && (*unsure || leat_poll_case_(&c) != -EAGAIN);
+    *unsure = w && (*unsure || leat_lane_has_room_(leat_lane_of_(w->blocked_->case_->chan_)));
     leat_blocked_ *b = w && !*unsure ? w->blocked_ : NULL;
     if (b) b->told_ = LEAT_TELLING_;
-    leat_lock_drop_(&p->queue_.chan.lock_);
+    leat_lanes_unlock_(p);
     leat_lock_drop_(&p->threads_.lock_);
     return b;
 }
@@ -1337,17 +1581,277 @@ LEAT_COLD_ bool leat_worker_unretire_(leat_worker_ *w)
     return back;
 }
 
+/* ---- Jobs that somebody holds (leat_job) ---- */
+
+typedef struct leat_job_waiter_ {
+    leat_node_ link_; /* first: its address is that of the whole */
+    leat_job *job_;
+    leat_spin_ *spin_;
+    uint64_t last_; /* the final word of the job */
+    bool entered_;
+} leat_job_waiter_;
+
+/* Moves a job from a state to another. False: it is in neither. WAITERS stays as it is. */
+static inline bool leat_job_move_(leat_job *j, uint64_t from, uint64_t to)
+{
+    uint64_t word = atomic_load_explicit(&j->word_, memory_order_relaxed); /* [X7] */
+    while ((word & LEAT_JOB_STATE_) == from)
+        if (atomic_compare_exchange_weak_explicit(&j->word_, &word, word - from + to,
+                                                  memory_order_acq_rel, /* [J1] -> [J2], [J2] <- [J1] */
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+/* Ends a job (L13), and touches nothing of it after the store of its final word. It resolves the threads that wait first,
+ * and writes that word into each waiter, so that none of them looks at the job again. */
+LEAT_COLD_ void leat_job_end_(leat_job *j, uint64_t state, int result)
+{
+    const uint64_t last = (uint64_t)(uint32_t)result << 32 | state;
+    leat_node_ *chain = NULL, **end = &chain;
+    uint64_t word = atomic_load_explicit(&j->word_, memory_order_relaxed); /* [X7] */
+    for (;;) {
+        if (word & LEAT_JOB_WAITERS_) {
+            leat_lock_take_(&j->lock_);
+            end = leat_resolve_all_(&j->waiters_, LEAT_HANDED_OFF_, end);
+            word = atomic_fetch_and_explicit(&j->word_, ~(uint64_t)LEAT_JOB_WAITERS_, memory_order_relaxed); /* [X7] */
+            word &= ~(uint64_t)LEAT_JOB_WAITERS_;
+            leat_lock_drop_(&j->lock_);
+        } else if (atomic_compare_exchange_weak_explicit(&j->word_, &word, last, memory_order_release, /* [J1] -> [J2] */
+                                                         memory_order_relaxed)) {
+            break;
+        }
+    }
+    for (leat_node_ *l = chain; l; l = l->next_) {
+        void *whole = l;
+        ((leat_job_waiter_ *)whole)->last_ = last;
+    }
+    leat_wake_all_(chain);
+}
+
+/* Puts a job at the end of its lane's list, with a state that says so. */
+LEAT_COLD_ void leat_job_link_(leat_job *j)
+{
+    leat_lane_ *lane = j->lane_;
+    leat_lock_take_(&lane->lock_);
+    j->next_ = NULL;
+    j->prev_ = lane->last_;
+    *(lane->last_ ? &lane->last_->next_ : &lane->first_) = j;
+    lane->last_ = j;
+    j->linked_ = true;
+    atomic_store_explicit(&j->word_, LEAT_JOB_QUEUED_, memory_order_release); /* [J1] -> [J2] */
+    leat_lock_drop_(&lane->lock_);
+}
+
+/* Takes a job out of its lane's list. The caller holds the lane's lock. */
+static inline void leat_job_unlink_(leat_job *j)
+{
+    leat_lane_ *lane = j->lane_;
+    *(j->prev_ ? &j->prev_->next_ : &lane->first_) = j->next_;
+    *(j->next_ ? &j->next_->prev_ : &lane->last_) = j->prev_;
+    j->linked_ = false;
+}
+
+/* Exchanges a token for the first job of the list, which then runs, or for a stale token: NULL (L12). */
+LEAT_COLD_ leat_job *leat_lane_exchange_(leat_lane_ *lane)
+{
+    leat_job *j = NULL;
+    bool stale = false;
+    for (unsigned round = 0;; leat_backoff_(&round)) { /* its submitter is about to put it there */
+        leat_lock_take_(&lane->lock_);
+        j = lane->first_;
+        stale = !j && lane->stale_;
+        if (j) leat_job_unlink_(j);
+        else lane->stale_ -= stale;
+        leat_lock_drop_(&lane->lock_);
+        if (j || stale) break;
+    }
+    if (stale) return NULL;
+    j->runner_ = pthread_self();
+    for (unsigned round = 0; !leat_job_move_(j, LEAT_JOB_QUEUED_, LEAT_JOB_RUNS_);) leat_backoff_(&round); /* L13 */
+    return j;
+}
+
+/* The call of a token. It stands for the job that the lane's list has first. */
+LEAT_COLD_ int leat_run_job_(leat_ctx *ctx, void *arg)
+{
+    leat_lane_ *lane = arg;
+    leat_worker_ *w = leat_worker_self_(lane->pool_);
+    leat_job *j = leat_lane_exchange_(lane);
+    w->job_ = j;
+    w->token_ = j ? LEAT_JOB_TOKEN_ : LEAT_STALE_TOKEN_;
+    return j ? j->fn_(ctx, j->arg_) : 0;
+}
+
+/* ---- Time in the queue ---- */
+
+/* Has the next job of the lane timed, if none is. */
+LEAT_COLD_ void leat_lane_wants_probe_(leat_lane_ *lane)
+{
+    int idle = LEAT_PROBE_IDLE_;
+    if (atomic_compare_exchange_strong_explicit(&lane->probe_, &idle, LEAT_PROBE_WANTED_, memory_order_relaxed, /* [X7] */
+                                                memory_order_relaxed) &&
+        lane == lane->pool_->lane_)
+        atomic_fetch_or_explicit(&lane->pool_->gate_, LEAT_PROBE_, memory_order_relaxed); /* [X7] */
+}
+
+/* The call of the job that is timed. It ends the timing. */
+LEAT_COLD_ leat_call_ leat_lane_timed_(leat_lane_ *lane)
+{
+    leat_lane_counts_ *n = lane->counts_;
+    leat_call_ call = lane->timed_;
+    int64_t took = leat_now() - lane->timed_since_;
+    uint64_t waited = took > 0 ? (uint64_t)took : 0;
+    atomic_fetch_add_explicit(&n->waited_, waited, memory_order_relaxed); /* [X7] */
+    if (waited > atomic_load_explicit(&n->most_, memory_order_relaxed))   /* [X7] */
+        atomic_store_explicit(&n->most_, waited, memory_order_relaxed);   /* [X7] only one job of the lane is timed */
+    atomic_fetch_add_explicit(&n->timed_, 1, memory_order_relaxed);       /* [X7] */
+    atomic_store_explicit(&lane->probe_, LEAT_PROBE_IDLE_, memory_order_release); /* [J1] -> [J2] */
+    return call;
+}
+
+/* Where the argument of a job stands that brings its value along. */
+static inline void *leat_pool_by_value_(leat_pool *p)
+{
+    return &p->msg_size_;
+}
+
+LEAT_COLD_ int leat_run_timed_(leat_ctx *ctx, void *arg)
+{
+    leat_lane_ *lane = arg;
+    leat_pool *p = lane->pool_;
+    leat_call_ call = leat_lane_timed_(lane);
+    if (call.arg_ == leat_pool_by_value_(p)) call.arg_ = leat_worker_self_(p)->value_;
+    return call.fn_(ctx, call.arg_);
+}
+
+/* ---- What is in the queue ---- */
+
+/* What a submit puts there. Without values only the call is copied. */
+typedef struct leat_parcel_ {
+    leat_call_ call_; /* first */
+    const void *value_;
+    size_t size_;
+} leat_parcel_;
+
+static inline void leat_copy_parcel_(void *to, const void *from)
+{
+    const leat_parcel_ *parcel = from;
+    memcpy(to, &parcel->call_, sizeof parcel->call_);
+    if (parcel->size_) memcpy((unsigned char *)to + sizeof parcel->call_, parcel->value_, parcel->size_);
+}
+
+/* The copiers (queue.h) of pools with values: with a queue, and without one, where the receiver meets a parcel. */
+static inline void leat_copy_queued_(int way, void *in_slot, void *msg, size_t size)
+{
+    if (way == LEAT_SENDS_) leat_copy_parcel_(in_slot, msg);
+    else memcpy(msg, in_slot, size);
+}
+
+static inline void leat_copy_met_(int way, void *peers, void *msg, size_t size)
+{
+    (void)size;
+    if (way == LEAT_SENDS_) leat_copy_parcel_(peers, msg);
+    else leat_copy_parcel_(msg, peers);
+}
+
+/* ---- The worker ---- */
+
+/* The worker is to look at the lanes in the order first, first + 1.. Every eighth job that it takes goes to the other lanes
+ * in turn. So a job that is the oldest of its lane waits for at most 8 (n - 1) jobs of each worker, in a pool of n
+ * lanes. */
+static inline int leat_worker_first_lane_(leat_worker_ *w)
+{
+    unsigned turn = w->turn_ / 8, others = (unsigned)w->pool_->lanes_ - 1;
+    return others && w->turn_ % 8 == 7 ? 1 + (int)(turn % others) : 0;
+}
+
+/* Receives from lane i into what `value_` has before it and there. Returns what leat_move_ returns. */
+static inline int leat_worker_try_(leat_worker_ *w, int i)
+{
+    leat_pool *p = w->pool_;
+    return leat_move_by_(p->copy_, &w->ctx_, NULL, &p->lane_[i].queue_.chan, LEAT_RECEIVES_, w->value_ - sizeof(leat_call_),
+                         p->msg_size_, _Alignof(leat_call_));
+}
+
+/* Waits for a job in any lane, first in the order given. Returns its lane, -EPIPE when all are closed and drained, or the
+ * error of the worker's context. */
+LEAT_COLD_ int leat_worker_wait_any_(leat_worker_ *w, int first)
+{
+    leat_pool *p = w->pool_;
+    int n = p->lanes_, open = n;
+    for (int k = 0; k < n; k++)
+        w->cases_[k] = leat_lane_case_(&p->lane_[(first + k) % n], LEAT_RECEIVES_, w->value_ - sizeof(leat_call_));
+    while (open) {
+        int k = leat_select_first_ctx(&w->ctx_, w->cases_, (size_t)n);
+        if (k < 0) return k;
+        if (!w->cases_[k].err) return (first + k) % n;
+        w->cases_[k].chan_ = NULL; /* closed and drained */
+        open--;
+    }
+    return -EPIPE;
+}
+
+LEAT_COLD_ int leat_worker_take_any_(leat_worker_ *w, leat_call_ *call)
+{
+    leat_pool *p = w->pool_;
+    int first = leat_worker_first_lane_(w), n = p->lanes_, lane = -EAGAIN;
+    for (int k = 0; k < n && lane == -EAGAIN; k++) {
+        int err = leat_worker_try_(w, (first + k) % n);
+        if (err != -EAGAIN) lane = err ? err : (first + k) % n;
+    }
+    if (lane == -EAGAIN) {
+        leat_worker_runs_out_(w);
+        lane = leat_worker_wait_any_(w, first);
+    }
+    if (lane < 0) return lane;
+    w->turn_++;
+    memcpy(call, w->value_ - sizeof *call, sizeof *call);
+    if (call->arg_ == leat_pool_by_value_(p)) call->arg_ = w->value_;
+    return lane;
+}
+
+/* Takes the next job. Returns its lane, or an error: there are none, or the worker's context is done. */
+static inline int leat_worker_take_(leat_worker_ *w, leat_call_ *call)
+{
+    leat_pool *p = w->pool_;
+    leat_chan *ch = &p->lane_->queue_.chan;
+    if (LEAT_RARELY_(!p->simple_)) return leat_worker_take_any_(w, call);
+    int err = leat_move_(&w->ctx_, NULL, ch, LEAT_RECEIVES_, call, sizeof *call, _Alignof(leat_call_));
+    if (LEAT_USUALLY_(err != -EAGAIN)) return err;
+    leat_worker_runs_out_(w);
+    return leat_wait_case_(&w->ctx_, ch, LEAT_RECEIVES_, call, sizeof *call, _Alignof(leat_call_));
+}
+
+/* A job has returned. If it had a leat_job, that ends last, so that a thread that waited for it finds it counted. */
+static inline void leat_worker_returned_(leat_worker_ *w, int lane, int err)
+{
+    int token = w->token_;
+    w->token_ = LEAT_NO_TOKEN_;
+    if (LEAT_RARELY_(token == LEAT_STALE_TOKEN_)) {
+        leat_count_add_(&w->counts_.taken_[lane], (size_t)-1);
+        leat_count_add_(&w->counts_.skipped_, 1);
+        return;
+    }
+    leat_count_add_(err ? &w->counts_.failed_ : &w->counts_.completed_, 1);
+    if (LEAT_RARELY_(token)) leat_job_end_(w->job_, LEAT_JOB_RAN_, err);
+}
+
 static inline void leat_worker_loop_(leat_worker_ *w)
 {
     leat_pool *p = w->pool_;
     leat_call_ job;
+    int lane;
     do {
-        while (leat_recv_ctx(&w->ctx_, &p->queue_, &job) == 0) {
-            if (leat_counter_(&w->counts_.taken_) % 16 == 0)
-                leat_high_water_(&w->counts_, leat_len(&p->queue_) + 1); /* reads a cache line that submitters write */
-            leat_count_add_(&w->counts_.taken_, 1);
-            int err = job.fn_(&p->ctx_, job.arg_);
-            leat_count_add_(err ? &w->counts_.failed_ : &w->counts_.completed_, 1);
+        while ((lane = leat_worker_take_(w, &job)) >= 0) {
+            size_t nth = leat_counter_(&w->counts_.taken_[lane]);
+            if (nth % 16 == 0) { /* reads a cache line that submitters write */
+                leat_lane_ *of = &p->lane_[lane];
+                leat_high_water_(&of->counts_->high_water_, leat_len(&of->queue_) + 1);
+                if (nth % 64 == 0) leat_lane_wants_probe_(of);
+            }
+            leat_count_add_(&w->counts_.taken_[lane], 1);
+            leat_worker_returned_(w, lane, job.fn_(&p->ctx_, job.arg_));
         }
     } while (leat_worker_unretire_(w));
 }
@@ -1396,6 +1900,7 @@ static inline void leat_worker_main_(leat_thread_ *t)
     leat_pool *p = leat_worker_of_(t)->pool_;
     leat_thread_name_(p->name_, t->id_);
     leat_worker_run_(t);
+    leat_worker_runs_out_(leat_worker_of_(t));
     leat_wg_done(&p->running_);
 }
 
@@ -1427,8 +1932,16 @@ LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p
  * the init hook has returned, and gets its error. */
 LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
 {
-    leat_worker_ *w = leat_zeroed_(1, sizeof *w, 1);
+    size_t cases = p->simple_ ? 0 : (size_t)p->lanes_ * sizeof(leat_case);
+    leat_worker_ *w = leat_zeroed_(1, sizeof *w + cases + (p->simple_ ? 0 : 2 * LEAT_LINE_ + p->opts_.value_size), 1);
     if (!w) return -ENOMEM;
+    if (!p->simple_) {
+        void *behind = w + 1;
+        w->cases_ = behind;
+        w->value_ = (unsigned char *)behind + cases + sizeof(leat_call_);
+        w->value_ += -(uintptr_t)w->value_ % LEAT_LINE_;
+    }
+    atomic_store_explicit(&w->awaited_, 1, memory_order_relaxed); /* [X7] perhaps a thread is in leat_pool_wait */
     bool hook = p->opts_.worker_init != NULL, awaited = hook && replaces;
     w->thread_.main_ = leat_worker_main_;
     w->thread_.on_exit_ = leat_worker_on_exit_;
@@ -1477,7 +1990,8 @@ LEAT_COLD_ void leat_worker_rerun_(leat_worker_ *w, int err)
 LEAT_COLD_ void leat_worker_replace_(leat_worker_ *w)
 {
     leat_pool *p = w->pool_;
-    leat_count_add_(&w->counts_.failed_, 1);
+    leat_worker_returned_(w, 0, -EINTR);
+    leat_worker_runs_out_(w);
     if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, w->thread_.id_);
     leat_lock_take_(&p->threads_.lock_);
     if (w->state_ == LEAT_RETIRING_) w->state_ = LEAT_EXITING_;
@@ -1495,6 +2009,7 @@ static inline void leat_worker_on_exit_(leat_thread_ *t)
     leat_pool *p = w->pool_;
     if (w->in_init_) leat_worker_init_done_(w, -EINTR);
     else leat_worker_replace_(w);
+    leat_worker_runs_out_(w);
     leat_wg_done(&p->running_);
 }
 
@@ -1503,7 +2018,8 @@ static inline int leat_pool_shut_(leat_pool *p)
 {
     if (!p || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
     atomic_fetch_or_explicit(&p->gate_, LEAT_SHUT_, memory_order_release);                              /* [G1] -> [G2] */
-    leat_close_(&p->queue_.chan);
+    atomic_fetch_or_explicit(&p->calls_, LEAT_SHUT_, memory_order_release);                             /* [G1] -> [G2] */
+    for (int i = 0; i < p->lanes_; i++) leat_close_(&p->lane_[i].queue_.chan);
     return 0;
 }
 
@@ -1514,15 +2030,68 @@ static inline int leat_pool_shut_to_wait_(leat_ctx *ctx, leat_pool *p)
     return leat_pool_shut_(p);
 }
 
-/* Takes a job that is left in the closed queue, and counts it as dropped. Both happen under the lock. So no stop can
- * miss the job (L8), or free the queue meanwhile. */
-LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_call_ *job)
+/* Takes what is left in the closed queue, lane 0 first, and counts it. Both happen under the lock. So no stop can miss it
+ * (L8), or free the queue meanwhile. Returns its lane, or NULL. */
+LEAT_COLD_ leat_lane_ *leat_pool_take_left_(leat_pool *p, void *job)
+{
+    leat_lane_ *from = NULL;
+    leat_lock_take_(&p->threads_.lock_);
+    for (int i = 0; i < p->lanes_ && !from; i++) {
+        leat_case c = leat_lane_case_(&p->lane_[i], LEAT_RECEIVES_, job);
+        if (leat_try_select_(NULL, &c, 1) == 0 && !c.err) from = &p->lane_[i];
+    }
+    p->cleared_ += from != NULL;
+    leat_lock_drop_(&p->threads_.lock_);
+    return from;
+}
+
+typedef void leat_hand_back_(leat_task *fn, void *arg, void *user);
+
+/* Room for a value, or NULL in a pool without values. There is always some for one abort at a time. */
+LEAT_COLD_ unsigned char *leat_pool_room_(leat_pool *p)
+{
+    unsigned char *room = NULL;
+    for (unsigned round = 0; p->copy_ && !room; leat_backoff_(&round)) {
+        leat_lock_take_(&p->threads_.lock_);
+        room = p->room_;
+        p->room_ = NULL;
+        leat_lock_drop_(&p->threads_.lock_);
+        if (!room) room = leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
+    }
+    return room;
+}
+
+LEAT_COLD_ void leat_pool_give_room_(leat_pool *p, unsigned char *room)
 {
     leat_lock_take_(&p->threads_.lock_);
-    bool any = leat_try_recv(&p->queue_, job) == 0;
-    p->dropped_ += any;
+    if (!p->room_ && !p->freed_) {
+        p->room_ = room;
+        room = NULL;
+    }
     leat_lock_drop_(&p->threads_.lock_);
-    return any;
+    leat_zeroed_free_(room, LEAT_LINE_);
+}
+
+/* Hands back what is left in the queues of a shut pool. A leat_job is told that it will never run. */
+LEAT_COLD_ void leat_pool_clear_(leat_pool *p, leat_hand_back_ *dropped, void *user)
+{
+    leat_call_ call = { NULL, NULL };
+    unsigned char *room = leat_pool_room_(p), *value = room ? room + LEAT_LINE_ : NULL;
+    void *job = room ? value - sizeof call : (void *)&call;
+    for (leat_lane_ *lane; (lane = leat_pool_take_left_(p, job)) != NULL;) {
+        if (room) memcpy(&call, job, sizeof call);
+        if (call.fn_ == leat_run_timed_) call = leat_lane_timed_(lane);
+        if (call.arg_ == leat_pool_by_value_(p)) call.arg_ = value;
+        bool token = call.fn_ == leat_run_job_;
+        leat_job *j = token ? leat_lane_exchange_(lane) : NULL;
+        leat_lock_take_(&p->threads_.lock_);
+        p->dropped_ += !token || j;
+        leat_lock_drop_(&p->threads_.lock_);
+        if (j) leat_job_end_(j, LEAT_JOB_NEVER_, 0);
+        else if (!token && dropped) dropped(call.fn_, call.arg_, user);
+    }
+    leat_pool_give_room_(p, room);
+    leat_pool_tell_idlers_(p, NULL);
 }
 
 /* L8: whether a shut pool may be ended, by an abort (aborts: 1) or a stop (0). While an abort is under way, a stop
@@ -1530,10 +2099,11 @@ LEAT_COLD_ bool leat_pool_take_left_(leat_pool *p, leat_call_ *job)
 LEAT_COLD_ bool leat_pool_is_idle_(leat_pool *p, int aborts, size_t *left)
 {
     leat_lock_take_(&p->threads_.lock_);
-    int64_t calls = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
-    *left = leat_len(&p->queue_);
-    bool idle = !p->threads_.list_ && !p->threads_.joining_ && (aborts || !p->aborting_);
-    idle = idle && (size_t)calls == leat_counter_(&p->totals_.taken_) + p->dropped_ + *left;
+    int64_t submits = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
+    int64_t calls = atomic_load_explicit(&p->calls_, memory_order_acquire) / LEAT_INSIDE_;  /* [G2] <- [G1] */
+    *left = leat_lanes_len_(p);
+    bool idle = !calls && !p->threads_.list_ && !p->threads_.joining_ && (aborts || !p->aborting_);
+    idle = idle && (size_t)submits == leat_counts_taken_(&p->totals_) + p->cleared_ + *left;
     leat_lock_drop_(&p->threads_.lock_);
     return idle;
 }
@@ -1541,8 +2111,13 @@ LEAT_COLD_ bool leat_pool_is_idle_(leat_pool *p, int aborts, size_t *left)
 static inline void leat_pool_free_queue_(leat_pool *p)
 {
     leat_lock_take_(&p->threads_.lock_); /* leat_pool_stats and leat_pool_take_left_ look at the queue under it */
-    leat_quiet_free_(p->queue_.chan.slots_);
-    p->queue_.chan.slots_ = NULL;
+    for (int i = 0; i < p->lanes_; i++) {
+        leat_quiet_free_(p->lane_[i].queue_.chan.slots_);
+        p->lane_[i].queue_.chan.slots_ = NULL;
+    }
+    leat_zeroed_free_(p->room_, LEAT_LINE_);
+    p->room_ = NULL;
+    p->freed_ = true;
     leat_lock_drop_(&p->threads_.lock_);
 }
 
@@ -1629,6 +2204,22 @@ LEAT_COLD_ int leat_pool_grow_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, int 
     return err;
 }
 
+/* Makes the queues, and the room for an abort. RETURN VALUES: 0. -ENOMEM, and everything is undone. */
+LEAT_COLD_ int leat_pool_make_lanes_(leat_pool *p)
+{
+    if (p->copy_) p->room_ = leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
+    int err = p->copy_ && !p->room_ ? -ENOMEM : 0;
+    for (int i = 0; i < p->lanes_; i++) {
+        leat_lane_ *lane = &p->lane_[i];
+        lane->pool_ = p;
+        lane->counts_ = &p->lane_counts_[i];
+        atomic_store_explicit(&lane->probe_, LEAT_PROBE_WANTED_, memory_order_relaxed); /* [X7] */
+        if (!err) err = leat_make_(&lane->queue_.chan, p->queue_cap_, p->msg_size_, _Alignof(leat_call_));
+    }
+    if (err) leat_pool_free_queue_(p);
+    return err;
+}
+
 /* Starts a pool whose jobs run under a context of its own, below `ctx` (or NULL). `opts` may be NULL. It is copied,
  * but what its `user` points to is not. 0. Or an error, with everything undone: -EINVAL (a negative number), -ENOMEM,
  * -EAGAIN (no thread could be spawned), or what a worker_init returned. When `ctx` is done, the workers finish their
@@ -1637,21 +2228,30 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
 {
     leat_pool_opts o = { .workers = 0 };
     if (opts) o = *opts;
-    if (!p || o.workers < 0 || o.queue < 0 || o.queue > INT_MAX / 2 || o.workers > INT_MAX / 2) return -EINVAL;
+    if (!p || o.workers < 0 || o.queue < LEAT_NO_QUEUE || o.queue > INT_MAX / 2 || o.workers > INT_MAX / 2) return -EINVAL;
+    if (o.lanes < 0 || o.lanes > LEAT_LANES || o.value_size > INT32_MAX / 2) return -EINVAL;
     if (!o.workers) o.workers = leat_cpus();
     if (!o.queue) o.queue = 2 * o.workers;
-    *p = (leat_pool){ .ctx_ = LEAT_CTX(ctx), .resizing_ = LEAT_SEM(1), .opts_ = o, .queue_cap_ = (size_t)o.queue };
+    *p = (leat_pool){ .ctx_ = LEAT_CTX(ctx), .resizing_ = LEAT_SEM(1), .opts_ = o };
+    p->queue_cap_ = o.queue == LEAT_NO_QUEUE ? 0 : (size_t)o.queue;
+    p->lanes_ = o.lanes ? o.lanes : 1;
+    p->simple_ = p->lanes_ == 1 && !o.value_size;
+    p->msg_size_ = sizeof(leat_call_) + (o.value_size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+    if (o.value_size) p->copy_ = p->queue_cap_ ? leat_copy_queued_ : leat_copy_met_;
     p->threads_.inherit_signals_ = o.inherit_signals;
     int saved = errno;
     snprintf(p->name_, sizeof p->name_, "%s", o.name ? o.name : "leat");
     errno = saved;
-    int err = leat_make(&p->queue_, (size_t)o.queue);
+    int err = leat_pool_make_lanes_(p);
     if (err) return err;
-    atomic_store_explicit(&p->gate_, LEAT_STARTED_, memory_order_relaxed); /* [X7] no other thread uses the pool yet */
+    /* no other thread uses the pool yet */
+    int64_t gate = LEAT_STARTED_ | LEAT_PROBE_ | (p->simple_ ? 0 : LEAT_SIZED_);
+    atomic_store_explicit(&p->gate_, gate, memory_order_relaxed);           /* [X7] */
+    atomic_store_explicit(&p->calls_, LEAT_STARTED_, memory_order_relaxed); /* [X7] */
     if ((err = leat_pool_grow_(NULL, NULL, p, o.workers)) == 0) return 0;
     leat_pool_shut_(p);
     leat_wg_wait(&p->running_); /* a hook may have submitted jobs. They run if there is a worker */
-    for (leat_call_ job = { NULL, NULL }; leat_pool_take_left_(p, &job);) {}
+    leat_pool_clear_(p, NULL, NULL);
     leat_pool_finish_(NULL, p, 1);
     return err;
 }
@@ -1664,10 +2264,10 @@ LEAT_COLD_ int leat_worker_block_(leat_worker_ *self, leat_blocked_ *b)
     leat_pool *p = self->pool_;
     bool unsure = false;
     leat_lock_take_(&p->threads_.lock_);
-    leat_lock_take_(&b->case_->chan_->lock_);
+    leat_lanes_lock_(p);
     bool runner = leat_pool_has_runner_(p, self, &unsure);
-    if (!runner) unsure |= leat_poll_case_(b->case_) != -EAGAIN;
-    leat_lock_drop_(&b->case_->chan_->lock_);
+    if (!runner) unsure |= leat_lane_has_room_(leat_lane_of_(b->case_->chan_));
+    leat_lanes_unlock_(p);
     if (runner) {
         self->blocked_ = b;
         self->pins_ += self->thread_.exited_; /* a destructor submits. A worker that joined it would make no room */
@@ -1709,33 +2309,103 @@ LEAT_COLD_ int leat_worker_wait_(leat_ctx *ctx, leat_worker_ *self, leat_case *c
 }
 
 /* The slow path of a submit: the queue is full. A caller that gets no room soon notes it for queue_high, then parks. */
-LEAT_COLD_ int leat_submit_wait_(leat_ctx *ctx, leat_pool *p, const leat_call_ *job)
+LEAT_COLD_ int leat_submit_wait_(leat_ctx *ctx, leat_lane_ *lane, leat_case *c)
 {
-    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_call_));
+    leat_pool *p = lane->pool_;
     leat_worker_ *self = leat_worker_self_(p);
-    int r = leat_wait_first_(ctx, &p->ctx_, &c);
+    int r = leat_wait_first_(ctx, &p->ctx_, c);
     if (r != -EAGAIN) return r;
-    if (leat_counter_(&p->totals_.high_water_) < p->queue_cap_) {
-        leat_lock_take_(&p->threads_.lock_);
-        leat_high_water_(&p->totals_, p->queue_cap_);
-        leat_lock_drop_(&p->threads_.lock_);
-    }
-    r = self ? leat_worker_wait_(ctx, self, &c) : leat_select_(ctx, &p->ctx_, &c, 1);
-    return r < 0 ? r : c.err;
+    leat_high_water_(&lane->counts_->high_water_, p->queue_cap_);
+    r = self ? leat_worker_wait_(ctx, self, c) : leat_select_(ctx, &p->ctx_, c, 1);
+    return r < 0 ? r : c->err;
 }
 
-LEAT_COLD_ int leat_pool_try_again_(leat_pool *p, const leat_call_ *job)
+LEAT_COLD_ int leat_submit_try_again_(leat_lane_ *lane, leat_case *c)
 {
-    leat_case c = leat_send_case_(&p->queue_.chan, job, sizeof *job, _Alignof(leat_call_));
-    int r = leat_try_select_(&p->ctx_, &c, 1);
-    if (r == -EAGAIN) return leat_unless_done_(&p->ctx_, NULL, r);
-    return r < 0 ? r : c.err;
+    leat_ctx *end = &lane->pool_->ctx_;
+    int r = leat_try_select_(end, c, 1);
+    if (r == -EAGAIN) return leat_unless_done_(end, NULL, r);
+    return r < 0 ? r : c->err;
+}
+
+/* `msg` is the leat_call_ or, in a pool with values, the leat_parcel_. */
+LEAT_COLD_ int leat_submit_again_(leat_ctx *ctx, leat_lane_ *lane, void *msg, bool waits)
+{
+    leat_case c = leat_lane_case_(lane, LEAT_SENDS_, msg);
+    return waits ? leat_submit_wait_(ctx, lane, &c) : leat_submit_try_again_(lane, &c);
 }
 
 LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
 {
-    leat_pool_exit_(p);
+    leat_submit_leaves_(p);
     return err == -EPIPE ? -ESHUTDOWN : err;
+}
+
+/* The submit of anything, in any lane, after it has entered the gate. */
+LEAT_COLD_ int leat_submit_parcel_(leat_ctx *ctx, leat_lane_ *lane, leat_parcel_ *parcel, bool waits)
+{
+    leat_pool *p = lane->pool_;
+    int wanted = LEAT_PROBE_WANTED_;
+    bool timed = atomic_load_explicit(&lane->probe_, memory_order_relaxed) == wanted && /* [X7] */
+                 atomic_compare_exchange_strong_explicit(&lane->probe_, &wanted, LEAT_PROBE_USED_,
+                                                         memory_order_acquire, /* [J2] <- [J1] */
+                                                         memory_order_relaxed);
+    if (timed) {
+        lane->timed_ = parcel->call_;
+        lane->timed_since_ = leat_now();
+        parcel->call_ = (leat_call_){ leat_run_timed_, lane };
+    }
+    int err =
+        leat_move_by_(p->copy_, ctx, &p->ctx_, &lane->queue_.chan, LEAT_SENDS_, parcel, p->msg_size_, _Alignof(leat_call_));
+    if (err == -EAGAIN) err = leat_submit_again_(ctx, lane, parcel, waits);
+    if (!err) return 0;
+    if (timed) atomic_store_explicit(&lane->probe_, LEAT_PROBE_WANTED_, memory_order_release); /* [J1] -> [J2] */
+    return leat_pool_refuse_(p, err);
+}
+
+/* Counts a submit in at the gate (L8). */
+LEAT_HOT_ int64_t leat_submit_enters_(leat_pool *p)
+{
+    return atomic_fetch_add_explicit(&p->gate_, LEAT_INSIDE_, memory_order_acquire); /* [G2] <- [G1] */
+}
+
+/* Whether a submit that has entered may go on. RETURN VALUES: 0. Or -ESHUTDOWN, -EINVAL, and it has left. */
+LEAT_COLD_ int leat_submit_may_(leat_pool *p, int64_t gate, int lane)
+{
+    bool open = (gate & (LEAT_STARTED_ | LEAT_SHUT_)) == LEAT_STARTED_;
+    if (open && lane >= 0 && lane < p->lanes_) return 0;
+    leat_submit_leaves_(p);
+    return gate & LEAT_SHUT_ ? -ESHUTDOWN : -EINVAL;
+}
+
+/* The submit of anything but a simple job in lane 0. */
+LEAT_COLD_ int leat_submit_to_(leat_ctx *ctx, leat_pool *p, int lane, leat_parcel_ parcel, bool waits)
+{
+    if (!p || !parcel.call_.fn_) return -EINVAL;
+    int err = leat_submit_may_(p, leat_submit_enters_(p), lane);
+    return err ? leat_unless_done_(ctx, NULL, err) : leat_submit_parcel_(ctx, &p->lane_[lane], &parcel, waits);
+}
+
+/* A submit that has met bits of the gate. */
+LEAT_COLD_ int leat_submit_specially_(leat_ctx *ctx, leat_pool *p, leat_call_ call, bool waits, int64_t gate)
+{
+    int err = leat_submit_may_(p, gate, 0);
+    if (err) return leat_unless_done_(ctx, NULL, err);
+    if (gate & LEAT_PROBE_) atomic_fetch_and_explicit(&p->gate_, ~(int64_t)LEAT_PROBE_, memory_order_relaxed); /* [X7] */
+    leat_parcel_ parcel = { .call_ = call };
+    return leat_submit_parcel_(ctx, p->lane_, &parcel, waits);
+}
+
+LEAT_HOT_ int leat_submit_(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *arg, bool waits)
+{
+    leat_call_ call = { fn, arg };
+    if (LEAT_RARELY_(!fn || !p)) return -EINVAL;
+    int64_t gate = leat_submit_enters_(p), bits = LEAT_STARTED_ | LEAT_SHUT_ | LEAT_PROBE_ | LEAT_SIZED_;
+    if (LEAT_RARELY_((gate & bits) != LEAT_STARTED_)) return leat_submit_specially_(ctx, p, call, waits, gate);
+    leat_lane_ *lane = p->lane_;
+    int err = leat_move_(ctx, &p->ctx_, &lane->queue_.chan, LEAT_SENDS_, &call, sizeof call, _Alignof(leat_call_));
+    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_submit_again_(ctx, lane, &call, waits);
+    return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
 }
 
 /* Queues a job, which calls fn(ctx, arg) on one of the workers. The caller waits while the queue is full.
@@ -1743,32 +2413,271 @@ LEAT_COLD_ int leat_pool_refuse_(leat_pool *p, int err)
  * stopped. -ECANCELED, -ETIMEDOUT: the pool's context is done. -EDEADLK: the caller is a thread of the pool (a job, a
  * hook), and all workers that are left wait for room. -EINVAL. Any thread may call it, also jobs. It allocates
  * nothing.
+ * In a pool with LEAT_NO_QUEUE a submit meets a worker that waits for a job.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED, -ETIMEDOUT also when `ctx` is done. */
 LEAT_HOT_ int leat_submit_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, void *arg)
 {
-    leat_call_ job = { fn, arg };
-    if (LEAT_RARELY_(!fn)) return -EINVAL;
-    int err = leat_pool_enter_(p);
-    if (LEAT_RARELY_(err)) return leat_unless_done_(ctx, NULL, err);
-    err = leat_move_(ctx, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_call_));
-    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_submit_wait_(ctx, p, &job);
-    return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
+    return leat_submit_(ctx, p, fn, arg, true);
 }
 
 LEAT_HOT_ int leat_submit(leat_pool *p, leat_task *fn, void *arg)
 {
-    return leat_submit_ctx(NULL, p, fn, arg);
+    return leat_submit_(NULL, p, fn, arg, true);
 }
 
 LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void *arg)
 {
-    leat_call_ job = { fn, arg };
-    if (LEAT_RARELY_(!fn)) return -EINVAL;
+    return leat_submit_(NULL, p, fn, arg, false);
+}
+
+/* The same, in one of the pool's lanes, 0 to opts.lanes - 1. Each lane is a queue of its own. leat_submit uses lane 0.
+ * A worker takes jobs from lane 0 first, then from lane 1, and so on. But every eighth job that it takes is from the other
+ * lanes, in turn, where they have any. So of each 8 (n - 1) jobs that a worker takes, in a pool of n lanes, at least one
+ * is from a given lane, while there is one: no lane is starved. -EINVAL also if there is no such lane. */
+LEAT_HOT_ int leat_submit_lane_ctx(leat_ctx *ctx, leat_pool *p, int lane, leat_task *fn, void *arg)
+{
+    return leat_submit_to_(ctx, p, lane, (leat_parcel_){ .call_ = { fn, arg } }, true);
+}
+
+LEAT_HOT_ int leat_submit_lane(leat_pool *p, int lane, leat_task *fn, void *arg)
+{
+    return leat_submit_lane_ctx(NULL, p, lane, fn, arg);
+}
+
+LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_lane(leat_pool *p, int lane, leat_task *fn, void *arg)
+{
+    return leat_submit_to_(NULL, p, lane, (leat_parcel_){ .call_ = { fn, arg } }, false);
+}
+
+/* int leat_submit_value(p, fn, v): as leat_submit, and copies *v into the queue. The job calls fn(ctx, copy), with the
+ * worker's own copy, which is aligned as *v is, and lives until fn has returned. leat_pool_abort hands dropped(fn, copy,
+ * user) a copy that lives until `dropped` has returned. `v` is a pointer to any complete type. It allocates nothing.
+ * -E2BIG: *v is larger than the pool's value_size. -EINVAL also if it is to be aligned to more than 64 bytes. */
+#define leat_submit_value(p, fn, v) leat_submit_value_(NULL, p, fn, v, LEAT_VALUE_OF_(v), true)
+#define leat_try_submit_value(p, fn, v) leat_try_submit_value_(p, fn, v, LEAT_VALUE_OF_(v))
+#define leat_submit_value_ctx(ctx, p, fn, v) leat_submit_value_(ctx, p, fn, v, LEAT_VALUE_OF_(v), true)
+#define LEAT_VALUE_OF_(v) sizeof *(v), _Alignof(__typeof__(*(v)))
+
+LEAT_COLD_ int leat_submit_value_(leat_ctx *ctx, leat_pool *p, leat_task *fn, const void *v, size_t size, size_t align,
+                                  bool waits)
+{
+    if (!p || !fn || !v || align > LEAT_LINE_) return -EINVAL;
+    int err = leat_submit_may_(p, leat_submit_enters_(p), 0);
+    if (err) return leat_unless_done_(ctx, NULL, err);
+    if (size > p->opts_.value_size) return leat_pool_refuse_(p, -E2BIG);
+    leat_parcel_ parcel = { { fn, leat_pool_by_value_(p) }, v, size };
+    return leat_submit_parcel_(ctx, p->lane_, &parcel, waits);
+}
+
+LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_value_(leat_pool *p, leat_task *fn, const void *v, size_t size, size_t align)
+{
+    return leat_submit_value_(NULL, p, fn, v, size, align, false);
+}
+
+/* Queues a job that the caller can wait for, and cancel. *j must live until one leat_job_wait has returned its result, or
+ * one leat_job_cancel has returned 0. From then on it may be freed, or submitted again. Several threads may wait for it,
+ * and cancel it. It allocates nothing.
+ * 0, or the errors of leat_submit. Then the job is not accepted, and may be submitted again. -EINVAL also if there is no
+ * lane j->lane. -EALREADY: it is in a queue, or runs.
+ * leat_pool_abort does not hand it to `dropped`. Whoever waits for it learns that it never ran. */
+LEAT_COLD_ int leat_submit_job_(leat_ctx *ctx, leat_pool *p, leat_job *j, bool waits)
+{
+    if (!p || !j || !j->fn_ || j->lane < 0 || j->lane >= LEAT_LANES) return -EINVAL;
+    uint64_t state = atomic_load_explicit(&j->word_, memory_order_acquire) & LEAT_JOB_STATE_; /* [J2] <- [J1] */
+    if (state != LEAT_JOB_NEW_ && state < LEAT_JOB_RAN_) return leat_unless_done_(ctx, NULL, -EALREADY);
+    leat_lane_ *lane = &p->lane_[j->lane];
+    atomic_store_explicit(&j->word_, LEAT_JOB_NEW_, memory_order_relaxed); /* [X7] it may have run before */
+    int err = leat_submit_to_(ctx, p, j->lane, (leat_parcel_){ .call_ = { leat_run_job_, lane } }, waits);
+    if (err) return err;
+    j->lane_ = lane;
+    leat_job_link_(j); /* L12: nothing of the pool or of the job is touched after this */
+    return 0;
+}
+
+LEAT_HOT_ int leat_submit_job(leat_pool *p, leat_job *j)
+{
+    return leat_submit_job_(NULL, p, j, true);
+}
+
+LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_job(leat_pool *p, leat_job *j)
+{
+    return leat_submit_job_(NULL, p, j, false);
+}
+
+LEAT_HOT_ int leat_submit_job_ctx(leat_ctx *ctx, leat_pool *p, leat_job *j)
+{
+    return leat_submit_job_(ctx, p, j, true);
+}
+
+/* What a wait returns that has seen the final word. */
+static inline int leat_job_result_(uint64_t word, int *result)
+{
+    if ((word & LEAT_JOB_STATE_) == LEAT_JOB_NEVER_) return -ECANCELED;
+    if (result) *result = (int)(uint32_t)(word >> 32);
+    return 0;
+}
+
+/* The last look before the thread parks, called by leat_block_. It enqueues its node, and spins there: it must not look at
+ * a job that another thread may free. */
+static inline bool leat_job_enqueue_(void *what, leat_waiter_ *w)
+{
+    leat_job_waiter_ *self = what;
+    leat_job *j = self->job_;
+    self->link_.waiter_ = w;
+    leat_lock_take_(&j->lock_);
+    uint64_t word = atomic_fetch_or_explicit(&j->word_, LEAT_JOB_WAITERS_, memory_order_acquire); /* [J2] <- [J1] */
+    self->entered_ = (word & LEAT_JOB_STATE_) < LEAT_JOB_RAN_;
+    if (self->entered_) leat_enqueue_(&j->waiters_, &self->link_);
+    leat_lock_drop_(&j->lock_);
+    if (self->entered_) leat_spin_until_woken_(w, self->spin_);
+    return self->entered_;
+}
+
+/* Waits until the job has returned, and writes what it returned to *result (which may be NULL). What the job did
+ * happens-before this return. 0. -ECANCELED: it never ran, as it was cancelled, or the pool was aborted. -EINVAL: it was
+ * not accepted. -EDEADLK: the caller is the job. A job that waits for another job of its pool keeps its worker: if all
+ * workers do so, none is left to run the other jobs.
+ * A job whose thread ended returned -EINTR.
+ * try: -EAGAIN while it waits or runs. ctx: -ECANCELED, -ETIMEDOUT when ctx (or NULL) is done. leat_ctx_err(ctx) tells
+ * a cancelled context from a cancelled job. A thread that gives up uses the job until it has returned. */
+LEAT_COLD_ int leat_job_wait_ctx(leat_ctx *ctx, leat_job *j, int *result)
+{
+    if (!j) return -EINVAL;
+    for (leat_spin_ spin = LEAT_SPIN_;;) {
+        uint64_t word = atomic_load_explicit(&j->word_, memory_order_acquire); /* [J2] <- [J1] */
+        uint64_t state = word & LEAT_JOB_STATE_;
+        int err = leat_ctx_err(ctx);
+        if (err) return err;
+        if (state >= LEAT_JOB_RAN_) return leat_job_result_(word, result);
+        if (state == LEAT_JOB_NEW_) return -EINVAL;
+        if (state == LEAT_JOB_RUNS_ && pthread_equal(j->runner_, pthread_self())) return -EDEADLK;
+        leat_waiter_ waiter;
+        leat_waiter_init_(&waiter);
+        leat_job_waiter_ self = { .job_ = j, .spin_ = &spin };
+        leat_block_(&waiter, ctx, NULL, LEAT_FOREVER, leat_job_enqueue_, &self);
+        leat_os_done_(&waiter.state_);
+        if (waiter.won_) return leat_job_result_(self.last_, result);
+        if (!self.entered_) continue;
+        leat_lock_take_(&j->lock_);
+        leat_dequeue_(&j->waiters_, &self.link_);
+        leat_lock_drop_(&j->lock_);
+        if ((err = leat_ctx_err_at_(ctx, leat_now())) != 0) return err;
+    }
+}
+
+LEAT_HOT_ int leat_job_wait(leat_job *j, int *result)
+{
+    return leat_job_wait_ctx(NULL, j, result);
+}
+
+LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_job_wait(leat_job *j, int *result)
+{
+    uint64_t word = j ? atomic_load_explicit(&j->word_, memory_order_acquire) : 0; /* [J2] <- [J1] */
+    if ((word & LEAT_JOB_STATE_) >= LEAT_JOB_RAN_) return leat_job_result_(word, result);
+    return word & LEAT_JOB_STATE_ ? -EAGAIN : -EINVAL;
+}
+
+/* Takes a job back that no worker has taken. 0: it will never run, and a thread that waits for it gets -ECANCELED. Its place
+ * in the queue is skipped. -EALREADY: it runs, has run, or was cancelled. -EINVAL: it was not accepted. Any thread may call
+ * it, also the job itself (-EALREADY). It waits for nothing. */
+LEAT_COLD_ int leat_job_cancel(leat_job *j)
+{
+    if (!j) return -EINVAL;
+    if (!leat_job_move_(j, LEAT_JOB_QUEUED_, LEAT_JOB_CANCELLING_))                                           /* L13 */
+        return atomic_load_explicit(&j->word_, memory_order_relaxed) & LEAT_JOB_STATE_ ? -EALREADY : -EINVAL; /* [X7] */
+    leat_lane_ *lane = j->lane_;
+    leat_lock_take_(&lane->lock_);
+    bool linked = j->linked_;
+    if (linked) {
+        leat_job_unlink_(j);
+        lane->stale_++;
+        atomic_fetch_add_explicit(&lane->counts_->cancelled_, 1, memory_order_relaxed); /* [X7] */
+    }
+    leat_lock_drop_(&lane->lock_);
+    if (linked) leat_job_end_(j, LEAT_JOB_NEVER_, 0);
+    else leat_job_move_(j, LEAT_JOB_CANCELLING_, LEAT_JOB_QUEUED_); /* a worker has taken it, and may now start it */
+    return linked ? 0 : -EALREADY;
+}
+
+typedef struct leat_idler_ {
+    leat_node_ link_;
+    leat_pool *pool_;
+    bool idle_; /* every job had returned, and the thread need not park */
+} leat_idler_;
+
+/* Marks the workers, and the gate. Then looks whether all jobs have returned, and if not, enqueues the thread (L14). */
+static inline bool leat_pool_enqueue_(void *what, leat_waiter_ *waiter)
+{
+    leat_idler_ *self = what;
+    leat_pool *p = self->pool_;
+    self->link_.waiter_ = waiter;
+    leat_lock_take_(&p->threads_.lock_);
+    atomic_fetch_or_explicit(&p->gate_, LEAT_AWAITED_, memory_order_relaxed); /* [X7] */
+    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w))
+        atomic_exchange_explicit(&w->awaited_, 1, memory_order_acq_rel); /* [W3] -> [W4], [W4] <- [W3] */
+    self->idle_ = leat_pool_all_returned_(p);
+    if (!self->idle_) leat_enqueue_(&p->idlers_, &self->link_);
+    leat_lock_drop_(&p->threads_.lock_);
+    return !self->idle_;
+}
+
+/* leat_pool_wait_ctx, between its entry and its exit. */
+LEAT_COLD_ int leat_pool_await_(leat_ctx *ctx, leat_pool *p)
+{
+    for (;;) {
+        leat_waiter_ waiter;
+        leat_waiter_init_(&waiter);
+        leat_idler_ self = { .pool_ = p };
+        leat_block_(&waiter, ctx, &p->ctx_, LEAT_FOREVER, leat_pool_enqueue_, &self);
+        leat_os_done_(&waiter.state_);
+        if (waiter.won_) return 0;
+        leat_lock_take_(&p->threads_.lock_);
+        if (self.link_.linked_) leat_dequeue_(&p->idlers_, &self.link_);
+        bool idle = self.idle_ || leat_pool_all_returned_(p);
+        leat_lock_drop_(&p->threads_.lock_);
+        int err = leat_unless_done_(ctx, idle ? NULL : &p->ctx_, 0);
+        if (err || idle) return err;
+    }
+}
+
+/* Waits until every job that was accepted has returned, also those that jobs have submitted meanwhile. The pool goes on.
+ * While other threads go on submitting, the call waits for an instant at which there is no job. 0. What the jobs did
+ * happens-before this return. -ECANCELED, -ETIMEDOUT: the pool's context is done, and jobs are left. -ESHUTDOWN: the pool
+ * is being stopped. -EDEADLK: the caller is a thread of the pool. -EINVAL. Any thread may call it.
+ * try: -EAGAIN while there are jobs. ctx: -ECANCELED, -ETIMEDOUT also when `ctx` (or NULL) is done. */
+LEAT_COLD_ int leat_pool_wait_ctx(leat_ctx *ctx, leat_pool *p)
+{
     int err = leat_pool_enter_(p);
-    if (LEAT_RARELY_(err)) return err;
-    err = leat_move_(NULL, &p->ctx_, &p->queue_.chan, LEAT_SENDS_, &job, sizeof job, _Alignof(leat_call_));
-    if (LEAT_RARELY_(err == -EAGAIN)) err = leat_pool_try_again_(p, &job);
-    return LEAT_USUALLY_(!err) ? 0 : leat_pool_refuse_(p, err);
+    if (err) return leat_unless_done_(ctx, NULL, err);
+    if (leat_worker_self_(p)) {
+        err = leat_unless_done_(ctx, NULL, -EDEADLK);
+    } else {
+        leat_lock_take_(&p->threads_.lock_);
+        p->awaiting_++;
+        leat_lock_drop_(&p->threads_.lock_);
+        err = leat_pool_await_(ctx, p);
+        leat_lock_take_(&p->threads_.lock_);
+        p->awaiting_--;
+        leat_lock_drop_(&p->threads_.lock_);
+    }
+    leat_pool_exit_(p);
+    return err;
+}
+
+LEAT_HOT_ int leat_pool_wait(leat_pool *p)
+{
+    return leat_pool_wait_ctx(NULL, p);
+}
+
+LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_wait(leat_pool *p)
+{
+    int err = leat_pool_enter_(p);
+    if (err) return err;
+    leat_lock_take_(&p->threads_.lock_);
+    bool idle = leat_pool_all_returned_(p);
+    leat_lock_drop_(&p->threads_.lock_);
+    leat_pool_exit_(p);
+    return idle ? 0 : -EAGAIN;
 }
 
 /* Accepts no more jobs, waits until the accepted jobs have run, joins the workers, and frees everything.
@@ -1795,8 +2704,6 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_stop(leat_pool *p)
     return err ? err : leat_pool_try_finish_(p, 0);
 }
 
-typedef void leat_hand_back_(leat_task *fn, void *arg, void *user);
-
 static inline void leat_pool_aborts_(leat_pool *p, int more)
 {
     leat_lock_take_(&p->threads_.lock_);
@@ -1809,8 +2716,7 @@ LEAT_COLD_ void leat_pool_hand_back_(leat_pool *p, leat_hand_back_ *dropped, voi
 {
     leat_pool_aborts_(p, 1);
     leat_cancel(&p->ctx_, -ECANCELED);
-    for (leat_call_ job; leat_pool_take_left_(p, &job);)
-        if (dropped) dropped(job.fn_, job.arg_, user);
+    leat_pool_clear_(p, dropped, user);
 }
 
 /* What an abort returns. After an abort that gave up, a stop may end the pool. */
@@ -1965,28 +2871,58 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_resize(leat_pool *p, int n)
     return err;
 }
 
+/* Fills in what is counted of a lane. The caller holds the lock. */
+LEAT_COLD_ leat_lane_stats leat_lane_stats_(leat_pool *p, int i, leat_counts_ *sum, uint64_t *waited)
+{
+    leat_lane_ *lane = &p->lane_[i];
+    leat_lane_counts_ *n = &p->lane_counts_[i];
+    leat_lane_stats st = { .queue_cap = p->queue_cap_, .taken = leat_counter_(&sum->taken_[i]) };
+    leat_lock_take_(&lane->lock_);
+    size_t len = leat_len(&lane->queue_), stale = lane->stale_;
+    leat_lock_drop_(&lane->lock_);
+    leat_high_water_(&n->high_water_, len);
+    size_t high = leat_counter_(&n->high_water_);
+    st.queued = len > stale ? len - stale : 0;
+    st.queue_high = high < st.queue_cap ? high : st.queue_cap;
+    st.timed = leat_counter_(&n->timed_);
+    *waited = atomic_load_explicit(&n->waited_, memory_order_relaxed);             /* [X7] */
+    st.wait_most = (int64_t)atomic_load_explicit(&n->most_, memory_order_relaxed); /* [X7] */
+    st.wait_mean = st.timed ? (int64_t)(*waited / st.timed) : 0;
+    return st;
+}
+
 /* Fills *st. 0. -EINVAL: the pool was never started. Any thread may call it, also after stop. */
 LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
 {
     if (!p || !st || !(atomic_load_explicit(&p->gate_, memory_order_relaxed) & LEAT_STARTED_)) return -EINVAL; /* [X7] */
-    leat_counts_ sum = { .taken_ = 0 };
-    *st = (leat_stats){ .queue_cap = p->queue_cap_ };
+    leat_counts_ sum = { .completed_ = 0 };
+    uint64_t waited = 0, of_lane;
+    *st = (leat_stats){ .lanes = p->lanes_ };
     leat_lock_take_(&p->threads_.lock_);
-    st->queued = leat_len(&p->queue_);
-    leat_high_water_(&p->totals_, st->queued);
     leat_counts_sum_(&sum, &p->totals_);
     for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) {
         leat_counts_sum_(&sum, &w->counts_);
         st->workers += w->state_ == LEAT_RUNNING_;
     }
     st->dropped = p->dropped_;
+    for (int i = 0; i < p->lanes_; i++) {
+        leat_lane_stats lane = st->lane[i] = leat_lane_stats_(p, i, &sum, &of_lane);
+        st->queued += lane.queued;
+        st->queue_cap += lane.queue_cap;
+        st->submitted += lane.taken;
+        st->cancelled += leat_counter_(&p->lane_counts_[i].cancelled_);
+        st->timed += lane.timed;
+        waited += of_lane;
+        if (lane.queue_high > st->queue_high) st->queue_high = lane.queue_high;
+        if (lane.wait_most > st->wait_most) st->wait_most = lane.wait_most;
+    }
     leat_lock_drop_(&p->threads_.lock_);
-    size_t taken = leat_counter_(&sum.taken_), high = leat_counter_(&sum.high_water_);
+    st->wait_mean = st->timed ? (int64_t)(waited / st->timed) : 0;
     st->completed = leat_counter_(&sum.completed_);
     st->failed = leat_counter_(&sum.failed_);
-    st->queue_high = high < st->queue_cap ? high : st->queue_cap;
-    st->busy = taken > st->completed + st->failed ? taken - st->completed - st->failed : 0;
-    st->submitted = taken + st->queued + st->dropped;
+    size_t over = st->completed + st->failed;
+    st->busy = st->submitted > over ? st->submitted - over : 0;
+    st->submitted += st->queued + st->dropped + st->cancelled;
     return 0;
 }
 

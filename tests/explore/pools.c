@@ -317,8 +317,8 @@ static void start(const sim_knobs *k)
     sim_name(&pool, sizeof pool, "pool");
     EXPECT(leat_pool_start(&pool, &ctx, &(leat_pool_opts){ .workers = k->receivers, .queue = k->cap }) == 0);
     sim_name(&pool.gate_, sizeof pool.gate_, "pool.gate");
-    sim_name(&pool.queue_.chan.ends_[LEAT_SENDS_].at_, 8, "queue.tail");
-    sim_name(&pool.queue_.chan.ends_[LEAT_RECEIVES_].at_, 8, "queue.head");
+    sim_name(&pool.lane_->queue_.chan.ends_[LEAT_SENDS_].at_, 8, "queue.tail");
+    sim_name(&pool.lane_->queue_.chan.ends_[LEAT_RECEIVES_].at_, 8, "queue.head");
 }
 
 static void *submits(void *arg)
@@ -467,7 +467,7 @@ SCENARIO(abort_hands_back_while_a_job_hangs, { KNOBS(0, 1, 2, 2) }, { KNOBS(0, 1
     for (int i = 0; i < k->each; i++) accepted[i] = leat_try_submit(&pool, job, ARG(i)) == 0;
     if (k->a) GO(ends_for_a_while, 0);
     EXPECT(leat_try_pool_abort(&pool, drop, &pool) == -EAGAIN);
-    EXPECT(leat_len(&pool.queue_) == 0);
+    EXPECT(leat_len(&pool.lane_->queue_) == 0);
     if (!k->a)
         for (int i = 0; i < k->each; i++) EXPECT(dropped[i] == accepted[i]);
     if (k->a) leat_cancel(&soon, 1);

@@ -209,7 +209,7 @@ static void waits_in_a_storm(int flags)
     for (int i = 0; i < KINDS - 1; i++) begin(&waits[i], kinds[i] == sleeps ? &until : NULL, kinds[i]);
     begin(&waits[KINDS], NULL, goes);
     UNTIL(peek_sem(&group.idle_) == 1);
-    UNTIL(peek_senders(&pool.queue_) == 1);
+    UNTIL(peek_senders(&pool.lane_->queue_) == 1);
     begin(&waits[KINDS - 1], NULL, stops);
     begin(&waits[KINDS + 1], NULL, waits_for_the_group);
     for (int i = 0; i < 2000; i++) {

@@ -11,7 +11,7 @@ static bool start_many(leat_pool *p, int64_t *took)
     int64_t since = leat_now();
     int err = leat_pool_start(p, NULL, &(leat_pool_opts){ .workers = MANY, .queue = MANY, .stack_size = 64 << 10 });
     if (err) return false;
-    UNTIL(peek_receivers(&p->queue_) == MANY);
+    UNTIL(peek_receivers(&p->lane_->queue_) == MANY);
     *took = leat_now() - since;
     return true;
 }

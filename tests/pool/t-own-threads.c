@@ -52,7 +52,7 @@ static void job_waits_for_one_that_comes(side *resizer)
     side_start(resizer, resizes_to_two, NULL);
     door_until(&coming.hook, 1);
     REQUIRE_EQ(leat_submit(&coming.p, submits_four, NULL), 0);
-    UNTIL(peek_senders(&coming.p.queue_) == 1 || coming.done);
+    UNTIL(peek_senders(&coming.p.lane_->queue_) == 1 || coming.done);
     CHECK_EQ(coming.err, 0);
 }
 
@@ -107,7 +107,7 @@ TEST(L10_a_job_that_was_told_once_may_wait_for_room_again)
             side_start(&resizer, resizes_to_two, NULL);
             door_until(&coming.hook, 1);
             REQUIRE_EQ(leat_submit(&coming.p, submits_four, NULL), 0);
-            UNTIL(peek_senders(&coming.p.queue_) >= 1 || coming.done);
+            UNTIL(peek_senders(&coming.p.lane_->queue_) >= 1 || coming.done);
             door_open(&coming.hook);
             REQUIRE_EQ(side_join(&resizer), 77);
             UNTIL(coming.done);

@@ -106,7 +106,7 @@ TEST(L9_the_last_worker_that_does_not_wait_is_told_and_lets_the_others_go_on)
         REQUIRE_EQ(leat_submit(&p, counts, &ran), 0); /* full */
         for (int i = 0; i < W - 1; i++) {
             door_open(&n[i].d);
-            UNTIL(peek_senders(&p.queue_) == i + 1);
+            UNTIL(peek_senders(&p.lane_->queue_) == i + 1);
         }
         door_open(&n[W - 1].d);
         UNTIL(atomic_load_explicit(&ran, memory_order_relaxed) == 1);
@@ -166,7 +166,7 @@ TEST(L9_a_job_that_has_just_got_room_is_not_taken_for_one_that_waits)
         door_until(&a.d, 1);
         REQUIRE_EQ(leat_submit(&p, one_more, &b), 0);
         door_open(&a.d); /* finds the queue full */
-        UNTIL(peek_senders(&p.queue_) == 1);
+        UNTIL(peek_senders(&p.lane_->queue_) == 1);
         door_open(&d); /* its worker takes b, so a gets room, and stops here */
         door_until(&b.d, 1);
         door_until(&a.here, 1);
@@ -297,7 +297,7 @@ TEST(after_shrinking_a_job_that_waits_for_room_is_not_left_alone)
         door_until(&e.d, 2);
         REQUIRE_EQ(leat_submit(&p, counts, &ran), 0);
         door_open(&e.d);
-        UNTIL(peek_senders(&p.queue_) == 1);
+        UNTIL(peek_senders(&p.lane_->queue_) == 1);
         REQUIRE_EQ(leat_pool_resize(&p, 1), 0);
         door_open(&e.go);
         UNTIL(atomic_load_explicit(&ran, memory_order_relaxed) == 1);
@@ -346,7 +346,7 @@ TEST(a_job_that_rests_for_room_is_woken_when_the_pool_ends)
         door_until(&d, 1);
         REQUIRE_EQ(leat_submit(&p, counts, &n.ran), 0);
         side_start(&s, submits_one, &n);
-        UNTIL(peek_senders(&p.queue_) == 1);
+        UNTIL(peek_senders(&p.lane_->queue_) == 1);
         if (stopped) side_start(&stop, stops, &p);
         else leat_cancel(&above, 0);
         CHECK_EQ(side_join(&s), stopped ? -ESHUTDOWN : -ECANCELED);

@@ -111,7 +111,7 @@ TEST(L3_no_thread_is_made_while_the_lock_is_held)
     maker = &p.threads_.lock_;
     leat_pool_opts opts = { .workers = 1 };
     REQUIRE_EQ(leat_pool_start(&p, NULL, &opts), 0);
-    UNTIL(peek_receivers(&p.queue_) == 1); /* it does not take the lock */
+    UNTIL(peek_receivers(&p.lane_->queue_) == 1); /* it does not take the lock */
     locked = 0;
     CHECK_EQ(leat_try_pool_resize(&p, 2), 0);
     maker = NULL;

@@ -232,7 +232,7 @@ TEST(of_a_stop_and_an_abort_that_gives_up_one_ends_the_pool)
         x.ctx = (leat_ctx)LEAT_CTX(NULL);
         side_start(&s, stops, &x);
         side_start(&a, aborts_under_ctx, &x);
-        UNTIL(atomic_load_explicit(&x.b.p.queue_.chan.ends_[LEAT_SENDS_].at_, memory_order_relaxed) & LEAT_CLOSED_);
+        UNTIL(atomic_load_explicit(&x.b.p.lane_->queue_.chan.ends_[LEAT_SENDS_].at_, memory_order_relaxed) & LEAT_CLOSED_);
         if (k % 2) UNTIL(peek_wg(&x.b.p.running_) == 2);
         leat_stats st = { .dropped = 0 };
         while (st.dropped < 4) REQUIRE_EQ(leat_pool_stats(&x.b.p, &st), 0);

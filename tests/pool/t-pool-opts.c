@@ -443,7 +443,7 @@ TEST(64_idle_workers_cost_nothing)
     for (int i = 0; i < 64; i++) CHECK_EQ(leat_submit(&p, at_door, &d), 0);
     door_until(&d, 64);
     door_open(&d);
-    UNTIL(peek_receivers(&p.queue_) == 64);
+    UNTIL(peek_receivers(&p.lane_->queue_) == 64);
     int64_t before = cpu_time();
     leat_sleep(LEAT_MS(500));
     int64_t cost = cpu_time() - before;

@@ -97,7 +97,7 @@ TEST(a_submit_that_waits_for_room_when_the_pool_is_stopped_is_told)
     door_until(&d, 1);
     CHECK_EQ(leat_submit(&x.p, runs, &x.ran), 0);
     side_start(&waiter, submits, &x);
-    UNTIL(peek_senders(&x.p.queue_) == 1);
+    UNTIL(peek_senders(&x.p.lane_->queue_) == 1);
     side_start(&stopper, stop, &x.p);
     CHECK_EQ(side_join(&waiter), -ESHUTDOWN); /* at once: the worker is still at the door */
     door_open(&d);

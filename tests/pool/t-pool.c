@@ -159,7 +159,7 @@ TEST(a_thread_that_submits_too_fast_waits_for_room)
     side waiter;
     fill(&p, &d, 2, &ran);
     side_start(&waiter, submit, &(struct call){ NULL, &p, &ran });
-    UNTIL(peek_senders(&p.queue_) == 1);
+    UNTIL(peek_senders(&p.lane_->queue_) == 1);
     CHECK_EQ(ran, 0);
     door_open(&d);
     CHECK_EQ(side_join(&waiter), 0);
@@ -180,11 +180,11 @@ TEST(a_submit_that_waits_for_room_is_told_when_its_context_or_the_pools_ends)
     REQUIRE_EQ(leat_submit(&p, counts, &ran), 0);
     CHECK_EQ(leat_submit_ctx(&soon, &p, counts, &ran), -ETIMEDOUT);
     side_start(&a, submit, &(struct call){ &ctx, &p, &ran });
-    UNTIL(peek_senders(&p.queue_) == 1);
+    UNTIL(peek_senders(&p.lane_->queue_) == 1);
     leat_cancel(&ctx, 1);
     CHECK_EQ(side_join(&a), -ECANCELED);
     side_start(&b, submit, &(struct call){ NULL, &p, &ran });
-    UNTIL(peek_senders(&p.queue_) == 1);
+    UNTIL(peek_senders(&p.lane_->queue_) == 1);
     leat_cancel(&parent, 2);
     CHECK_EQ(side_join(&b), -ECANCELED);
     CHECK_EQ(leat_submit(&p, counts, &ran), -ECANCELED);
@@ -270,7 +270,10 @@ TEST(what_cannot_be_is_refused)
     CHECK_EQ(leat_pool_resize(&p, 1), -EINVAL);
     CHECK_EQ(leat_pool_stats(&p, &st), -EINVAL);
     CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = -1 }), -EINVAL);
-    CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .queue = -1 }), -EINVAL);
+    CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .queue = -2 }), -EINVAL);
+    CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .lanes = -1 }), -EINVAL);
+    CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .lanes = LEAT_LANES + 1 }), -EINVAL);
+    CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .value_size = SIZE_MAX }), -EINVAL);
     CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = INT_MAX }), -EINVAL);
     CHECK_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .queue = INT_MAX }), -EINVAL);
     CHECK_EQ(leat_pool_start(NULL, NULL, NULL), -EINVAL);

@@ -607,8 +607,8 @@ static bool tasks_are_half_way(const struct call *c)
     for (size_t i = 0; i < COUNT(locks); i++)
         if (is_set(locks[i])) return true;
     if (is(c, "stop") || is(c, "abort")) return true; /* they wait for the calls that are inside */
-    return channel_is_half_way(&group.joined_, NO_CASE) || channel_is_half_way(&pool.queue_.chan, NO_CASE) ||
-           (scene->workers && channel_is_half_way(&pool.queue_.chan, PUTS));
+    return channel_is_half_way(&group.joined_, NO_CASE) || channel_is_half_way(&pool.lane_->queue_.chan, NO_CASE) ||
+           (scene->workers && channel_is_half_way(&pool.lane_->queue_.chan, PUTS));
 }
 
 /* A call backs off while another is stopped. Does it need something that is half-way? */

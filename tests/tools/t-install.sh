@@ -45,7 +45,7 @@ check "a program is built against it" $CC -std=c11 -Wall -Wextra -Werror -I"$pre
 check "... and runs" "$tmp/use"
 echo '#include <leat/pool.h>
 int drops(leat_pool *p);
-int drops(leat_pool *p) { leat_try_send(&p->queue_, &(leat_call_){ 0 }); return 0; }' >"$tmp/drops.c"
+int drops(leat_pool *p) { leat_try_send(&p->lane_->queue_, &(leat_call_){ 0 }); return 0; }' >"$tmp/drops.c"
 check "... and warned of a dropped result" \
     sh -c '! $1 -std=c11 -Werror -I"$2/include" -c "$3" -o "$4.o" 2>"$4" && grep unused.result "$4"' - \
     "$CC" "$prefix" "$tmp/drops.c" "$tmp/drops"
