@@ -26,7 +26,7 @@ missing() {
     have prove || echo "perl prove, which runs the tests (a plain loop will)"
     have g++ || echo "g++ the tests that C++ is left in peace"
     have python3 || echo "python3 the test servers for the examples that fetch"
-    have gdb || echo "gdb variables' values in the report of a hang"
+    have gdb || echo "gdb the test of leat threads, variables' values in the report of a hang"
     if ! have clang; then echo "clang the second compiler"
     elif ! sanitizes; then echo "libclang-rt-$(clang_version)-dev clang's sanitizers"
     fi
