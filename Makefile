@@ -136,15 +136,17 @@ invariants: ## write the table of docs/testing.md: each invariant's tests, scena
 pairs: ## does every memory order have its partner?
 	@sh tools/pairs.sh $(HEADERS)
 
-install: ## headers to PREFIX/include/leat, leat.pc and leat-topic.pc; DESTDIR= for packagers
-	install -d "$(DESTDIR)$(PREFIX)/include/leat" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
+install: ## headers to PREFIX/include/leat, leat.pc and leat-topic.pc, leat-gdb.py; DESTDIR= for packagers
+	install -d $(foreach d,include/leat lib/pkgconfig share/leat,"$(DESTDIR)$(PREFIX)/$(d)")
 	install -m 644 $(HEADERS) "$(DESTDIR)$(PREFIX)/include/leat"
+	install -m 644 tools/leat-gdb.py "$(DESTDIR)$(PREFIX)/share/leat"
 	for pc in leat leat-topic; do sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' tools/$$pc.pc.in \
 	    > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/$$pc.pc" || exit; done
 
 uninstall: ## what install wrote
 	cd "$(DESTDIR)$(PREFIX)/include/leat" && rm -f $(HEADERS)
-	rmdir "$(DESTDIR)$(PREFIX)/include/leat"
+	rm -f "$(DESTDIR)$(PREFIX)/share/leat/leat-gdb.py"
+	rmdir "$(DESTDIR)$(PREFIX)/include/leat" "$(DESTDIR)$(PREFIX)/share/leat"
 	cd "$(DESTDIR)$(PREFIX)/lib/pkgconfig" && rm -f leat.pc leat-topic.pc
 
 format: ## lay out the C files as .clang-format says

@@ -287,8 +287,10 @@ static _Noreturn void hang_(void)
     for (struct dirent *d; threads && (d = readdir(threads));)
         if (atoi(d->d_name) && atoi(d->d_name) != (int)syscall(SYS_gettid)) show_thread_(atoi(d->d_name));
     if (setting_("LEAT_TEST_GDB", 0)) {
-        char command[100];
-        snprintf(command, sizeof command, "gdb -nx -batch -p %d -ex 'thread apply all bt full' >&2", (int)getpid());
+        char command[200];
+        snprintf(command, sizeof command,
+                 "gdb -nx -batch -p %d -ex 'source tools/leat-gdb.py' -ex 'leat threads' -ex 'thread apply all bt full' >&2",
+                 (int)getpid());
         if (system(command)) tap_note("no gdb");
     }
     dprintf(STDOUT_FILENO, "not ok %d - %s: it hangs\n", number_, name_);

@@ -40,6 +40,7 @@ check "make install" make install CC="$CC" PREFIX=/usr/local DESTDIR="$tmp/root"
 for header in queue.h semaphore.h pool.h topic.h; do
     check "$header is there, as it is here" cmp $header "$prefix/include/leat/$header"
 done
+check "leat-gdb.py is there, as it is here" cmp tools/leat-gdb.py "$prefix/share/leat/leat-gdb.py"
 check "a program is built against it" $CC -std=c11 -Wall -Wextra -Werror -I"$prefix/include" "$tmp/use.c" \
     -o "$tmp/use" -pthread
 check "... and runs" "$tmp/use"
@@ -64,5 +65,6 @@ else
     skip "leat.pc" "no pkg-config"
 fi
 check "make uninstall" make uninstall PREFIX=/usr/local DESTDIR="$tmp/root"
-check "... leaves nothing" sh -c '[ -z "$(find "$1" -type f)" ] && [ ! -e "$2" ]' - "$tmp/root" "$prefix/include/leat"
+check "... leaves nothing" sh -c '[ -z "$(find "$1" -type f)" ] && [ ! -e "$2" ] && [ ! -e "$3" ]' - "$tmp/root" \
+    "$prefix/include/leat" "$prefix/share/leat"
 finish
