@@ -74,6 +74,11 @@ def said(n):
     return "unknown" if n is None else str(n)
 
 
+def range_of(array, n):
+    """The addresses of the first n elements of an array in the program."""
+    return [num(array[i].address) for i in range(n or 0)]
+
+
 def counted(n, one, many=None):
     return "%s %s" % (said(n), one if n == 1 else many or one + "s")
 
@@ -405,16 +410,30 @@ class Objects:
             node = field(node, "next_")
         if num(node) != 0:
             workers = None
-        sums = [[num(field(part, name)) for part in parts] for name in ("taken_", "completed_", "failed_")]
+        lanes = [at(lane, "leat_lane_") for lane in range_of(field(v, "lane_"), num(field(v, "lanes_")))]
+        sums = [[num(field(part, "taken_")[i]) for part in parts for i in range(len(lanes))]]
+        sums += [[num(field(part, name)) for part in parts] for name in ("completed_", "failed_")]
         busy = None
         if workers is not None and not any(None in s for s in sums):
             taken, completed, failed = map(sum, sums)
             busy = max(0, taken - completed - failed)
-        ring = Ring(field(v, "queue_", "chan"))
+        rings = [Ring(field(lane, "queue_", "chan")) for lane in lanes]
+        queued, cap = [ring.length() for ring in rings] or [None], [ring.cap for ring in rings] or [None]
         shut = num(field(v, "gate_"))
         return "pool %s: %s of %s queued%s; %s, %s busy" % (
-            self.name(v, "leat_pool"), said(ring.length()), counted(ring.cap, "job"),
+            self.name(v, "leat_pool"), said(None if None in queued else sum(queued)),
+            counted(None if None in cap else sum(cap), "job"),
             ", shut" if shut is not None and shut & 1 else "", counted(workers, "worker"), said(busy))
+
+    def pool_of(self, chan):
+        """The pool that has the channel at this address as the queue of a lane: its first member."""
+        pool = field(at(chan, "leat_lane_"), "pool_")
+        return self.pool(pool.dereference()) if num(pool) else "an unknown pool"
+
+    def job(self, v):
+        word = num(field(v, "word_"))
+        state = None if word is None else ("not accepted", "queued", "queued", "running", "over", "over")[(word & 14) // 2]
+        return "job %s: %s" % (self.name(v, "leat_job"), said(state))
 
     def topic(self, v):
         closed = ", closed" if num(field(v, "closed_")) else ""
@@ -449,6 +468,11 @@ class Wait:
             self.lines = [self.semaphore()]
         elif stack.has("leat_wg_wait_ctx"):
             self.lines = [self.wait_group()]
+        elif stack.has("leat_job_wait_ctx"):
+            self.lines = [self.job()]
+        elif stack.has("leat_pool_await_"):
+            pool = field(stack.enqueued("leat_pool_await_", "self", "leat_idler_"), "pool_")
+            self.lines = ["for all jobs of " + (self.say.pool(pool.dereference()) if num(pool) else "an unknown pool")]
         elif stack.has("leat_task_await_"):
             self.lines = ["for a task of " + self.whose_group()]
         elif stack.has("leat_sleep_ctx"):
@@ -528,9 +552,9 @@ class Wait:
             return "for an unknown channel"
         chan, address = pointer.dereference(), num(pointer)
         if self.stack.has("leat_worker_loop_") and not self.stack.users:
-            return "for a job of " + self.say.pool(owner(address, "leat_pool", "queue_"))
+            return "for a job of " + self.say.pool_of(address)
         if side == 0 and any(c.name.startswith(("leat_submit", "leat_pool_")) for c in self.stack.inside):
-            return "to submit to " + self.say.pool(owner(address, "leat_pool", "queue_"))
+            return "to submit to " + self.say.pool_of(address)
         if self.stack.has("leat_pool_await_init_"):
             return "for a worker's init hook" + self.of("p", "leat_pool", self.say.pool)
         if self.stack.has("leat_wait_ctx"):
@@ -554,6 +578,12 @@ class Wait:
             return "for another resize of " + self.say.pool(owner(num(sem), "leat_pool", "resizing_"))
         return "for %s of %s" % (counted(need, "permit"), self.say.sem(sem.dereference()))
 
+    def job(self):
+        j = field(self.stack.enqueued("leat_job_wait_ctx", "self", "leat_job_waiter_"), "job_")
+        if not num(j):
+            j = self.stack.var("leat_job_wait_ctx", "j")
+        return "for " + self.say.job(j.dereference()) if num(j) else "for an unknown job"
+
     def wait_group(self):
         w = field(self.stack.enqueued("leat_wg_wait_ctx", "self", "leat_wg_waiter_"), "wg_")
         if not num(w):
@@ -575,6 +605,10 @@ class Wait:
         elif stack.has("leat_sem_wait_"):
             waiter = stack.enqueued("leat_sem_wait_", "self", "leat_sem_waiter_")
             ctx, also = field(waiter, "ctx_"), field(waiter, "also_")
+        elif stack.has("leat_pool_await_"):
+            pool = field(stack.enqueued("leat_pool_await_", "self", "leat_idler_"), "pool_")
+            ctx = stack.var("leat_pool_await_", "ctx") or stack.var("leat_pool_wait_ctx", "ctx")
+            also = field(pool.dereference(), "ctx_").address if num(pool) else 0
         else:
             ctx = stack.var("leat_wg_wait_ctx", "ctx") or stack.var("leat_sleep_ctx", "ctx")
         if num(ctx) is None and blocks:  # the outermost has the innermost context

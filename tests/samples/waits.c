@@ -17,7 +17,8 @@ static leat_sem slots = LEAT_SEM(8);
 static leat_wg loaded = LEAT_WG(5);
 static leat_group readers = LEAT_GROUP(NULL), sharers = LEAT_GROUP(NULL), last = LEAT_GROUP(NULL);
 static leat_sem shared = LEAT_SEM(1);
-static leat_pool idlers, workers, stopping;
+static leat_pool idlers, workers, stopping, lanes;
+static leat_job held;
 static leat_ctx nap = LEAT_CTX(NULL), hour;
 static LEAT_TOPIC(int) news, olds;
 static int one = 1;
@@ -59,6 +60,8 @@ THREAD(goes, leat_go(&readers, returns, NULL))
 THREAD(shares, leat_go(&sharers, returns, NULL))
 THREAD(submits, leat_submit(&workers, returns, NULL))
 THREAD(stops, leat_pool_stop(&stopping))
+THREAD(awaits_job, leat_job_wait(&held, &one))
+THREAD(awaits_pool, leat_pool_wait(&lanes))
 THREAD(sleeps, leat_sleep_ctx(&nap, LEAT_S(1000000)))
 THREAD(publishes, leat_publish(&news, &one))
 THREAD(has_it_on_a_stack, leat_acquire(arg, 1))
@@ -161,17 +164,28 @@ static void groups(void)
 static void pools(void)
 {
     leat_pool_start(&idlers, NULL, &(leat_pool_opts){ .workers = 2, .queue = 7, .name = "idler" });
-    UNTIL_RECEIVERS(2, idlers.queue_);
+    UNTIL_RECEIVERS(2, idlers.lane_->queue_);
     leat_pool_start(&workers, NULL, &(leat_pool_opts){ .workers = 1, .queue = 3, .name = "worker" });
     leat_submit(&workers, waits_in_a_job, NULL);
     UNTIL_RECEIVERS(5, stages[0].in[1]);
     for (int i = 0; i < 3; i++) leat_submit(&workers, returns, NULL);
     start(submits, NULL);
-    UNTIL_SENDERS(1, workers.queue_);
+    UNTIL_SENDERS(1, workers.lane_->queue_);
     leat_pool_start(&stopping, NULL, &(leat_pool_opts){ .workers = 1, .queue = 2, .name = "stopping" });
     leat_submit(&stopping, runs, NULL);
     start(stops, NULL);
     UNTIL(1, stopping.running_);
+    leat_pool_start(&lanes, NULL, &(leat_pool_opts){ .workers = 1, .queue = 2, .lanes = 3, .name = "lanes" });
+    leat_submit_lane(&lanes, 2, waits_in_a_job, NULL);
+    UNTIL_RECEIVERS(6, stages[0].in[1]);
+    held = (leat_job)LEAT_JOB(returns, NULL);
+    held.lane = 1;
+    leat_submit_job(&lanes, &held);
+    leat_submit_lane(&lanes, 2, returns, NULL);
+    start(awaits_job, NULL);
+    UNTIL(1, held);
+    start(awaits_pool, NULL);
+    until(1, &lanes.threads_.lock_, &lanes.idlers_);
     for (unsigned round = 0; !atomic_load(&busy); leat_backoff_(&round)) {}
 }
 

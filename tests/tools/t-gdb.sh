@@ -34,7 +34,7 @@ thread() { # function of waits.c that is one line
 }
 reader=$(at reads waits.c 'TASK(reads, ')
 job=$(at waits_in_a_job waits.c 'TASK(waits_in_a_job, ')
-in1="to receive from channel stages[0].in[1]: 0 of 4; 0 senders and 5 receivers wait"
+in1="to receive from channel stages[0].in[1]: 0 of 4; 0 senders and 6 receivers wait"
 
 everything() { # how, what of the time of an hour is left, of the days of a sleep
     how=$1
@@ -60,7 +60,12 @@ everything() { # how, what of the time of an hour is left, of the days of a slee
         "waits for the tasks of group last: 1 task active, 2 threads, 1 idle | $(thread awaits_group)"
     check "$how: a group's idle thread" told 1 "waits for a task of group last: 1 task active, 2 threads, 1 idle"
     check "$how: a pool's idle workers" told 2 "waits for a job of pool idlers: 0 of 7 jobs queued; 2 workers, 0 busy"
+    check "$how: a wait for a job" told 1 "waits for job held: queued | $(thread awaits_job)"
+    check "$how: a wait for all jobs" told 1 \
+        "waits for all jobs of pool lanes: 2 of 6 jobs queued; 1 worker, 1 busy | $(thread awaits_pool) | under context of lanes: live"
     check "$how: a job that waits" told 1 "waits $in1 | $job | under context of workers: live | in a job of pool workers"
+    check "$how: a job in another lane than the first" told 1 \
+        "waits $in1 | $job | under context of lanes: live | in a job of pool lanes"
     check "$how: a submit to a full queue" told 1 \
         "waits to submit to pool workers: 3 of 3 jobs queued; 1 worker, 1 busy | $(thread submits) | under context of workers: live"
     check "$how: a stop" told 1 \
@@ -75,7 +80,7 @@ everything() { # how, what of the time of an hour is left, of the days of a slee
         "waits for 1 permit of semaphore main::on_a_stack: 0 free; 1 waits | $(thread has_it_on_a_stack)"
     check "$how: a thread that waits for nothing" told 1 \
         "does not wait in leat: $(at all_are_parked waits.c 'puts(')"
-    check "$how: no other thread" test "$(wc -l <"$tmp/told")" -eq 26
+    check "$how: no other thread" test "$(wc -l <"$tmp/told")" -eq 29
     refuse "$how: nothing unknown, no error" grep -iE 'error|exception|unknown' "$tmp/raw"
 }
 
