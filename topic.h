@@ -11,6 +11,7 @@
  *     config_topic config;
  *     leat_topic_make(&config, LEAT_KEEPS_LATEST);              // a watch: keeps the last message
  *     leat_latest(&config, &now);                               // wait-free
+ *     leat_latest_after(&config, &now, &version);               // waits for a newer one than it returned last
  *
  * SPDX-License-Identifier: MIT
  *
@@ -19,10 +20,10 @@
  * channel holds its own. A topic is not for messages that own something, because a dropped message is only counted.
  *
  * RETURN VALUES. As in queue.h, and:
- *     -EPIPE        publish, subscribe: the topic is closed
+ *     -EPIPE        publish, subscribe: the topic is closed.   latest_after: it is closed, and nothing newer will come
  *     -EALREADY     subscribe: this channel is a subscriber already.   close: the topic was closed before
  *     -ENOENT       this channel is no subscriber
- *     -EAGAIN       latest: no message was published yet
+ *     -EAGAIN       latest: no message was published yet.   try_latest_after: no newer one
  * Needs queue.h, and liburcu, flavour bp (link with -lurcu-bp). Every publish reads a list that seldom changes. With
  * liburcu a thread that reads the list writes nothing that other threads read. The two functions that each publish
  * needs are inlined. liburcu's header says that these may be inlined under any licence, short as they are, and that a
@@ -53,6 +54,7 @@
  *     [R2]    synchronize looks for sections <- [R1], [R3]   or it does not find what was unlinked before
  *     [R3]    a section ends             -> [R2]    that the section no longer accesses what it found
  *     [X8]    counters, and what a lock orders      nothing
+ *     [X9]    WATCHED, and the word before a CAS    nothing: the modification order of one word is enough (part 4)
  */
 #ifndef LEAT_TOPIC_H
 #define LEAT_TOPIC_H
@@ -104,28 +106,38 @@ typedef struct leat_subscriber_ {
     int policy_;             /* without LATEST_FIRST */
     char pad_[LEAT_LINE_];
     _Atomic size_t refs_; /* references: calls that use it outside of a section (part 1) */
-    leat_ctx left_;       /* cancelled when the subscriber leaves */
     _Atomic size_t drops_;
+    leat_ctx left_;  /* cancelled when the subscriber leaves: for a publisher that waits for this one alone */
+    leat_chan gone_; /* closed then, and never used else: for one that waits for several */
 } leat_subscriber_;
 
-enum { LEAT_HELD_ = 0 /* not known yet: publishers hold their messages back */, LEAT_NONE_ = 1 };
+#define LEAT_HELD_ UINT64_MAX       /* not known yet: publishers hold their messages back */
+#define LEAT_NONE_ (UINT64_MAX - 1) /* no version has this number */
 
 #ifndef LEAT_VERSIONS_ /* tests set fewer */
 #define LEAT_VERSIONS_ 64
-#define LEAT_LATER_ 32 /* subscribers that a publish notes before it serves them (part 3) */
+#define LEAT_LATER_ 32 /* subscribers that a publish notes on its stack (part 3) */
 #endif
 
 /* A version holds a message that is or was the latest. It goes from unused_ to latest_ to replaced_, and back to unused_
- * (P3). It is laid out like a slot of a channel. Its number, greater than NONE, comes first, then the message. */
-typedef LEAT_CHAN(unsigned char *) leat_versions_;
+ * (P3). These are its places in versions_. The word latest_ is
+ *     number | FINAL | WATCHED | place
+ * The number counts the messages that became the latest. It is 0 before the first. */
+typedef LEAT_CHAN(uint32_t) leat_versions_;
+
+#define LEAT_WATCHED_ ((uint64_t)LEAT_VERSIONS_) /* watchers may be parked: the publish that replaces the word wakes them */
+#define LEAT_FINAL_ (2 * LEAT_WATCHED_)          /* the topic is closed: the number stays */
+#define LEAT_NUMBER_ (4 * LEAT_WATCHED_)         /* from one number to the next */
 
 typedef struct leat_topic {
     unsigned char *versions_; /* NULL: the topic keeps none */
     _Atomic(leat_subscriber_ *) list_;
     _Atomic bool closed_;
     char pad0_[LEAT_LINE_];
-    _Atomic(unsigned char *) latest_;
-    leat_lock_ lock_;     /* guards changes of the list and of closed_ */
+    _Atomic uint64_t latest_;
+    leat_lock_ lock_;    /* guards changes of the list and of closed_ */
+    leat_lock_ watches_; /* guards watchers_ */
+    leat_waitq_ watchers_;
     uint64_t subscribed_; /* how many have subscribed so far */
     leat_lock_ reclaims_; /* held by the call that waits for versions to be unused */
     leat_versions_ unused_, replaced_;
@@ -211,9 +223,15 @@ LEAT_COLD_ void leat_synchronize_(leat_topic *t)
 #endif
 }
 
-static inline uint64_t leat_number_(unsigned char *version)
+/* The number of the version in a word of latest_, and its message. */
+static inline uint64_t leat_number_(uint64_t word)
 {
-    return *(uint64_t *)(void *)version;
+    return word / LEAT_NUMBER_;
+}
+
+static inline unsigned char *leat_version_(const leat_topic *t, uint64_t word, size_t size)
+{
+    return t->versions_ + (size_t)(word % LEAT_VERSIONS_) * size;
 }
 
 /* ==== 2. Subscribers ========================================================================== */
@@ -228,26 +246,21 @@ LEAT_COLD_ void leat_topic_free_(leat_topic *t, size_t align)
     }
     leat_free(&t->unused_);
     leat_free(&t->replaced_);
-    leat_zeroed_free_(t->versions_, leat_msg_at_(align));
+    leat_zeroed_free_(t->versions_, align);
     *t = (leat_topic){ .versions_ = NULL };
 }
 
 LEAT_COLD_ int leat_topic_make_(leat_topic *t, int keeps, size_t size, size_t align)
 {
-    size_t stride = leat_stride_(size, align);
-    if (!t || keeps & ~LEAT_KEEPS_LATEST || size > INT32_MAX || stride > PTRDIFF_MAX / LEAT_VERSIONS_) return -EINVAL;
+    if (!t || keeps & ~LEAT_KEEPS_LATEST || size > INT32_MAX || size > PTRDIFF_MAX / LEAT_VERSIONS_ - align) return -EINVAL;
     *t = (leat_topic){ .versions_ = NULL };
     if (!keeps) return 0;
-    t->versions_ = leat_zeroed_(LEAT_VERSIONS_, stride, leat_msg_at_(align));
+    t->versions_ = leat_zeroed_(LEAT_VERSIONS_, size ? size : 1, align);
     if (!t->versions_ || leat_make(&t->unused_, LEAT_VERSIONS_) || leat_make(&t->replaced_, LEAT_VERSIONS_)) {
         leat_topic_free_(t, align);
         return -ENOMEM;
     }
-    for (size_t i = 0; i < LEAT_VERSIONS_; i++) {
-        unsigned char *v = t->versions_ + i * stride;
-        *(uint64_t *)(void *)v = LEAT_NONE_ + 1 + i; /* each use adds LEAT_VERSIONS_, so no two are alike */
-        leat_send(&t->unused_, &v);
-    }
+    for (uint32_t v = 0; v < LEAT_VERSIONS_; v++) leat_send(&t->unused_, &v);
     return 0;
 }
 
@@ -324,9 +337,9 @@ LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t 
     }
     if (first) { /* until it is known which is the first, publishers keep their messages back */
         unsigned in = leat_read_lock_(t);
-        unsigned char *v = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
-        if (v && leat_push_(s, leat_msg_(v + leat_msg_at_(align), size, align))) v = NULL;
-        atomic_store_explicit(&s->first_, v ? leat_number_(v) : LEAT_NONE_, memory_order_release); /* [T5] -> [T6] */
+        uint64_t word = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
+        bool got = leat_number_(word) && !leat_push_(s, leat_msg_(leat_version_(t, word, size), size, align));
+        atomic_store_explicit(&s->first_, got ? leat_number_(word) : LEAT_NONE_, memory_order_release); /* [T5] -> [T6] */
         leat_read_unlock_(t, in);
     }
     leat_subscriber_put_(s);
@@ -346,6 +359,7 @@ LEAT_COLD_ int leat_unsubscribe_(leat_topic *t, leat_chan *ch)
     leat_lock_drop_(&t->lock_);
     if (!s) return -ENOENT;
     leat_cancel(&s->left_, 0);
+    leat_close_(&s->gone_);
     leat_synchronize_(t);                                                            /* no thread finds it any more */
     for (unsigned round = 0; atomic_load_explicit(&s->refs_, memory_order_acquire);) /* [T10] <- [T9] */
         leat_backoff_(&round);
@@ -363,6 +377,16 @@ LEAT_COLD_ ptrdiff_t leat_topic_drops_(leat_topic *t, leat_chan *ch)
     return drops;
 }
 
+/* Wakes all watchers, without the lock: a woken thread may want it, to watch again. */
+LEAT_COLD_ void leat_wake_watchers_(leat_topic *t)
+{
+    leat_node_ *chain = NULL;
+    leat_lock_take_(&t->watches_);
+    leat_resolve_all_(&t->watchers_, 0, &chain);
+    leat_lock_drop_(&t->watches_);
+    leat_wake_all_(chain);
+}
+
 /* The closer wakes no thread before it has dropped the lock, because a woken thread will want the lock, to
  * unsubscribe. */
 LEAT_COLD_ int leat_topic_close_(leat_topic *t)
@@ -377,6 +401,8 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
     leat_lock_drop_(&t->lock_);
     leat_wake_all_(chain);
     leat_synchronize_(t); /* no call that saw the topic open is still under way */
+    atomic_fetch_or_explicit(&t->latest_, LEAT_FINAL_, memory_order_seq_cst); /* [T7] -> [T8] */
+    leat_wake_watchers_(t);
     return again ? -EALREADY : 0;
 }
 
@@ -384,10 +410,12 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
  *
  * In a section the publisher offers the message to each subscriber. It sends where there is room, and writes nothing
  * else. No thread waits in a section. If the publisher must wait for a subscriber, it notes the subscriber's number.
- * After the section it finds each noted subscriber again, one at a time, and keeps it alive by a reference meanwhile.
- * First it serves those for which it only has to wait for another call in flight, which cannot take long. Then it waits
- * for the others to have room. When LATER subscribers are noted, the publisher stops there, serves them, and goes on
- * behind them.
+ * After the section it finds each noted subscriber again, and keeps it alive by a reference meanwhile. First it serves
+ * those for which it only has to wait for another call in flight, which cannot take long. Then it waits for any of the
+ * others to have room, by a select. So those are served in the order in which their room comes, and one that never
+ * receives keeps the message from none. The notes and the cases of the select grow as large as they must.
+ * Without memory for that the publisher waits for one after another. If there is also no room for all notes, the walk
+ * stops, those noted are served, and the walk goes on behind them.
  *
  * P1  A publisher has offered a message to all subscribers before it begins with its next message. That is the order
  *     promised.
@@ -396,13 +424,15 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
  *     message, so it gets no message twice.
  * P3  A version is used again only after all sections have ended that began before it was replaced. Then no thread
  *     reads it.
- * P4  A publisher that waits for room has a reference to that subscriber alone. So any other subscriber may leave. */
+ * P4  A publisher that waits for room has references to those subscribers alone whose leaving ends its wait. So any
+ *     subscriber may leave. */
 
 typedef struct leat_publication_ {
     uint64_t number_; /* of the version that the message became. 0: no versions are kept */
     bool waits_;      /* not a try */
-    size_t n_;
-    uint64_t later_[LEAT_LATER_]; /* numbers of the n_ subscribers that are noted */
+    size_t n_, room_; /* how many subscribers are noted, and how many may be */
+    uint64_t *later_; /* their numbers: few_, or memory of its own */
+    uint64_t few_[LEAT_LATER_];
 } leat_publication_;
 
 /* Offers the message to one subscriber without waiting. RETURN VALUES: 0: the subscriber has the message. -EPIPE: it
@@ -420,7 +450,7 @@ LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const leat_publication_ *r, leat
 }
 
 /* Offers the message to all subscribers behind number `behind` (0: to all), and notes those that must be waited for. It
- * stops when LATER are noted. The caller is in a section. Returns how many subscribers have got the message. */
+ * stops when there is no room for another note. The caller is in a section. Returns how many subscribers have got the message. */
 LEAT_HOT_ ptrdiff_t leat_offer_all_(leat_topic *t, leat_publication_ *r, uint64_t behind, leat_msg_t_ m)
 {
     ptrdiff_t got = 0;
@@ -435,7 +465,7 @@ LEAT_HOT_ ptrdiff_t leat_offer_all_(leat_topic *t, leat_publication_ *r, uint64_
             int err = leat_offer_(s, r, m);
             got += !err;
             if (err && err != -EPIPE) r->later_[r->n_++] = s->nth_;
-            if (r->n_ == LEAT_LATER_) break;
+            if (r->n_ == r->room_) break;
         }
     }
     return got;
@@ -476,33 +506,85 @@ LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_publication_
     return err;
 }
 
-/* The slow path of a publish: some subscribers are noted. It serves all without waiting for room, then waits for those
- * that still have none. If the walk has stopped because LATER were noted, it goes on behind number `last`. */
-LEAT_COLD_ ptrdiff_t leat_publish_slowly_(leat_ctx *ctx, leat_topic *t, leat_publication_ *r, leat_msg_t_ m, ptrdiff_t got)
+/* Makes room for twice as many notes. False: no memory. */
+LEAT_COLD_ bool leat_notes_grow_(leat_publication_ *r)
 {
-    for (;;) {
-        uint64_t last = r->n_ == LEAT_LATER_ ? r->later_[LEAT_LATER_ - 1] : 0;
-        size_t n = 0;
-        for (size_t i = 0; i < r->n_; i++) {
-            int err = leat_serve_(ctx, t, r, r->later_[i], false, m);
-            got += !err;
-            if (err == -EAGAIN) r->later_[n++] = r->later_[i];
-        }
-        for (size_t i = 0; i < n; i++) got += !leat_serve_(ctx, t, r, r->later_[i], true, m);
-        if (!last) return got;
-        r->n_ = 0;
-        unsigned in = leat_read_lock_(t);
-        got += leat_offer_all_(t, r, last, m);
-        leat_read_unlock_(t, in);
-    }
+    uint64_t *more = leat_zeroed_(2 * r->room_, sizeof *more, 1);
+    if (!more) return false;
+    memcpy(more, r->later_, r->n_ * sizeof *more);
+    if (r->later_ != r->few_) leat_quiet_free_(r->later_);
+    r->later_ = more;
+    r->room_ *= 2;
+    return true;
 }
 
-/* Returns a version that no thread reads any more, with the message in it and a new number. If none is unused, one call
+/* Serves those that are noted, each as soon as it has room, until one is left, or ctx is done, or there is no memory.
+ * Those that are left stay noted. Returns how many subscribers have got the message. The last one is left to leat_serve_
+ * because a wait for one case is faster. */
+LEAT_COLD_ ptrdiff_t leat_serve_any_(leat_ctx *ctx, leat_topic *t, leat_publication_ *r, leat_msg_t_ m)
+{
+    leat_subscriber_ **who;
+    leat_case *cases = leat_zeroed_(r->n_, 2 * sizeof *cases + sizeof *who, 1); /* of each: to send, and it is gone */
+    ptrdiff_t got = 0;
+    size_t n = 0;
+    int won;
+    if (!cases) return 0;
+    who = (void *)(cases + 2 * r->n_);
+    for (size_t i = 0; i < r->n_; i++) {
+        if ((who[n] = leat_subscriber_get_(t, r->later_[i])) == NULL) continue;
+        cases[2 * n] = leat_send_case_(who[n]->chan_, m.at_, m.size_, m.align_);
+        cases[2 * n + 1] = leat_case_(&who[n]->gone_, LEAT_RECEIVES_, NULL, 0, 1);
+        n++;
+    }
+    while (n > 1 && (won = leat_select_(ctx, NULL, cases, 2 * n)) >= 0) {
+        size_t i = (size_t)won / 2;
+        got += won % 2 == 0 && !cases[won].err;
+        leat_subscriber_put_(who[i]);
+        who[i] = who[--n];
+        memcpy(&cases[2 * i], &cases[2 * n], 2 * sizeof *cases);
+    }
+    for (r->n_ = 0; r->n_ < n; r->n_++) {
+        r->later_[r->n_] = who[r->n_]->nth_;
+        leat_subscriber_put_(who[r->n_]);
+    }
+    leat_quiet_free_(cases);
+    return got;
+}
+
+/* The slow path of a publish: some subscribers are noted. If the walk has stopped for want of room, it goes on behind
+ * number `last`: with more room, or else when those that are noted have been served. */
+LEAT_COLD_ ptrdiff_t leat_publish_slowly_(leat_ctx *ctx, leat_topic *t, leat_publication_ *r, leat_msg_t_ m, ptrdiff_t got)
+{
+    for (uint64_t last = 1; last;) {
+        last = r->n_ == r->room_ ? r->later_[r->n_ - 1] : 0;
+        if (!last || !leat_notes_grow_(r)) {
+            size_t n = 0;
+            for (size_t i = 0; i < r->n_; i++) {
+                int err = leat_serve_(ctx, t, r, r->later_[i], false, m);
+                got += !err;
+                if (err == -EAGAIN) r->later_[n++] = r->later_[i];
+            }
+            r->n_ = n;
+            if (n > 1) got += leat_serve_any_(ctx, t, r, m);
+            for (size_t i = 0; i < r->n_; i++) got += !leat_serve_(ctx, t, r, r->later_[i], true, m);
+            r->n_ = 0;
+        }
+        if (last) {
+            unsigned in = leat_read_lock_(t);
+            got += leat_offer_all_(t, r, last, m);
+            leat_read_unlock_(t, in);
+        }
+    }
+    if (r->later_ != r->few_) leat_quiet_free_(r->later_);
+    return got;
+}
+
+/* Returns the place of a version that no thread reads any more, with the message in it. If none is unused, one call
  * waits for the sections that may still read replaced ones, and the other calls wait for that call. So any number of
  * publishes needs no more memory than a single one. */
-LEAT_COLD_ unsigned char *leat_version_of_(leat_topic *t, leat_msg_t_ m)
+LEAT_COLD_ uint32_t leat_version_of_(leat_topic *t, leat_msg_t_ m)
 {
-    unsigned char *v;
+    uint32_t v;
     for (unsigned round = 0; leat_try_recv(&t->unused_, &v); leat_backoff_(&round)) {
         leat_lock_take_(&t->reclaims_);
         size_t n = leat_len(&t->unused_) ? 0 : leat_len(&t->replaced_);
@@ -510,9 +592,18 @@ LEAT_COLD_ unsigned char *leat_version_of_(leat_topic *t, leat_msg_t_ m)
         for (; n && leat_recv(&t->replaced_, &v) == 0; n--) leat_send(&t->unused_, &v);
         leat_lock_drop_(&t->reclaims_);
     }
-    *(uint64_t *)(void *)v += LEAT_VERSIONS_;
-    leat_copy_(v + leat_msg_at_(m.align_), m.at_, m.size_);
+    leat_copy_(leat_version_(t, v, m.size_), m.at_, m.size_);
     return v;
+}
+
+/* Makes a version the latest. Returns the word that it has replaced. */
+LEAT_HOT_ uint64_t leat_latest_is_(leat_topic *t, uint32_t v)
+{
+    uint64_t word = atomic_load_explicit(&t->latest_, memory_order_relaxed), next; /* [X9] */
+    do next = (word & ~(LEAT_NUMBER_ - 1)) + LEAT_NUMBER_ + v;
+    while (!atomic_compare_exchange_weak_explicit(&t->latest_, &word, next, memory_order_seq_cst, /* [T3] -> [T4] */
+                                                  memory_order_relaxed));
+    return word;
 }
 
 /* A publish in each of its forms (try: not `waits`). Without versions and subscribers it needs no section. */
@@ -528,36 +619,128 @@ LEAT_HOT_ ptrdiff_t leat_publish_(leat_ctx *ctx, leat_topic *t, leat_msg_t_ m, b
     leat_publication_ r;
     r.waits_ = waits;
     r.n_ = 0;
+    r.room_ = LEAT_LATER_;
+    r.later_ = r.few_;
     r.number_ = 0;
-    unsigned char *v = NULL;
-    if (t->versions_) {
-        v = leat_version_of_(t, m);
-        r.number_ = leat_number_(v);
-    }
+    uint32_t v = t->versions_ ? leat_version_of_(t, m) : 0;
+    uint64_t old = 0;
     ptrdiff_t got = -EPIPE;
     unsigned in = leat_read_lock_(t);
     bool open = !atomic_load_explicit(&t->closed_, memory_order_seq_cst); /* [T8] <- [T7] */
     if (LEAT_USUALLY_(open)) {
-        if (v) v = atomic_exchange_explicit(&t->latest_, v, memory_order_seq_cst); /* [T3] -> [T4] */
+        if (t->versions_) {
+            old = leat_latest_is_(t, v);
+            r.number_ = leat_number_(old) + 1;
+            v = (uint32_t)(old % LEAT_VERSIONS_);
+        }
         got = leat_offer_all_(t, &r, 0, m);
     }
     leat_read_unlock_(t, in);
-    if (v) leat_send(open ? &t->replaced_ : &t->unused_, &v);
+    if (LEAT_RARELY_(old & LEAT_WATCHED_)) leat_wake_watchers_(t);
+    if (!open && t->versions_) leat_send(&t->unused_, &v);
+    else if (leat_number_(old)) leat_send(&t->replaced_, &v);
     if (LEAT_RARELY_(!open) && (err = leat_ctx_err(ctx)) != 0) return err; /* ctx was done before the close */
     return LEAT_USUALLY_(!r.n_) ? got : leat_publish_slowly_(ctx, t, &r, m, got);
 }
 
-LEAT_HOT_ int leat_latest_(leat_topic *t, void *msg, size_t size, size_t align)
+/* ==== 4. The latest, and its watchers =========================================================
+ *
+ * A watcher waits for a message that is newer than the one it saw last. It need not see each: those that were replaced
+ * before it looks are left out. A publish does nothing for watchers unless some are parked.
+ *
+ * P5  A publish and a watcher W that is about to park change the same word, latest_. If W's fetch-or of WATCHED is
+ *     first, the publish that replaces the word has seen the bit, and wakes all watchers that are in the queue. If the
+ *     publish is first, the fetch-or returns its number, and W stays awake. The same is true of the close, which sets
+ *     FINAL when no publish is in flight any more.
+ * P6  The number only grows. So a watcher never gets a message that is older than one it has seen, and when no more come,
+ *     it has got the last. */
+
+LEAT_HOT_ int leat_latest_(leat_topic *t, void *msg, size_t size)
 {
     if (LEAT_RARELY_(!t || !msg)) return -EINVAL;
     unsigned in = leat_read_lock_(t);
-    unsigned char *v = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
-    if (v) memcpy(msg, v + leat_msg_at_(align), size);
+    uint64_t word = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
+    if (leat_number_(word)) memcpy(msg, leat_version_(t, word, size), size);
     leat_read_unlock_(t, in);
-    return v ? 0 : -EAGAIN;
+    return leat_number_(word) ? 0 : -EAGAIN;
 }
 
-/* ==== 4. The names to call ====================================================================
+/* Copies the latest if it is newer than *version. A context that is done wins: it is asked before, and once more after
+ * the look, since it may have been cancelled before that message was published (queue.h, I8). */
+LEAT_HOT_ int leat_try_latest_after_(leat_ctx *ctx, leat_topic *t, void *msg, uint64_t *version, size_t size)
+{
+    if (LEAT_RARELY_(!t || !msg || !version || !t->versions_)) return -EINVAL;
+    int err = leat_ctx_err(ctx);
+    if (LEAT_RARELY_(err)) return err;
+    uint64_t word = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3], [T8] <- [T7] */
+    bool ends;
+    if (leat_number_(word) > *version) {
+        unsigned in = leat_read_lock_(t);
+        word = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3] */
+        ends = leat_ctx_is_ending_(ctx);
+        if (LEAT_USUALLY_(!ends)) {
+            memcpy(msg, leat_version_(t, word, size), size);
+            *version = leat_number_(word);
+        }
+        leat_read_unlock_(t, in);
+    } else {
+        if (!(word & LEAT_FINAL_)) return -EAGAIN;
+        ends = leat_ctx_is_ending_(ctx);
+        err = -EPIPE;
+    }
+    return LEAT_RARELY_(ends) ? leat_ctx_err(ctx) : err;
+}
+
+typedef struct leat_watcher_ {
+    leat_node_ link_;
+    leat_topic *topic_;
+    uint64_t seen_; /* the number of the message that it saw last */
+} leat_watcher_;
+
+LEAT_COLD_ bool leat_watcher_enqueue_(void *what, leat_waiter_ *w)
+{
+    leat_watcher_ *self = what;
+    leat_topic *t = self->topic_;
+    self->link_.waiter_ = w;
+    leat_lock_take_(&t->watches_);
+    uint64_t word = atomic_fetch_or_explicit(&t->latest_, LEAT_WATCHED_, memory_order_relaxed); /* [X9] */
+    if (leat_number_(word) <= self->seen_ && !(word & LEAT_FINAL_)) leat_enqueue_(&t->watchers_, &self->link_);
+    leat_lock_drop_(&t->watches_);
+    return self->link_.linked_;
+}
+
+LEAT_COLD_ int leat_watch_(leat_ctx *ctx, leat_topic *t, void *msg, uint64_t *version, size_t size)
+{
+    leat_spin_ spin = LEAT_SPIN_;
+    for (;;) {
+        int err = leat_try_latest_after_(ctx, t, msg, version, size);
+        if (err != -EAGAIN) {
+            leat_spin_end_(&spin);
+            return err;
+        }
+        if (leat_spin_again_(&spin, NULL, 0)) continue;
+        leat_watcher_ self = { .topic_ = t, .seen_ = *version };
+        leat_waiter_ w;
+        leat_waiter_init_(&w);
+        leat_block_(&w, ctx, NULL, LEAT_FOREVER, leat_watcher_enqueue_, &self);
+        leat_os_done_(&w.state_);
+        if (w.won_) continue;
+        if (self.link_.linked_) { /* a context is done, and no publish has dequeued it */
+            leat_lock_take_(&t->watches_);
+            leat_dequeue_(&t->watchers_, &self.link_);
+            leat_lock_drop_(&t->watches_);
+        }
+        if ((err = leat_ctx_err_at_(ctx, leat_now())) != 0) return err;
+    }
+}
+
+LEAT_HOT_ int leat_latest_after_(leat_ctx *ctx, leat_topic *t, void *msg, uint64_t *version, size_t size)
+{
+    int err = leat_try_latest_after_(ctx, t, msg, version, size);
+    return LEAT_USUALLY_(err != -EAGAIN) ? err : leat_watch_(ctx, t, msg, version, size);
+}
+
+/* ==== 5. The names to call ====================================================================
  *
  * `t` is a pointer to a LEAT_TOPIC(T), `c` to a LEAT_CHAN(T), `m` a T * (for publishing also const T *). Nothing else
  * compiles. Messages are copied. */
@@ -608,8 +791,9 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
 #define leat_topic_drops(t, c) leat_topic_drops_(LEAT_TOPIC_(t), LEAT_SAME_(t, c))
 
 /* ptrdiff_t leat_publish(t, m): sends the message to every subscriber. Those that have room get it first. Then the
- * publisher waits for the others, one after the other (32 at a time, if there are more). Each subscriber gets in
- * order what one thread publishes. Returns how many got the message. -EPIPE: the topic is closed. -EINVAL.
+ * publisher waits for the others, and serves each as soon as that one has room: none waits for another. Each subscriber
+ * gets in order what one thread publishes. While the call waits for two or more, it holds memory for that, 200 bytes for
+ * each. If there is none, it waits for one after another. Returns how many got the message. -EPIPE: the topic is closed. -EINVAL.
  * try: does not wait for room. A LEAT_WAITS subscriber that has no room counts a drop.
  * ctx (which may be NULL): -ECANCELED or -ETIMEDOUT if ctx is done before the call, and the message is not published.
  * If ctx becomes done while the call waits, the call waits no more. The subscribers that have room still get the
@@ -621,10 +805,24 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
 /* int leat_latest(t, m): copies the last message that was published, also after close. It is wait-free, except for a
  * thread's first call, because liburcu then registers the thread. 0. -EAGAIN: no message was published, or none is
  * kept. -EINVAL. */
-#define leat_latest(t, m) leat_latest_(LEAT_TOPIC_(t), LEAT_OUT_(t, m), LEAT_OF_(t))
+#define leat_latest(t, m) leat_latest_(LEAT_TOPIC_(t), LEAT_OUT_(t, m), sizeof(LEAT_T_(t)))
+
+/* int leat_latest_after(t, m, uint64_t *version): a watch. Waits until the last message is newer than *version, copies
+ * it, and sets *version to its number. A caller begins with 0, and leaves *version alone between its calls: then each
+ * call returns a newer message than the call before. Messages that were replaced meanwhile are left out, but never the
+ * last. One publish wakes all threads that wait here. Each has a *version of its own. Numbers of one topic say nothing
+ * about another.
+ * 0. -EPIPE: the topic is closed, and *version is the last (else that one is returned first, also after the close).
+ * -EINVAL, also if the topic keeps none. After an error *m and *version are untouched.
+ * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx (or NULL) is done. */
+#define leat_latest_after(t, m, version) leat_latest_after_ctx(NULL, t, m, version)
+#define leat_try_latest_after(t, m, version) \
+    leat_try_latest_after_(NULL, LEAT_TOPIC_(t), LEAT_OUT_(t, m), version, sizeof(LEAT_T_(t)))
+#define leat_latest_after_ctx(ctx, t, m, version) \
+    leat_latest_after_(ctx, LEAT_TOPIC_(t), LEAT_OUT_(t, m), version, sizeof(LEAT_T_(t)))
 
 /* int leat_topic_close(t): closes every subscriber's channel, after what was published before. From then on publish
- * and subscribe return -EPIPE. A subscriber that got -EPIPE from its channel must still unsubscribe before it frees
+ * and subscribe return -EPIPE, and watchers that have seen the last message, too. A subscriber that got -EPIPE from its channel must still unsubscribe before it frees
  * the channel. 0, -EALREADY, -EINVAL. */
 #define leat_topic_close(t) leat_topic_close_(LEAT_TOPIC_(t))
 

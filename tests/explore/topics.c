@@ -19,7 +19,7 @@ enum { KEEPS_NONE = 0, FEW = 2, SOME = 3, ALL = LEAT_VERSIONS_ };
 static void make_topic(const sim_knobs *k, int versions)
 {
     static const char *const name[] = { "c", "d", "e", "f", "g" };
-    unsigned char *v;
+    uint32_t v;
     now_ = k;
     EXPECT(leat_topic_make(&t, versions ? LEAT_KEEPS_LATEST : 0) == 0);
     for (int i = versions; versions && i < LEAT_VERSIONS_; i++) EXPECT(leat_recv(&t.topic.unused_, &v) == 0);
@@ -29,6 +29,8 @@ static void make_topic(const sim_knobs *k, int versions)
     PART_(closed);
     PART_(latest);
     PART_(lock);
+    PART_(watches);
+    PART_(watchers);
     PART_(reclaims);
     PART_(synchronizes);
     PART_(phase);

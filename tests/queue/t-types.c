@@ -222,7 +222,7 @@ TEST(also_of_topics)
         LEAT_TOPIC(struct wide) t; \
         REQUIRE(!leat_make(&c, 3) && !leat_topic_make(&t, LEAT_KEEPS_LATEST)); \
         CHECK_EQ(((uintptr_t)c.chan.slots_ + leat_msg_at_(n)) % n, 0); \
-        CHECK_EQ(((uintptr_t)t.topic.versions_ + leat_msg_at_(n)) % n, 0); \
+        CHECK_EQ((uintptr_t)t.topic.versions_ % n, 0); \
         for (int i = 0; i < 7; i++) CHECK(!leat_send(&c, &in) && !leat_recv(&c, &out) && out.c == 'c'); \
         CHECK(!leat_publish(&t, &in) && !leat_latest(&t, &out)); \
         leat_free(&c); \
