@@ -401,7 +401,7 @@ LEAT_COLD_ int leat_topic_close_(leat_topic *t)
     leat_lock_drop_(&t->lock_);
     leat_wake_all_(chain);
     leat_synchronize_(t); /* no call that saw the topic open is still under way */
-    atomic_fetch_or_explicit(&t->latest_, LEAT_FINAL_, memory_order_seq_cst); /* [T7] -> [T8] */
+    atomic_fetch_or_explicit(&t->latest_, LEAT_FINAL_, memory_order_release); /* [T7] -> [T8] */
     leat_wake_watchers_(t);
     return again ? -EALREADY : 0;
 }
@@ -672,7 +672,7 @@ LEAT_HOT_ int leat_try_latest_after_(leat_ctx *ctx, leat_topic *t, void *msg, ui
     if (LEAT_RARELY_(!t || !msg || !version || !t->versions_)) return -EINVAL;
     int err = leat_ctx_err(ctx);
     if (LEAT_RARELY_(err)) return err;
-    uint64_t word = atomic_load_explicit(&t->latest_, memory_order_seq_cst); /* [T4] <- [T3], [T8] <- [T7] */
+    uint64_t word = atomic_load_explicit(&t->latest_, memory_order_acquire); /* [T4] <- [T3], [T8] <- [T7] */
     bool ends;
     if (leat_number_(word) > *version) {
         unsigned in = leat_read_lock_(t);
@@ -704,9 +704,10 @@ LEAT_COLD_ bool leat_watcher_enqueue_(void *what, leat_waiter_ *w)
     self->link_.waiter_ = w;
     leat_lock_take_(&t->watches_);
     uint64_t word = atomic_fetch_or_explicit(&t->latest_, LEAT_WATCHED_, memory_order_relaxed); /* [X9] */
-    if (leat_number_(word) <= self->seen_ && !(word & LEAT_FINAL_)) leat_enqueue_(&t->watchers_, &self->link_);
+    bool waits = leat_number_(word) <= self->seen_ && !(word & LEAT_FINAL_);
+    if (waits) leat_enqueue_(&t->watchers_, &self->link_);
     leat_lock_drop_(&t->watches_);
-    return self->link_.linked_;
+    return waits;
 }
 
 LEAT_COLD_ int leat_watch_(leat_ctx *ctx, leat_topic *t, void *msg, uint64_t *version, size_t size)

@@ -3,6 +3,13 @@
  * SPDX-License-Identifier: MIT */
 #define LEAT_VERSIONS_ 4 /* so few that each is soon used again */
 #define LEAT_LATER_ 2    /* and that a walk is soon resumed */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+static _Atomic bool no_memory; /* a publish that waits for several gets none */
+
+#define calloc(n, size) (atomic_load_explicit(&no_memory, memory_order_relaxed) ? NULL : calloc(n, size))
 #include "topic.h"
 
 #include "scene.h"
@@ -300,6 +307,15 @@ SCENARIO(taken_out_while_coming, { CAST(0, 1, 1), .cap = 1, .a = FIRST, SMALL },
 
 /* ==== A publisher that waits =================================================================== */
 
+/* Receives until it has one message of each publisher. */
+static void receives_from(int r)
+{
+    for (int m, n = 0; n < now_->senders; n += m != 9) {
+        EXPECT(leat_recv(chan[r], &m) == 0);
+        if (m != 9) note_got(r, m);
+    }
+}
+
 /* A subscriber has no room, and the publisher waits for it, until .a happens. If there is another subscriber, it has
  * room. */
 enum { A_CANCEL, A_DEADLINE, LEAVING, A_CLOSE, ITS_CLOSE, A_RECEIVE };
@@ -402,6 +418,70 @@ SCENARIO(room_behind_a_wait, { CAST(1, 2, 1), .cap = 1, .a = LEAT_WAITS, SMALL }
     free_channels();
 }
 
+/* Of several that are full, the first never receives until the others have got the message: each is served as it has
+ * room. .a: one of those that wait may leave, too, or the topic is closed. */
+enum { ALL_RECEIVE, LAST_LEAVES, DEAD_LEAVES, TOPIC_CLOSES };
+
+SCENARIO(served_as_there_is_room, { CAST(1, 2, 1), .cap = 0, SMALL }, { CAST(1, 2, 1), .cap = 1, SMALL },
+         { CAST(1, 3, 1), .cap = 1 }, { CAST(2, 2, 1), .cap = 1 }, { CAST(1, 4, 1), .cap = 2 }, { CAST(1, 5, 1), .cap = 1 },
+         { CAST(2, 3, 1), .cap = 0 }, { CAST(1, 3, 1), .cap = 1, .a = LAST_LEAVES },
+         { CAST(1, 3, 1), .cap = 0, .a = LAST_LEAVES }, { CAST(1, 2, 1), .cap = 1, .a = DEAD_LEAVES, SMALL },
+         { CAST(2, 3, 1), .cap = 1, .a = DEAD_LEAVES }, { CAST(1, 2, 1), .cap = 0, .a = TOPIC_CLOSES },
+         { CAST(1, 3, 1), .cap = 1, .a = TOPIC_CLOSES })
+{
+    int last = k->receivers - (k->a == LAST_LEAVES);
+    make_topic(k, KEEPS_NONE);
+    for (int i = 0; i < k->receivers; i++) fill(chan[i], 9);
+    subscribe_all(LEAT_WAITS);
+    go_publish();
+    if (k->a == LAST_LEAVES) leave(last);
+    for (int i = last; --i > 0;) receives_from(i);
+    for (int i = 0; i < k->senders; i++) EXPECT(!told[i]);
+    if (k->a == DEAD_LEAVES) leave(0);
+    else if (k->a == TOPIC_CLOSES) EXPECT(leat_topic_close(&t) == 0);
+    else receives_from(0);
+    sim_join();
+    for (int i = 0; i < k->senders; i++)
+        EXPECT(told[i] == last - (k->a > LAST_LEAVES) || (k->a == LAST_LEAVES && told[i] == last));
+    for (int i = 0; i < last; i++) {
+        if (!i && k->a == DEAD_LEAVES) continue;
+        if (!i && k->a == TOPIC_CLOSES) EXPECT(got_[0].n == 0 && leat_topic_drops(&t, &c) == 0);
+        else EXPECT(got_in_order(i, WHOLE) == k->senders && leat_topic_drops(&t, chan[i]) == 0);
+        leat_free(chan[i]);
+    }
+    free_topic();
+}
+
+/* Nothing is left out, nor twice, if a publisher finds no memory, and a context ends the wait. .a: there is memory. */
+SCENARIO(cancel_while_several_are_waited_for, { CAST(1, 2, 1), .cap = 1, .a = 1, SMALL },
+         { CAST(1, 3, 1), .cap = 1, .a = 1 }, { CAST(2, 3, 1), .cap = 0, .a = 1 }, { CAST(1, 3, 1), .cap = 1 },
+         { CAST(2, 5, 1), .cap = 1 })
+{
+    int m, n = 0, in_time = 0;
+    make_topic(k, KEEPS_NONE);
+    for (int i = 0; i < k->receivers; i++) fill(chan[i], 9);
+    subscribe_all(LEAT_WAITS);
+    ctx = (leat_ctx)LEAT_CTX(NULL);
+    atomic_store_explicit(&no_memory, !k->a, memory_order_relaxed);
+    for (int i = 0; i < k->senders; i++) GO(publishes_under_ctx, i);
+    if (k->cap) EXPECT(leat_recv(&d, &m) == 0 && m == 9);
+    leat_cancel(&ctx, 3);
+    sim_join();
+    for (int i = 0; i < k->senders; i++) {
+        EXPECT(told[i] == -ECANCELED || told[i] >= 0);
+        if (told[i] < 0) continue;
+        n += told[i];
+        in_time++;
+    }
+    EXPECT(n <= k->cap);
+    for (int i = 0; i < k->receivers; i++)
+        EXPECT(leat_topic_drops(&t, chan[i]) == in_time - (i == 1 ? n : 0) &&
+               leat_len(chan[i]) == (size_t)(i == 1 && k->cap ? k->cap - 1 + n : k->cap));
+    EXPECT(!ctx.waiters_.first_);
+    free_topic();
+    free_channels();
+}
+
 /* A subscriber that has got room by the time that the context is done still gets the message. */
 SCENARIO(room_when_the_wait_is_over, { CAST(1, 2, 1), .cap = 1, SMALL }, { CAST(1, 3, 1), .cap = 2 })
 {
@@ -456,22 +536,25 @@ SCENARIO(more_than_are_noted, { CAST(1, 3, 1), .cap = 1, SMALL }, { CAST(1, 4, 1
     free_topic();
 }
 
-/* A subscriber that comes while the publisher waits for others counts if the walk that is resumed then finds it. It
- * gets the message once. */
-SCENARIO(comes_while_others_are_waited_for, { CAST(1, LEAT_LATER_, 1), .cap = 1 })
+/* A subscriber that comes while the publisher waits for others gets the message once. .a: the walk could not go on
+ * before that. Then it finds the new subscriber, which counts. */
+SCENARIO(comes_while_others_are_waited_for, { CAST(1, LEAT_LATER_, 1), .cap = 1 },
+         { CAST(1, LEAT_LATER_, 1), .cap = 1, .a = 1 })
 {
     int m;
     make_topic(k, FEW);
     for (int i = 0; i < LEAT_LATER_; i++) fill(chan[i], 9);
     subscribe_all(LEAT_WAITS);
     make(&g, 2, "g");
+    atomic_store_explicit(&no_memory, k->a, memory_order_relaxed);
     go_publish();
     while (!sim_asleep(1)) sim_yield();
+    atomic_store_explicit(&no_memory, false, memory_order_relaxed);
     EXPECT(leat_subscribe(&t, &g, LEAT_WAITS | FIRST) == 0);
     EXPECT(leat_recv(&g, &m) == 0 && m == 0);
     for (int i = 0; i < LEAT_LATER_; i++) EXPECT(leat_recv(chan[i], &m) == 0 && m == 9);
     sim_join();
-    EXPECT(told[0] == LEAT_LATER_ + 1 && leat_len(&g) == 0);
+    EXPECT(told[0] == LEAT_LATER_ + k->a && leat_len(&g) == 0);
     free_topic();
     free_channels();
     leat_free(&g);
@@ -842,4 +925,136 @@ SCENARIO(first_comes_too_late, { CAST(1, 1, 1), .cap = 1, SMALL }, { CAST(1, 1, 
     EXPECT(got_in_order(0, WHOLE) - all_told() == 0 || (got_[0].n == all_told() + 1 && !err));
     free_topic();
     free_channels();
+}
+
+/* ==== A watch ================================================================================== */
+
+/* Watches until the topic is closed. Each message is newer than the one before, and the last is the latest. */
+static void *watches(void *arg)
+{
+    int last[SIM_THREADS], m = -1, seen = -1, err;
+    uint64_t version = 0, before = 0;
+    for (int p = 0; p < SIM_THREADS; p++) last[p] = -1;
+    while ((err = leat_latest_after(&t, &m, &version)) == 0) {
+        EXPECT(version > before && m >= 0 && m < now_->senders * now_->each && last[m / now_->each] < m);
+        before = version;
+        seen = last[m / now_->each] = m;
+        note_got(ID(arg), m);
+    }
+    EXPECT(err == -EPIPE && m == seen && version == before && before_close == 1);
+    EXPECT(leat_latest(&t, &m) == (seen < 0 ? -EAGAIN : 0) && m == seen);
+    return NULL;
+}
+
+/* Watches until it has got the last message of the only publisher. Nothing but a publish wakes it. */
+static void *watches_for_the_last(void *arg)
+{
+    uint64_t version = 0;
+    for (int m = -1, before; (before = m) < now_->each - 1;)
+        EXPECT(leat_latest_after(&t, &m, &version) == 0 && m > before && version == (uint64_t)m + 1);
+    return arg;
+}
+
+/* .receivers: watchers. */
+SCENARIO(watcher_gets_the_last, { CAST(1, 1, 1), SMALL }, { CAST(1, 1, 2), SMALL }, { CAST(1, 2, 1), SMALL },
+         { CAST(1, 1, 4) }, { CAST(1, 2, 3) }, { CAST(1, 3, 2) }, { CAST(1, 5, 2) })
+{
+    make_topic(k, FEW);
+    for (int i = 0; i < k->receivers; i++) GO(watches_for_the_last, i);
+    for (int m = 0; m < k->each; m++) EXPECT(leat_publish(&t, &m) == 0);
+    sim_join();
+    EXPECT(!t.topic.watchers_.first_);
+    free_topic();
+}
+
+/* .a: a thread closes while others publish. */
+SCENARIO(watchers_see_the_last_and_the_close, { .receivers = 1, .each = 1, SMALL }, { CAST(1, 1, 1), SMALL },
+         { CAST(1, 1, 1), .a = 1, SMALL }, { CAST(1, 1, 2), .a = 1 }, { CAST(2, 1, 1), .a = 1 }, { CAST(2, 2, 2) },
+         { CAST(2, 2, 2), .a = 1 }, { CAST(3, 1, 2) }, { CAST(1, 3, 3), .a = 1 })
+{
+    int m = -1;
+    make_topic(k, SOME);
+    if (k->a) before_close = 1;
+    for (int i = 0; i < k->senders; i++) GO(publishes_until_closed, i);
+    for (int i = 0; i < k->receivers; i++) GO(watches, i);
+    if (!k->a) join_publishers();
+    before_close = 1;
+    EXPECT(leat_topic_close(&t) == 0);
+    EXPECT(leat_latest_after(&t, &m, &(uint64_t){ k->senders ? (uint64_t)(k->senders * k->each) : 0 }) == -EPIPE);
+    sim_join();
+    EXPECT(leat_latest(&t, &m) == (m < 0 ? -EAGAIN : 0));
+    for (int i = 0; i < k->receivers; i++) EXPECT(m < 0 ? !got_[i].n : got_[i].message[got_[i].n - 1] == m);
+    EXPECT(!t.topic.watchers_.first_);
+    free_topic();
+}
+
+/* A thread cancels, and then publishes, or closes: no watcher under that context gets anything but the cancel. Another
+ * watcher does. .a: closes. .receivers: others. */
+static void *watches_under_ctx(void *arg)
+{
+    int m = -1;
+    uint64_t version = 0;
+    EXPECT(leat_latest_after_ctx(&ctx, &t, &m, &version) == -ECANCELED && m == -1 && version == 0);
+    return arg;
+}
+
+static void *watches_once(void *arg)
+{
+    int m = -1;
+    uint64_t version = 0;
+    int err = leat_latest_after(&t, &m, &version);
+    EXPECT(now_->a ? err == -EPIPE && m == -1 : err == 0 && m == 5 && version == 1);
+    return arg;
+}
+
+SCENARIO(cancel_comes_before_what_is_watched, { CAST(1, 0, 1), SMALL }, { CAST(1, 0, 1), .a = 1, SMALL },
+         { CAST(1, 1, 1), SMALL }, { CAST(2, 1, 1) }, { CAST(2, 2, 1), .a = 1 })
+{
+    make_topic(k, FEW);
+    ctx = (leat_ctx)LEAT_CTX(NULL);
+    for (int i = 0; i < k->senders; i++) GO(watches_under_ctx, i);
+    for (int i = 0; i < k->receivers; i++) GO(watches_once, i);
+    leat_cancel(&ctx, 3);
+    EXPECT(k->a ? leat_topic_close(&t) == 0 : leat_publish(&t, &(int){ 5 }) == 0);
+    sim_join();
+    EXPECT(!t.topic.watchers_.first_ && !ctx.waiters_.first_);
+    free_topic();
+}
+
+/* A cancel or a deadline races with a publish. What the watcher gets is whole, and no other watcher is forgotten. */
+static void *watches_or_is_cancelled(void *arg)
+{
+    int m = -1;
+    uint64_t version = 0;
+    int err = leat_latest_after_ctx(&ctx, &t, &m, &version);
+    EXPECT(err ? (err == -ECANCELED || err == -ETIMEDOUT) && m == -1 && !version : m == 5 && version == 1);
+    return arg;
+}
+
+static void *watches_five(void *arg)
+{
+    int m = -1;
+    EXPECT(leat_latest_after(&t, &m, &(uint64_t){ 0 }) == 0 && m == 5);
+    return arg;
+}
+
+static void *cancels(void *arg)
+{
+    leat_cancel(&ctx, 3);
+    return arg;
+}
+
+SCENARIO(cancel_while_what_is_watched_comes, { CAST(1, 0, 1), SMALL }, { CAST(1, 1, 1), SMALL }, { CAST(2, 1, 1) },
+         { CAST(1, 1, 1), .a = 1 }, { CAST(2, 2, 1), .a = 1 })
+{
+    make_topic(k, FEW);
+    ctx = (leat_ctx)LEAT_CTX(NULL);
+    if (k->a) ctx = (leat_ctx)LEAT_CTX_WITHIN(NULL, LEAT_US(5));
+    for (int i = 0; i < k->senders; i++) GO(watches_or_is_cancelled, i);
+    for (int i = 0; i < k->receivers; i++) GO(watches_five, i);
+    if (!k->a) GO(cancels, 0);
+    EXPECT(leat_publish(&t, &(int){ 5 }) == 0);
+    sim_join();
+    EXPECT(!t.topic.watchers_.first_ && !ctx.waiters_.first_);
+    free_topic();
 }

@@ -73,6 +73,11 @@ static void close_topic(void)
 {
     leat_topic_close(&crowd.topic);
 }
+static void publish_and_close(void)
+{
+    CHECK_EQ(leat_publish(&crowd.topic, &(int){ 7 }), 0);
+    close_topic();
+}
 static void close_sem(void)
 {
     leat_sem_close(&crowd.sem);
@@ -108,6 +113,18 @@ static void *listens(void *own)
     expect(leat_recv(c, &m), -EPIPE);
     expect(leat_unsubscribe(&crowd.topic, c), 0);
     leat_free(c);
+    return NULL;
+}
+
+/* Once it has been woken, it wants to be in the queue again. */
+static void *watches(void *own)
+{
+    int m = 0;
+    uint64_t version = 0;
+    (void)own;
+    expect(leat_latest_after(&crowd.topic, &m, &version), 0);
+    expect(m, 7);
+    expect(leat_latest_after(&crowd.topic, &m, &version), -EPIPE);
     return NULL;
 }
 
@@ -164,6 +181,15 @@ TEST(a_topic_that_closes_lets_thousands_unsubscribe)
     for (int i = 0; i < crowd.n; i++) UNTIL(receivers(&crowd.own[i]) == 1);
     end_all(close_topic);
     for (int i = crowd.n; i < MOST; i++) leat_free(&crowd.own[i]);
+    leat_topic_free(&crowd.topic);
+}
+
+TEST(one_publish_wakes_thousands_that_watch)
+{
+    REQUIRE_EQ(leat_topic_make(&crowd.topic, LEAT_KEEPS_LATEST), 0);
+    spawn_all(watches);
+    UNTIL(in_queue_(&crowd.topic.topic.watches_, &crowd.topic.topic.watchers_) == crowd.n);
+    end_all(publish_and_close);
     leat_topic_free(&crowd.topic);
 }
 
