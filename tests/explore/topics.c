@@ -419,7 +419,7 @@ SCENARIO(room_behind_a_wait, { CAST(1, 2, 1), .cap = 1, .a = LEAT_WAITS, SMALL }
 }
 
 /* Of several that are full, the first never receives until the others have got the message: each is served as it has
- * room. .a: one of those that wait may leave, too, or the topic is closed. */
+ * room (P4). .a: one of those that wait may leave, too, or the topic is closed. */
 enum { ALL_RECEIVE, LAST_LEAVES, DEAD_LEAVES, TOPIC_CLOSES };
 
 SCENARIO(served_as_there_is_room, { CAST(1, 2, 1), .cap = 0, SMALL }, { CAST(1, 2, 1), .cap = 1, SMALL },
@@ -946,7 +946,8 @@ static void *watches(void *arg)
     return NULL;
 }
 
-/* Watches until it has got the last message of the only publisher. Nothing but a publish wakes it. */
+/* Watches until it has got the last message of the only publisher. Nothing but a publish wakes it
+ * (P5). */
 static void *watches_for_the_last(void *arg)
 {
     uint64_t version = 0;
@@ -955,7 +956,7 @@ static void *watches_for_the_last(void *arg)
     return arg;
 }
 
-/* .receivers: watchers. */
+/* .receivers: watchers (P5). */
 SCENARIO(watcher_gets_the_last, { CAST(1, 1, 1), SMALL }, { CAST(1, 1, 2), SMALL }, { CAST(1, 2, 1), SMALL },
          { CAST(1, 1, 4) }, { CAST(1, 2, 3) }, { CAST(1, 3, 2) }, { CAST(1, 5, 2) })
 {
@@ -967,7 +968,7 @@ SCENARIO(watcher_gets_the_last, { CAST(1, 1, 1), SMALL }, { CAST(1, 1, 2), SMALL
     free_topic();
 }
 
-/* .a: a thread closes while others publish. */
+/* No watcher gets an older message than before, and each gets the last (P6). .a: a thread closes while others publish. */
 SCENARIO(watchers_see_the_last_and_the_close, { .receivers = 1, .each = 1, SMALL }, { CAST(1, 1, 1), SMALL },
          { CAST(1, 1, 1), .a = 1, SMALL }, { CAST(1, 1, 2), .a = 1 }, { CAST(2, 1, 1), .a = 1 }, { CAST(2, 2, 2) },
          { CAST(2, 2, 2), .a = 1 }, { CAST(3, 1, 2) }, { CAST(1, 3, 3), .a = 1 })

@@ -28,7 +28,7 @@ typedef LEAT_CHAN(struct note) note_chan;
 typedef LEAT_TOPIC(struct note) note_topic;
 
 /* The first test of this program, so that what happens only once is counted too. */
-TEST(no_publish_allocates_however_many_there_are)
+TEST(no_publish_allocates_unless_it_waits_for_several)
 {
 #ifdef NO_COUNT
     SKIP("not with this allocator");
@@ -538,6 +538,54 @@ TEST(P3_the_latest_is_never_torn_and_never_older_than_before)
         tap_threads(publishers + 2, press_part, &s);
         CHECK_EQ(leat_latest(&s.t, &p), 0);
         CHECK(is_whole(&p) && p.n == s.each);
+        leat_topic_free(&s.t);
+    }
+}
+
+/* The same with watchers. Half of them look under a context that ends often. Each also gets the last. */
+static void watch_part(int i, void *arg)
+{
+    struct press *s = arg;
+    struct page p;
+    if (i < s->publishers) {
+        for (int n = 1; n <= s->each; n++) {
+            write_page(&p, i, n);
+            CHECK_EQ(leat_publish(&s->t, &p), 0);
+            if (n % 16 == 0) sched_yield();
+        }
+        if (atomic_fetch_sub_explicit(&s->left, 1, memory_order_acq_rel) == 1) CHECK_EQ(leat_topic_close(&s->t), 0);
+        return;
+    }
+    int last[PUBLISHERS] = { 0 }, err;
+    uint64_t version = 0, before = 0;
+    p = (struct page){ .n = 0 };
+    for (;;) {
+        leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_US(200));
+        err = leat_latest_after_ctx(i % 2 ? &soon : NULL, &s->t, &p, &version);
+        if (err == -ETIMEDOUT) {
+            CHECK(i % 2);
+            continue;
+        }
+        if (err) break;
+        if (!CHECK(is_whole(&p)) || !CHECK(version > before)) break;
+        CHECK(p.n > last[p.source]);
+        last[p.source] = p.n;
+        before = version;
+    }
+    CHECK_EQ(err, -EPIPE);
+    CHECK_EQ(version, (uint64_t)(s->publishers * s->each));
+    CHECK_EQ(p.n, s->each);
+}
+
+TEST(P6_what_is_watched_is_never_torn_and_always_newer_and_the_last_always_comes)
+{
+    for (int publishers = 1; publishers <= PUBLISHERS; publishers++) {
+        static struct press s;
+        REQUIRE_EQ(leat_topic_make(&s.t, LEAT_KEEPS_LATEST), 0);
+        s.each = tap_rounds(20000) / publishers;
+        s.publishers = publishers;
+        atomic_init(&s.left, publishers);
+        tap_threads(publishers + 4, watch_part, &s);
         leat_topic_free(&s.t);
     }
 }

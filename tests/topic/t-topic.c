@@ -1617,7 +1617,7 @@ static void watch_waits(struct watch *w, leat_ctx *ctx, int_topic *t, uint64_t v
     UNTIL(peek_watchers(t) == before + 1);
 }
 
-TEST(a_watcher_gets_each_newer_value_once_and_of_several_the_last)
+TEST(P6_a_watcher_gets_each_newer_value_once_and_of_several_the_last)
 {
     for (int how = 0; how < 3; how++) {
         int_topic t;
@@ -1642,7 +1642,7 @@ TEST(a_watcher_gets_each_newer_value_once_and_of_several_the_last)
     }
 }
 
-TEST(a_watcher_that_waits_is_woken_by_the_next_publish)
+TEST(P5_a_watcher_that_waits_is_woken_by_the_next_publish)
 {
     for (int subscribers = 0; subscribers < 2; subscribers++) {
         int_topic t;
@@ -1670,7 +1670,7 @@ TEST(a_watcher_that_waits_is_woken_by_the_next_publish)
     }
 }
 
-TEST(one_publish_wakes_all_that_watch)
+TEST(P5_one_publish_wakes_all_that_watch)
 {
     enum { THREADS = 50 };
     static struct watch w[THREADS];
@@ -1754,8 +1754,8 @@ TEST(after_close_a_watcher_gets_the_last_and_then_EPIPE)
     }
 }
 
-/* A publisher that saw the topic open is stopped before its message becomes the latest. */
-TEST(a_watcher_is_not_told_of_a_close_before_what_a_late_publish_made_the_latest)
+/* A publisher that saw the topic open is stopped in its section. */
+TEST(P5_a_watcher_is_told_of_a_close_once_no_publish_is_in_flight)
 {
     int_topic t;
     int_chan c;
