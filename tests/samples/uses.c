@@ -84,9 +84,12 @@ static int64_t topics(leat_ctx *ctx, int_chan *c)
 {
     LEAT_TOPIC(int) t;
     int m = 7;
+    uint64_t version = 0;
     int64_t sum = leat_topic_make(&t, LEAT_KEEPS_LATEST) + leat_subscribe(&t, c, LEAT_WAITS);
     sum += leat_publish(&t, &m) + leat_publish(&t, &(int){ 3 });
     sum += leat_try_publish(&t, &m) + leat_publish_ctx(ctx, &t, &m) + leat_latest(&t, &m);
+    sum += leat_latest_after(&t, &m, &version) + leat_try_latest_after(&t, &m, &version);
+    sum += leat_latest_after_ctx(LEAT_WITHIN(0), &t, &m, &version);
     sum += leat_topic_drops(&t, c) + leat_topic_close(&t) + leat_unsubscribe(&t, c);
     leat_topic_free(&t);
     return sum;

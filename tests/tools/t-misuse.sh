@@ -35,11 +35,12 @@ recvs="err = leat_recv(c,@)|err = leat_try_recv(c,@)|err = leat_recv_ctx(0, c,@)
 recvs="$recvs|err = (int)leat_recv_many_ctx(0, c, @, 1)"
 
 publishes="err = (int)leat_publish(t,@)|err = (int)leat_try_publish(t,@)|err = (int)leat_publish_ctx(0, t,@)"
-looks="err = leat_latest(t,@)"
+looks="err = leat_latest(t,@)|err = leat_latest_after(t,@, 0)|err = leat_try_latest_after(t,@, 0)"
+looks="$looks|err = leat_latest_after_ctx(0, t,@, 0)"
 joins="err = leat_subscribe(t,@, LEAT_WAITS)|err = leat_unsubscribe(t,@)|err = (int)leat_topic_drops(t,@)"
 topics="err = (int)leat_publish(@, job)|err = leat_latest(@, job)|err = leat_subscribe(@, c, LEAT_WAITS)"
 topics="$topics|err = leat_unsubscribe(@, c)|err = (int)leat_topic_drops(@, c)|err = leat_topic_make(@, 0)"
-topics="$topics|err = leat_topic_close(@)|leat_topic_free(@)"
+topics="$topics|err = leat_topic_close(@)|leat_topic_free(@)|err = leat_latest_after(@, job, 0)"
 
 each() { # check or refuse, compiler, templates, argument: the calls with this argument
     old_ifs=$IFS
