@@ -315,7 +315,7 @@ static int forget(struct conn *c, void *gone)
 /* Runs the pipeline: 0, or not all is indexed; -ECANCELED: `stop` has ended the walk. */
 static int index_folders(void)
 {
-    static leat_group walker = LEAT_GROUP(NULL);
+    static leat_group whole = LEAT_GROUP(NULL), walker = LEAT_GROUP(NULL);
     size_t n[FATES] = { 0 };
     int64_t began = leat_now();
     int gone = 0, err = leat_make(&chans[0], BATCH);
@@ -325,18 +325,18 @@ static int index_folders(void)
         s->in = &chans[i];
         s->out = &chans[i + 1];
         err = leat_make(s->out, BATCH);
+        if (!err) err = leat_group_within(&s->crew, &whole);
         if (!err) err = leat_go_n(&s->crew, s->workers, work, s);
         if (!err) err = leat_group_closes(&s->crew, s->out);
     }
+    if (!err) err = leat_group_within(&walker, &whole);
     if (!err) err = leat_go(&walker, walk, NULL);
     if (!err) err = leat_group_closes(&walker, &chans[0]);
     if (err) fprintf(stderr, "indexer: cannot start: %s\n", strerror(-err)), exit(1);
 
     collect(n);
     int64_t elapsed = leat_now() - began;
-    err = leat_wait(&walker);
-    for (int i = 0; i < STAGES; i++)
-        if (leat_wait(&stages[i].crew)) err = -EPIPE;
+    err = leat_wait(&whole);
     for (int i = 0; i <= STAGES; i++) leat_free(&chans[i]);
     if (!err) err = n[UNREADABLE] || n[LOST];
     if (!err) err = conns_transact(&idle, forget, &gone); /* else who knows whether they are gone */

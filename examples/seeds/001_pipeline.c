@@ -1,5 +1,6 @@
 /* The three-stage Pipeline of article 001: a pool per stage, sized for its bottleneck. Each stage
- * closes the channel that it feeds, and a slow one holds up those before it, not the memory.
+ * closes the channel that it feeds, and a slow one holds up those before it, not the memory. The
+ * stages are one whole: the first error of any of them ends them all, and is what the whole returns.
  * SPDX-License-Identifier: MIT */
 #include "../../pool.h"
 #include "../args.h"
@@ -37,50 +38,58 @@ struct pipeline {
     extracted_chan extracted;
     embedded_chan embedded;
     result_chan results;
-    leat_group extract, embed, insert;
+    leat_group whole, extract, embed, insert;
 };
 
 static int extract_worker(leat_ctx *ctx, void *arg) /* the article: 50 ms of CPU */
 {
     struct pipeline *p = arg;
-    for (struct document d; leat_recv_ctx(ctx, p->docs, &d) == 0;) {
+    struct document d;
+    int err;
+    while ((err = leat_recv_ctx(ctx, p->docs, &d)) == 0) {
         struct extracted_doc e = { .id = d.id };
         snprintf(e.text, sizeof e.text, "text of %s", d.pdf);
-        if (leat_sleep_ctx(ctx, LEAT_MS(5)) || leat_send_ctx(ctx, &p->extracted, &e)) break;
+        if ((err = leat_sleep_ctx(ctx, LEAT_MS(5))) != 0 || (err = leat_send_ctx(ctx, &p->extracted, &e)) != 0) break;
     }
-    return 0;
+    return err == -EPIPE ? 0 : err; /* no more documents */
 }
 
 static int embed_worker(leat_ctx *ctx, void *arg) /* 300 ms of waiting for a network */
 {
     struct pipeline *p = arg;
-    for (struct extracted_doc e; leat_recv_ctx(ctx, &p->extracted, &e) == 0;) {
+    struct extracted_doc e;
+    int err;
+    while ((err = leat_recv_ctx(ctx, &p->extracted, &e)) == 0) {
         struct embedded_doc v = { .id = e.id };
         for (const char *s = e.text; *s; s++) v.vector = v.vector * 31 + (unsigned char)*s;
-        if (leat_sleep_ctx(ctx, LEAT_MS(30)) || leat_send_ctx(ctx, &p->embedded, &v)) break;
+        if ((err = leat_sleep_ctx(ctx, LEAT_MS(30))) != 0 || (err = leat_send_ctx(ctx, &p->embedded, &v)) != 0) break;
     }
-    return 0;
+    return err == -EPIPE ? 0 : err; /* no more documents */
 }
 
 static int insert_worker(leat_ctx *ctx, void *arg) /* 20 ms */
 {
     struct pipeline *p = arg;
-    for (struct embedded_doc v; leat_recv_ctx(ctx, &p->embedded, &v) == 0;) {
+    struct embedded_doc v;
+    int err;
+    while ((err = leat_recv_ctx(ctx, &p->embedded, &v)) == 0) {
         struct index_result r = { .id = v.id, .vector = v.vector };
-        if (leat_sleep_ctx(ctx, LEAT_MS(2)) || leat_send_ctx(ctx, &p->results, &r)) break;
+        if ((err = leat_sleep_ctx(ctx, LEAT_MS(2))) != 0 || (err = leat_send_ctx(ctx, &p->results, &r)) != 0) break;
     }
-    return 0;
+    return err == -EPIPE ? 0 : err; /* no more documents */
 }
 
 static int pipeline_run(struct pipeline *p, leat_ctx *ctx, document_chan *docs)
 {
     p->docs = docs;
-    p->extract = (leat_group)LEAT_GROUP(ctx);
-    p->embed = (leat_group)LEAT_GROUP(ctx);
-    p->insert = (leat_group)LEAT_GROUP(ctx);
+    p->whole = (leat_group)LEAT_GROUP(ctx);
+    p->extract = p->embed = p->insert = (leat_group)LEAT_GROUP(NULL);
+    int err = leat_group_within(&p->extract, &p->whole);
+    if (!err) err = leat_group_within(&p->embed, &p->whole);
+    if (!err) err = leat_group_within(&p->insert, &p->whole);
 
     /* stage 1: extract text */
-    int err = leat_make(&p->extracted, (size_t)p->extract_workers);
+    if (!err) err = leat_make(&p->extracted, (size_t)p->extract_workers);
     if (!err) err = leat_go_n(&p->extract, p->extract_workers, extract_worker, p);
     if (!err) err = leat_group_closes(&p->extract, &p->extracted);
 
@@ -113,15 +122,13 @@ int main(void)
 {
     args_begin("001_pipeline");
     leat_ctx ctx = LEAT_CTX_WITHIN(NULL, LEAT_S(30));
-    leat_group feeder = LEAT_GROUP(&ctx);
     struct pipeline p = { .extract_workers = leat_cpus(), .embed_workers = 16, .insert_workers = 2 };
     document_chan docs = { .type_ = NULL }; /* unbuffered */
-    if (pipeline_run(&p, &ctx, &docs) || leat_go(&feeder, feed, &docs)) return 1;
+    if (pipeline_run(&p, &ctx, &docs) || leat_go(&p.whole, feed, &docs)) return 1;
 
     for (struct index_result r; leat_recv(&p.results, &r) == 0;) printf("doc %d indexed as %08x\n", r.id, r.vector);
 
-    int err = leat_wait(&feeder) | leat_wait(&p.extract);
-    err |= leat_wait(&p.embed) | leat_wait(&p.insert);
+    int err = leat_wait(&p.whole);
     leat_free(&p.extracted);
     leat_free(&p.embedded);
     leat_free(&p.results);
