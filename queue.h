@@ -389,7 +389,8 @@ static inline void leat_os_done_(leat_os_event_ *e)
  * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe. */
 LEAT_COLD_ int leat_os_fd_make_(int ends[2])
 {
-    int saved = errno, low[2] = { -1, -1 }, err = pipe(low) ? errno : 0, made = 0;
+    int saved = errno, low[2] = { -1, -1 }, err = pipe(low) ? errno : 0, made = 0, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* to close is a cancellation point */
     for (; made < 2 && !err; made++) {
         if ((ends[made] = fcntl(low[made], F_DUPFD, 3)) < 0) {
             err = errno;
@@ -399,11 +400,11 @@ LEAT_COLD_ int leat_os_fd_make_(int ends[2])
     }
     for (int i = 0; i < 2 && low[0] >= 0; i++) close(low[i]);
     while (err && made) close(ends[--made]);
+    pthread_setcancelstate(cancel, &cancel);
     errno = saved;
     return -err;
 }
 
-/* These three are cancellation points of the C library, and leat's calls are none. */
 LEAT_COLD_ void leat_os_fd_write_(int end)
 {
     int saved = errno, cancel;
@@ -698,6 +699,9 @@ LEAT_COLD_ const char *leat_strerror(int err)
     case -E2BIG: return "value too large for its place";
     case -ENOENT: return "not a subscriber";
     case -EINTR: return "the task ended its thread";
+    case -EMFILE: return "the process has no descriptor left";
+    case -ENFILE: return "the system has no descriptor left";
+    case -ENOSYS: return "the system cannot do it";
     default: return "error of the program's own";
     }
 }

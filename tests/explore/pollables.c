@@ -37,7 +37,7 @@ static void *sends(void *arg)
 /* ==== No edge is lost ========================================================================= */
 
 /* A loop that sleeps only in poll, until it has `n` messages or the channel is closed. If an edge were lost, it would
- * sleep for ever. */
+ * sleep for ever (I9). */
 static int loop(int fd, int n)
 {
     int err = 0, m;
@@ -129,7 +129,7 @@ SCENARIO(a_pollable_takes_no_wake, { .receivers = 1, .cap = 1, .each = 1, .exhau
     finish();
 }
 
-/* Two loops and a parked receiver at one channel: a message tells all. */
+/* Two loops and a parked receiver at one channel: a message tells all (I9). */
 static void *polls_only(void *arg)
 {
     sim_poll(ID(arg));
@@ -152,7 +152,7 @@ SCENARIO(all_pollables_are_told, { .cap = 1, .exhaust = true }, { .cap = 2 }, { 
 }
 
 /* A loop that runs until the channel is closed, beside receivers that a cancel ends. Before the close, every message has
- * reached one of them (I5, I9). */
+ * reached one of them (I5) (I9). */
 static _Atomic int total;
 
 static void *receives_under_ctx(void *arg)

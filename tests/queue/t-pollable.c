@@ -99,7 +99,7 @@ TEST(a_close_makes_it_readable_and_the_try_says_EPIPE)
     }
 }
 
-TEST(on_an_unbuffered_channel_a_partner_that_waits_makes_it_readable)
+TEST(I9_on_an_unbuffered_channel_a_partner_that_waits_makes_it_readable)
 {
     int_chan c;
     leat_pollable r, s;
@@ -133,7 +133,7 @@ TEST(on_an_unbuffered_channel_a_partner_that_waits_makes_it_readable)
 }
 
 /* The loop is slow, or never tries. The threads that are parked get their messages all the same. */
-TEST(threads_that_wait_on_the_channel_lose_no_wake_to_it)
+TEST(I9_threads_that_wait_on_the_channel_lose_no_wake_to_it)
 {
     for (int k = 0; k < tap_rounds(300); k++) {
         int_chan c;
@@ -156,7 +156,7 @@ static bool calls_for_a_wake(int_chan *c)
     return atomic_load_explicit(&c->chan.ends_[LEAT_SENDS_].at_, memory_order_relaxed) & LEAT_WAITERS_;
 }
 
-TEST(an_arming_costs_one_wake_and_after_it_senders_are_as_quick_as_without)
+TEST(I9_an_arming_costs_one_wake_and_after_it_senders_are_as_quick_as_without)
 {
     int_chan c;
     leat_pollable w;
@@ -182,7 +182,7 @@ TEST(an_arming_costs_one_wake_and_after_it_senders_are_as_quick_as_without)
     leat_free(&c);
 }
 
-TEST(several_pollables_of_one_channel_are_all_told)
+TEST(I9_several_pollables_of_one_channel_are_all_told)
 {
     enum { N = 5 };
     int_chan c;
@@ -431,13 +431,13 @@ static void flow(size_t cap, int way, bool beside)
     leat_free(&f.c);
 }
 
-TEST(a_loop_that_sleeps_only_in_poll_sees_every_message)
+TEST(I9_a_loop_that_sleeps_only_in_poll_sees_every_message)
 {
     for (int way = 0; way < WAYS; way++)
         for (size_t cap = 0; cap < 3; cap++) flow(cap == 2 ? 64 : cap, way, false);
 }
 
-TEST(also_beside_threads_that_receive_from_the_same_channel)
+TEST(I9_also_beside_threads_that_receive_from_the_same_channel)
 {
     for (int way = 0; way < WAYS; way++)
         for (size_t cap = 0; cap < 3; cap++) flow(cap == 2 ? 64 : cap, way, true);
