@@ -45,6 +45,7 @@ CURL := $(call users,curl/curl.h)
 # MemorySanitizer wants to see all that is written.
 URCU := $(if $(filter-out thread memory,$(SAN)),$(if $(call has,urcu/urcu-bp.h),yes))
 FOR_TOPIC = $(if $(URCU),-lurcu-bp,-DLEAT_NO_URCU)
+FOR_UV = $(if $(call has,uv.h),-luv)
 TOPIC := $(call users,topic.h)
 LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL))
 

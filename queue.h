@@ -39,10 +39,10 @@
  *     7 channels               8 typed macros: the names to call; their comments are the manual
  * A first reading may skip parts 1 and 2. On the fast path a message meets leat_send (8), leat_do_ (7) and leat_move_ (5).
  * A wait goes on from there to leat_wait_case_ (7), leat_select_ (6), leat_block_ (4) and leat_park_ (3). Invariants: I1
- * to I3 are in part 3, I4 to I6 in 5, I7 and I8 in 6. Names that end in an underscore are private.
+ * to I3 are in part 3, I4 to I6 in 5, I7 and I8 in 6, I9 in 7. Names that end in an underscore are private.
  *
  * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
- *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1
+ *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1 (tests/lib/step.h is one)
  *          [whole program] LEAT_NO_QUOTA      opens no file: a CPU quota of the process's cgroup is ignored
  *          [whole program] LEAT_ONCE          the program contains each slow path once, not once per file that includes
  *                                             the headers (ELF, gcc and clang; elsewhere no effect). Needs
@@ -220,7 +220,10 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 #endif
 #if !defined __linux__ || defined LEAT_NO_FUTEX
 #define LEAT_PTHREAD_EVENT_
+#include <fcntl.h>
 #include <pthread.h>
+#else
+#include <sys/eventfd.h>
 #endif
 
 #if defined __linux__
@@ -381,6 +384,56 @@ static inline void leat_os_done_(leat_os_event_ *e)
     pthread_mutex_destroy(&e->mutex_);
 }
 
+/* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
+ * returns 0 or a negative error. Neither end is one of the three descriptors that a program may find closed when it
+ * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe. */
+LEAT_COLD_ int leat_os_fd_make_(int ends[2])
+{
+    int saved = errno, low[2] = { -1, -1 }, err = pipe(low) ? errno : 0, made = 0, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* to close is a cancellation point */
+    for (; made < 2 && !err; made++) {
+        if ((ends[made] = fcntl(low[made], F_DUPFD, 3)) < 0) {
+            err = errno;
+            break;
+        }
+        (void)(fcntl(ends[made], F_SETFD, FD_CLOEXEC) | fcntl(ends[made], F_SETFL, O_NONBLOCK));
+    }
+    for (int i = 0; i < 2 && low[0] >= 0; i++) close(low[i]);
+    while (err && made) close(ends[--made]);
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+    return -err;
+}
+
+LEAT_COLD_ void leat_os_fd_write_(int end)
+{
+    int saved = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    while (write(end, "", 1) < 0 && errno == EINTR) continue;
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+}
+
+LEAT_COLD_ void leat_os_fd_reset_(int end)
+{
+    char c[8];
+    int saved = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    while (read(end, c, sizeof c) > 0) continue;
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+}
+
+LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
+{
+    int saved = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    close(ends[0]);
+    close(ends[1]);
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+}
+
 #else /* futex */
 
 typedef struct leat_os_event_ {
@@ -436,6 +489,44 @@ static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
 static inline void leat_os_done_(leat_os_event_ *e)
 {
     (void)e;
+}
+
+/* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
+ * returns 0 or a negative error. The descriptor is none of the three that a program may find closed when it starts, and
+ * no other program inherits it. None of these calls blocks. Here it is an eventfd, and both ends are one. */
+LEAT_COLD_ int leat_os_fd_make_(int ends[2])
+{
+#if defined SYS_fcntl64
+    long dup_above = SYS_fcntl64;
+#else
+    long dup_above = SYS_fcntl;
+#endif
+    long fd = leat_os_call_(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0);
+    if (fd >= 0 && fd < 3) {
+        long low = fd;
+        fd = leat_os_call_(dup_above, low, 1030, 3, 0); /* F_DUPFD_CLOEXEC */
+        leat_os_call_(SYS_close, low, 0, 0, 0);
+    }
+    if (fd < 0) return (int)fd;
+    ends[0] = ends[1] = (int)fd;
+    return 0;
+}
+
+LEAT_COLD_ void leat_os_fd_write_(int end)
+{
+    uint64_t one = 1;
+    leat_os_call_(SYS_write, end, (long)&one, sizeof one, 0);
+}
+
+LEAT_COLD_ void leat_os_fd_reset_(int end)
+{
+    uint64_t n;
+    leat_os_call_(SYS_read, end, (long)&n, sizeof n, 0);
+}
+
+LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
+{
+    leat_os_call_(SYS_close, ends[0], 0, 0, 0);
 }
 
 #endif
@@ -608,6 +699,9 @@ LEAT_COLD_ const char *leat_strerror(int err)
     case -E2BIG: return "value too large for its place";
     case -ENOENT: return "not a subscriber";
     case -EINTR: return "the task ended its thread";
+    case -EMFILE: return "the process has no descriptor left";
+    case -ENFILE: return "the system has no descriptor left";
+    case -ENOSYS: return "the system cannot do it";
     default: return "error of the program's own";
     }
 }
@@ -892,6 +986,7 @@ typedef _Atomic uint32_t leat_lock_; /* 1: held. A thread that finds it held bac
 
 typedef struct leat_waiter_ {
     leat_os_event_ state_;   /* its word is one of the four states, and perhaps ASLEEP */
+    int fd_;                 /* a pollable's: what to write to when it is woken (part 7). 0: a thread's */
     struct leat_node_ *won_; /* the node by which it was resolved. Read it once WOKEN */
     int64_t resolved_at_;    /* when, if its thread was ASLEEP then; else 0 */
 } leat_waiter_;
@@ -1019,13 +1114,15 @@ LEAT_COLD_ leat_node_ **leat_resolve_all_(leat_waitq_ *list, int err, leat_node_
     return end;
 }
 
-/* Wakes the waiter that was resolved by node l. Afterwards both may be gone (I3). */
+/* Wakes the waiter that was resolved by node l. Afterwards both may be gone (I3). So a pollable's descriptor is written
+ * to first: once it is WOKEN, it may be closed. */
 static inline void leat_wake_(leat_node_ *l)
 {
+    if (LEAT_RARELY_(l->waiter_->fd_)) leat_os_fd_write_(l->waiter_->fd_);
     leat_os_set_(&l->waiter_->state_, LEAT_WOKEN_);
 }
 
-static inline void leat_wake_all_(leat_node_ *chain)
+LEAT_COLD_ void leat_wake_all_(leat_node_ *chain)
 {
     for (leat_node_ *next; chain; chain = next) {
         next = chain->next_;
@@ -1241,6 +1338,7 @@ LEAT_COLD_ void leat_block_(leat_waiter_ *w, leat_ctx *ctx, leat_ctx *also, int6
 static inline void leat_waiter_init_(leat_waiter_ *w)
 {
     leat_os_init_(&w->state_);
+    w->fd_ = 0;
     w->won_ = NULL;
     w->resolved_at_ = 0;
 }
@@ -1320,7 +1418,8 @@ typedef struct leat_end_ {
     _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position to claim next, and the bits */
     _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
     leat_waitq_ peers_;     /* the other side's threads that wait. WAITERS in at_: a claim here is to wake one */
-    char pad_[LEAT_LINE_];
+    leat_waitq_ pollables_; /* the other side's pollables that are armed (I9) */
+    char pad_[LEAT_LINE_ - sizeof(leat_waitq_)];
 } leat_end_;
 
 typedef struct leat_chan {
@@ -1412,12 +1511,24 @@ LEAT_WRAPS_ static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail,
     return leat_position_(tail) - leat_position_(head) == ch->lap_;
 }
 
-/* The slow path of a claim that saw WAITERS. Resolves one waiter, which the caller wakes after it has published. Clears
- * the bit, because a wake is now in flight. The woken thread sets the bit again if others wait (I5). */
+/* Resolves all pollables that are armed at an end (I9), and appends them to a chain of one node, or of none (NULL). The
+ * caller holds the lock. */
+static inline leat_node_ *leat_and_pollables_(leat_end_ *end, leat_node_ *one)
+{
+    leat_node_ *chain = NULL;
+    if (LEAT_RARELY_(end->pollables_.first_)) leat_resolve_all_(&end->pollables_, 0, &chain);
+    if (!one) return chain;
+    one->next_ = chain;
+    return one;
+}
+
+/* The slow path of a claim that saw WAITERS. Resolves one waiter, and the pollables. The caller wakes this chain after it
+ * has published. Clears the bit, because a wake is now in flight. The woken thread sets the bit again if others wait
+ * (I5). */
 LEAT_COLD_ leat_node_ *leat_resolve_peer_(leat_chan *ch, leat_end_ *end)
 {
     leat_lock_take_(&ch->lock_);
-    leat_node_ *l = leat_resolve_first_(&end->peers_, 0);
+    leat_node_ *l = leat_and_pollables_(end, leat_resolve_first_(&end->peers_, 0));
     atomic_fetch_and_explicit(&end->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
     leat_lock_drop_(&ch->lock_);
     return l;
@@ -1454,7 +1565,7 @@ LEAT_COLD_ void leat_move_and_wake_(leat_chan *ch, int side, unsigned char *slot
     leat_node_ *l = leat_resolve_peer_(ch, &ch->ends_[side]);
     leat_copy_over_(copy, side, slot + leat_msg_at_(align), msg, size);
     atomic_store_explicit(leat_stamp_of_(slot), leat_next_stamp_(ch, side, ready), memory_order_release); /* [P1] -> [P2] */
-    if (l) leat_wake_(l);
+    leat_wake_all_(l);
 }
 
 /* The fast path of a send or a receive: one claim, one copy, one publish. 0: done. -EAGAIN: the caller has to take the
@@ -1551,7 +1662,7 @@ LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsi
     /* nothing of the channel is read from here on: with the last stamp it may be gone (I4) */
     leat_run_move_(side, slot, k < first ? k : first, next, msgs, size, align);
     if (LEAT_RARELY_(k > first)) leat_run_move_(side, slots, k - first, then, msgs + first * size, size, align);
-    if (l) leat_wake_(l);
+    if (l) leat_wake_all_(l);
     return (ptrdiff_t)k;
 }
 
@@ -1930,14 +2041,18 @@ LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
 {
     leat_enqueuing_ *a = what;
     leat_case *c = a->first_;
+    leat_node_ *chain = NULL, **end = &chain; /* pollables, to which this thread is a partner of a rendezvous */
     leat_lock_all_(a->first_);
     while (c && leat_may_park_(c, a->bit_)) c = c->order_;
     a->entered_ = !c; /* check all before the first is enqueued: two cases may be each other's peers */
     for (c = a->entered_ ? a->first_ : NULL; c; c = c->order_) {
         c->link_.waiter_ = w;
         (c == a->to_front_ ? leat_enqueue_front_ : leat_enqueue_)(&leat_far_end_(c)->peers_, &c->link_);
+        if (LEAT_RARELY_(leat_own_end_(c)->pollables_.first_))
+            end = leat_resolve_all_(&leat_own_end_(c)->pollables_, 0, end);
     }
     leat_unlock_all_(a->first_);
+    leat_wake_all_(chain);
     if (!a->entered_ || !a->spin_) return a->entered_;
     leat_spin_until_woken_(w, a->spin_);
     return true;
@@ -2241,6 +2356,7 @@ LEAT_COLD_ int leat_close_quietly_(leat_chan *ch, leat_node_ ***end)
     }
     leat_lock_take_(&ch->lock_);
     *end = leat_resolve_all_(&head->peers_, -EPIPE, leat_resolve_all_(&tail->peers_, -EPIPE, *end));
+    *end = leat_resolve_all_(&head->pollables_, 0, leat_resolve_all_(&tail->pollables_, 0, *end));
     leat_lock_drop_(&ch->lock_);
     atomic_fetch_or_explicit(&tail->at_, LEAT_CLOSED_, memory_order_release); /* [E1] -> [E2] */
     return 0;
@@ -2275,6 +2391,77 @@ LEAT_HOT_ size_t leat_cap_(const leat_chan *ch)
 LEAT_HOT_ bool leat_is_closed_(leat_chan *ch)
 {
     return ch && atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_acquire) & LEAT_CLOSED_; /* [E2] <- [E1] */
+}
+
+/* ---- Pollables ----
+ *
+ * A pollable stands for a thread that would wait, but sleeps in poll(). Its waiter has a descriptor. It is armed while it
+ * is WAITING, with its node in the queue pollables_ of the far end. The thread that resolves it takes it out, and wakes it
+ * as it wakes a thread, only that it first writes to the descriptor. Then it is WOKEN: told, and not armed. LEFT: it is
+ * neither armed nor told.
+ *
+ * I9  A pollable is told, and takes nothing. No thread knows when the loop will come to try, so a parked thread loses no
+ *     wake to it: a thread that makes something ready tells all pollables armed there, in addition to the one waiter that
+ *     it resolves. A pollable is armed as a thread parks: under the lock, after it has set WAITERS and has found nothing
+ *     ready (I6). So the next claim sees the bit, and tells it: until there is something, no thread clears the bit.
+ *     At an unbuffered channel nothing is claimed. There a thread that parks tells the pollables of the other side, as it
+ *     is what they wait for. No pollable is in peers_, so no thread takes one for its partner in a rendezvous. */
+
+/* A pollable: the caller's, to be made by one of the three calls below. It must stay where it is until it is closed. */
+typedef struct leat_pollable {
+    leat_case case_; /* where it is armed. Its chan_ is NULL for a context's */
+    leat_waiter_ waiter_;
+    leat_ctx *ctx_;
+    leat_node_ *nodes_; /* one for the context and each of its ancestors */
+    int ends_[2];       /* of the descriptor: to poll, to write. 0: not made, or closed */
+} leat_pollable;
+
+static inline uint32_t leat_pollable_state_(leat_pollable *w)
+{
+    return atomic_load_explicit(&w->waiter_.state_.word_, memory_order_relaxed); /* [X3] leat_park_ reads it again */
+}
+
+/* Only the owner calls this, and only while the pollable is in no queue. */
+static inline void leat_pollable_is_(leat_pollable *w, uint32_t state)
+{
+    atomic_store_explicit(&w->waiter_.state_.word_, state, memory_order_relaxed); /* [X3] the lock orders it */
+}
+
+LEAT_COLD_ int leat_pollable_make_(leat_pollable *w)
+{
+    *w = (leat_pollable){ .ctx_ = NULL };
+    int err = leat_os_fd_make_(w->ends_);
+    if (err) {
+        w->ends_[0] = 0;
+        return err;
+    }
+    leat_waiter_init_(&w->waiter_);
+    w->waiter_.fd_ = w->ends_[1];
+    return 0;
+}
+
+/* Arms it, if its case is not ready. */
+LEAT_COLD_ bool leat_pollable_arm_(leat_pollable *w)
+{
+    leat_case *c = &w->case_;
+    leat_pollable_is_(w, LEAT_WAITING_);
+    leat_lock_take_(&c->chan_->lock_);
+    bool arms = leat_may_park_(c, c->chan_->slots_ ? LEAT_WAITERS_ : 0);
+    if (arms) leat_enqueue_(&leat_far_end_(c)->pollables_, &c->link_);
+    leat_lock_drop_(&c->chan_->lock_);
+    if (!arms) leat_pollable_is_(w, LEAT_LEFT_);
+    return arms;
+}
+
+LEAT_COLD_ int leat_pollable_(leat_pollable *w, leat_chan *ch, int side)
+{
+    if (!w || !ch) return -EINVAL;
+    int err = leat_pollable_make_(w);
+    if (err) return err;
+    w->case_ = leat_case_(ch, side, NULL, 0, 1);
+    w->case_.link_.waiter_ = &w->waiter_;
+    if (!leat_pollable_arm_(w)) leat_wake_(&w->case_.link_);
+    return w->ends_[0];
 }
 
 /* ==== 8. The names to call ====================================================================
@@ -2328,6 +2515,8 @@ LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
     leat_chan_at_(ch, file, line);
     if (ch->ends_[0].peers_.first_ || ch->ends_[1].peers_.first_)
         LEAT_BLAME_("this channel is freed while threads wait on it", file, line);
+    if (ch->ends_[0].pollables_.first_ || ch->ends_[1].pollables_.first_)
+        LEAT_BLAME_("this channel is freed while a pollable is armed on it: close that before", file, line);
     return ch;
 }
 
@@ -2422,6 +2611,102 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 #define leat_len(c) leat_len_(LEAT_C_(c))
 #define leat_cap(c) leat_cap_(LEAT_C_(c))
 #define leat_is_closed(c) leat_is_closed_(LEAT_C_(c))
+
+/* int leat_pollable_recv(leat_pollable *w, c): makes a descriptor that is readable when leat_try_recv(c, m) may succeed, or
+ * would return -EPIPE. For poll(), select(), epoll, kqueue and the loops of other libraries.
+ * int leat_pollable_send(w, c): the same for leat_try_send.
+ *     int fd = leat_pollable_recv(&w, &results);                   // add it to the loop for reading, level or edge
+ *     while (epoll_wait(loop, &event, 1, -1) == 1) {
+ *         if (event.data.fd == fd) {
+ *             do while ((err = leat_try_recv(&results, &r)) == 0) use(&r);
+ *             while (err == -EAGAIN && leat_pollable_rearm(&w));   // true: it is ready again, so try again
+ *             if (err == -EPIPE) break;
+ *         }
+ *     }
+ *     leat_pollable_close(&w);                                     // after it was taken out of the loop
+ * Exactly: it is armed when it is made. Once there is something to try, the descriptor becomes readable, and stays
+ * so, whatever becomes of the channel, until leat_pollable_rearm. Another thread may have been faster, so a try may still
+ * return -EAGAIN. A pollable takes no message and no wake: threads that wait on the same channel get theirs as if
+ * it were not there. Arming costs the other side one wake and one write, and nothing more until it is armed again.
+ * Returns the descriptor: 3 or more, closed by exec, w's own, only to be polled. Or -EINVAL (w or c is NULL), -EMFILE,
+ * -ENFILE, -ENOMEM or -ENOSYS from the system.
+ * One thread at a time may use w. It must not move until it is closed. While it may be armed, the channel must not be
+ * freed. */
+#define leat_pollable_recv(w, c) leat_pollable_(w, LEAT_C_(c), LEAT_RECEIVES_)
+#define leat_pollable_send(w, c) leat_pollable_(w, LEAT_C_(c), LEAT_SENDS_)
+
+/* The same for a context: readable as soon as it or an ancestor is cancelled, and then for good. A deadline makes nothing
+ * readable, because no thread watches the clock: give leat_ctx_deadline to the poll as its time-out. (If the deadline had
+ * passed already, the descriptor is readable at once.) The context and its ancestors must not be gone before the pollable
+ * is closed. Allocates a node for each of them: -ENOMEM. -EINVAL: w or ctx is NULL. */
+LEAT_COLD_ int leat_pollable_ctx(leat_pollable *w, leat_ctx *ctx)
+{
+    size_t n = 0;
+    if (!w || !ctx) return -EINVAL;
+    for (leat_ctx *c = ctx; c; c = c->parent_) n++;
+    int err = leat_pollable_make_(w);
+    if (err) return err;
+    w->ctx_ = ctx;
+    if ((w->nodes_ = leat_zeroed_(n, sizeof *w->nodes_, _Alignof(leat_node_))) == NULL) {
+        leat_os_done_(&w->waiter_.state_);
+        leat_os_fd_close_(w->ends_);
+        *w = (leat_pollable){ .ctx_ = NULL };
+        return -ENOMEM;
+    }
+    bool live = true;
+    for (leat_node_ *l = w->nodes_; ctx && live; ctx = ctx->parent_, l++) {
+        l->waiter_ = &w->waiter_;
+        leat_lock_take_(&ctx->lock_);
+        live = !atomic_load_explicit(&ctx->word_, memory_order_relaxed); /* [X4] the lock orders it with leat_cancel */
+        if (live) leat_enqueue_(&ctx->waiters_, l);
+        leat_lock_drop_(&ctx->lock_);
+    }
+    live = live && !leat_ctx_err_at_(w->ctx_, leat_now());
+    if (!live && leat_resolve_(&w->waiter_, LEAT_RESOLVED_)) leat_wake_(w->nodes_); /* else a cancel wakes it */
+    return w->ends_[0];
+}
+
+/* To be called when a try has returned -EAGAIN, before the descriptor is polled again. False: it is armed, and the
+ * descriptor is not readable, but will be. True: it is not armed, as there may be something by now: try again at once,
+ * and then call this again. For a context: whether it is done (also by its deadline). */
+LEAT_COLD_ bool leat_pollable_rearm(leat_pollable *w)
+{
+    if (!w || !w->case_.chan_) return w && leat_ctx_err_at_(w->ctx_, leat_now());
+    if (leat_is_waiting_(&w->waiter_)) return false; /* still armed */
+    if (leat_pollable_state_(w) != LEAT_LEFT_) {
+        leat_park_(&w->waiter_, LEAT_FOREVER); /* a wake may still be in flight */
+        leat_os_fd_reset_(w->ends_[0]);
+    }
+    return !leat_pollable_arm_(w);
+}
+
+/* Closes the descriptor. Take it out of the loop before. Returns when no other thread uses w any more. A w that is closed,
+ * or could not be made, may be closed again. */
+LEAT_COLD_ void leat_pollable_close(leat_pollable *w)
+{
+    if (!w || !w->ends_[0]) return;
+    bool left = leat_resolve_(&w->waiter_, LEAT_LEFT_) || leat_pollable_state_(w) == LEAT_LEFT_;
+    if (!left) leat_park_(&w->waiter_, LEAT_FOREVER); /* until what has resolved it has let go of it */
+    leat_case *c = &w->case_;
+    if (c->link_.linked_) {
+        leat_lock_take_(&c->chan_->lock_);
+        leat_dequeue_(&leat_far_end_(c)->pollables_, &c->link_);
+        leat_lock_drop_(&c->chan_->lock_);
+    }
+    leat_node_ *l = w->nodes_;
+    for (leat_ctx *ctx = w->ctx_; ctx; ctx = ctx->parent_, l++) {
+        if (!l->linked_) continue; /* a cancel has dequeued it, or it never was in the queue */
+        leat_lock_take_(&ctx->lock_);
+        leat_dequeue_(&ctx->waiters_, l);
+        leat_lock_drop_(&ctx->lock_);
+    }
+    leat_zeroed_free_(w->nodes_, _Alignof(leat_node_));
+    leat_os_done_(&w->waiter_.state_);
+    leat_os_fd_close_(w->ends_);
+    w->ends_[0] = 0;
+    w->case_.chan_ = NULL;
+    w->ctx_ = NULL;
+}
 
 /* The cases of a select: leat_case cases[] = { LEAT_RECV(&jobs, &job), LEAT_SEND(&acks, &ack) };
  * A NULL channel of the right type is never ready. */

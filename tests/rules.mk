@@ -8,7 +8,7 @@ $(BUILD)/tap.o: tests/lib/tap.c tests/lib/tap.h
 vpath t-%.c $(sort $(dir $(TESTS_C)))
 
 $(BUILD)/t-%: t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/lib/*.h)
-	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC))
+	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC)) $(if $(findstring -uv,$@),$(FOR_UV))
 
 $(BUILD)/t-topic-nourcu $(BUILD)/t-topic-calls: tests/topic/t-topic.c
 $(BUILD)/t-topic-stress-nourcu: tests/topic/t-topic-stress.c

@@ -28,6 +28,7 @@ NO_SCENARIO = {
 }
 NO_MODEL = {
     "I8": "no thread of the models cancels and then sends; the scenarios of `tests/explore/first.c` do.",
+    "I9": "the models have no pollables; the scenarios of `tests/explore/pollables.c` have.",
     "semaphore.h": "the models are of channels and select. This header is left to the simulator, which runs the code itself.",
 }
 NO_MODEL["pool.h"] = NO_MODEL["topic.h"] = NO_MODEL["semaphore.h"]

@@ -14,7 +14,7 @@
  * thread 0. All static memory is then as it was when the program began. The body is compiled with -fsanitize=thread,
  * so the compiler makes each access to memory a call of that run-time library. Here the simulator defines these
  * functions (machine.h says how it works). Whatever the toolkit asks of the system is simulated too: threads,
- * mutexes, futex, clock, memory.
+ * mutexes, futex, clock, memory, eventfd.
  *
  * An execution fails if an EXPECT does not hold, two accesses race, freed memory is accessed, memory is left
  * allocated, all threads are asleep, or it does not end. */
@@ -75,6 +75,10 @@ void sim_name(const void *p, size_t size, const char *name);
 /* Delivers a signal to the running thread. True: its handler was called. False: it had none, and the default action
  * was taken. */
 bool sim_signal(int sig);
+
+void sim_poll(int fd);     /* sleeps until this descriptor is readable */
+bool sim_readable(int fd); /* whether it is now */
+int sim_descriptors(void); /* how many are open */
 
 /* Says that the execution has shown what the configuration is to show. */
 void sim_shown(void);

@@ -257,6 +257,86 @@ bool sim_signal(int sig)
     return true;
 }
 
+/* ==== Descriptors ============================================================================= */
+
+/* An eventfd. A thread that finds it readable, or reads it, sees what each thread that wrote had seen. */
+typedef struct descriptor {
+    bool open;
+    uint64_t count;
+    const view *seen;
+    uint64_t state; /* which thread used it last */
+} descriptor;
+
+enum { LOWEST = 3 };
+static descriptor descriptors[8];
+
+static descriptor *descriptor_at(long fd, const char *call)
+{
+    threads_point();
+    if (fd < LOWEST || fd >= LOWEST + 8 || !descriptors[fd - LOWEST].open)
+        threads_fail("%s: descriptor %ld is not open", call, fd);
+    return &descriptors[fd - LOWEST];
+}
+
+static void descriptor_did(descriptor *d, const char *what, uint64_t before, void *pc)
+{
+    threads_did(d, d->state, &d->state);
+    trace(what, RELAXED, d, before, d->count, pc);
+    if (d->seen) memory_take(d->seen);
+    d->seen = memory_give();
+}
+
+static long descriptor_call(long number, const long *a, void *pc)
+{
+    long fd = 0;
+    if (number == SYS_eventfd2) {
+        threads_point();
+        while (fd < 8 && descriptors[fd].open) fd++;
+        if (fd == 8) threads_fail("too many descriptors");
+        descriptors[fd] = (descriptor){ .open = true, .state = descriptors[fd].state };
+        descriptor_did(&descriptors[fd], "eventfd", 0, pc);
+        return fd + LOWEST;
+    }
+    descriptor *d = descriptor_at(a[0], number == SYS_write ? "write" : number == SYS_read ? "read" : "close");
+    uint64_t before = d->count;
+    if (number == SYS_write) d->count += *(uint64_t *)a[1];
+    else d->count = 0;
+    if (number == SYS_close) d->open = false;
+    descriptor_did(d, number == SYS_write ? "write" : number == SYS_read ? "read" : "close", before, pc);
+    if (number == SYS_write) threads_wake(d, SIM_THREADS);
+    if (number == SYS_read && before) *(uint64_t *)a[1] = before;
+    if (number == SYS_read && !before) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return 8;
+}
+
+void sim_poll(int fd)
+{
+    descriptor *d = descriptor_at(fd, "poll");
+    trace("poll", RELAXED, d, d->count, d->count, PC);
+    while (!d->count) {
+        threads_wait(d, INT64_MAX, false);
+        if (!d->open) threads_fail("a descriptor was closed while a thread polls it");
+    }
+    descriptor_did(d, "poll ends", d->count, PC);
+}
+
+bool sim_readable(int fd)
+{
+    descriptor *d = descriptor_at(fd, "poll");
+    descriptor_did(d, "looks", d->count, PC);
+    return d->count;
+}
+
+int sim_descriptors(void)
+{
+    int n = 0;
+    for (int i = 0; i < 8; i++) n += descriptors[i].open;
+    return n;
+}
+
 long sim_syscall(long number, ...)
 {
     long a[4];
@@ -270,6 +350,8 @@ long sim_syscall(long number, ...)
         sent_again[self] = true;
         return 0;
     }
+    if (number == SYS_eventfd2 || number == SYS_write || number == SYS_read || number == SYS_close)
+        return descriptor_call(number, a, PC);
     if (number == SYS_sched_getaffinity) {
         *(unsigned long *)a[2] = (1ul << usable_cpus) - 1;
         return sizeof(unsigned long);
@@ -471,6 +553,7 @@ _Noreturn void sim_pthread_unwind_next(__pthread_unwind_buf_t *buf)
 void system_begin(void)
 {
     object_count = 0;
+    memset(descriptors, 0, sizeof descriptors);
     memset(actions, 0, sizeof actions);
     memset(sent_again, 0, sizeof sent_again);
     actions_seen = NULL;

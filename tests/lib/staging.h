@@ -205,7 +205,7 @@ static inline int slow_recv_publish(struct slow *s)
 
 static inline void slow_wake(struct slow *s)
 {
-    if (s->woken) leat_wake_(s->woken);
+    leat_wake_all_(s->woken);
 }
 
 /* ==== Without spinning ======================================================================== */

@@ -326,6 +326,27 @@ static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
     return slept;
 }
 
+static inline int leat_os_fd_make_(int ends[2])
+{
+    (void)ends;
+    return -ENOSYS; /* nothing is polled on this stage */
+}
+
+static inline void leat_os_fd_write_(int end)
+{
+    (void)end;
+}
+
+static inline void leat_os_fd_reset_(int end)
+{
+    (void)end;
+}
+
+static inline void leat_os_fd_close_(const int ends[2])
+{
+    (void)ends;
+}
+
 static inline int64_t leat_os_now_(void)
 {
     return stage.clock;

@@ -144,10 +144,19 @@ static void frees_under_a_receiver(void)
     tap_leave(0);
 }
 
+static void frees_under_a_pollable(void)
+{
+    int_chan c;
+    leat_pollable w;
+    if (leat_make(&c, 1) || leat_pollable_recv(&w, &c) < 0) return;
+    leat_free(&c);
+}
+
 TEST(a_free_while_threads_wait_is_found)
 {
     if (TAP_SLOW) SKIP("ThreadSanitizer forbids threads in a child of threads");
     aborts(frees_under_a_receiver, "freed while threads wait on it");
+    aborts(frees_under_a_pollable, "freed while a pollable is armed on it");
 }
 
 static void asserts(void)

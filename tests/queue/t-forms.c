@@ -167,8 +167,9 @@ TEST(times_that_are_too_long_are_for_ever_and_not_the_past)
 
 TEST(each_error_has_words_of_its_own)
 {
-    static const int errors[] = { 0,          -EAGAIN, -EPIPE,  -ECANCELED, -ETIMEDOUT, -ESHUTDOWN, -EALREADY, -EDEADLK,
-                                  -EOVERFLOW, -EINVAL, -ENOMEM, -E2BIG,     -ENOENT,    -EINTR,     -12345 };
+    static const int errors[] = { 0,         -EAGAIN,  -EPIPE,     -ECANCELED, -ETIMEDOUT, -ESHUTDOWN,
+                                  -EALREADY, -EDEADLK, -EOVERFLOW, -EINVAL,    -ENOMEM,    -E2BIG,
+                                  -ENOENT,   -EINTR,   -EMFILE,    -ENFILE,    -ENOSYS,    -12345 };
     size_t n = sizeof errors / sizeof *errors;
     for (size_t i = 0; i < n; i++) {
         CHECK(leat_strerror(errors[i]) && *leat_strerror(errors[i]));
