@@ -128,7 +128,7 @@ TEST(a_sample_of_many_jobs_is_timed_with_and_without_lanes)
         for (int i = 0; i < n; i++) REQUIRE_EQ(leat_submit_lane(&p, i % lanes, counts, (void *)&ran), 0);
         CHECK_EQ(leat_pool_wait(&p), 0);
         CHECK_EQ(leat_pool_stats(&p, &st), 0);
-        CHECK(st.timed > 10 && st.timed <= (size_t)n / 64 * 2 + 2);
+        CHECK(st.timed > 5 && st.timed <= 50);
         CHECK_EQ(leat_pool_stop(&p), 0);
     }
 }
