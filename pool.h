@@ -1148,9 +1148,9 @@ typedef struct leat_stats {
 
 /* Each counter has one writer at a time, so it needs no locked operation. */
 typedef struct leat_counts_ {
-    _Atomic size_t taken_[LEAT_LANES];  /* jobs */
     _Atomic size_t completed_, failed_; /* jobs */
     _Atomic size_t skipped_;            /* stale tokens (L12) */
+    _Atomic size_t taken_[LEAT_LANES];  /* jobs */
 } leat_counts_;
 
 /* What is counted of a lane. */
@@ -1289,12 +1289,12 @@ typedef struct leat_worker_ {
     leat_blocked_ *blocked_;
     int reruns_;
     char pad_[LEAT_LINE_];
+    int token_; /* what the job is that it runs: none of these, a leat_job, a stale token */
     leat_counts_ counts_;
     unsigned turn_; /* jobs that it has taken, for the order of the lanes */
-    int token_;     /* what the job is that it runs: none of these, a leat_job, a stale token */
     leat_job *job_;
     _Atomic uint32_t awaited_; /* a mark (L14) */
-    leat_case *cases_;         /* one for each lane, unless the pool is simple_ */
+    leat_case *cases_;         /* one for each lane. NULL: the pool is simple_, whose own line is next to the gate's */
     unsigned char *value_;     /* aligned to LEAT_LINE_. What is received ends here, but for the value */
 } leat_worker_;
 
@@ -1816,7 +1816,7 @@ static inline int leat_worker_take_(leat_worker_ *w, leat_call_ *call)
 {
     leat_pool *p = w->pool_;
     leat_chan *ch = &p->lane_->queue_.chan;
-    if (LEAT_RARELY_(!p->simple_)) return leat_worker_take_any_(w, call);
+    if (LEAT_RARELY_(w->cases_)) return leat_worker_take_any_(w, call);
     int err = leat_move_(&w->ctx_, NULL, ch, LEAT_RECEIVES_, call, sizeof *call, _Alignof(leat_call_));
     if (LEAT_USUALLY_(err != -EAGAIN)) return err;
     leat_case c = leat_case_(ch, LEAT_RECEIVES_, call, sizeof *call, _Alignof(leat_call_));
@@ -1851,6 +1851,13 @@ static inline void leat_worker_returned_(leat_worker_ *w, int lane, int err)
     leat_count_add_(err ? &w->counts_.failed_ : &w->counts_.completed_, 1);
 }
 
+/* Done at every 16th job that a worker takes of a lane, as it reads a cache line that submitters write. */
+LEAT_COLD_ void leat_lane_looks_(leat_lane_ *lane, size_t nth)
+{
+    leat_high_water_(&lane->counts_->high_water_, leat_len(&lane->queue_) + 1);
+    if (nth % 1024 == 0 || (nth < 1024 && !(nth & (nth - 1)))) leat_lane_wants_probe_(lane); /* 0.3 us */
+}
+
 static inline void leat_worker_loop_(leat_worker_ *w)
 {
     leat_pool *p = w->pool_;
@@ -1859,12 +1866,8 @@ static inline void leat_worker_loop_(leat_worker_ *w)
     do {
         while ((lane = leat_worker_take_(w, &job)) >= 0) {
             size_t nth = leat_counter_(&w->counts_.taken_[lane]);
-            if (nth % 16 == 0) { /* reads a cache line that submitters write */
-                leat_lane_ *of = &p->lane_[lane];
-                leat_high_water_(&of->counts_->high_water_, leat_len(&of->queue_) + 1);
-                if (nth % 1024 == 0 || (nth < 1024 && !(nth & (nth - 1)))) leat_lane_wants_probe_(of); /* 0.3 us */
-            }
-            leat_count_add_(&w->counts_.taken_[lane], 1);
+            if (LEAT_RARELY_(nth % 16 == 0)) leat_lane_looks_(&p->lane_[lane], nth);
+            atomic_store_explicit(&w->counts_.taken_[lane], nth + 1, memory_order_relaxed); /* [X7] */
             leat_worker_returned_(w, lane, job.fn_(&p->ctx_, job.arg_));
         }
     } while (leat_worker_unretire_(w));
