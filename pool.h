@@ -581,25 +581,25 @@ LEAT_COLD_ int leat_group_threads(leat_group *g, const leat_thread_opts *opts)
     return 0;
 }
 
-/* Makes `stage` a stage of `whole`, such as one step of a pipeline, before the first task of stage. The first error of a
- * task of stage is also one of whole: it cancels the contexts of whole and of all its stages. leat_wait(whole) waits for
- * the tasks of the stages, too, and then ends the stages as leat_wait does. So stage must live until leat_wait(whole)
+/* Makes g a stage of `whole`, such as one step of a pipeline, before the first task of g. The first error of a task of g is
+ * also one of whole: it cancels the contexts of whole and of all its stages. leat_wait(whole) waits for
+ * the tasks of the stages, too, and then ends the stages as leat_wait does. So g must live until leat_wait(whole)
  * has returned. A caller may also wait for a stage alone. A stage may have stages of its own.
- * 0. -ESHUTDOWN: whole was waited for. -EINVAL: there have been tasks in stage, it is a stage already, it has another
- * context as its parent, or whole is within stage. */
-LEAT_COLD_ int leat_group_within(leat_group *stage, leat_group *whole)
+ * 0. -ESHUTDOWN: whole was waited for. -EINVAL: there have been tasks in g, it is a stage already, it has another
+ * context as its parent, or whole is within g. */
+LEAT_COLD_ int leat_group_within(leat_group *g, leat_group *whole)
 {
-    if (!stage || !whole || stage->used_ || stage->shut_ || stage->whole_) return -EINVAL;
-    if (stage->ctx_.parent_ && stage->ctx_.parent_ != &whole->ctx_) return -EINVAL;
-    for (leat_group *g = whole; g; g = g->whole_)
-        if (g == stage) return -EINVAL;
+    if (!g || !whole || g->used_ || g->shut_ || g->whole_) return -EINVAL;
+    if (g->ctx_.parent_ && g->ctx_.parent_ != &whole->ctx_) return -EINVAL;
+    for (leat_group *above = whole; above; above = above->whole_)
+        if (above == g) return -EINVAL;
     leat_lock_take_(&whole->threads_.lock_);
     bool shut = whole->shut_;
     if (!shut) {
-        stage->whole_ = whole;
-        stage->ctx_.parent_ = &whole->ctx_;
-        stage->next_stage_ = whole->stages_;
-        whole->stages_ = stage;
+        g->whole_ = whole;
+        g->ctx_.parent_ = &whole->ctx_;
+        g->next_stage_ = whole->stages_;
+        whole->stages_ = g;
     }
     leat_lock_drop_(&whole->threads_.lock_);
     return shut ? -ESHUTDOWN : 0;
@@ -1008,7 +1008,7 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     g->waiting_.first_ = g->waiting_.last_ = NULL;
     leat_lock_drop_(&g->threads_.lock_);
     if (closes) leat_close_(closes);
-    for (leat_group *stage = g->stages_; stage; stage = stage->next_stage_) leat_wait_ctx(NULL, stage);
+    for (leat_group *s = g->stages_; s; s = s->next_stage_) leat_wait_ctx(NULL, s);
     for (leat_node_ *next; idle; idle = next) {
         next = idle->next_;
         leat_task_give_(idle->msg_, (leat_call_){ .fn_ = NULL });
@@ -1028,10 +1028,10 @@ LEAT_COLD_ bool leat_group_is_own_thread_(leat_group *g)
 {
     if (leat_is_own_thread_(&g->threads_)) return true;
     leat_lock_take_(&g->threads_.lock_);
-    leat_group *stage = g->stages_;
+    leat_group *s = g->stages_;
     leat_lock_drop_(&g->threads_.lock_);
-    while (stage && !leat_group_is_own_thread_(stage)) stage = stage->next_stage_;
-    return stage != NULL;
+    while (s && !leat_group_is_own_thread_(s)) s = s->next_stage_;
+    return s != NULL;
 }
 
 /* Waits until all tasks have returned, also those of its stages, and joins the threads. 0, or the first value other than 0 that a task
@@ -2400,7 +2400,8 @@ LEAT_COLD_ int leat_submit_parcel_(leat_ctx *ctx, leat_lane_ *lane, leat_parcel_
         leat_move_by_(p->copy_, ctx, &p->ctx_, &lane->queue_.chan, LEAT_SENDS_, parcel, p->msg_size_, _Alignof(leat_call_));
     if (err == -EAGAIN) err = leat_submit_again_(ctx, lane, parcel, waits);
     if (!err) return 0;
-    if (timed) atomic_store_explicit(&lane->probe_, LEAT_PROBE_IDLE_, memory_order_release); /* [J1] -> [J2] a worker asks again */
+    if (timed)
+        atomic_store_explicit(&lane->probe_, LEAT_PROBE_IDLE_, memory_order_release); /* [J1] -> [J2] a worker asks again */
     return leat_pool_refuse_(p, err);
 }
 
@@ -2676,7 +2677,8 @@ LEAT_COLD_ int leat_pool_await_(leat_ctx *ctx, leat_pool *p)
         if (self.link_.linked_) leat_dequeue_(&p->idlers_, &self.link_);
         bool idle = self.idle_ || leat_pool_all_returned_(p);
         leat_lock_drop_(&p->threads_.lock_);
-        int err = leat_ctx_err_of_(ctx, idle ? NULL : &p->ctx_, leat_now()); /* perhaps a deadline woke it: compare it exactly */
+        int err =
+            leat_ctx_err_of_(ctx, idle ? NULL : &p->ctx_, leat_now()); /* perhaps a deadline woke it: compare it exactly */
         if (err || idle) return err;
     }
 }
