@@ -52,8 +52,10 @@
  *     [G8]    a handler checks its process   <- [G7]
  *     [J1]    a job's state changes          -> [J2]    its lane and its thread, what it did, its result
  *     [J2]    a call reads it                <- [J1]
- *     [W3]    a worker runs out of jobs      -> [W4]    what its jobs did
- *     [W4]    leat_pool_wait asks it         <- [W3]
+ *     [W3]    a worker runs out of jobs      -> [W4]    that its jobs are counted
+ *     [W4]    leat_pool_wait marks it        <- [W3]
+ *     [W5]    a job that has returned counts -> [W6]    what it did, what it submitted
+ *     [W6]    a call adds the counts up      <- [W5]
  *     [X7]    a lock or a join orders it, or the reader accepts an old value (counters, states)    nothing
  */
 #ifndef LEAT_POOL_H
@@ -1319,12 +1321,23 @@ static inline void leat_high_water_(_Atomic size_t *high, size_t depth)
             return;
 }
 
+/* One more job is over, or one stale token. */
+static inline void leat_count_over_(_Atomic size_t *n)
+{
+    atomic_store_explicit(n, leat_counter_(n) + 1, memory_order_release); /* [W5] -> [W6] */
+}
+
+static inline void leat_counts_add_over_(_Atomic size_t *sum, _Atomic size_t *n)
+{
+    leat_count_add_(sum, atomic_load_explicit(n, memory_order_acquire)); /* [W6] <- [W5] */
+}
+
 /* What is over is read first, so that it is never more than what was taken. */
 static inline void leat_counts_sum_(leat_counts_ *sum, leat_counts_ *c)
 {
-    leat_count_add_(&sum->completed_, leat_counter_(&c->completed_));
-    leat_count_add_(&sum->failed_, leat_counter_(&c->failed_));
-    leat_count_add_(&sum->skipped_, leat_counter_(&c->skipped_));
+    leat_counts_add_over_(&sum->completed_, &c->completed_);
+    leat_counts_add_over_(&sum->failed_, &c->failed_);
+    leat_counts_add_over_(&sum->skipped_, &c->skipped_);
     for (int i = 0; i < LEAT_LANES; i++) leat_count_add_(&sum->taken_[i], leat_counter_(&c->taken_[i]));
 }
 
@@ -1441,7 +1454,7 @@ LEAT_COLD_ void leat_pool_tell_idlers_(leat_pool *p, leat_worker_ *w)
 /* L14: a worker has no more jobs for now, or for ever. */
 static inline void leat_worker_runs_out_(leat_worker_ *w)
 {
-    if (LEAT_RARELY_(atomic_exchange_explicit(&w->awaited_, 0, memory_order_acq_rel))) /* [W3] -> [W4], [W4] <- [W3] */
+    if (LEAT_RARELY_(atomic_exchange_explicit(&w->awaited_, 0, memory_order_release))) /* [W3] -> [W4] */
         leat_pool_tell_idlers_(w->pool_, w);
 }
 
@@ -1830,10 +1843,10 @@ static inline void leat_worker_returned_(leat_worker_ *w, int lane, int err)
     w->token_ = LEAT_NO_TOKEN_;
     if (LEAT_RARELY_(token == LEAT_STALE_TOKEN_)) {
         leat_count_add_(&w->counts_.taken_[lane], (size_t)-1);
-        leat_count_add_(&w->counts_.skipped_, 1);
+        leat_count_over_(&w->counts_.skipped_);
         return;
     }
-    leat_count_add_(err ? &w->counts_.failed_ : &w->counts_.completed_, 1);
+    leat_count_over_(err ? &w->counts_.failed_ : &w->counts_.completed_);
     if (LEAT_RARELY_(token)) leat_job_end_(w->job_, LEAT_JOB_RAN_, err);
 }
 
@@ -2614,7 +2627,7 @@ static inline bool leat_pool_enqueue_(void *what, leat_waiter_ *waiter)
     leat_lock_take_(&p->threads_.lock_);
     atomic_fetch_or_explicit(&p->gate_, LEAT_AWAITED_, memory_order_relaxed); /* [X7] */
     for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w))
-        atomic_exchange_explicit(&w->awaited_, 1, memory_order_acq_rel); /* [W3] -> [W4], [W4] <- [W3] */
+        atomic_exchange_explicit(&w->awaited_, 1, memory_order_acquire); /* [W4] <- [W3] */
     self->idle_ = leat_pool_all_returned_(p);
     if (!self->idle_) leat_enqueue_(&p->idlers_, &self->link_);
     leat_lock_drop_(&p->threads_.lock_);

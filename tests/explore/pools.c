@@ -930,3 +930,63 @@ SCENARIO(worker_refuses, { .receivers = 2, .a = 0 }, { .receivers = 2, .a = 1 })
     EXPECT(inits == k->a && finis == inits);
     EXPECT(leat_pool_stop(&pool) == -EALREADY);
 }
+
+/* ==== Pool: a wait until all jobs have returned =============================================== */
+
+/* What the jobs did happens-before the wait's return: `ran` is read without any other order. */
+static void *waits_for_jobs(void *arg)
+{
+    int err = leat_pool_wait(&pool);
+    EXPECT(err == 0 || (ID(arg) && err == -ESHUTDOWN));
+    return NULL;
+}
+
+/* Shows (L14). */
+SCENARIO(wait_sees_what_the_jobs_did, { KNOBS(0, 1, 1, 1) }, { KNOBS(0, 2, 2, 2) }, { KNOBS(0, 2, 1, 3) },
+         { KNOBS(0, 1, LEAT_NO_QUEUE, 2) }, { KNOBS(0, 2, LEAT_NO_QUEUE, 2) }, { KNOBS(0, 2, 2, 2), .a = 1 })
+{
+    start(k);
+    for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
+    int other = k->a ? GO(waits_for_jobs, 0) : 0;
+    EXPECT(leat_pool_wait(&pool) == 0);
+    EXPECT(jobs_done() == k->each);
+    if (k->a) sim_join_one(other);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
+
+/* The same of the form that does not wait. */
+SCENARIO(try_wait_sees_what_the_jobs_did, { KNOBS(0, 1, 1, 1) }, { KNOBS(0, 2, 2, 2) })
+{
+    int err;
+    start(k);
+    for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
+    while ((err = leat_try_pool_wait(&pool)) == -EAGAIN) sim_yield();
+    EXPECT(err == 0 && jobs_done() == k->each);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
+
+/* A job that submits the next one: the wait returns after the last. */
+static int submits_the_next(leat_ctx *x, void *arg)
+{
+    (void)x;
+    int n = ID(arg);
+    ran[n]++;
+    if (n < now_->each) accepted[n + 1] = leat_submit(&pool, submits_the_next, ARG(n + 1)) == 0;
+    return 0;
+}
+
+/* Shows (L14). */
+SCENARIO(wait_against_a_job_that_submits_a_job, { KNOBS(0, 1, 1, 2) }, { KNOBS(0, 2, 1, 2) }, { KNOBS(0, 2, 2, 3), .a = 1 })
+{
+    int err;
+    start(k);
+    accepted[1] = leat_submit(&pool, submits_the_next, ARG(1)) == 0;
+    if (k->a)
+        while ((err = leat_try_pool_wait(&pool)) == -EAGAIN) sim_yield();
+    else err = leat_pool_wait(&pool);
+    EXPECT(err == 0 && jobs_done() == k->each);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
