@@ -1533,14 +1533,16 @@ static inline bool leat_lane_has_room_(leat_lane_ *lane)
 }
 
 /* L9: whether a worker other than `self` will take jobs (one that joins `self` will not). *unsure: a worker that seems
- * to be blocked may have got room, and be on its way back. The caller holds the lock, and the locks of the lanes. */
+ * to be blocked may have got room, and be on its way back, or may still get room that is there, if another thread was woken
+ * for it, and gives up. The caller holds the lock, and the locks of the lanes. */
 static inline bool leat_pool_has_runner_(leat_pool *p, const leat_worker_ *self, bool *unsure)
 {
     for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) {
         if (w == self || w->awaits_init_ || (self && w == self->joiner_)) continue;
         if (w->state_ != LEAT_RUNNING_ && w->state_ != LEAT_STARTING_) continue;
         if (!w->blocked_ || w->blocked_->told_) return true;
-        *unsure |= !w->blocked_->case_->link_.linked_;
+        leat_case *c = w->blocked_->case_;
+        *unsure |= !c->link_.linked_ || leat_lane_has_room_(leat_lane_of_(c->chan_));
     }
     return false;
 }
@@ -1561,7 +1563,7 @@ LEAT_COLD_ leat_blocked_ *leat_pool_find_deadlock_(leat_pool *p, bool *unsure)
     leat_lock_take_(&p->threads_.lock_);
     leat_lanes_lock_(p);
     leat_worker_ *w = leat_pool_has_runner_(p, NULL, unsure) ? NULL : leat_pool_first_blocked_(p);
-    *unsure = w && (*unsure || leat_lane_has_room_(leat_lane_of_(w->blocked_->case_->chan_)));
+    *unsure = *unsure && w;
     leat_blocked_ *b = w && !*unsure ? w->blocked_ : NULL;
     if (b) b->told_ = LEAT_TELLING_;
     leat_lanes_unlock_(p);

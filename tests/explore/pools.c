@@ -937,7 +937,7 @@ SCENARIO(worker_refuses, { .receivers = 2, .a = 0 }, { .receivers = 2, .a = 1 })
 static void *waits_for_jobs(void *arg)
 {
     int err = leat_pool_wait(&pool);
-    EXPECT(err == 0 || (ID(arg) && err == -ESHUTDOWN));
+    EXPECT(err == 0 || (ID(arg) && (err == -ESHUTDOWN || (now_->a && err == -ECANCELED))));
     return NULL;
 }
 
@@ -989,4 +989,432 @@ SCENARIO(wait_against_a_job_that_submits_a_job, { KNOBS(0, 1, 1, 2) }, { KNOBS(0
     EXPECT(err == 0 && jobs_done() == k->each);
     EXPECT(leat_pool_stop(&pool) == 0);
     stopped();
+}
+
+/* A submit that is refused meanwhile: the last that leaves tells, be it the worker or the submit. */
+static void *tries(void *arg)
+{
+    int n = ID(arg), err = leat_try_submit(&pool, job, ARG(n));
+    EXPECT(err == 0 || err == -EAGAIN);
+    accepted[n] = !err;
+    return NULL;
+}
+
+/* Shows (L14). */
+SCENARIO(wait_against_a_refused_submit, { KNOBS(1, 1, LEAT_NO_QUEUE, 1) }, { KNOBS(2, 1, LEAT_NO_QUEUE, 0) },
+         { KNOBS(2, 1, 1, 1) }, { KNOBS(1, 1, LEAT_NO_QUEUE, 1), .a = 1 }, { KNOBS(1, 2, 1, 2), .a = 1 })
+{
+    int one[SIM_THREADS], n = 0;
+    start(k);
+    for (int i = 0; i < k->senders; i++) one[n++] = GO(tries, JOBS - 1 - i);
+    for (int i = 0; i <= k->a; i++) one[n++] = GO(waits_for_jobs, 0);
+    for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
+    while (n) sim_join_one(one[--n]);
+    EXPECT(leat_pool_wait(&pool) == 0);
+    jobs_done();
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
+
+/* A stop that begins while a thread waits, or that the wait comes too late for: the pool lives until the wait has left, and is
+ * gone then. */
+static void release_when(bool ready(void))
+{
+    while (!ready()) sim_yield();
+    EXPECT(leat_wg_done(&held) == 0);
+}
+
+static bool a_call_is_inside(void)
+{
+    return atomic_load_explicit(&pool.calls_, memory_order_relaxed) >= LEAT_INSIDE_;
+}
+
+SCENARIO(stop_against_wait, { KNOBS(1, 1, 1, 0) }, { KNOBS(2, 2, 1, 1) }, { KNOBS(1, 1, 2, 2), .a = 1 })
+{
+    start(k);
+    held = (leat_wg)LEAT_WG(1);
+    accepted[JOBS - 1] = leat_submit(&pool, hangs, ARG(JOBS - 1)) == 0;
+    for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
+    for (int i = 0; i < k->senders; i++) GO(waits_for_jobs, 1);
+    if (k->a) GO(cancels, 0);
+    if (k->senders == 1 && !k->a) release_when(a_call_is_inside);
+    else EXPECT(leat_wg_done(&held) == 0);
+    int err = k->a ? -ECANCELED : leat_pool_stop(&pool);
+    if (err) EXPECT(leat_pool_abort(&pool, drop_all, &pool) == 0);
+    if (k->senders == 1 && !k->a) sim_freed(&pool, sizeof pool, "the pool");
+    sim_join();
+    jobs_done();
+}
+
+/* ==== Pool: jobs that somebody holds ========================================================== */
+
+static leat_job mine[4];
+static bool cancelled[4];
+
+static void job_is_freed(int n)
+{
+    sim_freed(&mine[n], sizeof mine[n], "the job");
+}
+
+/* Job n returns n, and is accepted. */
+static int returns(leat_ctx *x, void *arg)
+{
+    (void)x;
+    ran[ID(arg)]++;
+    return ID(arg);
+}
+
+static void submit_mine(int n)
+{
+    mine[n] = (leat_job)LEAT_JOB(returns, ARG(n));
+    sim_name(&mine[n], sizeof mine[n], "job");
+    int err = leat_submit_job(&pool, &mine[n]);
+    EXPECT(err == 0 || err == -ESHUTDOWN || err == -ECANCELED);
+    accepted[n] = !err;
+}
+
+/* Waits for a job, and sees whether it ran. */
+static bool ran_mine(int n)
+{
+    int result = -7, err = leat_job_wait(&mine[n], &result);
+    EXPECT(err == 0 || err == -ECANCELED);
+    EXPECT(ran[n] == !err && (err || result == n));
+    return !err;
+}
+
+static void *waits_for_mine(void *arg)
+{
+    int n = ID(arg);
+    bool runs = ran_mine(n);
+    if (now_->a == 2) EXPECT(!runs);
+    return NULL;
+}
+
+static void *cancels_mine(void *arg)
+{
+    int n = ID(arg), err = leat_job_cancel(&mine[n]);
+    EXPECT(err == 0 || err == -EALREADY);
+    cancelled[n] = !err;
+    return NULL;
+}
+
+/* Each job that was accepted ran, was cancelled, or was dropped: its submitter and the statistics agree. */
+static void mine_agree(int jobs)
+{
+    leat_stats st;
+    size_t all = 0, never = 0, over = 0;
+    for (int i = 0; i < jobs; i++) {
+        if (!accepted[i]) continue;
+        all++;
+        bool runs = ran_mine(i);
+        EXPECT(!runs || !cancelled[i]);
+        over += runs;
+        never += cancelled[i];
+    }
+    EXPECT(leat_pool_stats(&pool, &st) == 0);
+    EXPECT(st.submitted == all && st.completed + st.failed == over && st.cancelled == never);
+    EXPECT(st.dropped == all - over - never && st.busy + st.queued == 0);
+}
+
+/* A cancel against the start of the job. a = 1: while a thread waits for it. */
+/* Shows (L12), (L13). */
+SCENARIO(cancel_against_start, { KNOBS(0, 1, 1, 1) }, { KNOBS(0, 2, 2, 2) }, { KNOBS(0, 1, 1, 1), .a = 1 },
+         { KNOBS(0, 2, 2, 2), .a = 1 }, { KNOBS(0, 2, LEAT_NO_QUEUE, 2) })
+{
+    start(k);
+    for (int i = 0; i < k->each; i++) submit_mine(i);
+    if (k->a) GO(waits_for_mine, 0);
+    GO(cancels_mine, 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    sim_join();
+    mine_agree(k->each);
+}
+
+/* The submitter frees the job as soon as a cancel or a wait has returned. a = 1: while another thread is parked for it. */
+static bool a_thread_waits_for_mine(void)
+{
+    leat_lock_take_(&mine[0].lock_);
+    bool waits = mine[0].waiters_.first_ != NULL;
+    leat_lock_drop_(&mine[0].lock_);
+    return waits;
+}
+
+static int hangs_and_returns(leat_ctx *x, void *arg)
+{
+    EXPECT(leat_wg_wait(&held) == 0);
+    return returns(x, arg);
+}
+
+SCENARIO(job_is_freed_at_once, { KNOBS(0, 1, 1, 1) }, { KNOBS(0, 1, 1, 1), .a = 1 }, { KNOBS(0, 1, 1, 1), .a = 2 },
+         { KNOBS(0, 1, 1, 1), .a = 3 })
+{
+    start(k);
+    held = (leat_wg)LEAT_WG(1);
+    mine[0] = (leat_job)LEAT_JOB(hangs_and_returns, ARG(0));
+    if (k->a == 2) EXPECT(leat_submit(&pool, hangs, ARG(1)) == 0);
+    EXPECT(leat_submit_job(&pool, &mine[0]) == 0);
+    if (k->a == 1 || k->a == 2) {
+        GO(waits_for_mine, 0);
+        while (!a_thread_waits_for_mine()) sim_yield();
+    }
+    if (k->a != 2) EXPECT(leat_wg_done(&held) == 0);
+    if (k->a == 1 || !k->a || leat_job_cancel(&mine[0])) ran_mine(0);
+    else EXPECT(ran[0] == 0);
+    job_is_freed(0);
+    if (k->a == 2) EXPECT(leat_wg_done(&held) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    sim_join();
+}
+
+/* A token is taken before its job is in the list: the worker takes another submitter's job, or waits. */
+static void *submits_mine(void *arg)
+{
+    submit_mine(ID(arg));
+    if (accepted[ID(arg)] && now_->a) cancels_mine(arg);
+    return NULL;
+}
+
+/* Shows (L12). */
+SCENARIO(tokens_against_jobs, { KNOBS(2, 1, 1, 0) }, { KNOBS(2, 2, 2, 0) }, { KNOBS(2, 1, 2, 0), .a = 1 },
+         { KNOBS(3, 2, 2, 0), .a = 1 }, { KNOBS(2, 2, LEAT_NO_QUEUE, 0), .a = 1 })
+{
+    int one[SIM_THREADS];
+    start(k);
+    for (int i = 0; i < k->senders; i++) one[i] = GO(submits_mine, i);
+    for (int i = 0; i < k->senders; i++) sim_join_one(one[i]);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    mine_agree(k->senders);
+}
+
+/* The same against a stop, which frees the pool at once. A cancel that comes late finds a job that is over. */
+/* Shows (L13). */
+SCENARIO(stop_against_cancel, { KNOBS(0, 1, 1, 1) }, { KNOBS(0, 2, 2, 2) })
+{
+    start(k);
+    for (int i = 0; i < k->each; i++) submit_mine(i);
+    for (int i = 0; i < k->each; i++) GO(cancels_mine, i);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    sim_freed(&pool, sizeof pool, "the pool");
+    sim_join();
+    for (int i = 0; i < k->each; i++) EXPECT(ran_mine(i) == !cancelled[i]);
+}
+
+SCENARIO(abort_against_cancel, { KNOBS(0, 1, 1, 1) }, { KNOBS(0, 1, 2, 2) }, { KNOBS(0, 2, 2, 2) }, { KNOBS(1, 1, 2, 2) })
+{
+    start(k);
+    for (int i = 0; i < k->each; i++) submit_mine(i);
+    for (int i = 0; i < k->each; i++) GO(cancels_mine, i);
+    for (int i = 0; i < k->senders; i++) GO(submits_mine, k->each + i);
+    EXPECT(leat_pool_abort(&pool, drop, &pool) == 0);
+    sim_join();
+    mine_agree(k->each + k->senders);
+}
+
+/* A wait until all jobs have returned does not wait for a job that was cancelled, but for the place that it has left in the
+ * queue. */
+/* Shows (L12), (L14). */
+SCENARIO(wait_against_cancel, { KNOBS(0, 1, 1, 1) }, { KNOBS(0, 2, 2, 2) }, { KNOBS(0, 1, 2, 2), .a = 1 })
+{
+    start(k);
+    for (int i = 0; i < k->each; i++) submit_mine(i);
+    int one = GO(cancels_mine, 0), other = k->a ? GO(waits_for_jobs, 0) : 0;
+    EXPECT(leat_pool_wait(&pool) == 0);
+    if (k->a) sim_join_one(other);
+    sim_join_one(one);
+    mine_agree(k->each);
+    EXPECT(leat_pool_stop(&pool) == 0);
+}
+
+/* A job that ends its thread has returned -EINTR. */
+static int ends_mine(leat_ctx *x, void *arg)
+{
+    return ends_its_thread(x, arg);
+}
+
+SCENARIO(held_job_ends_its_thread, { KNOBS(0, 1, 1, 1) })
+{
+    int result = 0;
+    start(k);
+    mine[0] = (leat_job)LEAT_JOB(ends_mine, ARG(0));
+    EXPECT(leat_submit_job(&pool, &mine[0]) == 0);
+    EXPECT(leat_job_wait(&mine[0], &result) == 0 && result == -EINTR && ran[0] == 1);
+    job_is_freed(0);
+    EXPECT(leat_pool_wait(&pool) == 0);
+    EXPECT(leat_pool_stop(&pool) == 0);
+}
+
+/* ==== Pool: values, lanes ===================================================================== */
+
+static void start_as(const sim_knobs *k, int lanes, size_t value_size)
+{
+    leat_pool_opts opts = { .workers = k->receivers, .queue = k->cap, .lanes = lanes, .value_size = value_size };
+    now_ = k;
+    ctx = (leat_ctx)LEAT_CTX(NULL);
+    sim_name(&pool, sizeof pool, "pool");
+    EXPECT(leat_pool_start(&pool, &ctx, &opts) == 0);
+    sim_name(&pool.gate_, sizeof pool.gate_, "pool.gate");
+}
+
+/* A value has a size that is no multiple of anything. */
+typedef struct {
+    int n;
+    char twice[9];
+} value;
+
+static value value_of(int n)
+{
+    return (value){ n, { (char)n, (char)n, 3, 4, 5, 6, 7, 8, (char)(n + 1) } };
+}
+
+static int job_by_value(leat_ctx *x, void *arg)
+{
+    value *v = arg;
+    EXPECT(v->twice[0] == v->n && v->twice[8] == v->n + 1);
+    memset(v->twice, 0, sizeof v->twice); /* the copy is the job's own */
+    return job(x, ARG(v->n));
+}
+
+static void drop_value(leat_task *fn, void *arg, void *user)
+{
+    value *v = arg;
+    if (fn == job) {
+        drop(fn, arg, user);
+        return;
+    }
+    EXPECT(fn == job_by_value && v->twice[0] == v->n && v->twice[8] == v->n + 1);
+    dropped[v->n]++;
+}
+
+static void *submits_values(void *arg)
+{
+    for (int i = 0; i < now_->each; i++) {
+        int n = ID(arg) * now_->each + i, err;
+        value v = value_of(n);
+        if (i % 2) err = leat_submit(&pool, job, ARG(n));
+        else err = leat_submit_value(&pool, job_by_value, &v);
+        memset(&v, 0, sizeof v);
+        EXPECT(err == 0 || err == -ESHUTDOWN || err == -ECANCELED);
+        accepted[n] = !err;
+    }
+    return NULL;
+}
+
+/* each 3 in a queue of 1 or 2: the ring wraps. */
+SCENARIO(values_against_stop, { KNOBS(1, 1, 1, 3) }, { KNOBS(2, 1, 2, 2) }, { KNOBS(2, 2, 1, 2) },
+         { KNOBS(1, 1, LEAT_NO_QUEUE, 3) }, { KNOBS(2, 2, LEAT_NO_QUEUE, 2) }, { KNOBS(1, 1, 2, 3), .a = 1 },
+         { KNOBS(2, 1, LEAT_NO_QUEUE, 2), .a = 1 })
+{
+    start_as(k, 1, sizeof(value));
+    for (int i = 0; i < k->senders; i++) GO(submits_values, i);
+    int err = k->a ? leat_pool_abort(&pool, drop_value, &pool) : leat_pool_stop(&pool);
+    EXPECT(err == 0);
+    stopped();
+}
+
+/* Jobs in several lanes. */
+static void *submits_to_lane(void *arg)
+{
+    for (int i = 0; i < now_->each; i++) {
+        int n = ID(arg) * now_->each + i;
+        int err = leat_submit_lane(&pool, n % 2, job, ARG(n));
+        EXPECT(err == 0 || err == -ESHUTDOWN || err == -ECANCELED);
+        accepted[n] = !err;
+    }
+    return NULL;
+}
+
+SCENARIO(lanes_against_stop, { KNOBS(1, 1, 1, 2) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 2, 2) },
+         { KNOBS(2, 2, LEAT_NO_QUEUE, 2) }, { KNOBS(1, 1, 2, 4), .a = 1 }, { KNOBS(2, 2, 1, 2), .a = 1 })
+{
+    start_as(k, 2, 0);
+    for (int i = 0; i < k->senders; i++) GO(submits_to_lane, i);
+    if (k->a && k->senders == 1) sim_join_one(k->receivers + 1); /* jobs in both lanes */
+    int err = k->a ? leat_pool_abort(&pool, drop, &pool) : leat_pool_stop(&pool);
+    EXPECT(err == 0);
+    stopped();
+}
+
+/* A worker that is parked for all lanes is woken by a job in any. */
+SCENARIO(job_in_another_lane_wakes, { KNOBS(0, 1, 1, 2) }, { KNOBS(0, 2, 1, 3) }, { KNOBS(0, 1, LEAT_NO_QUEUE, 2) },
+         { KNOBS(0, 2, 1, 4), .a = 1 })
+{
+    start_as(k, 2, 0);
+    for (int i = 0; i < k->each; i++) {
+        accepted[i] = leat_submit_lane(&pool, 1 - i % 2, job, ARG(i)) == 0;
+        if (i == 1 && k->a) EXPECT(leat_pool_resize(&pool, 1) == 0);
+        if (!k->a || i == k->each - 1) EXPECT(leat_pool_wait(&pool) == 0 && ran[i] == 1);
+    }
+    EXPECT(jobs_done() == k->each);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
+
+/* Two jobs wait for room, each in another lane, and a submitter S before one of them. When there is room, it is S that is woken.
+ * If S gives up instead, the job behind S gets the room, ends, and its worker makes room for the other: no job is told. */
+static leat_wg held_too;
+static int no_room;
+
+static void submits_to(int lane, int n)
+{
+    int err = leat_submit_lane(&pool, lane, job, ARG(n));
+    EXPECT(err == 0 || err == -EDEADLK);
+    accepted[n] = !err;
+    if (err) no_room++;
+}
+
+static int waits_then_submits(leat_ctx *x, void *arg)
+{
+    (void)x, (void)arg;
+    EXPECT(leat_wg_wait(&held_too) == 0);
+    submits_to(0, 2);
+    return 0;
+}
+
+static int submits_to_lane_1(leat_ctx *x, void *arg)
+{
+    (void)x, (void)arg;
+    submits_to(1, 3);
+    return 0;
+}
+
+static void *submits_for_a_while(void *arg)
+{
+    int n = ID(arg);
+    ends[0] = leat_submit_lane_ctx(&soon, &pool, 0, job, ARG(n));
+    EXPECT(ends[0] == 0 || ends[0] == -ECANCELED);
+    accepted[n] = !ends[0];
+    return NULL;
+}
+
+static bool wait_for_room(int n)
+{
+    leat_chan *ch = &pool.lane_[0].queue_.chan;
+    leat_lock_take_(&ch->lock_);
+    for (leat_node_ *l = ch->ends_[LEAT_RECEIVES_].peers_.first_; l; l = l->next_) n--;
+    leat_lock_drop_(&ch->lock_);
+    return n == 0;
+}
+
+/* Shows (L9). */
+SCENARIO(room_in_another_lane, { KNOBS(0, 2, 1, 0) })
+{
+    start_as(k, 2, 0);
+    soon = (leat_ctx)LEAT_CTX(NULL);
+    held = held_too = (leat_wg)LEAT_WG(1);
+    accepted[JOBS - 1] = leat_submit(&pool, hangs, ARG(JOBS - 1)) == 0;
+    while (!atomic_load_explicit(&hanging, memory_order_relaxed)) sim_yield();
+    EXPECT(leat_submit(&pool, waits_then_submits, NULL) == 0);
+    EXPECT(leat_submit(&pool, submits_to_lane_1, NULL) == 0);
+    accepted[5] = leat_submit_lane(&pool, 1, job, ARG(5)) == 0;
+    int one = GO(submits_for_a_while, 4);
+    while (!wait_for_room(1)) sim_yield();
+    EXPECT(leat_wg_done(&held_too) == 0);
+    while (!wait_for_room(2)) sim_yield();
+    EXPECT(leat_wg_done(&held) == 0);
+    leat_cancel(&soon, 1);
+    sim_join_one(one);
+    EXPECT(leat_pool_wait(&pool) == 0);
+    jobs_done();
+    EXPECT(no_room <= (ends[0] == 0));
+    EXPECT(leat_pool_stop(&pool) == 0);
 }
