@@ -1014,7 +1014,10 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
         leat_task_give_(idle->msg_, (leat_call_){ .fn_ = NULL });
     }
     leat_join_(threads);
-    leat_cancel(&g->ctx_, -ECANCELED);
+    leat_lock_take_(&g->threads_.lock_);
+    g->stages_ = NULL; /* they may be gone when a later caller comes */
+    leat_lock_drop_(&g->threads_.lock_);
+    if (!leat_ctx_err(&g->ctx_)) leat_cancel(&g->ctx_, -ECANCELED); /* an ancestor's earlier end keeps its cause */
     int err = leat_group_err_(g);
     leat_close_(&g->joined_);
     return err;

@@ -308,6 +308,150 @@ SCENARIO(task_ends_its_thread, { .each = 1, .cap = 1 }, { .each = 2, .cap = 2 })
     jobs_done();
 }
 
+/* ---- Groups that are stages of a whole, threads that are idle ---- */
+
+static leat_group stages[2];
+static leat_wg never;
+
+static void make_whole(void)
+{
+    group = (leat_group)LEAT_GROUP(NULL);
+    sim_name(&group, sizeof group, "whole");
+    for (int i = 0; i < 2; i++) {
+        stages[i] = (leat_group)LEAT_GROUP(NULL);
+        sim_name(&stages[i], sizeof stages[i], i ? "stage 1" : "stage 0");
+        EXPECT(leat_group_within(&stages[i], &group) == 0);
+    }
+}
+
+/* Everything may be freed when leat_wait(&whole) has returned. */
+static void whole_is_freed(void)
+{
+    sim_freed(stages, sizeof stages, "a stage");
+    EXPECT(leat_wait(&group) == leat_wait(&group));
+    sim_freed(&group, sizeof group, "the whole");
+}
+
+static int waits_to_be_cancelled(leat_ctx *x, void *arg)
+{
+    ran[ID(arg)]++;
+    return leat_wg_wait_ctx(x, &never);
+}
+
+/* The error of a stage ends the other, and is that of the whole. a = 1: the other is limited, and a task waits there. a = 2: two
+ * errors at once. */
+/* Shows (L11). */
+SCENARIO(error_of_a_stage_ends_its_sibling, { .a = 0 }, { .a = 1 }, { .a = 2 })
+{
+    make_whole();
+    never = (leat_wg)LEAT_WG(1);
+    if (k->a == 1) EXPECT(leat_group_limit(&stages[0], 1) == 0);
+    for (int i = 0; i <= (k->a == 1); i++) {
+        if (i == 1) accepted[2] = leat_go(&stages[1], fails, ARG(2)) == 0;
+        int err = leat_go(&stages[0], waits_to_be_cancelled, ARG(i));
+        EXPECT(err == 0 || (err == -ECANCELED && i));
+        accepted[i] = !err;
+    }
+    if (k->a != 1) accepted[2] = leat_go(&stages[1], fails, ARG(2)) == 0;
+    if (k->a == 2) accepted[3] = leat_go(&group, fails, ARG(3)) == 0;
+    int err = leat_wait(&group);
+    EXPECT(err == 2 || (err == 3 && accepted[3]));
+    jobs_done();
+    for (int i = 0; i < 2; i++) {
+        EXPECT(leat_ctx_cause(leat_group_ctx(&stages[i])) == err);
+        EXPECT(leat_wait(&stages[i]) == (i ? 2 : -ECANCELED));
+    }
+    whole_is_freed();
+}
+
+/* A task of a stage starts the first task of the next stage, as the whole is waited for. senders: threads that wait for the
+ * next stage alone. receivers: for the whole. */
+static int starts_the_next(leat_ctx *x, void *arg)
+{
+    (void)x;
+    int n = ID(arg), err = leat_go(&stages[1], job, ARG(n + 1));
+    EXPECT(err == 0 || (err == -ESHUTDOWN && now_->senders));
+    ran[n]++;
+    accepted[n + 1] = !err;
+    if (n + 2 < now_->each) accepted[n + 2] = leat_go(&stages[0], starts_the_next, ARG(n + 2)) == 0;
+    return 0;
+}
+
+static void *waits_for_a_stage(void *arg)
+{
+    EXPECT(leat_wait(&stages[ID(arg)]) == 0);
+    return NULL;
+}
+
+static void *waits_for_the_whole(void *arg)
+{
+    (void)arg;
+    EXPECT(leat_wait(&group) == 0);
+    return NULL;
+}
+
+/* Shows (L11). */
+SCENARIO(stage_starts_a_stage, { .each = 1 }, { .each = 3 }, { .each = 1, .senders = 1 }, { .each = 3, .receivers = 1 },
+         { .each = 2, .senders = 1, .receivers = 1 })
+{
+    now_ = k;
+    make_whole();
+    accepted[0] = leat_go(&stages[0], starts_the_next, ARG(0)) == 0;
+    for (int i = 0; i < k->senders; i++) GO(waits_for_a_stage, 1);
+    for (int i = 0; i < k->receivers; i++) GO(waits_for_the_whole, 0);
+    EXPECT(leat_wait(&group) == 0);
+    jobs_done();
+    sim_join();
+    EXPECT(leat_go(&stages[0], job, ARG(9)) == -ESHUTDOWN);
+    EXPECT(k->senders || jobs_done() >= k->each);
+    whole_is_freed();
+}
+
+/* Threads start tasks in stages while another waits for the whole: what was accepted has run when the wait returns. */
+static void *starts_in_a_stage(void *arg)
+{
+    int n = ID(arg), err = leat_go(&stages[n % 2], job, ARG(n));
+    EXPECT(err == 0 || err == -ESHUTDOWN);
+    accepted[n] = !err;
+    return NULL;
+}
+
+/* Shows (L11). */
+SCENARIO(go_in_a_stage_against_wait, { .senders = 1 }, { .senders = 2 })
+{
+    make_whole();
+    for (int i = 0; i < k->senders; i++) GO(starts_in_a_stage, i);
+    EXPECT(leat_wait(&group) == 0);
+    sim_join();
+    jobs_done();
+    whole_is_freed();
+}
+
+/* Threads that leave as they are idle, while calls at the limit wait for one. */
+static void *starts_two(void *arg)
+{
+    for (int n = 2 * ID(arg); n < 2 * ID(arg) + 2; n++) accepted[n] = leat_go(&group, job, ARG(n)) == 0;
+    return NULL;
+}
+
+/* each: the bits of sim_refuse. */
+/* Shows (L4). */
+SCENARIO(idle_thread_leaves_against_go, { .senders = 1, .cap = 1 }, { .senders = 2, .cap = 1 }, { .senders = 2, .cap = 2 },
+         { .senders = 2, .cap = 0 }, { .senders = 2, .cap = 1, .each = 2 })
+{
+    int one[SIM_THREADS];
+    group = (leat_group)LEAT_GROUP(NULL);
+    sim_name(&group, sizeof group, "group");
+    sim_refuse = 0;
+    if (k->cap) EXPECT(leat_group_limit(&group, k->cap) == 0);
+    EXPECT(leat_group_threads(&group, &(leat_thread_opts){ .idle = 200 }) == 0);
+    for (int i = 0; i < k->senders; i++) one[i] = GO(starts_two, i);
+    for (int i = 0; i < k->senders; i++) sim_join_one(one[i]);
+    EXPECT(leat_wait(&group) == 0);
+    EXPECT(jobs_done() == 2 * k->senders || k->each);
+    sim_freed(&group, sizeof group, "the group");
+}
+
 /* ==== Pool: submit against stop, abort and cancel ============================================= */
 
 static void start(const sim_knobs *k)
@@ -350,7 +494,7 @@ static void stopped(void)
 
 /* Shows (L8). */
 SCENARIO(submit_against_stop, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 1, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 1, 2) },
-         { KNOBS(3, 2, 2, 1) })
+         { KNOBS(3, 2, 2, 1) }, { KNOBS(2, 1, LEAT_NO_QUEUE, 2) }, { KNOBS(2, 2, LEAT_NO_QUEUE, 2) })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
@@ -359,7 +503,8 @@ SCENARIO(submit_against_stop, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 1, 3) }, { KN
 }
 
 /* Shows (L8). */
-SCENARIO(submit_against_abort, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 2, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 2, 2) })
+SCENARIO(submit_against_abort, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 2, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 2, 2) },
+         { KNOBS(2, 1, LEAT_NO_QUEUE, 2) })
 {
     start(k);
     for (int i = 0; i < k->senders; i++) GO(submits, i);
@@ -870,7 +1015,8 @@ static int waits_for_the_pool(leat_ctx *x, void *arg)
     return 0;
 }
 
-SCENARIO(jobs_submit_jobs, { KNOBS(0, 1, 1, 3) }, { KNOBS(0, 2, 1, 5) }, { KNOBS(0, 2, 2, 7) })
+SCENARIO(jobs_submit_jobs, { KNOBS(0, 1, 1, 3) }, { KNOBS(0, 2, 1, 5) }, { KNOBS(0, 2, 2, 7) },
+         { KNOBS(0, 1, LEAT_NO_QUEUE, 3) }, { KNOBS(0, 2, LEAT_NO_QUEUE, 7) })
 {
     start(k);
     under_way = (leat_wg)LEAT_WG(1);
@@ -880,7 +1026,7 @@ SCENARIO(jobs_submit_jobs, { KNOBS(0, 1, 1, 3) }, { KNOBS(0, 2, 1, 5) }, { KNOBS
     EXPECT(leat_pool_stop(&pool) == 0);
     int n = jobs_done();
     EXPECT(n >= 1 && n <= k->each);
-    if (k->receivers == 1) EXPECT(n == 2); /* one worker, one place: the second has no room */
+    if (k->receivers == 1) EXPECT(n == (k->cap == 1 ? 2 : 1)); /* one worker, one place: the second has no room */
 }
 
 SCENARIO(job_stops_its_pool, { KNOBS(0, 1, 1, 1) })
@@ -1102,18 +1248,18 @@ static void *cancels_mine(void *arg)
 static void mine_agree(int jobs)
 {
     leat_stats st;
-    size_t all = 0, never = 0, over = 0;
+    size_t all = 0, back = 0, over = 0;
     for (int i = 0; i < jobs; i++) {
         if (!accepted[i]) continue;
         all++;
         bool runs = ran_mine(i);
         EXPECT(!runs || !cancelled[i]);
         over += runs;
-        never += cancelled[i];
+        back += cancelled[i];
     }
     EXPECT(leat_pool_stats(&pool, &st) == 0);
-    EXPECT(st.submitted == all && st.completed + st.failed == over && st.cancelled == never);
-    EXPECT(st.dropped == all - over - never && st.busy + st.queued == 0);
+    EXPECT(st.submitted == all && st.completed + st.failed == over && st.cancelled == back);
+    EXPECT(st.dropped == all - over - back && st.busy + st.queued == 0);
 }
 
 /* A cancel against the start of the job. a = 1: while a thread waits for it. */

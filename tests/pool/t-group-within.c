@@ -16,6 +16,12 @@ static int sends_for_ever(leat_ctx *ctx, void *arg)
     }
 }
 
+static int returns_42(leat_ctx *ctx, void *arg)
+{
+    (void)ctx, (void)arg;
+    return 42;
+}
+
 typedef struct {
     ints *from, *to;
     int fails_at;
@@ -58,6 +64,21 @@ TEST(an_error_of_the_last_stage_ends_the_reader_that_waits_two_stages_before)
         leat_free(&b);
         leat_free(&c);
     }
+}
+
+TEST(L11_the_whole_may_be_waited_for_again_when_its_stages_are_gone)
+{
+    leat_group whole = LEAT_GROUP(NULL), stage = LEAT_GROUP(NULL), idle = LEAT_GROUP(NULL);
+    CHECK_EQ(leat_group_within(&stage, &whole), 0);
+    CHECK_EQ(leat_group_within(&idle, &whole), 0);
+    CHECK_EQ(leat_go(&stage, returns_42, NULL), 0);
+    CHECK_EQ(leat_wait(&whole), 42);
+    CHECK_EQ(leat_ctx_cause(leat_group_ctx(&stage)), 42);
+    CHECK_EQ(leat_ctx_cause(leat_group_ctx(&idle)), 42); /* although no task has asked this context */
+    memset((void *)&stage, 0xFF, sizeof stage);
+    memset((void *)&idle, 0xFF, sizeof idle);
+    CHECK_EQ(leat_wait(&whole), 42);
+    CHECK_EQ(leat_try_wait(&whole), 42);
 }
 
 TEST(a_pipeline_without_an_error_ends_as_a_whole)
