@@ -2008,7 +2008,8 @@ LEAT_COLD_ void leat_worker_rerun_(leat_worker_ *w, int err)
 LEAT_COLD_ void leat_worker_replace_(leat_worker_ *w)
 {
     leat_pool *p = w->pool_;
-    leat_worker_returned_(w, 0, -EINTR);
+    bool in_job = leat_counts_taken_(&w->counts_) != leat_counts_over_(&w->counts_); /* else its fini hook has ended it */
+    if (in_job) leat_worker_returned_(w, 0, -EINTR);
     leat_worker_runs_out_(w);
     if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, w->thread_.id_);
     leat_lock_take_(&p->threads_.lock_);
@@ -2113,7 +2114,7 @@ LEAT_COLD_ void leat_pool_clear_(leat_pool *p, leat_hand_back_ *dropped, void *u
 }
 
 /* L8: whether a shut pool may be ended, by an abort (aborts: 1) or a stop (0). While an abort is under way, a stop
- * leaves the end to it. *left: the number of jobs in the queue. */
+ * leaves the end to it. *left: the number of jobs in the queue, for a stop without those that were cancelled. */
 LEAT_COLD_ bool leat_pool_is_idle_(leat_pool *p, int aborts, size_t *left)
 {
     leat_lock_take_(&p->threads_.lock_);
@@ -2122,6 +2123,11 @@ LEAT_COLD_ bool leat_pool_is_idle_(leat_pool *p, int aborts, size_t *left)
     *left = leat_lanes_len_(p);
     bool idle = !calls && !p->threads_.list_ && !p->threads_.joining_ && (aborts || !p->aborting_);
     idle = idle && (size_t)submits == leat_counts_taken_(&p->totals_) + p->cleared_ + *left;
+    for (int i = 0; idle && !aborts && i < p->lanes_; i++) { /* no token is taken and not yet exchanged */
+        leat_lock_take_(&p->lane_[i].lock_);                 /* a cancel has done with the lane when it is free */
+        *left -= p->lane_[i].stale_;
+        leat_lock_drop_(&p->lane_[i].lock_);
+    }
     leat_lock_drop_(&p->threads_.lock_);
     return idle;
 }
@@ -2377,7 +2383,7 @@ LEAT_COLD_ int leat_submit_parcel_(leat_ctx *ctx, leat_lane_ *lane, leat_parcel_
         leat_move_by_(p->copy_, ctx, &p->ctx_, &lane->queue_.chan, LEAT_SENDS_, parcel, p->msg_size_, _Alignof(leat_call_));
     if (err == -EAGAIN) err = leat_submit_again_(ctx, lane, parcel, waits);
     if (!err) return 0;
-    if (timed) atomic_store_explicit(&lane->probe_, LEAT_PROBE_WANTED_, memory_order_release); /* [J1] -> [J2] */
+    if (timed) atomic_store_explicit(&lane->probe_, LEAT_PROBE_IDLE_, memory_order_release); /* [J1] -> [J2] a worker asks again */
     return leat_pool_refuse_(p, err);
 }
 
@@ -2653,7 +2659,7 @@ LEAT_COLD_ int leat_pool_await_(leat_ctx *ctx, leat_pool *p)
         if (self.link_.linked_) leat_dequeue_(&p->idlers_, &self.link_);
         bool idle = self.idle_ || leat_pool_all_returned_(p);
         leat_lock_drop_(&p->threads_.lock_);
-        int err = leat_unless_done_(ctx, idle ? NULL : &p->ctx_, 0);
+        int err = leat_ctx_err_of_(ctx, idle ? NULL : &p->ctx_, leat_now()); /* perhaps a deadline woke it: compare it exactly */
         if (err || idle) return err;
     }
 }

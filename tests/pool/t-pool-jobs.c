@@ -134,6 +134,28 @@ TEST(a_cancelled_job_never_runs_and_its_waiters_learn_it)
     CHECK_EQ(ran, 1);
 }
 
+TEST(L12_a_stop_does_not_call_a_cancelled_job_one_that_is_left)
+{
+    for (int others = 0; others < 2; others++) {
+        leat_ctx ctx = LEAT_CTX(NULL);
+        leat_pool p;
+        door d = { 0 };
+        int value = 1;
+        leat_job j = LEAT_JOB(returns, &value);
+        REQUIRE_EQ(leat_pool_start(&p, &ctx, &(leat_pool_opts){ .workers = 1, .queue = 4, .lanes = 2 }), 0);
+        REQUIRE_EQ(leat_submit(&p, at_door, &d), 0);
+        door_until(&d, 1);
+        j.lane = 1;
+        REQUIRE_EQ(leat_submit_job(&p, &j), 0);
+        if (others) REQUIRE_EQ(leat_submit(&p, returns, &value), 0);
+        CHECK_EQ(leat_job_cancel(&j), 0);
+        leat_cancel(&ctx, 0);
+        door_open(&d);
+        CHECK_EQ(leat_pool_stop(&p), others ? -ECANCELED : 0);
+        if (others) CHECK_EQ(leat_pool_abort(&p, NULL, NULL), 0);
+    }
+}
+
 TEST(jobs_run_in_order_whatever_was_cancelled_between_them)
 {
     leat_pool p;

@@ -178,6 +178,33 @@ TEST(a_cancelled_job_and_one_that_ends_its_thread_count_as_returned)
     CHECK_EQ(leat_pool_stop(&p), 0);
 }
 
+static _Atomic int finis;
+
+static void ends_the_first(void *user, int id)
+{
+    (void)user, (void)id;
+    if (atomic_fetch_add(&finis, 1) == 0) pthread_exit(NULL);
+}
+
+TEST(L14_a_fini_hook_that_ends_its_thread_is_no_job)
+{
+    leat_pool p;
+    leat_stats st;
+    door d = { 0 };
+    finis = 0;
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 2, .worker_fini = ends_the_first }), 0);
+    REQUIRE_EQ(leat_pool_resize(&p, 1), 0);
+    UNTIL(atomic_load(&p.running_.word_) / 2 == 1); /* one worker is gone */
+    REQUIRE_EQ(leat_submit(&p, at_door, &d), 0);
+    door_until(&d, 1);
+    CHECK_EQ(leat_try_pool_wait(&p), -EAGAIN);
+    door_open(&d);
+    CHECK_EQ(leat_pool_wait(&p), 0);
+    CHECK_EQ(leat_pool_stats(&p, &st), 0);
+    CHECK_EQ(st.failed, 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
+}
+
 /* ==== Races: the last of them to come must see that all is over ================================ */
 
 static int tries(leat_ctx *ctx, void *arg)
