@@ -2400,8 +2400,7 @@ LEAT_COLD_ int leat_submit_parcel_(leat_ctx *ctx, leat_lane_ *lane, leat_parcel_
         leat_move_by_(p->copy_, ctx, &p->ctx_, &lane->queue_.chan, LEAT_SENDS_, parcel, p->msg_size_, _Alignof(leat_call_));
     if (err == -EAGAIN) err = leat_submit_again_(ctx, lane, parcel, waits);
     if (!err) return 0;
-    if (timed)
-        atomic_store_explicit(&lane->probe_, LEAT_PROBE_IDLE_, memory_order_release); /* [J1] -> [J2] a worker asks again */
+    if (timed) atomic_store_explicit(&lane->probe_, LEAT_PROBE_IDLE_, memory_order_release); /* [J1] -> [J2] */
     return leat_pool_refuse_(p, err);
 }
 
@@ -2518,7 +2517,7 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_value_(leat_pool *p, leat_task *f
 
 /* Queues a job that the caller can wait for, and cancel. *j must live until one leat_job_wait has returned its result, or
  * one leat_job_cancel has returned 0. From then on it may be freed, or submitted again. Several threads may wait for it,
- * and cancel it. It allocates nothing.
+ * and cancel it: then it must live until all these calls have returned. It allocates nothing.
  * 0, or the errors of leat_submit. Then the job is not accepted, and may be submitted again. -EINVAL also if there is no
  * lane j->lane. -EALREADY: it is in a queue, or runs.
  * leat_pool_abort does not hand it to `dropped`. Whoever waits for it learns that it never ran. */
@@ -2677,8 +2676,7 @@ LEAT_COLD_ int leat_pool_await_(leat_ctx *ctx, leat_pool *p)
         if (self.link_.linked_) leat_dequeue_(&p->idlers_, &self.link_);
         bool idle = self.idle_ || leat_pool_all_returned_(p);
         leat_lock_drop_(&p->threads_.lock_);
-        int err =
-            leat_ctx_err_of_(ctx, idle ? NULL : &p->ctx_, leat_now()); /* perhaps a deadline woke it: compare it exactly */
+        int err = leat_ctx_err_of_(ctx, idle ? NULL : &p->ctx_, leat_now()); /* a deadline is compared exactly */
         if (err || idle) return err;
     }
 }

@@ -339,27 +339,28 @@ static int waits_to_be_cancelled(leat_ctx *x, void *arg)
 }
 
 /* The error of a stage ends the other, and is that of the whole. a = 1: the other is limited, and a task waits there. a = 2: two
- * errors at once. */
+ * errors at once. a = 3: the task that is ended is in the same stage. */
 /* Shows (L11). */
-SCENARIO(error_of_a_stage_ends_its_sibling, { .a = 0 }, { .a = 1 }, { .a = 2 })
+SCENARIO(error_of_a_stage_ends_its_sibling, { .a = 0 }, { .a = 1 }, { .a = 2 }, { .a = 3 })
 {
+    leat_group *failing = k->a == 3 ? &stages[0] : &stages[1];
     make_whole();
     never = (leat_wg)LEAT_WG(1);
     if (k->a == 1) EXPECT(leat_group_limit(&stages[0], 1) == 0);
     for (int i = 0; i <= (k->a == 1); i++) {
-        if (i == 1) accepted[2] = leat_go(&stages[1], fails, ARG(2)) == 0;
+        if (i == 1) accepted[2] = leat_go(failing, fails, ARG(2)) == 0;
         int err = leat_go(&stages[0], waits_to_be_cancelled, ARG(i));
         EXPECT(err == 0 || (err == -ECANCELED && i));
         accepted[i] = !err;
     }
-    if (k->a != 1) accepted[2] = leat_go(&stages[1], fails, ARG(2)) == 0;
+    if (k->a != 1) accepted[2] = leat_go(failing, fails, ARG(2)) == 0;
     if (k->a == 2) accepted[3] = leat_go(&group, fails, ARG(3)) == 0;
     int err = leat_wait(&group);
     EXPECT(err == 2 || (err == 3 && accepted[3]));
     jobs_done();
     for (int i = 0; i < 2; i++) {
         EXPECT(leat_ctx_cause(leat_group_ctx(&stages[i])) == err);
-        EXPECT(leat_wait(&stages[i]) == (i ? 2 : -ECANCELED));
+        EXPECT(leat_wait(&stages[i]) == (&stages[i] == failing ? 2 : i ? 0 : -ECANCELED));
     }
     whole_is_freed();
 }
@@ -1158,6 +1159,21 @@ SCENARIO(wait_against_a_refused_submit, { KNOBS(1, 1, LEAT_NO_QUEUE, 1) }, { KNO
     while (n) sim_join_one(one[--n]);
     EXPECT(leat_pool_wait(&pool) == 0);
     jobs_done();
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+}
+
+/* Workers come and go meanwhile. */
+/* Shows (L14). */
+SCENARIO(wait_against_resize, { KNOBS(0, 2, 2, 1), .a = 1 }, { KNOBS(0, 2, 2, 2), .a = 1 }, { KNOBS(0, 1, 2, 2), .a = 2 },
+         { KNOBS(0, 1, 2, 3), .a = 2 })
+{
+    start(k);
+    for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
+    int one = GO(resizes, k->a);
+    EXPECT(leat_pool_wait(&pool) == 0);
+    EXPECT(jobs_done() == k->each);
+    sim_join_one(one);
     EXPECT(leat_pool_stop(&pool) == 0);
     stopped();
 }

@@ -359,7 +359,7 @@ static void submits_and_cancels(int i, void *arg)
     }
 }
 
-TEST(a_job_runs_once_or_never_and_the_caller_knows_which)
+TEST(L13_a_job_runs_once_or_never_and_the_caller_knows_which)
 {
     for (int kind = 0; kind < 2; kind++) {
         leat_pool p;
