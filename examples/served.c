@@ -1,22 +1,22 @@
-/* served - a server: one thread waits in epoll for sockets and for results, a pool does the work.
+/* served - a TCP server: one thread waits in epoll for the sockets and for results, a pool does the work.
  *
- *     sockets --lines--> the loop --jobs--> N workers           cc -O2 -pthread served.c
- *        ^--answers---------'  ^--results--'
+ *     sockets --lines--> the loop --jobs, in two lanes--> N workers           cc -O2 -pthread served.c
+ *     sockets <-answers-- the loop <-----a channel------- N workers
  *
  * A request is a line of four words: lane (high or low), milliseconds until its deadline, command, number.
- *     high 250 factor 360           200 2 2 2 3 3 5    the prime factors
- *     low 1000 sleep 20             200 slept          stands for a call of another service
- * The answer is a line: 200 and the result; 400 and what is wrong (the client may go on); 413 line too long (it
- * may not); 503 busy: the lane is full; 504 timeout: the deadline has passed, in the queue or at work.
- * GET /stats HTTP/1.0 is answered as by a web server, with the counters in the text format of Prometheus.
+ *     high 250 factor 360      200 2 2 2 3 3 5     the prime factors
+ *     low 1000 sleep 20        200 slept           stands for a call of another service
+ * The answer is a line: 200 and the result; 400 and what is wrong; 413 line too long, after which the connection ends;
+ * 503 busy: the lane is full; 504 timeout: the deadline has passed, in the queue or at work.
+ * GET /stats HTTP/1.0 is answered as by a web server, with counters in the text format of Prometheus.
  *
- * Each client has one request under way, and the loop reads no further before its answer is written. So a client has one
- * job, one line, one answer: all its memory, and no allocation for a request. The queue bounds the work, and the
- * channel of results has room for all clients, so a worker never waits for the loop. A client belongs to
- * the loop; while its job runs, to the worker; it goes back through the channel. Also what the loop answers by
- * itself goes through it: a client that sends much has its next turn after the others.
- * A request's context has its deadline. The next of all deadlines is the time-out of epoll. Then the loop takes
- * back what is still in the queue; a job that runs looks at its context itself.
+ * A client has one request under way. The loop reads no further before the answer is written. So a client needs one job,
+ * one line and one answer, and a request needs no allocation. The queue bounds the work. The channel of results has room
+ * for all clients, so a worker never waits for the loop. A client belongs to the loop, or while its job runs to a worker,
+ * which gives it back through the channel. What the loop answers by itself goes through the channel, too: so a client
+ * that sends many requests has its next turn after all others.
+ * The context of a request has its deadline, and the nearest of all deadlines is the time-out of epoll. Then the loop
+ * takes back what is still in the queue. A job that runs looks at its context itself.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "../pool.h"
@@ -28,7 +28,6 @@
 #include <inttypes.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,7 +45,9 @@ static const char *const answers[KINDS] = { "200", "400", "413", "503", "504" };
 enum state { READS, WORKS, WRITES, LEAVES };
 
 struct command;
-TAILQ_HEAD(clients, client);
+struct clients {
+    struct client *first, *last;
+};
 
 struct client {
     int fd;
@@ -54,7 +55,7 @@ struct client {
     bool last;          /* this is its last answer */
     leat_ctx ctx;       /* of the request; in other states: how long the loop waits for the client */
     struct clients *in; /* the list it is in; NULL: none, it comes back through the channel */
-    TAILQ_ENTRY(client) link;
+    struct client *prev, *next;
     const struct command *does; /* NULL: nothing, the answer is there */
     uint64_t number;
     leat_job job;
@@ -68,8 +69,8 @@ static LEAT_CHAN(struct client *) results;
 static leat_ctx stop = LEAT_CTX(NULL); /* done by a signal */
 static leat_ctx life = LEAT_CTX(NULL); /* done when the grace is over: it ends all that is left */
 static leat_pool pool;
-static struct clients queued = TAILQ_HEAD_INITIALIZER(queued);   /* those whose job may be in the queue: few */
-static struct clients waiting = TAILQ_HEAD_INITIALIZER(waiting); /* those for whom we wait, the longest first */
+static struct clients queued;  /* those whose job may be in the queue: few */
+static struct clients waiting; /* those for whom we wait, the longest first */
 static int loop, listener, most = 1000, idle = 60;
 static int here;           /* clients */
 static int64_t deaf_until; /* it lets no client in before; 0: it lets them in */
@@ -117,10 +118,19 @@ static int work(leat_ctx *of_pool, void *arg)
 
 /* A client. */
 
+/* To the end of a list, or of none. */
 static void move_to(struct client *c, struct clients *list)
 {
-    if (c->in) TAILQ_REMOVE(c->in, c, link);
-    if ((c->in = list) != NULL) TAILQ_INSERT_TAIL(list, c, link);
+    if (c->in) {
+        *(c->prev ? &c->prev->next : &c->in->first) = c->next;
+        *(c->next ? &c->next->prev : &c->in->last) = c->prev;
+    }
+    if ((c->in = list) != NULL) {
+        c->prev = list->last;
+        c->next = NULL;
+        *(c->prev ? &c->prev->next : &list->first) = c;
+        list->last = c;
+    }
 }
 
 /* All these waits last equally long, so the list is in the order of their ends. */
@@ -309,23 +319,23 @@ static bool take_results(leat_pollable *ready)
 static void expire(void)
 {
     struct client *c, *next;
-    for (c = TAILQ_FIRST(&queued); c; c = next) {
-        next = TAILQ_NEXT(c, link);
+    for (c = queued.first; c; c = next) {
+        next = c->next;
         if (!leat_ctx_err(&c->ctx)) continue;
         if (leat_job_cancel(&c->job)) move_to(c, NULL); /* it runs, and sees it; or the result is on its way */
         else answer(c);
     }
-    while ((c = TAILQ_FIRST(&waiting)) != NULL && leat_ctx_err(&c->ctx)) part_with(c);
+    while ((c = waiting.first) != NULL && leat_ctx_err(&c->ctx)) part_with(c);
 }
 
 /* Until the next of all deadlines: for epoll, in ms. */
 static int until_next(void)
 {
-    struct client *c = TAILQ_FIRST(&waiting);
+    struct client *c = waiting.first;
     int64_t next = grace_until, deadline;
     if (deaf_until && deaf_until < next) next = deaf_until;
     if (c && (deadline = leat_ctx_deadline(&c->ctx)) < next) next = deadline;
-    for (c = TAILQ_FIRST(&queued); c; c = TAILQ_NEXT(c, link))
+    for (c = queued.first; c; c = c->next)
         if ((deadline = leat_ctx_deadline(&c->ctx)) < next) next = deadline;
     if (next == LEAT_FOREVER) return -1;
     int64_t left = next - leat_now();
@@ -376,8 +386,8 @@ static void drain(int grace)
     listener = -1;
     deaf_until = 0;
     grace_until = leat_after(LEAT_S(grace));
-    for (c = TAILQ_FIRST(&waiting); c; c = next) {
-        next = TAILQ_NEXT(c, link);
+    for (c = waiting.first; c; c = next) {
+        next = c->next;
         if (c->state == READS) leave(c);
     }
 }
