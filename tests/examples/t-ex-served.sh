@@ -93,6 +93,7 @@ check "... each request that was accepted was answered" is "answered $(told "don
 check "... none of them lost" is "$(told "answers lost")" 0
 check "clients that vanish leave nothing behind" scene vanish TERM -w 1 -q 4
 check "one that never reads costs no memory, and is cut off" scene never TERM --idle 3
+check "... which it does not take for the end" scene part TERM --idle 3
 check "one that says nothing is let go" scene idle TERM --idle 1
 check "more clients than --clients wait" scene limit TERM -c 2
 crowded() { # descriptors for two clients, and no more
