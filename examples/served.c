@@ -1,7 +1,7 @@
 /* served - a TCP server: one thread waits in epoll for the sockets and for results, a pool does the work.
  *
  *     sockets --lines--> the loop --jobs, in two lanes--> N workers           cc -O2 -pthread served.c
- *     sockets <-answers-- the loop <-----a channel------- N workers
+ *     sockets <-answers- the loop <-----one channel------ N workers
  *
  * A request is a line of four words: lane (high or low), milliseconds until its deadline, command, number.
  *     high 250 factor 360      200 2 2 2 3 3 5     the prime factors
