@@ -106,6 +106,10 @@ crowded() { # descriptors for two clients, and no more
     code=$? LIMIT=
     return $code
 }
-if [ -d "/proc/$$/fd" ]; then check "... and more than there are descriptors" crowded
-else skip "... and more than there are descriptors" "no /proc"; fi
+if [ -d "/proc/$$/fd" ]; then
+    check "... and more than there are descriptors" crowded
+    check "no requests, no work" scene rest TERM -w 1
+else
+    skip "... and more than there are descriptors" "no /proc"
+fi
 finish

@@ -131,7 +131,7 @@ def talk():
     c.send("high 60000 factor 18446744073709551615\nhigh 60000 factor 9223372036854775808\n")
     c.send("\nhigh\nmiddle 1 sleep 1\nhigh 0 sleep 1\nhigh 600001 sleep 1\nhigh +1 sleep 1\nhigh 1 sleep -1\n")
     c.send("high 1 sleep 600001\nhigh 1 factor 0\nhigh 1 factor 18446744073709551616\nhigh 1 nap 1\nhigh 1 sleep 1 1\n")
-    c.send(b"high 1 sleep\0 1\n\0\n" + b"x" * 199 + b"\nhigh 60000 factor 7\nhigh 60000 fac")
+    c.send(b"high 60000 sleep 1\0 1\n\0\n" + b"x" * 199 + b"\nhigh 60000 factor 7\nhigh 60000 fac")
     got = c.all()
     same(got[:5], ["200 2 2 2 3 3 5", "200", "200 slept", "200 3 5 17 257 641 65537 6700417", "200" + " 2" * 63])
     same([l[:4] for l in got[5:-1]], ["400 "] * 15)
@@ -359,6 +359,22 @@ def part():
             return cut_off(c)  # else the server was only slow
 
 
+def rest():
+    """While all wait, for clients, for work, for a deadline that is far: no work."""
+
+    def ticks():
+        return sum(int(n) for n in open("/proc/%d/stat" % PID).read().split(") ")[1].split()[11:13])
+
+    a, b, c = occupy(), Client("high 600000 factor 6\n"), Client("high 6")
+    until(queued_high=1, clients=4)
+    before = ticks()
+    time.sleep(0.8)
+    spent = ticks() - before
+    assert spent <= os.sysconf("SC_CLK_TCK") // 10, spent
+    a.reset()
+    same(b.line(), "200 2 3")
+
+
 def idle():
     """A client that sends nothing, or not all of a line, is let go."""
     a, b, c = Client(), Client("high 6000"), Client("high 60000 factor 6\n")
@@ -368,10 +384,12 @@ def idle():
 
 
 def limit():
-    """Room for two clients: the third waits until one has left."""
+    """Room for two clients: of three that come at once, the third waits until one has left."""
+    os.kill(PID, signal.SIGSTOP)
     a, b = Client("high 60000 factor 6\n"), Client("high 60000 factor 6\n")
-    same([a.line(), b.line()], ["200 2 3"] * 2)
     c = Client("high 60000 factor 35\n")
+    os.kill(PID, signal.SIGCONT)
+    same([a.line(), b.line()], ["200 2 3"] * 2)
     c.socket.settimeout(0.3)
     try:
         raise SystemExit("it is served: " + c.line())
