@@ -47,7 +47,8 @@ URCU := $(if $(filter-out thread memory,$(SAN)),$(if $(call has,urcu/urcu-bp.h),
 FOR_TOPIC = $(if $(URCU),-lurcu-bp,-DLEAT_NO_URCU)
 FOR_UV = $(if $(call has,uv.h),-luv)
 TOPIC := $(call users,topic.h)
-LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL))
+EPOLL := $(call users,sys/epoll.h)
+LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL)) $(if $(call has,sys/epoll.h),,$(EPOLL))
 
 PROGRAMS := $(filter-out $(LEFT_OUT),$(wildcard examples/*.c examples/seeds/*.c))
 TESTS_C := $(wildcard tests/*/t-*.c)# in folders by header; vpath finds them by name

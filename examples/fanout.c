@@ -17,8 +17,8 @@
 #include "../pool.h"
 #include "../topic.h"
 #include "args.h"
+#include "listen.h"
 
-#include <arpa/inet.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -28,7 +28,6 @@
 #include <unistd.h>
 
 enum { LINE = 1000, NOTE = 40, BATCH = 16, BLOCK = 64 * 1024, TICK = 100 /* ms */, MOST = 1000000 };
-enum { BACKLOG = 4096 }; /* of those that knock at once: the system takes as much of it as it can */
 
 struct line {
     size_t nth, size;        /* nth: 1, 2.. */
@@ -230,21 +229,6 @@ static void let_in(int listener)
         fprintf(stderr, "fanout: no room for a client: %s\n", strerror(-err));
         leat_sleep_ctx(&over, LEAT_S(1));
     }
-}
-
-/* A socket where clients knock, or -1. */
-static int listen_on(int port)
-{
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-    struct sockaddr *any = (struct sockaddr *)&a;
-    socklen_t size = sizeof a;
-    int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bool good = fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) && !bind(fd, any, size) &&
-                !listen(fd, BACKLOG) && !getsockname(fd, any, &size);
-    if (good) fprintf(stderr, "fanout: listening on 127.0.0.1:%d\n", ntohs(a.sin_port));
-    else fprintf(stderr, "fanout: port %d: %s\n", port, strerror(errno));
-    return good ? fd : -1;
 }
 
 static const char usage[] = "usage: fanout [options]\n"
