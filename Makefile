@@ -41,6 +41,7 @@ has = $(shell printf '\043include <%s>\n' $(1) | $(CC) -E -x c - >/dev/null 2>&1
 users = $(shell grep -l '^ *\#include [<"][./]*$(1)[>"]' examples/*.c examples/seeds/*.c 2>/dev/null)
 SQLITE := $(call users,sqlite3.h)
 CURL := $(call users,curl/curl.h)
+REDIS := $(call users,hiredis/hiredis.h)
 # Without liburcu, and where its assembly hides from ThreadSanitizer what orders what, topic.h does without; and
 # MemorySanitizer wants to see all that is written.
 URCU := $(if $(filter-out thread memory,$(SAN)),$(if $(call has,urcu/urcu-bp.h),yes))
@@ -48,7 +49,8 @@ FOR_TOPIC = $(if $(URCU),-lurcu-bp,-DLEAT_NO_URCU)
 FOR_UV = $(if $(call has,uv.h),-luv)
 TOPIC := $(call users,topic.h)
 EPOLL := $(call users,sys/epoll.h)
-LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL)) $(if $(call has,sys/epoll.h),,$(EPOLL))
+LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL)) $(if $(call has,sys/epoll.h),,$(EPOLL)) \
+            $(if $(call has,hiredis/hiredis.h),,$(REDIS))
 
 PROGRAMS := $(filter-out $(LEFT_OUT),$(wildcard examples/*.c examples/seeds/*.c))
 TESTS_C := $(wildcard tests/*/t-*.c)# in folders by header; vpath finds them by name
@@ -181,7 +183,7 @@ built: $(TEST_PROGRAMS) $(PROGRAMS:%.c=$(BUILD)/%) $(EXPLORE)
 
 $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/seeds/*.h)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(COMMON) $< -o $@ $(if $(filter $<,$(SQLITE)),-lsqlite3) $(if $(filter $<,$(CURL)),-lcurl) $(if $(filter $<,$(TOPIC)),$(FOR_TOPIC))
+	$(Q)$(CC) $(COMMON) $< -o $@ $(if $(filter $<,$(SQLITE)),-lsqlite3) $(if $(filter $<,$(CURL)),-lcurl) $(if $(filter $<,$(REDIS)),-lhiredis) $(if $(filter $<,$(TOPIC)),$(FOR_TOPIC))
 
 build/leat.h: $(CORE) tools/single.sh
 	@mkdir -p $(@D)

@@ -21,6 +21,8 @@ clang_version() { clang --version | sed -n '1s/.*version \([0-9]*\).*/\1/p'; }
 missing() {
     header sqlite3.h || echo "libsqlite3-dev the examples webhooks and indexer"
     header curl/curl.h || echo "libcurl4-openssl-dev the examples that fetch"
+    header hiredis/hiredis.h || echo "libhiredis-dev the example worker"
+    have redis-server || echo "redis-server the test of the example worker"
     header urcu/urcu-bp.h || echo "liburcu-dev topic.h as it is meant to be used (without, it counts)"
     header uv.h || echo "libuv1-dev the test of a channel in libuv's loop"
     have pkg-config || echo "pkg-config the test of the installed leat.pc"
