@@ -124,6 +124,9 @@ coverage: ## lines and branches of the headers that no test reaches, and why
 soak: $(BUILD)/soak ## everything at once for MINUTES, every message accounted for; SOAK="--seed 7"
 	./$< --minutes $(or $(MINUTES),30) $(SOAK)
 
+fuzz: ## random programs of calls against a model, for SECONDS in all: plain, under ASan and UBSan, under TSan; SEED=n
+	@for san in none address thread; do $(MAKE) --no-print-directory fuzz-here SAN=$$san || exit; done
+
 faults: $(patsubst tests/faults/%.c,$(BUILD)/faults/%,$(wildcard tests/faults/*.c)) ## failing calls, storms of signals, suspended threads, few CPUs...
 	@$(RUN) $^
 
@@ -166,7 +169,7 @@ clean: ## remove build/
 	rm -rf build
 
 .PHONY: help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single \
-        invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak faults platforms proof
+        invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof
 .DELETE_ON_ERROR:
 
 # ---- How ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ $(BUILD)/t-%: t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/lib/*.h)
 
 $(BUILD)/t-topic-nourcu $(BUILD)/t-topic-calls: tests/topic/t-topic.c
 $(BUILD)/t-topic-stress-nourcu: tests/topic/t-topic-stress.c
+$(BUILD)/t-fuzz $(BUILD)/t-fuzz-pool $(BUILD)/t-fuzz-threads: $(wildcard tests/fuzz/*.h)
 
 $(BUILD)/faults/%: tests/faults/%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/lib/*.h tests/faults/*.h)
 	@mkdir -p $(@D)
@@ -20,3 +21,10 @@ $(BUILD)/faults/%: tests/faults/%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/l
 $(BUILD)/soak: tests/soak.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TEST_CFLAGS) $< -o $@ $(FOR_TOPIC)
+
+# Two programs at once, each for a third of SECONDS in each build.
+FUZZ_SECONDS = $(or $(SECONDS),600) / 3
+fuzz-here: $(BUILD)/t-fuzz $(BUILD)/t-fuzz-pool $(BUILD)/t-fuzz-threads
+	@LEAT_TEST_SEED=$(or $(SEED),$(shell date +%s)) LEAT_FUZZ_SECONDS=$$(($(FUZZ_SECONDS))) \
+	    LEAT_TEST_SECONDS=$$(($(FUZZ_SECONDS) + 100)) LEAT_TEST_LIMIT=$$((4 * ($(FUZZ_SECONDS)) + 600)) $(RUN) $^
+.PHONY: fuzz-here
