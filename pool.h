@@ -1869,10 +1869,12 @@ static inline void leat_worker_returned_(leat_worker_ *w, int lane, int err)
     leat_count_over_(err ? &w->counts_.failed_ : &w->counts_.completed_);
 }
 
-/* Done at every 16th job that a worker takes of a lane, as it reads a cache line that submitters write. */
+/* Done at every 16th job that a worker takes of a lane. To ask for the length reads a cache line that submitters write,
+ * which costs both sides a miss. So nobody asks any more once the queue has been seen full. */
 LEAT_COLD_ void leat_lane_looks_(leat_lane_ *lane, size_t nth)
 {
-    leat_high_water_(&lane->counts_->high_water_, leat_len(&lane->queue_) + 1);
+    _Atomic size_t *high = &lane->counts_->high_water_;
+    if (leat_counter_(high) < leat_cap(&lane->queue_)) leat_high_water_(high, leat_len(&lane->queue_) + 1);
     if (nth % 1024 == 0 || (nth < 1024 && !(nth & (nth - 1)))) leat_lane_wants_probe_(lane); /* 0.3 us */
 }
 
