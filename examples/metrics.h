@@ -1,69 +1,57 @@
 /* metrics.h - counters and histograms in the text format that Prometheus reads.
  *
- *     char room[8192];
- *     struct metrics m = { room, sizeof room, 0 };
- *     metrics_value(&m, "jobs_total", "counter", "", stats.submitted);
- *     metrics_value(&m, "queued", "gauge", "lane=\"high\"", n);  // further labels: type NULL, said once for a name
- *     metrics_observe(&at_work, ns);                             // at the event; one thread at a time
- *     metrics_histogram(&m, "work_seconds", "", &at_work);
- *     // m.size bytes of text, and a NUL
+ *     metrics_value(f, "jobs_total", "counter", "", stats.submitted);
+ *     metrics_value(f, "queued", "gauge", "lane=\"high\"", n);   // further labels: type NULL, said once for a name
+ *     static struct metrics_times work;                          // zero is valid
+ *     metrics_observe(&work, ns);                                // any thread, at any time
+ *     fputs("# TYPE work_seconds histogram\n", f);               // once, in front of all of this name
+ *     metrics_histogram(f, "work_seconds", "", &work);
  *
+ * A label is "" or all that stands between the braces. What a program puts while others count is no snapshot: the sum may
+ * have what no bucket has yet.
  * SPDX-License-Identifier: MIT */
 #ifndef METRICS_H
 #define METRICS_H
 
-#include <stdarg.h>
-#include <stdint.h>
+#include "../queue.h"
+
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-struct metrics {
-    char *text;
-    size_t room, size;
-};
-
-/* Appends. Without enough room the program is wrong, and ends. */
-__attribute__((format(printf, 2, 3))) static inline void metrics_add(struct metrics *m, const char *format, ...)
+static inline void metrics_value(FILE *f, const char *name, const char *type, const char *label, double value)
 {
-    va_list ap;
-    va_start(ap, format);
-    m->size += (size_t)vsnprintf(m->text + m->size, m->room - m->size, format, ap);
-    va_end(ap);
-    if (m->size >= m->room) abort();
+    if (type) fprintf(f, "# TYPE %s %s\n", name, type);
+    if (*label) fprintf(f, "%s{%s} %.15g\n", name, label, value);
+    else fprintf(f, "%s %.15g\n", name, value);
 }
 
-/* `label` is "" or all that stands between the braces. */
-static inline void metrics_value(struct metrics *m, const char *name, const char *type, const char *label, double value)
-{
-    if (type) metrics_add(m, "# TYPE %s %s\n", name, type);
-    if (*label) metrics_add(m, "%s{%s} %.15g\n", name, label, value);
-    else metrics_add(m, "%s %.15g\n", name, value);
-}
+enum { METRICS_DECADES = 7 }; /* at most 10 us, 100 us .. 10 s; one more has the rest */
 
-/* Durations by decades: at most 10 us, 100 us .. 10 s, longer. */
-enum { METRICS_DECADES = 7 };
 struct metrics_times {
-    size_t upto[METRICS_DECADES], n;
-    int64_t sum; /* ns */
+    _Atomic uint64_t bucket[METRICS_DECADES + 1], sum; /* sum: ns */
 };
 
 static inline void metrics_observe(struct metrics_times *h, int64_t ns)
 {
-    int64_t bound = 10000;
-    for (int i = 0; i < METRICS_DECADES; i++, bound *= 10) h->upto[i] += ns <= bound;
-    h->n++;
-    h->sum += ns;
+    int i = 0;
+    for (int64_t le = LEAT_US(10); i < METRICS_DECADES && ns > le; i++) le *= 10;
+    atomic_fetch_add_explicit(&h->bucket[i], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->sum, (uint64_t)ns, memory_order_relaxed);
 }
 
-static inline void metrics_histogram(struct metrics *m, const char *name, const char *label, const struct metrics_times *h)
+/* Each bucket's line has those of the buckets before it, too. */
+static inline void metrics_histogram(FILE *f, const char *name, const char *label, struct metrics_times *h)
 {
-    static const char *const bounds[METRICS_DECADES] = { "1e-05", "0.0001", "0.001", "0.01", "0.1", "1", "10" };
+    static const char *const le[] = { "1e-05", "0.0001", "0.001", "0.01", "0.1", "1", "10", "+Inf" };
     const char *comma = *label ? "," : "", *open = *label ? "{" : "", *shut = *label ? "}" : "";
-    for (int i = 0; i < METRICS_DECADES; i++)
-        metrics_add(m, "%s_bucket{%s%sle=\"%s\"} %zu\n", name, label, comma, bounds[i], h->upto[i]);
-    metrics_add(m, "%s_bucket{%s%sle=\"+Inf\"} %zu\n", name, label, comma, h->n);
-    metrics_add(m, "%s_sum%s%s%s %.9f\n", name, open, label, shut, (double)h->sum / 1e9);
-    metrics_add(m, "%s_count%s%s%s %zu\n", name, open, label, shut, h->n);
+    uint64_t n = 0;
+    for (int i = 0; i <= METRICS_DECADES; i++) {
+        n += atomic_load_explicit(&h->bucket[i], memory_order_relaxed);
+        fprintf(f, "%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", name, label, comma, le[i], n);
+    }
+    double sum = (double)atomic_load_explicit(&h->sum, memory_order_relaxed);
+    fprintf(f, "%s_sum%s%s%s %.9f\n", name, open, label, shut, sum / 1e9);
+    fprintf(f, "%s_count%s%s%s %" PRIu64 "\n", name, open, label, shut, n);
 }
 
 #endif

@@ -181,31 +181,32 @@ static void refuse(struct client *c, enum kind kind, const char *why)
 static size_t stats(char *to)
 {
     leat_stats s;
-    struct metrics m = { to, ANSWER, 0 };
-    int err = leat_pool_stats(&pool, &s);
-    if (err) abort(); /* cannot be: it was started */
-    metrics_add(&m, "HTTP/1.0 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n\r\n");
-    metrics_value(&m, "served_clients", "gauge", "", here);
-    metrics_value(&m, "served_workers", "gauge", "", (double)s.workers);
-    metrics_value(&m, "served_busy", "gauge", "", (double)s.busy);
-    metrics_value(&m, "served_queue_high", "gauge", "", (double)s.queue_high);
-    metrics_value(&m, "served_queued", "gauge", "lane=\"high\"", (double)s.lane[HIGH].queued);
-    metrics_value(&m, "served_queued", NULL, "lane=\"low\"", (double)s.lane[LOW].queued);
-    metrics_value(&m, "served_jobs_total", "counter", "end=\"completed\"", (double)s.completed);
-    metrics_value(&m, "served_jobs_total", NULL, "end=\"failed\"", (double)s.failed);
-    metrics_value(&m, "served_jobs_total", NULL, "end=\"cancelled\"", (double)s.cancelled);
-    metrics_add(&m, "# TYPE served_answers_total counter\n");
-    for (int i = 0; i < KINDS; i++) metrics_add(&m, "served_answers_total{code=\"%.3s\"} %zu\n", answers[i], count[i]);
-    metrics_value(&m, "served_answers_lost_total", "counter", "", (double)lost);
-    metrics_add(&m, "# HELP served_sampled_wait_seconds of the jobs that the pool has timed in its queue\n");
-    metrics_value(&m, "served_sampled_wait_seconds", "gauge", "of=\"mean\"", (double)s.wait_mean / 1e9);
-    metrics_value(&m, "served_sampled_wait_seconds", NULL, "of=\"most\"", (double)s.wait_most / 1e9);
-    metrics_add(&m, "# TYPE served_queue_seconds histogram\n");
-    metrics_histogram(&m, "served_queue_seconds", "lane=\"high\"", &in_queue[HIGH]);
-    metrics_histogram(&m, "served_queue_seconds", "lane=\"low\"", &in_queue[LOW]);
-    metrics_add(&m, "# TYPE served_work_seconds histogram\n");
-    metrics_histogram(&m, "served_work_seconds", "", &at_work);
-    return m.size;
+    FILE *f = fmemopen(to, ANSWER, "w");
+    if (!f || leat_pool_stats(&pool, &s)) abort(); /* cannot be: it was started */
+    fprintf(f, "HTTP/1.0 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n\r\n");
+    metrics_value(f, "served_clients", "gauge", "", here);
+    metrics_value(f, "served_workers", "gauge", "", (double)s.workers);
+    metrics_value(f, "served_busy", "gauge", "", (double)s.busy);
+    metrics_value(f, "served_queue_high", "gauge", "", (double)s.queue_high);
+    metrics_value(f, "served_queued", "gauge", "lane=\"high\"", (double)s.lane[HIGH].queued);
+    metrics_value(f, "served_queued", NULL, "lane=\"low\"", (double)s.lane[LOW].queued);
+    metrics_value(f, "served_jobs_total", "counter", "end=\"completed\"", (double)s.completed);
+    metrics_value(f, "served_jobs_total", NULL, "end=\"failed\"", (double)s.failed);
+    metrics_value(f, "served_jobs_total", NULL, "end=\"cancelled\"", (double)s.cancelled);
+    fprintf(f, "# TYPE served_answers_total counter\n");
+    for (int i = 0; i < KINDS; i++) fprintf(f, "served_answers_total{code=\"%.3s\"} %zu\n", answers[i], count[i]);
+    metrics_value(f, "served_answers_lost_total", "counter", "", (double)lost);
+    fprintf(f, "# HELP served_sampled_wait_seconds of the jobs that the pool has timed in its queue\n");
+    metrics_value(f, "served_sampled_wait_seconds", "gauge", "of=\"mean\"", (double)s.wait_mean / 1e9);
+    metrics_value(f, "served_sampled_wait_seconds", NULL, "of=\"most\"", (double)s.wait_most / 1e9);
+    fprintf(f, "# TYPE served_queue_seconds histogram\n");
+    metrics_histogram(f, "served_queue_seconds", "lane=\"high\"", &in_queue[HIGH]);
+    metrics_histogram(f, "served_queue_seconds", "lane=\"low\"", &in_queue[LOW]);
+    fprintf(f, "# TYPE served_work_seconds histogram\n");
+    metrics_histogram(f, "served_work_seconds", "", &at_work);
+    long size = ftell(f);
+    if (fclose(f) || size >= ANSWER) abort(); /* ANSWER is too small */
+    return (size_t)size;
 }
 
 /* The number that is all of a word. */

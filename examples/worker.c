@@ -35,7 +35,7 @@
 #define _GNU_SOURCE
 #include "../pool.h"
 #include "args.h"
-#include "histogram.h"
+#include "metrics.h"
 
 #include <getopt.h>
 #include <hiredis/hiredis.h>
@@ -56,8 +56,8 @@ struct stream {
     const char *name;
     char label[256 + 16]; /* for the metrics */
     int lane;
-    leat_sem room;               /* a permit for each job in flight */
-    struct histogram wait, work; /* in the queue; on a worker */
+    leat_sem room;                   /* a permit for each job in flight */
+    struct metrics_times wait, work; /* in the queue; on a worker */
     _Atomic uint64_t ended[KINDS];
 };
 
@@ -257,9 +257,9 @@ static int do_job(leat_ctx *ctx, void *arg)
     struct stream *s = j->stream;
     int64_t begin = leat_now();
     (void)ctx;
-    histogram_add(&s->wait, begin - j->since);
+    metrics_observe(&s->wait, begin - j->since);
     enum kind kind = run(j);
-    histogram_add(&s->work, leat_now() - begin);
+    metrics_observe(&s->work, leat_now() - begin);
     atomic_fetch_add_explicit(&s->ended[kind], 1, memory_order_relaxed);
     freeReplyObject(j->entry);
     free(j);
@@ -327,8 +327,9 @@ static uint64_t count_of(_Atomic uint64_t *n)
 static void put_all(FILE *f, const leat_stats *st)
 {
     struct stream *end = streams + st->lanes, *s;
-    fprintf(f, "# TYPE worker_threads gauge\nworker_threads %zu\n", st->workers);
-    fprintf(f, "# TYPE worker_busy gauge\nworker_busy %zu\n# TYPE worker_queued gauge\n", st->busy);
+    metrics_value(f, "worker_threads", "gauge", "", (double)st->workers);
+    metrics_value(f, "worker_busy", "gauge", "", (double)st->busy);
+    fputs("# TYPE worker_queued gauge\n", f);
     for (s = streams; s < end; s++) fprintf(f, "worker_queued{%s} %zu\n", s->label, st->lane[s->lane].queued);
     fputs("# TYPE worker_queued_high gauge\n", f);
     for (s = streams; s < end; s++) fprintf(f, "worker_queued_high{%s} %zu\n", s->label, st->lane[s->lane].queue_high);
@@ -337,9 +338,9 @@ static void put_all(FILE *f, const leat_stats *st)
         for (int k = 0; k < KINDS; k++)
             fprintf(f, "worker_jobs_total{%s,end=\"%s\"} %" PRIu64 "\n", s->label, kinds[k], count_of(&s->ended[k]));
     fputs("# TYPE worker_wait_seconds histogram\n", f);
-    for (s = streams; s < end; s++) histogram_put(f, "worker_wait_seconds", s->label, &s->wait);
+    for (s = streams; s < end; s++) metrics_histogram(f, "worker_wait_seconds", s->label, &s->wait);
     fputs("# TYPE worker_work_seconds histogram\n", f);
-    for (s = streams; s < end; s++) histogram_put(f, "worker_work_seconds", s->label, &s->work);
+    for (s = streams; s < end; s++) metrics_histogram(f, "worker_work_seconds", s->label, &s->work);
 }
 
 /* Prometheus' text. A program that reads the file finds all of it, or all of the one before. 0, or 1: it says why not. */
