@@ -470,6 +470,9 @@ class Wait:
             self.lines = [self.wait_group()]
         elif stack.has("leat_job_wait_ctx"):
             self.lines = [self.job()]
+        elif stack.has("leat_watch_"):
+            topic = field(stack.enqueued("leat_watch_", "self", "leat_watcher_"), "topic_")
+            self.lines = ["for the next value of " + (self.say.topic(topic.dereference()) if num(topic) else "an unknown topic")]
         elif stack.has("leat_pool_await_"):
             pool = field(stack.enqueued("leat_pool_await_", "self", "leat_idler_"), "pool_")
             self.lines = ["for all jobs of " + (self.say.pool(pool.dereference()) if num(pool) else "an unknown pool")]
@@ -610,7 +613,7 @@ class Wait:
             ctx = stack.var("leat_pool_await_", "ctx") or stack.var("leat_pool_wait_ctx", "ctx")
             also = field(pool.dereference(), "ctx_").address if num(pool) else 0
         else:
-            ctx = stack.var("leat_wg_wait_ctx", "ctx") or stack.var("leat_sleep_ctx", "ctx")
+            ctx = next((c for c in (stack.var(f, "ctx") for f in ("leat_wg_wait_ctx", "leat_sleep_ctx", "leat_watch_")) if c), None)
         if num(ctx) is None and blocks:  # the outermost has the innermost context
             ctx = blocks[-1].var("ctx") if num(field(blocks[-1].var("link"), "linked_")) else 0
         if stack.has("leat_serve_"):

@@ -20,7 +20,8 @@ static leat_sem shared = LEAT_SEM(1);
 static leat_pool idlers, workers, stopping, lanes;
 static leat_job held;
 static leat_ctx nap = LEAT_CTX(NULL), hour;
-static LEAT_TOPIC(int) news, olds;
+static LEAT_TOPIC(int) news, olds, weather;
+static uint64_t version;
 static int one = 1;
 static _Atomic int busy;
 
@@ -64,6 +65,7 @@ THREAD(awaits_job, leat_job_wait(&held, &one))
 THREAD(awaits_pool, leat_pool_wait(&lanes))
 THREAD(sleeps, leat_sleep_ctx(&nap, LEAT_S(1000000)))
 THREAD(publishes, leat_publish(&news, &one))
+THREAD(watches, leat_latest_after_ctx(&nap, &weather, &one, &version))
 THREAD(has_it_on_a_stack, leat_acquire(arg, 1))
 /* clang-format on */
 
@@ -200,6 +202,9 @@ int main(void)
     groups();
     pools();
     leat_topic_make(&news, 0);
+    leat_topic_make(&weather, LEAT_KEEPS_LATEST);
+    start(watches, NULL);
+    until(1, &weather.topic.watches_, &weather.topic.watchers_);
     leat_make(&reader, 1);
     leat_subscribe(&news, &reader, LEAT_WAITS);
     leat_publish(&news, &one);

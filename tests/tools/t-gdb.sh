@@ -60,6 +60,8 @@ everything() { # how, what of the time of an hour is left, of the days of a slee
         "waits for the tasks of group last: 1 task active, 2 threads, 1 idle | $(thread awaits_group)"
     check "$how: a group's idle thread" told 1 "waits for a task of group last: 1 task active, 2 threads, 1 idle"
     check "$how: a pool's idle workers" told 2 "waits for a job of pool idlers: 0 of 7 jobs queued; 2 workers, 0 busy"
+    check "$how: a watch" told 1 \
+        "waits for the next value of topic weather: 0 subscribers | $(thread watches) | under context nap: live"
     check "$how: a wait for a job" told 1 "waits for job held: queued | $(thread awaits_job)"
     check "$how: a wait for all jobs" told 1 \
         "waits for all jobs of pool lanes: 2 of 6 jobs queued; 1 worker, 1 busy | $(thread awaits_pool) | under context of lanes: live"
@@ -80,7 +82,7 @@ everything() { # how, what of the time of an hour is left, of the days of a slee
         "waits for 1 permit of semaphore main::on_a_stack: 0 free; 1 waits | $(thread has_it_on_a_stack)"
     check "$how: a thread that waits for nothing" told 1 \
         "does not wait in leat: $(at all_are_parked waits.c 'puts(')"
-    check "$how: no other thread" test "$(wc -l <"$tmp/told")" -eq 29
+    check "$how: no other thread" test "$(wc -l <"$tmp/told")" -eq 30
     refuse "$how: nothing unknown, no error" grep -iE 'error|exception|unknown' "$tmp/raw"
 }
 
