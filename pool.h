@@ -1047,7 +1047,7 @@ LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
     int err = leat_group_await_over_(ctx, g);
     if (!err) return leat_group_end_(g);
     if (err != -EALREADY) return err;
-    err = leat_recv_(ctx, &g->joined_, &(char){ 0 }, 1, 1);
+    err = leat_recv_(ctx, &g->joined_, &(char){ 0 }, 1, 1, 0);
     return err == -EPIPE ? leat_group_err_(g) : err;
 }
 

@@ -49,8 +49,9 @@
  *                                             -ffunction-sections and -Wl,--gc-sections: without them the
  *                                             program gets larger
  *          [whole program] LEAT_DEBUG         detects misuse that no error code can report: a channel that was copied,
- *                                             is used after free, is freed while threads wait on it, or is made again
- *                                             without a free. Prints file, line and misuse to stderr, and aborts
+ *                                             is used after free, is freed while threads wait on it, is made again
+ *                                             without a free, or has an end for one thread that two threads use.
+ *                                             Prints file, line and misuse to stderr, and aborts
  *          [this file]     LEAT_ASSERT(x)     what to do about such misuse instead. Default without LEAT_DEBUG: nothing
  *
  * MEMORY ORDER. Every release names the acquire that answers it, and every acquire names its release. [X..] is relaxed.
@@ -69,11 +70,15 @@
  *     [C2]    an exact look          <- [C1]    (else a try-select over two channels could miss both)
  *     [E1]    close                  -> [E2]    what the thread that closes did before
  *     [E2]    a call sees it         <- [E1]
+ *     [F1]    a fenced claim         -> [F2]    the position, where an end is for one thread (part 5)
+ *     [F2]    a bit is set           <- [F1]
  *     [X1]    an optimistic head or tail        nothing: the claim decides
  *     [X2]    the WAITERS bit                   nothing: the modification order of one word is enough (part 5)
  *     [X3]    a waiter's state, read            nothing: [D1] decides
  *     [X4]    CLOSING, and a cancel begun       nothing: the lock orders it
  *     [X5]    counters and hints                nothing
+ *     [X6]    at an end for one thread          nothing: leat_fence_all_, or [F1]. Not [C1], either: such a claim makes
+ *                                               no case of another thread's less ready
  */
 #ifndef LEAT_QUEUE_H
 #define LEAT_QUEUE_H
@@ -530,6 +535,17 @@ LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
 }
 
 #endif
+
+/* Makes every thread of the process pass a full fence before it returns. False: there is no such call. */
+LEAT_COLD_ bool leat_os_fence_all_(void)
+{
+#if defined __linux__ && defined SYS_membarrier /* 8: PRIVATE_EXPEDITED. 16: registers the process for it */
+    return !leat_os_call_(SYS_membarrier, 8, 0, 0, 0) ||
+           (!leat_os_call_(SYS_membarrier, 16, 0, 0, 0) && !leat_os_call_(SYS_membarrier, 8, 0, 0, 0));
+#else
+    return false;
+#endif
+}
 
 #if defined __linux__
 
@@ -1399,40 +1415,56 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
  *           claim is second, S sees the bit, and wakes R. If it is first, the fetch-or returns a position past the
  *           claim, and R stays awake.
  *
+ * AN END FOR ONE THREAD (LEAT_CHAN_FOR) has its position in a word of its own, pos_, and only the bits in at_. Its one
+ * thread T claims by a plain store of pos_, and then reads at_. A thread R that sets a bit there makes all threads pass
+ * a fence (membarrier), and then reads pos_. If T passed the fence before it read at_, T sees the bit. If after, R sees
+ * the claim. So T needs no fence of its own, and what it costs is paid by those who park or close. If T sees CLOSING,
+ * it takes the claim back, as no other thread claims there. Where there is no membarrier, at_ has the bit FENCED, and T
+ * reads at_ by a read-modify-write, so that it is as above.
+ *
  * I4  No access after publication. Neither send nor recv nor close touches anything of the channel after the store that
  *     publishes its effect. So a thread that saw the effect may free the channel at once. */
 
 #define LEAT_CLOSING_ UINT64_C(1)
 #define LEAT_WAITERS_ UINT64_C(2)
 #define LEAT_CLOSED_ UINT64_C(4)
-#define LEAT_POS_ UINT64_C(8)  /* from one position to the next */
-#define LEAT_FULL_ UINT64_C(2) /* in a stamp. The three bits above are in head and tail */
+#define LEAT_POS_ UINT64_C(8)    /* from one position to the next */
+#define LEAT_FENCED_ UINT64_C(8) /* in at_ of an end for one thread */
+#define LEAT_FULL_ UINT64_C(2)   /* in a stamp. The three bits above are in head and tail */
 #define LEAT_LINE_ 64
 
 /* The two sides of a channel. Each is named after what a call does there. */
 enum { LEAT_SENDS_, LEAT_RECEIVES_ };
 
+enum { LEAT_ONE_SENDER = 1 << LEAT_SENDS_, LEAT_ONE_RECEIVER = 1 << LEAT_RECEIVES_ }; /* see LEAT_CHAN_FOR */
+
 /* An end is what belongs to one side. A thread that claims here may have to wake a thread of the other side, so the other
  * side's threads wait here: receivers at the senders' end, senders at the receivers' end. */
 typedef struct leat_end_ {
+    _Atomic uint64_t pos_;  /* the position, if the end is for one thread. Else 0 */
     _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position to claim next, and the bits */
     _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
     leat_waitq_ peers_;     /* the other side's threads that wait. WAITERS in at_: a claim here is to wake one */
     leat_waitq_ pollables_; /* the other side's pollables that are armed (I9) */
-    char pad_[LEAT_LINE_ - sizeof(leat_waitq_)];
+    char pad_[LEAT_LINE_ - sizeof(leat_waitq_) - 8];
+#ifdef LEAT_DEBUG
+    _Atomic uintptr_t owner_; /* the one thread: the address of its leat_doubt_. 0: none yet */
+#endif
 } leat_end_;
 
 typedef struct leat_chan {
     unsigned char *slots_; /* NULL: unbuffered */
     uint64_t cap_;         /* in slots */
     uint64_t lap_;         /* from a lap to the next: LEAT_POS_ times the least power of two that is at least cap_ */
+    int ones_;             /* LEAT_ONE_SENDER, LEAT_ONE_RECEIVER */
 #ifdef LEAT_DEBUG
     uintptr_t seal_; /* of slots_ and address: tells a channel from memory that was one and is half overwritten */
 #endif
-    char pad_[LEAT_LINE_];
+    char pad_[LEAT_LINE_ - 12];
     leat_end_ ends_[2]; /* [LEAT_SENDS_]: of the senders. [LEAT_RECEIVES_]: of the receivers */
-    leat_lock_ lock_;   /* guards both queues */
-    char pad2_[LEAT_LINE_];
+    char pad2_[8];
+    leat_lock_ lock_; /* guards both queues */
+    char pad3_[LEAT_LINE_];
 #ifdef LEAT_DEBUG
     _Atomic uintptr_t self_; /* the channel's address once it was made or used, or FREED */
 #endif
@@ -1510,6 +1542,80 @@ LEAT_WRAPS_ static inline bool leat_is_full_(const leat_chan *ch, uint64_t tail,
 {
     return leat_position_(tail) - leat_position_(head) == ch->lap_;
 }
+
+static inline bool leat_is_one_(const leat_chan *ch, int side)
+{
+    return LEAT_RARELY_(ch->ones_ >> side & 1);
+}
+
+/* An end's position and its bits. Bits first: what CLOSED promises holds for the position. */
+static inline uint64_t leat_word_(leat_chan *ch, int side)
+{
+    uint64_t at = atomic_load_explicit(&ch->ends_[side].at_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
+    if (!leat_is_one_(ch, side)) return at;
+    return (at & (LEAT_POS_ - 1)) | atomic_load_explicit(&ch->ends_[side].pos_, memory_order_relaxed); /* [X6] */
+}
+
+/* The same, where the order comes from elsewhere, or does not matter. */
+static inline uint64_t leat_glimpse_(leat_chan *ch, int side)
+{
+    uint64_t at = atomic_load_explicit(&ch->ends_[side].at_, memory_order_relaxed); /* [X1], [X2] */
+    if (!leat_is_one_(ch, side)) return at;
+    return (at & (LEAT_POS_ - 1)) | atomic_load_explicit(&ch->ends_[side].pos_, memory_order_relaxed); /* [X6] */
+}
+
+/* A bit was set in at_ of an end for one thread. From now on its claims see the bit, or their position is seen here. */
+LEAT_COLD_ void leat_fence_claims_(leat_end_ *end)
+{
+    if (atomic_load_explicit(&end->at_, memory_order_relaxed) & LEAT_FENCED_ || leat_os_fence_all_()) return; /* [X6] */
+    atomic_fetch_or_explicit(&end->at_, LEAT_FENCED_, memory_order_relaxed); /* [X6] a sandbox has come since make */
+    unsigned round = LEAT_ROUNDS_;
+    leat_backoff_(&round); /* a claim that did not see FENCED ends meanwhile */
+}
+
+/* Sets WAITERS, or no bit, at an end, and returns its word. */
+static inline uint64_t leat_set_(leat_chan *ch, int side, uint64_t bit)
+{
+    leat_end_ *end = &ch->ends_[side];
+    if (!leat_is_one_(ch, side)) return atomic_fetch_or_explicit(&end->at_, bit, memory_order_relaxed); /* [X2] */
+    atomic_fetch_or_explicit(&end->at_, bit, memory_order_acquire);                                     /* [F2] <- [F1] */
+    if (bit) leat_fence_claims_(end);
+    return leat_glimpse_(ch, side);
+}
+
+/* A claim at an end for one thread that met a bit: returns the word that it claimed. If that has CLOSING, the claim was
+ * taken back. */
+LEAT_COLD_ uint64_t leat_claim_again_(leat_end_ *end, uint64_t at)
+{
+    uint64_t bits = atomic_fetch_or_explicit(&end->at_, 0, memory_order_release) & (LEAT_POS_ - 1); /* [F1] -> [F2] */
+    if (bits & LEAT_CLOSING_) atomic_store_explicit(&end->pos_, at, memory_order_relaxed);          /* [X6] */
+    return at | bits;
+}
+
+/* Claims at an end for one thread the positions from `at` up to `next`. Returns what leat_claim_again_ returns. */
+LEAT_HOT_ uint64_t leat_claim_one_(leat_end_ *end, uint64_t at, uint64_t next)
+{
+    atomic_store_explicit(&end->pos_, next, memory_order_relaxed); /* [X6] */
+    atomic_signal_fence(memory_order_seq_cst);                     /* [F1] -> [F2] the other half is in leat_fence_all_ */
+    if (LEAT_USUALLY_(!atomic_load_explicit(&end->at_, memory_order_relaxed))) return at; /* [X6] */
+    return leat_claim_again_(end, at);
+}
+
+#ifdef LEAT_DEBUG
+LEAT_ONE_ _Thread_local const char *leat_file_; /* where the program called leat */
+LEAT_ONE_ _Thread_local int leat_line_;
+
+LEAT_COLD_ void leat_check_owner_(leat_end_ *end)
+{
+    uintptr_t owner = 0, self = (uintptr_t)&leat_doubt_;
+    if (!atomic_compare_exchange_strong_explicit(&end->owner_, &owner, self, memory_order_relaxed, /* [X5] */
+                                                 memory_order_relaxed) &&
+        owner != self)
+        LEAT_BLAME_("a second thread sends, or receives, where the channel is for one", leat_file_, leat_line_);
+}
+#else
+#define leat_check_owner_(end) ((void)0)
+#endif
 
 /* Resolves all pollables that are armed at an end (I9), and appends them to a chain of one node, or of none (NULL). The
  * caller holds the lock. */
@@ -1600,6 +1706,42 @@ LEAT_HOT_ int leat_move_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side,
     return leat_move_by_(NULL, ctx, also, ch, side, msg, size, align);
 }
 
+/* leat_move_ at an end for one thread. The next position is a sum without a condition, as the sum that waits for the
+ * last store of pos_ is what a message costs. */
+LEAT_WRAPS_ LEAT_HOT_ int leat_move_one_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size,
+                                         size_t align)
+{
+    if (LEAT_RARELY_(!ch->slots_)) return -EAGAIN;
+    leat_end_ *end = &ch->ends_[side];
+    leat_check_owner_(end);
+    uint64_t lap = ch->lap_, at = atomic_load_explicit(&end->pos_, memory_order_relaxed); /* [X6] */
+    uint64_t in_lap = at & (lap - 1), next = at + LEAT_POS_, ready = at - in_lap + (side == LEAT_SENDS_ ? 0 : LEAT_FULL_);
+    unsigned char *slot = ch->slots_ + in_lap * (leat_stride_(size, align) / LEAT_POS_);
+    if (LEAT_RARELY_(in_lap + LEAT_POS_ >= ch->cap_ * LEAT_POS_)) {
+        next = at - in_lap + lap;
+        atomic_signal_fence(memory_order_seq_cst); /* [F1] -> [F2] else a conditional move, which waits */
+    }
+    if (atomic_load_explicit(leat_stamp_of_(slot), memory_order_acquire) != ready) return -EAGAIN; /* [P2] <- [P1] */
+    int err = leat_ctx_err_of_(ctx, also, 0);
+    if (LEAT_RARELY_(err)) return err;
+    at = leat_claim_one_(end, at, next);
+    if (LEAT_RARELY_(at & (LEAT_CLOSING_ | LEAT_WAITERS_))) {
+        if (at & LEAT_CLOSING_) return -EAGAIN;
+        leat_move_and_wake_(ch, side, slot, msg, size, align, NULL, ready);
+        return 0;
+    }
+    leat_copy_over_(NULL, side, slot + leat_msg_at_(align), msg, size);
+    atomic_store_explicit(leat_stamp_of_(slot), leat_next_stamp_(ch, side, ready), memory_order_release); /* [P1] -> [P2] */
+    return 0;
+}
+
+/* leat_move_ for a select, at whatever end. */
+LEAT_COLD_ int leat_move_one_too_(leat_ctx *ctx, leat_ctx *also, leat_chan *ch, int side, void *msg, size_t size,
+                                  size_t align)
+{
+    return leat_move_one_(ctx, also, ch, side, msg, size, align);
+}
+
 /* A run of slots lies in memory one behind the other, and all its slots have the same stamp when they are ready. The
  * slots of a batch are one run, or two: up to the end of the ring, and from its start on. */
 
@@ -1624,6 +1766,14 @@ LEAT_HOT_ size_t leat_run_ready_(unsigned char *slot, size_t n, uint64_t ready, 
     return k;
 }
 
+/* The same, where the other end is for one thread: slots become ready one after another, and if the last is, all are. */
+LEAT_HOT_ size_t leat_run_in_order_(unsigned char *slot, size_t n, uint64_t ready, size_t stride)
+{
+    leat_stamp_ *last = leat_stamp_of_(slot + (n - 1) * stride);
+    if (atomic_load_explicit(last, memory_order_acquire) == ready) return n; /* [P2] <- [P1] */
+    return leat_run_ready_(slot, n, ready, stride);
+}
+
 /* Fills or empties a run of n slots, and leaves the stamp `next` in each. */
 LEAT_HOT_ void leat_run_move_(int side, unsigned char *slot, size_t n, uint64_t next, unsigned char *msgs, size_t size,
                               size_t align)
@@ -1637,23 +1787,29 @@ LEAT_HOT_ void leat_run_move_(int side, unsigned char *slot, size_t n, uint64_t 
 /* Claims the longest prefix of the next n slots that is ready, with one CAS, and fills or empties those slots. Returns
  * how many, or the error of a context. */
 LEAT_HOT_ ptrdiff_t leat_move_some_(leat_ctx *ctx, leat_chan *ch, int side, unsigned char *msgs, size_t n, size_t size,
-                                    size_t align)
+                                    size_t align, int ones)
 {
+    bool one = ones >> side & 1, in_order = ones >> !side & 1;
     unsigned char *slots = ch->slots_, *slot;
     if (LEAT_RARELY_(!slots)) return 0;
     if (n > ch->cap_) n = (size_t)ch->cap_;
     leat_end_ *end = &ch->ends_[side];
-    uint64_t at = atomic_load_explicit(&end->at_, memory_order_relaxed), lap = ch->lap_, ready; /* [X1] */
+    if (one) leat_check_owner_(end);
+    uint64_t at = atomic_load_explicit(one ? &end->pos_ : &end->at_, memory_order_relaxed), lap = ch->lap_, ready; /* [X1] */
     size_t stride = leat_stride_(size, align), first, k;
     do {
         slot = leat_slot_(ch, at, size, align);
         ready = leat_ready_stamp_(ch, side, at);
         first = (size_t)(ch->cap_ - leat_index_(ch, at)); /* slots of the first run */
-        k = leat_run_ready_(slot, n < first ? n : first, ready, stride);
+        k = (in_order ? leat_run_in_order_ : leat_run_ready_)(slot, n < first ? n : first, ready, stride);
         if (LEAT_RARELY_(k == first && n > first)) k += leat_run_ready_(slots, n - first, leat_lap_on_(ready, lap), stride);
         if (!k) return 0;
         int err = leat_ctx_err_of_(ctx, NULL, 0);
         if (LEAT_RARELY_(err)) return err;
+        if (!one) continue;
+        at = leat_claim_one_(end, at, leat_advance_(ch, at, k));
+        if (at & LEAT_CLOSING_) return 0;
+        break;
     } while (!atomic_compare_exchange_weak_explicit(&end->at_, &at, leat_advance_(ch, at, k),
                                                     memory_order_release, /* [C1] -> [C2] */
                                                     memory_order_relaxed));
@@ -1734,8 +1890,7 @@ static inline bool leat_ready_at_(leat_case *c, uint64_t at)
 
 static inline uint64_t leat_look_at_(leat_case *c, int side)
 {
-    uint64_t seen = atomic_load_explicit(&c->chan_->ends_[side].at_, memory_order_acquire); /* [C2] <- [C1], [E2] <- [E1] */
-    return c->seen_[side] = seen;
+    return c->seen_[side] = leat_word_(c->chan_, side);
 }
 
 /* Polls a case and changes nothing. 0: ready. -EPIPE: closed. -EAGAIN: the call would have to wait. LEAT_IN_FLIGHT_:
@@ -1787,6 +1942,8 @@ LEAT_COLD_ int leat_rendezvous_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 
 static inline int leat_try_fast_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 {
+    if (leat_is_one_(c->chan_, c->side_))
+        return leat_move_one_too_(ctx, also, c->chan_, c->side_, c->link_.msg_, c->size_, c->align_);
     return leat_move_by_(c->copy_, ctx, also, c->chan_, c->side_, c->link_.msg_, c->size_, c->align_);
 }
 
@@ -1805,7 +1962,7 @@ LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 LEAT_COLD_ bool leat_may_park_(leat_case *c, uint64_t bit)
 {
     leat_chan *ch = c->chan_;
-    leat_end_ *own = leat_own_end_(c), *far = leat_far_end_(c);
+    leat_end_ *far = leat_far_end_(c);
     if (!ch->slots_) {
         uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] lock held */
         if (tail & LEAT_CLOSING_ || leat_peer_waits_(c)) return false;
@@ -1813,8 +1970,7 @@ LEAT_COLD_ bool leat_may_park_(leat_case *c, uint64_t bit)
         atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] shows leat_try_select_ a new waiter */
         return true;
     }
-    uint64_t there = atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed); /* [X2] */
-    uint64_t here = atomic_load_explicit(&own->at_, memory_order_relaxed);           /* [X2] */
+    uint64_t there = leat_set_(ch, !c->side_, bit), here = leat_glimpse_(ch, c->side_); /* in this order */
     if (leat_sends_(c)) return leat_is_full_(ch, here, there) && !(here & LEAT_CLOSING_);
     return leat_position_(there) == leat_position_(here) && !(there & LEAT_CLOSING_);
 }
@@ -1831,8 +1987,7 @@ LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
     if (!ch->slots_) return; /* unbuffered: a peer wakes T with its message, or close wakes all */
     leat_lock_take_(&ch->lock_);
     if (far->peers_.first_) {
-        uint64_t there = atomic_fetch_or_explicit(&far->at_, LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
-        uint64_t here = atomic_load_explicit(&leat_own_end_(c)->at_, memory_order_relaxed);        /* [X2] */
+        uint64_t there = leat_set_(ch, !c->side_, LEAT_WAITERS_), here = leat_glimpse_(ch, c->side_);
         uint64_t n = leat_sends_(c) ? ch->cap_ - leat_count_(ch, here, there) : leat_count_(ch, there, here);
         if (n >= least) next = leat_resolve_first_(&far->peers_, 0);
 #ifndef LEAT_WITHOUT_TWO
@@ -1850,7 +2005,7 @@ LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
  * line from a thread that is about to move it. */
 static inline leat_stamp_ *leat_awaited_(leat_case *c, uint64_t *seen)
 {
-    uint64_t at = atomic_load_explicit(&leat_own_end_(c)->at_, memory_order_relaxed); /* [X1] */
+    uint64_t at = leat_glimpse_(c->chan_, c->side_);
     leat_stamp_ *stamp = leat_stamp_of_(leat_slot_(c->chan_, at, c->size_, c->align_));
     *seen = atomic_load_explicit(stamp, memory_order_relaxed); /* [X5] */
     return leat_ready_at_(c, at) ? NULL : stamp;
@@ -1867,8 +2022,8 @@ LEAT_WRAPS_ LEAT_COLD_ void leat_case_pace_end_(leat_case *c)
 {
     leat_chan *ch = c->chan_;
     if (!c->since_) return;
-    uint64_t head = atomic_load_explicit(&ch->ends_[LEAT_RECEIVES_].at_, memory_order_relaxed); /* [X1] */
-    uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed);    /* [X1] */
+    uint64_t head = leat_glimpse_(ch, LEAT_RECEIVES_);
+    uint64_t tail = leat_glimpse_(ch, LEAT_SENDS_);
     uint64_t there = leat_count_(ch, tail, head);
     uint32_t took = (uint32_t)leat_os_now_() - c->since_;
     leat_pace_learn_(&leat_own_end_(c)->pace_, took, leat_sends_(c) ? ch->cap_ - there : there);
@@ -2170,7 +2325,7 @@ LEAT_COLD_ int leat_try_select_which_(int which, leat_ctx *ctx, leat_case *cases
             leat_case *c = &cases[i];
             if (!c->chan_) continue;
             for (int side = 0; side < 2; side++) {
-                uint64_t at = atomic_load_explicit(&c->chan_->ends_[side].at_, memory_order_relaxed); /* [X1] */
+                uint64_t at = leat_glimpse_(c->chan_, side);
                 if ((at ^ c->seen_[side]) & ~LEAT_WAITERS_) same = false;
             }
         }
@@ -2268,6 +2423,23 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
     return 0;
 }
 
+/* leat_make_ has made a channel with ends for one thread. An unbuffered one has none: there each call takes the lock. */
+LEAT_COLD_ void leat_make_ones_(leat_chan *ch, int ones)
+{
+    uint64_t fenced = leat_os_fence_all_() ? 0 : LEAT_FENCED_;
+    if (!ch->slots_) return;
+    ch->ones_ = ones;
+    for (int side = 0; side < 2; side++)
+        if (leat_is_one_(ch, side)) atomic_store_explicit(&ch->ends_[side].at_, fenced, memory_order_relaxed); /* [X6] */
+}
+
+LEAT_HOT_ int leat_make_for_(leat_chan *ch, size_t cap, size_t size, size_t align, int ones)
+{
+    int err = leat_make_(ch, cap, size, align);
+    if (ones && !err) leat_make_ones_(ch, ones);
+    return err;
+}
+
 LEAT_COLD_ void leat_free_(leat_chan *ch, size_t align)
 {
     if (!ch) return;
@@ -2278,68 +2450,69 @@ LEAT_COLD_ void leat_free_(leat_chan *ch, size_t align)
 #endif
 }
 
-/* leat_do_: a send or a receive. leat_try_: the form that does not wait. */
-LEAT_HOT_ int leat_do_(leat_ctx *ctx, leat_chan *ch, int side, void *msg, size_t size, size_t align)
+/* leat_do_: a send or a receive. leat_try_: the form that does not wait. `ones`, here and below: which ends are for one
+ * thread. A constant, so inlined it costs nothing. */
+LEAT_HOT_ int leat_do_(leat_ctx *ctx, leat_chan *ch, int side, void *msg, size_t size, size_t align, int ones)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    int err = leat_move_(ctx, NULL, ch, side, msg, size, align);
+    int err = (ones >> side & 1 ? leat_move_one_ : leat_move_)(ctx, NULL, ch, side, msg, size, align);
     if (LEAT_USUALLY_(err != -EAGAIN)) return err;
     return leat_wait_case_(ctx, ch, side, msg, size, align);
 }
 
-LEAT_HOT_ int leat_try_(leat_chan *ch, int side, void *msg, size_t size, size_t align)
+LEAT_HOT_ int leat_try_(leat_chan *ch, int side, void *msg, size_t size, size_t align, int ones)
 {
     if (LEAT_RARELY_(!ch || !msg)) return -EINVAL;
-    int err = leat_move_(NULL, NULL, ch, side, msg, size, align);
+    int err = (ones >> side & 1 ? leat_move_one_ : leat_move_)(NULL, NULL, ch, side, msg, size, align);
     if (LEAT_USUALLY_(err != -EAGAIN)) return err;
     return leat_try_case_again_(ch, side, msg, size, align);
 }
 
-LEAT_HOT_ int leat_send_(leat_ctx *ctx, leat_chan *ch, const void *msg, size_t size, size_t align)
+LEAT_HOT_ int leat_send_(leat_ctx *ctx, leat_chan *ch, const void *msg, size_t size, size_t align, int ones)
 {
-    return leat_do_(ctx, ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
+    return leat_do_(ctx, ch, LEAT_SENDS_, leat_to_read_(msg), size, align, ones);
 }
 
-LEAT_HOT_ int leat_recv_(leat_ctx *ctx, leat_chan *ch, void *msg, size_t size, size_t align)
+LEAT_HOT_ int leat_recv_(leat_ctx *ctx, leat_chan *ch, void *msg, size_t size, size_t align, int ones)
 {
-    return leat_do_(ctx, ch, LEAT_RECEIVES_, msg, size, align);
+    return leat_do_(ctx, ch, LEAT_RECEIVES_, msg, size, align, ones);
 }
 
-LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_send_(leat_chan *ch, const void *msg, size_t size, size_t align)
+LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_send_(leat_chan *ch, const void *msg, size_t size, size_t align, int ones)
 {
-    return leat_try_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align);
+    return leat_try_(ch, LEAT_SENDS_, leat_to_read_(msg), size, align, ones);
 }
 
-LEAT_HOT_ int leat_try_recv_(leat_chan *ch, void *msg, size_t size, size_t align)
+LEAT_HOT_ int leat_try_recv_(leat_chan *ch, void *msg, size_t size, size_t align, int ones)
 {
-    return leat_try_(ch, LEAT_RECEIVES_, msg, size, align);
+    return leat_try_(ch, LEAT_RECEIVES_, msg, size, align, ones);
 }
 
 /* A batch: moves as many messages as it can at once, but at least one. It waits for that one if `waits`. */
 LEAT_HOT_ ptrdiff_t leat_many_(leat_ctx *ctx, leat_chan *ch, int side, bool waits, void *msgs, size_t n, size_t size,
-                               size_t align)
+                               size_t align, int ones)
 {
     if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
     if (LEAT_RARELY_(!n)) return leat_ctx_err(ctx);
-    ptrdiff_t k = leat_move_some_(ctx, ch, side, msgs, n, size, align);
+    ptrdiff_t k = leat_move_some_(ctx, ch, side, msgs, n, size, align, ones);
     if (LEAT_USUALLY_(k)) return k;
     if (!ch->slots_) n = 1;
     k = waits ? leat_wait_case_(ctx, ch, side, msgs, size, align) : leat_try_case_again_(ch, side, msgs, size, align);
     if (k) return k;
-    if (n > 1) k = leat_move_some_(ctx, ch, side, (unsigned char *)msgs + size, n - 1, size, align);
+    if (n > 1) k = leat_move_some_(ctx, ch, side, (unsigned char *)msgs + size, n - 1, size, align, ones);
     return k < 0 ? 1 : 1 + k; /* one was moved before a context was done */
 }
 
 LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_send_many_(leat_ctx *ctx, leat_chan *ch, bool waits, const void *msgs, size_t n,
-                                                     size_t size, size_t align)
+                                                     size_t size, size_t align, int ones)
 {
-    return leat_many_(ctx, ch, LEAT_SENDS_, waits, leat_to_read_(msgs), n, size, align);
+    return leat_many_(ctx, ch, LEAT_SENDS_, waits, leat_to_read_(msgs), n, size, align, ones);
 }
 
 LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *ch, bool waits, void *msgs, size_t n,
-                                                     size_t size, size_t align)
+                                                     size_t size, size_t align, int ones)
 {
-    return leat_many_(ctx, ch, LEAT_RECEIVES_, waits, msgs, n, size, align);
+    return leat_many_(ctx, ch, LEAT_RECEIVES_, waits, msgs, n, size, align, ones);
 }
 
 /* Closes, but does not wake any thread yet. Between setting CLOSING and setting CLOSED it resolves every waiter, into
@@ -2348,12 +2521,13 @@ LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t leat_recv_many_(leat_ctx *ctx, leat_chan *c
 LEAT_COLD_ int leat_close_quietly_(leat_chan *ch, leat_node_ ***end)
 {
     leat_end_ *tail = &ch->ends_[LEAT_SENDS_], *head = &ch->ends_[LEAT_RECEIVES_];
-    uint64_t t = atomic_fetch_or_explicit(&tail->at_, LEAT_CLOSING_, memory_order_acquire); /* [E2] <- [E1] */
+    uint64_t t = atomic_fetch_or_explicit(&tail->at_, LEAT_CLOSING_, memory_order_acquire); /* [E2] <- [E1], [F2] <- [F1] */
     if (t & LEAT_CLOSING_) {
         for (unsigned round = 0; !(t & LEAT_CLOSED_); leat_backoff_(&round))
             t = atomic_load_explicit(&tail->at_, memory_order_acquire); /* [E2] <- [E1] */
         return -EALREADY;
     }
+    if (leat_is_one_(ch, LEAT_SENDS_)) leat_fence_claims_(tail);
     leat_lock_take_(&ch->lock_);
     *end = leat_resolve_all_(&head->peers_, -EPIPE, leat_resolve_all_(&tail->peers_, -EPIPE, *end));
     *end = leat_resolve_all_(&head->pollables_, 0, leat_resolve_all_(&tail->pollables_, 0, *end));
@@ -2371,10 +2545,12 @@ LEAT_COLD_ int leat_close_(leat_chan *ch)
     return err;
 }
 
-LEAT_HOT_ size_t leat_len_(leat_chan *ch)
+LEAT_HOT_ size_t leat_len_(leat_chan *ch, int ones)
 {
     if (!ch || !ch->slots_) return 0;
-    _Atomic uint64_t *head = &ch->ends_[LEAT_RECEIVES_].at_, *tail = &ch->ends_[LEAT_SENDS_].at_;
+    leat_end_ *to = &ch->ends_[LEAT_SENDS_], *from = &ch->ends_[LEAT_RECEIVES_];
+    _Atomic uint64_t *head = ones & LEAT_ONE_RECEIVER ? &from->pos_ : &from->at_;
+    _Atomic uint64_t *tail = ones & LEAT_ONE_SENDER ? &to->pos_ : &to->at_;
     for (;;) {
         uint64_t h = atomic_load_explicit(head, memory_order_acquire);                             /* [C2] <- [C1] */
         uint64_t t = atomic_load_explicit(tail, memory_order_acquire);                             /* [C2] <- [C1] */
@@ -2474,10 +2650,17 @@ LEAT_COLD_ int leat_pollable_(leat_pollable *w, leat_chan *ch, int side)
  * that a variable can have, also char[16], void (*)(int), struct { int a, b; }, but not const, because messages are
  * written. */
 /* clang-format off */
-#define LEAT_CHAN(...)                  \
+#define LEAT_CHAN(...) LEAT_CHAN_FOR(0, __VA_ARGS__)
+/* The same, where some ends are for one thread: typedef LEAT_CHAN_FOR(LEAT_ONE_SENDER | LEAT_ONE_RECEIVER, struct job)
+ * feed_chan. LEAT_ONE_SENDER: from make to free, one thread alone makes all calls that send. LEAT_ONE_RECEIVER: likewise
+ * for those that receive. Any thread may close the channel, and ask for its length. A call at such an end costs half as
+ * much. A thread that parks at the other end, or that closes, pays for that, a few microseconds. A topic does not take
+ * such a channel. The program must keep the promise. LEAT_DEBUG checks it. */
+#define LEAT_CHAN_FOR(ones, ...)        \
     union {                             \
         leat_chan chan;                 \
         __typeof__(__VA_ARGS__) *type_; \
+        char (*ones_)[1 + (ones)];      \
     }
 
 /* clang-format on */
@@ -2488,6 +2671,8 @@ LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
 {
     leat_chan *ch = c;
     uintptr_t self = 0;
+    leat_file_ = file;
+    leat_line_ = line;
     if (!ch || atomic_compare_exchange_strong_explicit(&ch->self_, &self, (uintptr_t)ch, memory_order_relaxed, /* [X5] */
                                                        memory_order_relaxed))
         return ch;
@@ -2550,6 +2735,8 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 #define LEAT_IN_(c, m) _Generic((m), const LEAT_T_(c) *: (m), default: LEAT_OUT_(c, m)) /* nested: one type if T is const */
 #define LEAT_OUT_(c, m) _Generic((m), LEAT_T_(c) *: (m), default: (struct leat_wrong_message_type){ 0 })
 #define LEAT_OF_(c) sizeof(LEAT_T_(c)), _Alignof(LEAT_T_(c))
+#define LEAT_ONES_(c) ((int)sizeof *(c)->ones_ - 1)
+#define LEAT_HOW_(c) LEAT_OF_(c), LEAT_ONES_(c)
 /* The first of two arguments, and the second. The first stays whole even if it is a compound literal with commas. */
 #define LEAT_FIRST_(...) __builtin_choose_expr(1, __VA_ARGS__)
 #define LEAT_SECOND_(...) __builtin_choose_expr(0, __VA_ARGS__)
@@ -2558,7 +2745,7 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 /* int leat_make(c, size_t capacity): makes a channel that holds exactly `capacity` messages. With 0 it is unbuffered: a
  * send and a receive meet. Do not call it on a channel that is in use.
  * 0: made. -ENOMEM: no memory. -EINVAL: c is NULL, or the capacity is beyond reason. */
-#define leat_make(c, capacity) leat_make_(LEAT_UNLESS_CONST_(c, LEAT_NEW_(c), &(c)->chan), capacity, LEAT_OF_(c))
+#define leat_make(c, capacity) leat_make_for_(LEAT_UNLESS_CONST_(c, LEAT_NEW_(c), &(c)->chan), capacity, LEAT_HOW_(c))
 
 /* void leat_free(c): frees the slots, with the messages that are still in them. What is left is a closed channel: a
  * later call gets -EPIPE, another leat_free does nothing, and leat_make makes it new. No other thread may be using the
@@ -2572,34 +2759,34 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
  * 0: sent, and it will be received if some thread receives until -EPIPE. -EPIPE: closed, not sent.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, not sent.
  * (m is variadic so that a compound literal may have commas.) */
-#define leat_send(c, ...) leat_send_(NULL, LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
-#define leat_try_send(c, ...) leat_try_send_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
-#define leat_send_ctx(ctx, c, ...) leat_send_(ctx, LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
+#define leat_send(c, ...) leat_send_(NULL, LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_HOW_(c))
+#define leat_try_send(c, ...) leat_try_send_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_HOW_(c))
+#define leat_send_ctx(ctx, c, ...) leat_send_(ctx, LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_HOW_(c))
 
 /* int leat_recv(c, m): takes the oldest message into *m. Waits while there is none.
  * 0: received. -EPIPE: closed and drained. After any error *m is untouched.
  * try: -EAGAIN instead of waiting. ctx: -ECANCELED or -ETIMEDOUT when ctx is done, nothing taken. */
-#define leat_recv(c, m) leat_recv_(NULL, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
-#define leat_try_recv(c, m) leat_try_recv_(LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
-#define leat_recv_ctx(ctx, c, m) leat_recv_(ctx, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_OF_(c))
+#define leat_recv(c, m) leat_recv_(NULL, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_HOW_(c))
+#define leat_try_recv(c, m) leat_try_recv_(LEAT_C_(c), LEAT_OUT_(c, m), LEAT_HOW_(c))
+#define leat_recv_ctx(ctx, c, m) leat_recv_(ctx, LEAT_C_(c), LEAT_OUT_(c, m), LEAT_HOW_(c))
 
 /* ptrdiff_t leat_send_many(c, a, size_t n): sends a[0], a[1].. in order. Sends as many as go in without waiting, but at
  * least one, and waits for that one. Returns how many were sent (n = 0: 0). If none was sent, it returns the errors of
  * leat_send, and its two other forms return those of theirs. One claim moves the whole batch. (a and n are variadic so
  * that a compound literal may have commas: leat_send_many(&c, (int[]){ 1, 2, 3 }, 3).) */
 #define leat_send_many(c, ...) \
-    leat_send_many_(NULL, LEAT_C_(c), true, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
+    leat_send_many_(NULL, LEAT_C_(c), true, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_HOW_(c))
 #define leat_try_send_many(c, ...) \
-    leat_send_many_(NULL, LEAT_C_(c), false, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
+    leat_send_many_(NULL, LEAT_C_(c), false, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_HOW_(c))
 #define leat_send_many_ctx(ctx, c, ...) \
-    leat_send_many_(ctx, LEAT_C_(c), true, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_OF_(c))
+    leat_send_many_(ctx, LEAT_C_(c), true, LEAT_IN_(c, LEAT_FIRST_(__VA_ARGS__)), LEAT_SECOND_(__VA_ARGS__), LEAT_HOW_(c))
 
 /* ptrdiff_t leat_recv_many(c, a, size_t n): receives up to n messages into a[0].., but at least one, and waits for that
  * one. Returns how many (n = 0: 0). If none was taken, it returns the errors of leat_recv, and its two other forms
  * return those of theirs. */
-#define leat_recv_many(c, a, n) leat_recv_many_(NULL, LEAT_C_(c), true, LEAT_OUT_(c, a), n, LEAT_OF_(c))
-#define leat_try_recv_many(c, a, n) leat_recv_many_(NULL, LEAT_C_(c), false, LEAT_OUT_(c, a), n, LEAT_OF_(c))
-#define leat_recv_many_ctx(ctx, c, a, n) leat_recv_many_(ctx, LEAT_C_(c), true, LEAT_OUT_(c, a), n, LEAT_OF_(c))
+#define leat_recv_many(c, a, n) leat_recv_many_(NULL, LEAT_C_(c), true, LEAT_OUT_(c, a), n, LEAT_HOW_(c))
+#define leat_try_recv_many(c, a, n) leat_recv_many_(NULL, LEAT_C_(c), false, LEAT_OUT_(c, a), n, LEAT_HOW_(c))
+#define leat_recv_many_ctx(ctx, c, a, n) leat_recv_many_(ctx, LEAT_C_(c), true, LEAT_OUT_(c, a), n, LEAT_HOW_(c))
 
 /* int leat_close(c): ends sending. Senders that wait get -EPIPE. Receivers drain what was sent, then get -EPIPE. A send
  * that races with the close either returns 0, and its message is received, or returns -EPIPE.
@@ -2608,7 +2795,7 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 
 /* size_t leat_len(c), leat_cap(c), bool leat_is_closed(c): snapshots. They may be out of date when the caller reads
  * them. */
-#define leat_len(c) leat_len_(LEAT_C_(c))
+#define leat_len(c) leat_len_(LEAT_C_(c), LEAT_ONES_(c))
 #define leat_cap(c) leat_cap_(LEAT_C_(c))
 #define leat_is_closed(c) leat_is_closed_(LEAT_C_(c))
 

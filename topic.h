@@ -764,7 +764,8 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
 #define LEAT_TOPIC_(t) LEAT_UNLESS_CONST_(t, leat_topic_of_(t), &(t)->topic)
 #define LEAT_MSG_(t, m) leat_msg_(LEAT_IN_(t, m), LEAT_OF_(t))
 #define LEAT_SAME_(t, c) \
-    (1 ? _Generic((c)->type_, LEAT_T_(t) *: LEAT_CHAN_(c), default: (struct leat_wrong_channel_type){ 0 }) : &(c)->chan)
+    (1 ? _Generic((c)->type_, LEAT_T_(t) *: LEAT_CHAN_(c), default: (struct leat_wrong_channel_type){ 0 }) : LEAT_MANY_(c))
+#define LEAT_MANY_(c) _Generic((c)->ones_, char (*)[1]: &(c)->chan, default: (struct leat_wrong_channel_type){ 0 })
 
 /* clang-format on */
 /* int leat_topic_make(t, int keeps): `keeps` is 0 or LEAT_KEEPS_LATEST. With LEAT_KEEPS_LATEST, leat_latest and

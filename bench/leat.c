@@ -14,7 +14,10 @@
 #define UNBUFFERED
 #define BY_VALUE
 
-typedef LEAT_CHAN(msg) msg_chan;
+#ifndef MSG_CHAN
+#define MSG_CHAN LEAT_CHAN(msg)
+#endif
+typedef MSG_CHAN msg_chan;
 
 struct queue {
     msg_chan c;
@@ -71,6 +74,8 @@ INLINE bool queue_is_over(struct queue *q)
 {
     return leat_is_closed(&q->c) && !leat_len(&q->c);
 }
+
+#ifndef ONE_TO_ONE /* bench/leat-one.c: the queue alone */
 
 #define SELECT
 
@@ -214,5 +219,7 @@ INLINE void cancel_tasks(uint64_t n, uint64_t fail_at, int limit)
         if (leat_go(&g, may_fail, (void *)(uintptr_t)i)) break;
     if (leat_wait(&g) != 5) wrong("the error was lost");
 }
+
+#endif
 
 #include "works.h"

@@ -29,7 +29,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 
 # ---- Contestants: how they are called, and their kind -----------------------------------------
 
-PLAIN = ["leat", "mutex", "posix", "vyukov", "bbq", "bare",  # these need only a C compiler (leat's topics: liburcu, too)
+PLAIN = ["leat", "mutex", "posix", "vyukov", "bbq", "bare", "leat-one",  # these need only a C compiler (leat's topics: liburcu, too)
          "leat-calls", "leat-nourcu", "sends", "mutex-list", "rwlock-list"]
 PEERS = ["ck", "rte", "rte-hts", "rte-rts", "wfcqueue", "lfqueue", "glib", "apr", "libuv", "boost", "boost-spsc", "moodycamel",
          "moodycamel-blocking", "readerwriter", "atomic_queue", "tbb", "std", "go", "crossbeam", "crossbeam-queue"]
@@ -46,7 +46,7 @@ TITLES = {"mutex": "mutex + condvar", "posix": "POSIX sem_t", "vyukov": "bare Vy
           "readerwriter": "ReaderWriterQueue, one to one", "moodycamel": "moodycamel",
           "moodycamel-blocking": "moodycamel blocking", "atomic_queue": "atomic_queue", "tbb": "oneTBB",
           "std": "C++20 semaphore", "go": "Go", "crossbeam": "crossbeam-channel",
-          "crossbeam-queue": "crossbeam ArrayQueue", "leat-calls": "leat, calling liburcu",
+          "crossbeam-queue": "crossbeam ArrayQueue", "leat-calls": "leat, calling liburcu", "leat-one": "leat, one to one",
           "leat-nourcu": "leat, no liburcu", "sends": "plain sends", "mutex-list": "mutex around a list",
           "rwlock-list": "rwlock around a list", "bare-zlib": "one thread"}
 VARIANTS = {}  # of leat: name -> the folder of its headers, and its macros

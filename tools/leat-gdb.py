@@ -339,10 +339,15 @@ class Ring:
 
     def __init__(self, chan):
         self.cap, self.lap = num(field(chan, "cap_")), num(field(chan, "lap_"))
-        self.tail = num(field(chan, "ends_", 0, "at_"))
-        self.head = num(field(chan, "ends_", 1, "at_"))
+        self.tail, self.head = self.word(chan, 0), self.word(chan, 1)
         self.receivers = waiting(field(chan, "ends_", 0, "peers_"))
         self.senders = waiting(field(chan, "ends_", 1, "peers_"))
+
+    @staticmethod
+    def word(chan, side):
+        """An end's position and bits. An end for one thread has its position in pos_, and in at_ only the bits."""
+        ones, at, pos = num(field(chan, "ones_")), num(field(chan, "ends_", side, "at_")), num(field(chan, "ends_", side, "pos_"))
+        return None if None in (ones, at, pos) else pos | at & 7 if ones >> side & 1 else at
 
     def length(self):
         if None in (self.cap, self.lap, self.tail, self.head):

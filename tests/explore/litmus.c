@@ -65,6 +65,13 @@ THREAD(one_word0, ST(RLX, x, 1), r[0] = ADD(AR, y, 1))
 THREAD(one_word1, r[1] = ADD(AR, y, 1), r[2] = LD(RLX, x))
 FORBIDDEN(sb_one_word, (one_word0, one_word1), r[0] == 0 && r[1] == 1 && r[2] == 0)
 
+/* What queue.h does at an end for one thread: one side only, between its store and its load, makes all others fence. */
+THREAD(membarrier0, ST(RLX, x, 1), r[0] = LD(RLX, y))
+THREAD(membarrier1, ST(RLX, y, 1), EXPECT(leat_os_fence_all_()), r[1] = LD(RLX, x))
+THREAD(membarrier2, EXPECT(leat_os_fence_all_()), ST(RLX, y, 1), r[1] = LD(RLX, x))
+FORBIDDEN(sb_membarrier, (membarrier0, membarrier1), r[0] == 0 && r[1] == 0)
+ALLOWED(sb_membarrier_too_soon, (membarrier0, membarrier2), r[0] == 0 && r[1] == 0)
+
 /* Message passing: a thread that sees the flag must see the message. */
 #define MP(id, st, ld, before, after, verdict) \
     THREAD(id##0, ST(RLX, x, 1), before, ST(st, y, 1)) \

@@ -51,6 +51,7 @@ void memory_store(void *p, unsigned size, uint64_t value, int order, void *pc);
 uint64_t memory_rmw(void *p, unsigned size, int op, uint64_t operand, int order, void *pc);
 bool memory_cas(void *p, unsigned size, uint64_t *expected, uint64_t value, int order, int fail_order, bool weak, void *pc);
 void memory_fence(int order, void *pc);
+void memory_fence_all(void *pc);               /* what membarrier does */
 uint32_t memory_peek(const void *p, void *pc); /* what the kernel reads of a futex */
 void memory_wake(const void *p);
 void *memory_alloc(size_t size, size_t align);

@@ -557,6 +557,18 @@ void memory_fence(int order, void *pc)
     trace("fence", order, NULL, 0, 0, pc);
 }
 
+/* As if each thread had made a seq_cst fence here, the caller before and after all others. */
+void memory_fence_all(void *pc)
+{
+    view_join_seen(sc, cur[self]);
+    for (int t = 0; t < threads; t++) {
+        view_join_seen(cur[t], sc);
+        view_join_seen(sc, cur[t]);
+    }
+    view_join_seen(cur[self], sc);
+    trace("membarrier", SEQ_CST, NULL, 0, 0, pc);
+}
+
 /* ==== The kernel's look at a futex ============================================================ */
 
 /* The kernel takes a lock of its own to look at a futex, and takes it again for a wake. So a thread that waits sees

@@ -64,7 +64,8 @@ void sim_join(void); /* waits for all of them */
 void sim_join_one(int thread);
 void sim_yield(void); /* lets other threads run, for loops that wait: while (!x) sim_yield(); */
 bool sim_asleep(int thread);
-extern int sim_refuse; /* bit n: the n-th pthread_create from now on is refused */
+extern int sim_no_membarrier; /* n > 0: the n-th membarrier from now on is refused, and each after it */
+extern int sim_refuse;        /* bit n: the n-th pthread_create from now on is refused */
 
 /* From now on an access to it is a use of `what` after it was freed. */
 void sim_freed(const void *p, size_t size, const char *what);

@@ -337,6 +337,8 @@ int sim_descriptors(void)
     return n;
 }
 
+int sim_no_membarrier;
+
 long sim_syscall(long number, ...)
 {
     long a[4];
@@ -355,6 +357,16 @@ long sim_syscall(long number, ...)
     if (number == SYS_sched_getaffinity) {
         *(unsigned long *)a[2] = (1ul << usable_cpus) - 1;
         return sizeof(unsigned long);
+    }
+    if (number == SYS_membarrier) {
+        errno = sim_no_membarrier && sim_no_membarrier-- == 1 ? ENOSYS : 0;
+        if (errno) {
+            sim_no_membarrier = 1; /* from now on */
+            return -1;
+        }
+        threads_point();
+        memory_fence_all(PC);
+        return 0;
     }
     void *word = (void *)a[0];
     if (number == SYS_futex && (int)a[1] == 137) { /* FUTEX_WAIT_BITSET, private, absolute and monotonic */

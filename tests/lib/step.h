@@ -347,6 +347,11 @@ static inline void leat_os_fd_close_(const int ends[2])
     (void)ends;
 }
 
+static inline bool leat_os_fence_all_(void)
+{
+    return false;
+}
+
 static inline int64_t leat_os_now_(void)
 {
     return stage.clock;

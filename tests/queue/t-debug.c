@@ -159,6 +159,90 @@ TEST(a_free_while_threads_wait_is_found)
     aborts(frees_under_a_pollable, "freed while a pollable is armed on it");
 }
 
+/* ---- an end for one thread ---- */
+
+typedef LEAT_CHAN_FOR(LEAT_ONE_SENDER | LEAT_ONE_RECEIVER, int) feed_chan;
+static feed_chan feed;
+static void (*second_does)(void);
+
+static void *second(void *unused)
+{
+    (void)unused;
+    second_does();
+    return NULL;
+}
+
+/* The first thread has sent and received. Now the second comes. */
+static void after_the_first(void (*does)(void))
+{
+    pthread_t thread;
+    int m = 1;
+    second_does = does;
+    if (leat_make(&feed, 4) || leat_send(&feed, &m) || leat_recv(&feed, &m)) return;
+    if (!pthread_create(&thread, NULL, second, NULL)) pthread_join(thread, NULL);
+    if (!leat_close(&feed)) leat_free(&feed);
+}
+
+static void tries_to_send(void)
+{
+    (void)!leat_try_send(&feed, (&(int){ 2 }));
+}
+
+static void tries_to_receive(void)
+{
+    int m;
+    (void)!leat_try_recv(&feed, &m);
+}
+
+static void sends_a_batch(void)
+{
+    (void)!leat_send_many(&feed, ((int[]){ 1, 2 }), 2);
+}
+
+static void selects(void)
+{
+    int m;
+    leat_case cases[] = { LEAT_RECV(&feed, &m) };
+    leat_try_select(cases, 1);
+}
+
+static void a_second_sends(void)
+{
+    after_the_first(tries_to_send);
+}
+
+static void a_second_receives(void)
+{
+    after_the_first(tries_to_receive);
+}
+
+static void a_second_sends_a_batch(void)
+{
+    after_the_first(sends_a_batch);
+}
+
+static void a_second_selects(void)
+{
+    after_the_first(selects);
+}
+
+static void asks_only(void)
+{
+    CHECK_EQ(leat_len(&feed), 0);
+    CHECK(!leat_is_closed(&feed));
+}
+
+TEST(a_second_thread_at_an_end_for_one_is_found)
+{
+    if (TAP_SLOW) SKIP("ThreadSanitizer forbids threads in a child of threads");
+    static const char *const words = "a second thread sends, or receives, where the channel is for one";
+    aborts(a_second_sends, words);
+    aborts(a_second_receives, words);
+    aborts(a_second_sends_a_batch, words);
+    aborts(a_second_selects, words);
+    after_the_first(asks_only); /* and closes */
+}
+
 static void asserts(void)
 {
     LEAT_MISUSE_("in plain words");

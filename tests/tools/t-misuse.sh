@@ -9,15 +9,16 @@ struct job { int id; };
 struct other { int id; };
 typedef LEAT_CHAN(struct job) job_chan;
 typedef LEAT_CHAN(struct other) other_chan;
+typedef LEAT_CHAN_FOR(LEAT_ONE_SENDER, struct job) feed_chan;
 typedef LEAT_CHAN(const struct job) const_chan;
 typedef LEAT_TOPIC(const struct job) const_topic;
 typedef LEAT_TOPIC(struct job) job_topic;
 int f(job_chan *c, struct job *job, const struct job *constant, struct other *other, void *any, int *number,
-      job_topic *t, other_chan *o, const_chan *k, const_topic *kt);
+      job_topic *t, other_chan *o, const_chan *k, const_topic *kt, feed_chan *f1);
 int f(job_chan *c, struct job *job, const struct job *constant, struct other *other, void *any, int *number,
-      job_topic *t, other_chan *o, const_chan *k, const_topic *kt)
+      job_topic *t, other_chan *o, const_chan *k, const_topic *kt, feed_chan *f1)
 {
-    (void)c, (void)job, (void)constant, (void)other, (void)any, (void)number, (void)t, (void)o, (void)k, (void)kt;
+    (void)c, (void)job, (void)constant, (void)other, (void)any, (void)number, (void)t, (void)o, (void)k, (void)kt, (void)f1;
     leat_case a;
     int err = 0;
     $2;
@@ -76,6 +77,7 @@ for cc in $(compilers); do
     check "leat_send_many of a literal, $cc" compiles $cc \
         'err = (int)leat_send_many(c, (struct job[]){ { 1 }, { 2 } }, 2)'
     each check $cc "$sends|$recvs" job
+    check "a channel for one sender, $cc" compiles $cc "err = leat_send(f1, job) + leat_try_recv(f1, job); a = (leat_case)LEAT_SEND(f1, job)"
     each check $cc "$sends" constant
     for wrong in other any number '\&job' '*job' 1; do
         each refuse $cc "$sends|$recvs" "$wrong"
@@ -91,7 +93,7 @@ for cc in $(compilers); do
     done
     each refuse $cc "$looks" constant
     each check $cc "$joins" c
-    for wrong in o t job any '*c'; do
+    for wrong in o f1 t job any '*c'; do
         each refuse $cc "$joins" "$wrong"
     done
     each check $cc "$topics" t
