@@ -9,7 +9,7 @@ have redis-server && have redis-cli || skip_all "redis-server not installed"
 have factor || skip_all "no program factor"
 case $(redis-server --version) in *v=[0-6].*) skip_all "Redis is older than 7" ;; esac
 jobs=${WORKER_JOBS:-10000}
-[ "${SAN:-none}" = none ] || jobs=$((jobs / 5))
+[ "${SAN:-none}" = none ] || jobs=$((jobs / 2))
 
 # ---- Redis, on a socket in $tmp, which forgets nothing that it has answered ----
 redis= workers=
@@ -257,25 +257,24 @@ crashes() {
         add urgent 1 100 && add urgent $((good + 1)) $jobs fails 1000 || return
     for i in 1 2 3; do start $i; done
     round=0
-    until all_done $good 40 && nothing_left urgent jobs >/dev/null; do
+    until [ $kills -ge 4 ] && all_done $good 40 && nothing_left urgent jobs >/dev/null; do
         round=$((round + 1))
         [ $round -lt 3000 ] || { echo "it never ends: $(q HLEN results), $(q XLEN dead)"; return 1; }
         random=$(((random * 75 + 74) % 65537))
         sleep "0.$((random % 3))$((random % 10))"
-        if busy $((good - good / 20)); then continue; fi # the rest is done in peace
+        if [ $kills -ge 4 ] && busy $((good - good / 20)); then continue; fi # the rest is done in peace
         i=$((random % 3 + 1))
         eval "pid=\$pid$i"
         kill -9 $pid
         is_over $pid
         kills=$((kills + 1))
-        case $round in 4) redis_down TERM; redis_up || return ;; 8) redis_down KILL; redis_up || return ;; esac
+        case $kills in 2) redis_down TERM; redis_up || return ;; 4) redis_down KILL; redis_up || return ;; esac
         start $i
     done
 }
 kills=0
 check "three workers, one killed again and again, and Redis twice: it ends" crashes
 echo "# $jobs jobs, $kills workers killed"
-check "... workers were killed, and Redis" [ "$kills" -ge 4 ]
 check "... each job has its result" eval 'seq $good | right'
 check "... each that cannot be done is one dead letter" is "$(q XRANGE dead - + | grep -A1 '^id$' | grep '^[0-9]' | sort -n | tr '\n' ' ')" "$(seq $((good + 1)) $jobs | tr '\n' ' ')"
 stops() {
