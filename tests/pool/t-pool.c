@@ -257,6 +257,22 @@ TEST(a_job_that_fails_does_not_stop_the_others)
 
 /* ==== Misuse ================================================================================== */
 
+TEST(a_worker_sees_how_long_the_queue_was)
+{
+    leat_pool p;
+    leat_stats st;
+    door d = { 0 };
+    _Atomic int ran = 0;
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1, .queue = 100 }), 0);
+    REQUIRE_EQ(leat_submit(&p, at_door, &d), 0);
+    door_until(&d, 1);
+    for (int i = 0; i < 60; i++) REQUIRE_EQ(leat_submit(&p, counts, (void *)&ran), 0); /* none waits for room */
+    door_open(&d);
+    CHECK_EQ(leat_pool_stop(&p), 0);
+    CHECK_EQ(leat_pool_stats(&p, &st), 0);
+    CHECK_EQ(st.queue_high, 45); /* at its 17th job it takes the 16th of 60 */
+}
+
 TEST(what_cannot_be_is_refused)
 {
     leat_pool p = { .queue_cap_ = 0 };
