@@ -86,10 +86,11 @@ static void moves(member *self, leat_ctx *ctx)
     calls(sends ? (many ? "send_many" : "send") : many ? "recv_many" : "recv", c, n);
     long long got;
     size_t size = msg_size, align = msg_align;
-    if (many && sends) got = leat_send_many_(ctx, &chan[c], !tries, msgs, (size_t)n, size, align);
-    else if (many) got = leat_recv_many_(ctx, &chan[c], !tries, msgs, (size_t)n, size, align);
-    else if (sends) got = tries ? leat_try_send_(&chan[c], msgs, size, align) : leat_send_(ctx, &chan[c], msgs, size, align);
-    else got = tries ? leat_try_recv_(&chan[c], msgs, size, align) : leat_recv_(ctx, &chan[c], msgs, size, align);
+    if (many && sends) got = leat_send_many_(ctx, &chan[c], !tries, msgs, (size_t)n, size, align, 0);
+    else if (many) got = leat_recv_many_(ctx, &chan[c], !tries, msgs, (size_t)n, size, align, 0);
+    else if (sends)
+        got = tries ? leat_try_send_(&chan[c], msgs, size, align, 0) : leat_send_(ctx, &chan[c], msgs, size, align, 0);
+    else got = tries ? leat_try_recv_(&chan[c], msgs, size, align, 0) : leat_recv_(ctx, &chan[c], msgs, size, align, 0);
     fits(got, many ? n : 0, CLOSED | (tries ? AGAIN : 0), ctx);
     if (!many && !got) got = 1;
     for (int i = 0; i < got; i++)
@@ -282,14 +283,14 @@ static void channels_are_right(void)
     _Alignas(64) unsigned char msg[BIG];
     static member rest;
     for (int c = 0; c < CHANS; c++) {
-        size_t len = leat_len_(&chan[c]), left = 0;
+        size_t len = leat_len_(&chan[c], 0), left = 0;
         leat_close_(&chan[c]);
         for (int s = 0; s < TEAM; s++) {
             rest.last[c][s] = -1;
             for (int t = 0; t < TEAM; t++)
                 if (team[t].last[c][s] > rest.last[c][s]) rest.last[c][s] = team[t].last[c][s];
         }
-        for (; leat_recv_(NULL, &chan[c], msg, msg_size, msg_align) == 0; left++) arrived(&rest, c, msg);
+        for (; leat_recv_(NULL, &chan[c], msg, msg_size, msg_align, 0) == 0; left++) arrived(&rest, c, msg);
         if (len != left) complain("messages that are left, leat_len", (long long)left, (long long)len);
         for (int s = 0; s < TEAM; s++)
             for (int i = 0; i < SENDS; i++)

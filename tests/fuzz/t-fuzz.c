@@ -90,10 +90,11 @@ static void a_move(int c, int way)
     if (err) want = err;
     calls(sends ? (many ? "send_many" : "send") : many ? "recv_many" : "recv", c, n);
     long long got;
-    if (many && sends) got = leat_send_many_(ctx, ch, !tries, a, (size_t)n, msg_size, msg_align);
-    else if (many) got = leat_recv_many_(ctx, ch, !tries, a, (size_t)n, msg_size, msg_align);
-    else if (sends) got = tries ? leat_try_send_(ch, a, msg_size, msg_align) : leat_send_(ctx, ch, a, msg_size, msg_align);
-    else got = tries ? leat_try_recv_(ch, a, msg_size, msg_align) : leat_recv_(ctx, ch, a, msg_size, msg_align);
+    if (many && sends) got = leat_send_many_(ctx, ch, !tries, a, (size_t)n, msg_size, msg_align, 0);
+    else if (many) got = leat_recv_many_(ctx, ch, !tries, a, (size_t)n, msg_size, msg_align, 0);
+    else if (sends)
+        got = tries ? leat_try_send_(ch, a, msg_size, msg_align, 0) : leat_send_(ctx, ch, a, msg_size, msg_align, 0);
+    else got = tries ? leat_try_recv_(ch, a, msg_size, msg_align, 0) : leat_recv_(ctx, ch, a, msg_size, msg_align, 0);
     returned(got, want);
     moved(c, way, got < 0 ? 0 : many ? (int)got : 1, n, a, id);
 }
@@ -139,7 +140,7 @@ static void a_channel(void)
         a_select();
     } else if (what < 62) {
         calls("len", c, 0);
-        returned((long long)leat_len_(&o.chan[c]), m.chan[c].len);
+        returned((long long)leat_len_(&o.chan[c], 0), m.chan[c].len);
         calls("is_closed", c, 0);
         returned(leat_is_closed_(&o.chan[c]), m.chan[c].closed);
     } else if (below(3) == 0) {
