@@ -521,6 +521,7 @@ typedef struct leat_group {
     _Atomic size_t errors_;
     struct leat_group *whole_;                /* of leat_group_within, or NULL */
     struct leat_group *stages_, *next_stage_; /* the groups within this one. The next of the same whole */
+    leat_thread_ *left_;                      /* the last one that has left as it was idle. It is in the list */
     int64_t idle_ns_;                         /* of leat_thread_opts, as is what follows */
     size_t stack_size_;
     char name_[16]; /* "": the threads get no name */
@@ -682,30 +683,29 @@ static inline void leat_task_give_(leat_task_thread_ *t, leat_call_ job)
     leat_wake_(&t->node_);
 }
 
-/* A thread that was idle for long leaves the queue, and leaves a place in its stead (L4). Threads that have left before
- * it are joined. False: a caller has taken the thread, and will give it a task, or none. */
+/* A thread that was idle for long leaves the queue, and leaves a place in its stead (L4). It joins the one that has left
+ * before it. False: a caller has taken the thread, and will give it a task, or none. */
 LEAT_COLD_ bool leat_task_thread_leaves_(leat_task_thread_ *t)
 {
     leat_group *g = t->group_;
-    leat_thread_ *exited = NULL;
+    leat_thread_ *before = NULL;
     leat_lock_take_(&g->threads_.lock_);
     bool leaves = t->node_.linked_;
     if (leaves) {
         leat_dequeue_(&g->waiting_, &t->node_);
         g->places_++;
         t->task_ = (leat_call_){ .fn_ = NULL };
+        before = g->left_;
+        g->left_ = &t->thread_;
     }
-    for (leat_thread_ **at = &g->threads_.list_, *other; leaves && (other = *at) != NULL;) {
-        if (!other->exited_) {
-            at = &other->next_;
-            continue;
-        }
-        *at = other->next_;
-        other->next_ = exited;
-        exited = other;
+    if (before) {
+        leat_thread_ **at = &g->threads_.list_;
+        while (*at != before) at = &(*at)->next_;
+        *at = before->next_;
+        before->next_ = NULL;
     }
     leat_lock_drop_(&g->threads_.lock_);
-    leat_join_(exited);
+    leat_join_(before);
     return leaves;
 }
 

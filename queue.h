@@ -2190,11 +2190,9 @@ typedef struct leat_enqueuing_ {
     bool entered_;                 /* result: the nodes are in the queues */
 } leat_enqueuing_;
 
-/* Enqueues the waiter for every case, or for none if for one it need not park (I7). leat_block_ calls it before it parks.
- * If spin_ is set, the thread spins here, with its nodes in the queues and without a lock. */
-LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
+/* Enqueues the waiter for every case, or for none if for one it need not park (I7). */
+LEAT_COLD_ void leat_enqueue_all_(leat_enqueuing_ *a, leat_waiter_ *w)
 {
-    leat_enqueuing_ *a = what;
     leat_case *c = a->first_;
     leat_node_ *chain = NULL, **end = &chain; /* pollables, to which this thread is a partner of a rendezvous */
     leat_lock_all_(a->first_);
@@ -2208,9 +2206,16 @@ LEAT_COLD_ bool leat_enqueue_all_(void *what, leat_waiter_ *w)
     }
     leat_unlock_all_(a->first_);
     leat_wake_all_(chain);
-    if (!a->entered_ || !a->spin_) return a->entered_;
-    leat_spin_until_woken_(w, a->spin_);
-    return true;
+}
+
+/* Called by leat_block_ before the thread parks. If spin_ is set, the thread spins here, with its nodes in the queues and
+ * without a lock. */
+LEAT_COLD_ bool leat_enqueue_and_spin_(void *what, leat_waiter_ *w)
+{
+    leat_enqueuing_ *a = what;
+    leat_enqueue_all_(a, w);
+    if (a->entered_ && a->spin_) leat_spin_until_woken_(w, a->spin_);
+    return a->entered_;
 }
 
 /* Takes the waiter out of the queues where it still is. Returns the case by which it was woken, or NULL. Nothing of that
@@ -2282,7 +2287,7 @@ LEAT_COLD_ int leat_select_which_(int which, leat_ctx *ctx, leat_ctx *also, leat
         if (rests) leat_case_pace_begin_(only);
         leat_waiter_ w;
         leat_waiter_init_(&w);
-        leat_block_(&w, ctx, also, until, leat_enqueue_all_, &a);
+        leat_block_(&w, ctx, also, until, leat_enqueue_and_spin_, &a);
         if (a.entered_) {
             woken = leat_dequeue_all_(first, &w);
             if (woken && woken->link_.err_ == LEAT_HANDED_OFF_) {

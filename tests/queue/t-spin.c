@@ -496,7 +496,7 @@ TEST(a_close_wakes_a_sender_that_rests_and_none_rests_where_it_is_closed)
     CHECK(leat_case_rests_(&c) > 0);
     leat_waiter_ w;
     leat_waiter_init_(&w);
-    CHECK(!leat_enqueue_all_(&(leat_enqueuing_){ .first_ = &c }, &w));
+    CHECK(!leat_enqueue_and_spin_(&(leat_enqueuing_){ .first_ = &c }, &w));
     CHECK(!c.link_.linked_);
     leat_os_done_(&w.state_);
     CHECK_EQ(leat_send(&full.c, &full.next), -EPIPE);
