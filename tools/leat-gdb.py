@@ -521,10 +521,8 @@ class Wait:
                 g = field(t, "group_").dereference()
             return "a task of group " + self.say.name(g, "leat_group")
         if "leat_worker_run_" in names:
-            p = stack.pointer(stack.calls, "p", "leat_pool")
             w = stack.pointer(stack.calls, "w", "leat_worker_")
-            if p is None and num(field(w, "pool_")):
-                p = field(w, "pool_").dereference()
+            p = field(w, "pool_").dereference() if num(field(w, "pool_")) else stack.pointer(stack.calls, "p", "leat_pool")
             return "a job of pool " + self.say.name(p, "leat_pool")
         return None
 

@@ -32,7 +32,7 @@ wrong "... without a test" tests/semaphore/t-sem.c 's/^TEST(S2_/TEST(/' 'semapho
 wrong "... without a scenario" tests/explore/semaphores.c 's/(S3)/S3/' 'semaphore.h: S3 has no scenario'
 wrong "... without a model, and without a reason" tests/model/select.pml 's/^\( \*   [A-Z_]*  *\)I7/\1awake/' 'queue.h: I7 has no switch of a model'
 wrong "a reason where there is a model" tools/invariants.py 's/"I8": "/"I7": "", &/' 'a reason for I7'
-wrong "a mutant of what is no invariant" tests/mutants.txt 's/^mutant the wake looks/mutant I9 the wake looks/' 'tests/mutants.txt: I9: no header has this invariant'
+wrong "a mutant of what is no invariant" tests/mutants.txt 's/^mutant the wake looks/mutant I99 the wake looks/' 'tests/mutants.txt: I99: no header has this invariant'
 wrong "a test of what is none" tests/semaphore/t-sem.c 's/^TEST(errno_/TEST(S9_errno_/' 'tests/*/t-*.c: S9: no header'
 wrong "a scenario of what is none" tests/explore/topics.c 's/(P4)/(P4) (P9)/' 'tests/explore: P9: no header'
 wrong "a table that is old" tests/mutants.txt 's/^mutant S3 .*/& now/' 'docs/testing.md: its table is old'
