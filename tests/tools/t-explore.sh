@@ -12,8 +12,8 @@ check "the simulated memory shows what C11 allows, and nothing else" $explore --
 check "a search with two preemptions finds every order" $explore --bound 2 search
 refuse "a search with one does not find what needs two" $explore --bound 1 search_needs_two
 
-check "the headers stand some hundred schedules of each scenario" $explore --runs 300
-check "and the first schedules with two preemptions of the small ones" $explore --bound 2 --runs 3000
+check "the headers stand some hundred schedules of each scenario" $explore --runs 150
+check "and the first schedules with two preemptions of the small ones" $explore --bound 2 --runs 1500
 
 # A mutant that does not wake the next: found, by a seed that finds it again, in words that a person can read.
 mkdir "$tmp/headers"
