@@ -453,6 +453,34 @@ SCENARIO(idle_thread_leaves_against_go, { .senders = 1, .cap = 1 }, { .senders =
     sim_freed(&group, sizeof group, "the group");
 }
 
+/* Threads that leave at once: each is taken out of the list by the next, so one is left there. */
+static int threads_in_list, threads_gone;
+
+static void count_threads(void)
+{
+    threads_in_list = 0;
+    leat_lock_take_(&group.threads_.lock_);
+    for (leat_thread_ *l = group.threads_.list_; l; l = l->next_) threads_in_list++;
+    threads_gone = group.places_;
+    leat_lock_drop_(&group.threads_.lock_);
+}
+
+/* Shows (L4). */
+SCENARIO(idle_threads_leave_at_once, { .each = 2 }, { .each = 3 })
+{
+    group = (leat_group)LEAT_GROUP(NULL);
+    sim_name(&group, sizeof group, "group");
+    never = (leat_wg)LEAT_WG(1);
+    EXPECT(leat_group_threads(&group, &(leat_thread_opts){ .idle = 200 }) == 0);
+    for (int i = 0; i < k->each; i++) accepted[i] = leat_go(&group, waits_to_be_cancelled, ARG(i)) == 0;
+    EXPECT(leat_wg_done(&never) == 0);
+    for (count_threads(); threads_gone < k->each; count_threads()) sim_yield();
+    EXPECT(threads_in_list <= 1);
+    EXPECT(leat_wait(&group) == 0);
+    EXPECT(jobs_done() == k->each);
+    sim_freed(&group, sizeof group, "the group");
+}
+
 /* ==== Pool: submit against stop, abort and cancel ============================================= */
 
 static void start(const sim_knobs *k)
@@ -1165,7 +1193,7 @@ SCENARIO(wait_against_a_refused_submit, { KNOBS(1, 1, LEAT_NO_QUEUE, 1) }, { KNO
 
 /* Workers come and go meanwhile. */
 /* Shows (L14). */
-SCENARIO(wait_against_resize, { KNOBS(0, 2, 2, 1), .a = 1 }, { KNOBS(0, 2, 2, 2), .a = 1 }, { KNOBS(0, 1, 2, 2), .a = 2 },
+SCENARIO(wait_against_resize, { KNOBS(0, 2, 2, 1), .a = 1 }, { KNOBS(0, 2, 2, 3), .a = 1 }, { KNOBS(0, 1, 2, 2), .a = 2 },
          { KNOBS(0, 1, 2, 3), .a = 2 })
 {
     start(k);
