@@ -9,11 +9,14 @@
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#if defined __linux__
+#if defined __linux__ && defined __has_include
+#if __has_include(<linux/filter.h>) /* not with musl on a system of glibc */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#define SECCOMP
+#endif
 #endif
 
 /* The typed calls of each kind of channel. */
@@ -361,7 +364,7 @@ TEST(a_reply_channel_is_freed_as_soon_as_it_has_the_reply)
 
 /* ---- where there is no membarrier ---- */
 
-#if defined __linux__ && defined SYS_membarrier
+#if defined SECCOMP && defined SYS_membarrier
 
 static bool refuse_membarrier(void)
 {
