@@ -372,6 +372,14 @@ static inline void leat_thread_on_exit_(void *arg)
     leat_thread_exits_(t);
 }
 
+/* Keeps the name of threads that are still to be spawned. */
+LEAT_COLD_ void leat_threads_keep_name_(char kept[16], const char *name)
+{
+    int saved = errno;
+    snprintf(kept, 16, "%s", name);
+    errno = saved;
+}
+
 /* Names the calling thread: the first 11 bytes of `name`, and its number. */
 LEAT_COLD_ void leat_thread_name_(const char *name, int id)
 {
@@ -573,19 +581,17 @@ typedef struct leat_thread_opts {
 LEAT_COLD_ int leat_group_threads(leat_group *g, const leat_thread_opts *opts)
 {
     if (!g || !opts || g->used_ || opts->idle < 0) return -EINVAL;
-    int saved = errno;
-    snprintf(g->name_, sizeof g->name_, "%s", opts->name ? opts->name : "");
-    errno = saved;
+    leat_threads_keep_name_(g->name_, opts->name ? opts->name : "");
     g->threads_.inherit_signals_ = opts->inherit_signals;
     g->stack_size_ = opts->stack_size;
     g->idle_ns_ = opts->idle;
     return 0;
 }
 
-/* Makes g a stage of `whole`, such as one step of a pipeline, before the first task of g. The first error of a task of g is
- * also one of whole: it cancels the contexts of whole and of all its stages. leat_wait(whole) waits for
- * the tasks of the stages, too, and then ends the stages as leat_wait does. So g must live until leat_wait(whole)
- * has returned. A caller may also wait for a stage alone. A stage may have stages of its own.
+/* Makes g a stage of `whole`, such as one step of a pipeline, before the first task of g. The first error of a task of g
+ * is also one of whole: it cancels the contexts of whole and of all its stages. leat_wait(whole) waits for the tasks of
+ * the stages, too, and then ends the stages as leat_wait does. So g must live until leat_wait(whole) has returned. A
+ * caller may also wait for a stage alone. A stage may have stages of its own.
  * 0. -ESHUTDOWN: whole was waited for. -EINVAL: there have been tasks in g, it is a stage already, it has another
  * context as its parent, or whole is within g. */
 LEAT_COLD_ int leat_group_within(leat_group *g, leat_group *whole)
@@ -994,8 +1000,8 @@ static inline int leat_group_err_(leat_group *g)
 
 LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g);
 
-/* Ends a group, and its stages. Only the caller that got 0 from leat_group_over_ calls this (L5). The other callers of leat_wait wait
- * for joined_, and may free the group once it is closed. */
+/* Ends a group, and its stages. Only the caller that got 0 from leat_group_over_ calls this (L5). The other callers of
+ * leat_wait wait for joined_, and may free the group once it is closed. */
 LEAT_COLD_ int leat_group_end_(leat_group *g)
 {
     leat_lock_take_(&g->threads_.lock_);
@@ -1034,9 +1040,10 @@ LEAT_COLD_ bool leat_group_is_own_thread_(leat_group *g)
     return s != NULL;
 }
 
-/* Waits until all tasks have returned, also those of its stages, and joins the threads. 0, or the first value other than 0 that a task
- * returned. That error has cancelled the group's context, but the cancellation does not hide it. -EDEADLK: the caller
- * is a thread of the group, or of a stage of it. The call frees everything that the group holds. A later call returns the same as the first.
+/* Waits until all tasks have returned, also those of its stages, and joins the threads. 0, or the first value other
+ * than 0 that a task returned. That error has cancelled the group's context, but the cancellation does not hide it.
+ * -EDEADLK: the caller is a thread of the group, or of a stage of it. The call frees everything that the group holds. A
+ * later call returns the same as the first.
  * try: -EAGAIN while tasks run, or while another call joins their threads. ctx: -ECANCELED, -ETIMEDOUT when `ctx` (or
  * NULL) is done. Then the group goes on, and a caller must still wait for it. A task may have returned one of these
  * numbers, too. Where that matters, leat_ctx_err(ctx) tells whether `ctx` is done. */
@@ -1224,7 +1231,6 @@ typedef struct leat_pool {
     _Atomic int64_t calls_; /* the same of other calls */
     _Atomic int end_;       /* OPEN, ENDING, OVER */
     int lanes_;             /* how many of lane_ are in use */
-    bool simple_;           /* one lane, no values */
     size_t msg_size_;       /* bytes of what is in the queue */
     leat_copier_ *copy_;    /* NULL without values */
     leat_threads_ threads_; /* its lock guards what follows */
@@ -1245,7 +1251,7 @@ typedef struct leat_pool {
     char name_[16];
 } leat_pool;
 
-/* PROBE: a job is to be timed. SIZED: not simple_. AWAITED: perhaps a thread is in leat_pool_wait. */
+/* PROBE: a job is to be timed. SIZED: a job may have a value. AWAITED: perhaps a thread is in leat_pool_wait. */
 enum { LEAT_SHUT_ = 1, LEAT_STARTED_ = 2, LEAT_PROBE_ = 4, LEAT_SIZED_ = 8, LEAT_AWAITED_ = 16, LEAT_INSIDE_ = 32 };
 enum { LEAT_OPEN_ = 0, LEAT_ENDING_ = 1, LEAT_OVER_ = 2 };
 
@@ -1299,7 +1305,7 @@ typedef struct leat_worker_ {
     unsigned turn_; /* jobs that it has taken, for the order of the lanes */
     leat_job *job_;
     _Atomic uint32_t awaited_; /* a mark (L14) */
-    leat_case *cases_;         /* one for each lane. NULL: the pool is simple_, whose own line is next to the gate's */
+    leat_case *cases_;         /* one for each lane. NULL: there is one lane, and no job has a value */
     unsigned char *value_;     /* aligned to LEAT_LINE_. What is received ends here, but for the value */
 } leat_worker_;
 
@@ -1425,12 +1431,18 @@ static inline leat_worker_ *leat_worker_self_(leat_pool *p)
     return leat_worker_of_(leat_self_(&p->threads_));
 }
 
+/* Adds up what the workers have counted, also those that were joined. The caller holds the lock. */
+LEAT_COLD_ void leat_pool_sum_(leat_pool *p, leat_counts_ *sum)
+{
+    leat_counts_sum_(sum, &p->totals_);
+    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) leat_counts_sum_(sum, &w->counts_);
+}
+
 /* L14: whether every accepted job has returned. The caller holds the lock. */
 LEAT_COLD_ bool leat_pool_all_returned_(leat_pool *p)
 {
     leat_counts_ sum = { .completed_ = 0 };
-    leat_counts_sum_(&sum, &p->totals_);
-    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) leat_counts_sum_(&sum, &w->counts_);
+    leat_pool_sum_(p, &sum);
     int64_t submits = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
     return (size_t)submits == leat_counts_over_(&sum) + p->cleared_;
 }
@@ -1609,7 +1621,7 @@ typedef struct leat_job_waiter_ {
     bool entered_;
 } leat_job_waiter_;
 
-/* Moves a job from a state to another. False: it is in neither. WAITERS stays as it is. */
+/* Moves a job from one state to another. False: it is not in the first. WAITERS stays as it is. */
 static inline bool leat_job_move_(leat_job *j, uint64_t from, uint64_t to)
 {
     uint64_t word = atomic_load_explicit(&j->word_, memory_order_relaxed); /* [X7] */
@@ -1969,10 +1981,11 @@ LEAT_COLD_ int leat_pool_await_init_(leat_ctx *ctx, leat_ctx *also, leat_pool *p
  * the init hook has returned, and gets its error. */
 LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
 {
-    size_t cases = p->simple_ ? 0 : (size_t)p->lanes_ * sizeof(leat_case);
-    leat_worker_ *w = leat_zeroed_(1, sizeof *w + cases + (p->simple_ ? 0 : 2 * LEAT_LINE_ + p->opts_.value_size), 1);
+    bool simple = p->lanes_ == 1 && !p->copy_;
+    size_t cases = simple ? 0 : (size_t)p->lanes_ * sizeof(leat_case);
+    leat_worker_ *w = leat_zeroed_(1, sizeof *w + cases + (simple ? 0 : 2 * LEAT_LINE_ + p->opts_.value_size), 1);
     if (!w) return -ENOMEM;
-    if (!p->simple_) {
+    if (!simple) {
         void *behind = w + 1;
         w->cases_ = behind;
         w->value_ = (unsigned char *)behind + cases + sizeof(leat_call_);
@@ -2278,17 +2291,14 @@ LEAT_COLD_ int leat_pool_start(leat_pool *p, leat_ctx *ctx, const leat_pool_opts
     *p = (leat_pool){ .ctx_ = LEAT_CTX(ctx), .resizing_ = LEAT_SEM(1), .opts_ = o };
     p->queue_cap_ = o.queue == LEAT_NO_QUEUE ? 0 : (size_t)o.queue;
     p->lanes_ = o.lanes ? o.lanes : 1;
-    p->simple_ = p->lanes_ == 1 && !o.value_size;
     p->msg_size_ = sizeof(leat_call_) + (o.value_size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
     if (o.value_size) p->copy_ = p->queue_cap_ ? leat_copy_queued_ : leat_copy_met_;
     p->threads_.inherit_signals_ = o.inherit_signals;
-    int saved = errno;
-    snprintf(p->name_, sizeof p->name_, "%s", o.name ? o.name : "leat");
-    errno = saved;
+    leat_threads_keep_name_(p->name_, o.name ? o.name : "leat");
     int err = leat_pool_make_lanes_(p);
     if (err) return err;
     /* no other thread uses the pool yet */
-    int64_t gate = LEAT_STARTED_ | LEAT_PROBE_ | (p->simple_ ? 0 : LEAT_SIZED_);
+    int64_t gate = LEAT_STARTED_ | LEAT_PROBE_ | (p->copy_ ? LEAT_SIZED_ : 0);
     atomic_store_explicit(&p->gate_, gate, memory_order_relaxed);           /* [X7] */
     atomic_store_explicit(&p->calls_, LEAT_STARTED_, memory_order_relaxed); /* [X7] */
     if ((err = leat_pool_grow_(NULL, NULL, p, o.workers)) == 0) return 0;
@@ -2426,7 +2436,9 @@ LEAT_COLD_ int leat_submit_to_(leat_ctx *ctx, leat_pool *p, int lane, leat_parce
 {
     if (!p || !parcel.call_.fn_) return -EINVAL;
     int err = leat_submit_may_(p, leat_submit_enters_(p), lane);
-    return err ? leat_unless_done_(ctx, NULL, err) : leat_submit_parcel_(ctx, &p->lane_[lane], &parcel, waits);
+    if (err) return leat_unless_done_(ctx, NULL, err);
+    if (parcel.size_ > p->opts_.value_size) return leat_pool_refuse_(p, -E2BIG);
+    return leat_submit_parcel_(ctx, &p->lane_[lane], &parcel, waits);
 }
 
 /* A submit that has met bits of the gate. */
@@ -2504,12 +2516,8 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_lane(leat_pool *p, int lane, leat
 LEAT_COLD_ int leat_submit_value_(leat_ctx *ctx, leat_pool *p, leat_task *fn, const void *v, size_t size, size_t align,
                                   bool waits)
 {
-    if (!p || !fn || !v || align > LEAT_LINE_) return -EINVAL;
-    int err = leat_submit_may_(p, leat_submit_enters_(p), 0);
-    if (err) return leat_unless_done_(ctx, NULL, err);
-    if (size > p->opts_.value_size) return leat_pool_refuse_(p, -E2BIG);
-    leat_parcel_ parcel = { { fn, leat_pool_by_value_(p) }, v, size };
-    return leat_submit_parcel_(ctx, p->lane_, &parcel, waits);
+    if (!p || !v || align > LEAT_LINE_) return -EINVAL;
+    return leat_submit_to_(ctx, p, 0, (leat_parcel_){ { fn, leat_pool_by_value_(p) }, v, size }, waits);
 }
 
 LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_value_(leat_pool *p, leat_task *fn, const void *v, size_t size, size_t align)
@@ -2942,11 +2950,8 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
     uint64_t waited = 0, of_lane;
     *st = (leat_stats){ .lanes = p->lanes_ };
     leat_lock_take_(&p->threads_.lock_);
-    leat_counts_sum_(&sum, &p->totals_);
-    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) {
-        leat_counts_sum_(&sum, &w->counts_);
-        st->workers += w->state_ == LEAT_RUNNING_;
-    }
+    leat_pool_sum_(p, &sum);
+    for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) st->workers += w->state_ == LEAT_RUNNING_;
     st->dropped = p->dropped_;
     for (int i = 0; i < p->lanes_; i++) {
         leat_lane_stats lane = st->lane[i] = leat_lane_stats_(p, i, &sum, &of_lane);

@@ -450,7 +450,8 @@ LEAT_COLD_ int leat_offer_(leat_subscriber_ *s, const leat_publication_ *r, leat
 }
 
 /* Offers the message to all subscribers behind number `behind` (0: to all), and notes those that must be waited for. It
- * stops when there is no room for another note. The caller is in a section. Returns how many subscribers have got the message. */
+ * stops when there is no room for another note. The caller is in a section. Returns how many subscribers have got the
+ * message. */
 LEAT_HOT_ ptrdiff_t leat_offer_all_(leat_topic *t, leat_publication_ *r, uint64_t behind, leat_msg_t_ m)
 {
     ptrdiff_t got = 0;
@@ -795,7 +796,8 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
 /* ptrdiff_t leat_publish(t, m): sends the message to every subscriber. Those that have room get it first. Then the
  * publisher waits for the others, and serves each as soon as that one has room: none waits for another. Each subscriber
  * gets in order what one thread publishes. While the call waits for two or more, it holds memory for that, 200 bytes for
- * each. If there is none, it waits for one after another. Returns how many got the message. -EPIPE: the topic is closed. -EINVAL.
+ * each. If there is none, it waits for one after another. Returns how many got the message. -EPIPE: the topic is
+ * closed. -EINVAL.
  * try: does not wait for room. A LEAT_WAITS subscriber that has no room counts a drop.
  * ctx (which may be NULL): -ECANCELED or -ETIMEDOUT if ctx is done before the call, and the message is not published.
  * If ctx becomes done while the call waits, the call waits no more. The subscribers that have room still get the
@@ -824,8 +826,8 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
     leat_latest_after_(ctx, LEAT_TOPIC_(t), LEAT_OUT_(t, m), version, sizeof(LEAT_T_(t)))
 
 /* int leat_topic_close(t): closes every subscriber's channel, after what was published before. From then on publish
- * and subscribe return -EPIPE, and watchers that have seen the last message, too. A subscriber that got -EPIPE from its channel must still unsubscribe before it frees
- * the channel. 0, -EALREADY, -EINVAL. */
+ * and subscribe return -EPIPE, and watchers that have seen the last message, too. A subscriber that got -EPIPE from its
+ * channel must still unsubscribe before it frees the channel. 0, -EALREADY, -EINVAL. */
 #define leat_topic_close(t) leat_topic_close_(LEAT_TOPIC_(t))
 
 LEAT_OWN_STYLE_END_

@@ -91,7 +91,7 @@ static int factor(leat_ctx *ctx, uint64_t n, char *to)
     return 0;
 }
 
-static int nap(leat_ctx *ctx, uint64_t n, char *to)
+static int pauses(leat_ctx *ctx, uint64_t n, char *to)
 {
     strcpy(to, " slept");
     return leat_sleep_ctx(ctx, LEAT_MS((int64_t)n));
@@ -101,7 +101,7 @@ static const struct command {
     const char *name;
     uint64_t least, most;
     int (*run)(leat_ctx *ctx, uint64_t n, char *to);
-} commands[COMMANDS] = { { "factor", 1, UINT64_MAX, factor }, { "sleep", 0, LONGEST, nap } };
+} commands[COMMANDS] = { { "factor", 1, UINT64_MAX, factor }, { "sleep", 0, LONGEST, pauses } };
 
 /* On a worker. */
 static int work(leat_ctx *of_pool, void *arg)
@@ -308,7 +308,7 @@ static void answer(struct client *c)
 
 /* The loop. */
 
-/* Those who are there now: who sends much has its next turn after all others. True: some are left. */
+/* Those clients that are there now. One that sends much has its next turn after all others. True: some are left. */
 static bool take_results(leat_pollable *ready)
 {
     struct client *c;

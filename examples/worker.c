@@ -28,7 +28,7 @@
  * stream and has no result, delete, acknowledge.
  *
  * A job that takes longer than --claim is done twice at the same time. One result is stored; but such a job can
- * become a dead letter and have a result. And who reads with another group finds entries deleted.
+ * become a dead letter and have a result. And a reader with another group finds entries deleted.
  * With appendfsync always nothing that Redis has answered is lost. With less, Redis forgets the last steps, all
  * from some point on: results with their acknowledgements, never one of them alone. Needs Redis 7.
  * SPDX-License-Identifier: MIT */

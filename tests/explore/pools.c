@@ -1191,6 +1191,28 @@ SCENARIO(wait_against_a_refused_submit, { KNOBS(1, 1, LEAT_NO_QUEUE, 1) }, { KNO
     stopped();
 }
 
+/* ==== Pool: time in the queue ================================================================== */
+
+static void *is_refused(void *arg)
+{
+    leat_ctx done = LEAT_CTX(NULL);
+    leat_cancel(&done, 0);
+    EXPECT(leat_submit_ctx(&done, &pool, job, arg) == -ECANCELED);
+    return NULL;
+}
+
+/* A submit that is refused had begun to time its job. The next submit that times one writes where it has written. */
+SCENARIO(refused_submit_gives_its_timing_back, { KNOBS(0, 1, 2, 2) }, { KNOBS(0, 1, 2, 3) }, { KNOBS(0, 2, 2, 3) })
+{
+    start(k);
+    int one = GO(is_refused, JOBS - 1);
+    for (int i = 0; i < k->each; i++) accepted[i] = leat_submit(&pool, job, ARG(i)) == 0;
+    sim_join_one(one);
+    EXPECT(leat_pool_stop(&pool) == 0);
+    stopped();
+    jobs_done();
+}
+
 /* Workers come and go meanwhile. */
 /* Shows (L14). */
 SCENARIO(wait_against_resize, { KNOBS(0, 2, 2, 1), .a = 1 }, { KNOBS(0, 2, 2, 3), .a = 1 }, { KNOBS(0, 1, 2, 2), .a = 2 },

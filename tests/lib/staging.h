@@ -155,6 +155,51 @@ static inline int end(struct call *k)
     return k->err;
 }
 
+/* ==== Partners ================================================================================= */
+
+/* Threads that each meet whoever comes to an unbuffered channel of their own, until it is closed. Every second one
+ * sends. */
+struct partner {
+    struct actor actor;
+    int_chan c;
+    bool sends;
+};
+
+static inline void be_there_(void *arg)
+{
+    struct partner *p = arg;
+    int m = 7;
+    while ((p->sends ? leat_send(&p->c, &m) : leat_recv(&p->c, &m)) == 0) {}
+}
+
+static inline void partners_enter(struct partner *p, int n)
+{
+    for (int i = 0; i < n; i++) {
+        p[i].sends = i % 2;
+        REQUIRE_EQ(leat_make(&p[i].c, 0), 0);
+        enter(&p[i].actor, be_there_, &p[i]);
+    }
+}
+
+static inline bool partner_waits(struct partner *p)
+{
+    return senders(&p->c) + receivers(&p->c) == 1;
+}
+
+/* The case of a select that meets it, with *m. */
+static inline leat_case partner_case(struct partner *p, int *m)
+{
+    return p->sends ? LEAT_RECV(&p->c, m) : LEAT_SEND(&p->c, m);
+}
+
+static inline void partners_leave(struct partner *p, int n)
+{
+    for (int i = 0; i < n; i++) {
+        CHECK_EQ(leat_close(&p[i].c), 0);
+        leave(&p[i].actor);
+    }
+}
+
 /* ==== In slow motion ========================================================================== */
 
 struct slow {

@@ -125,19 +125,6 @@ TEST(threads_that_begin_together_choose_differently)
 
 enum { PARTNERS = 4 };
 
-struct partner {
-    struct actor actor;
-    int_chan c;
-    bool sends;
-};
-
-static void be_there(void *arg)
-{
-    struct partner *p = arg;
-    int m = 7;
-    while ((p->sends ? leat_send(&p->c, &m) : leat_recv(&p->c, &m)) == 0) {}
-}
-
 /* All threads wait when the select comes, and no other thread does anything. So what it chooses is its choice alone. */
 TEST(threads_that_wait_for_a_select_have_the_same_chance)
 {
@@ -145,23 +132,16 @@ TEST(threads_that_wait_for_a_select_have_the_same_chance)
     leat_case cases[PARTNERS];
     long got[PARTNERS] = { 0 };
     int m = 7;
-    for (int i = 0; i < PARTNERS; i++) {
-        p[i].sends = i % 2;
-        REQUIRE_EQ(leat_make(&p[i].c, 0), 0);
-        cases[i] = p[i].sends ? LEAT_RECV(&p[i].c, &m) : LEAT_SEND(&p[i].c, &m);
-        enter(&p[i].actor, be_there, &p[i]);
-    }
+    partners_enter(p, PARTNERS);
+    for (int i = 0; i < PARTNERS; i++) cases[i] = partner_case(&p[i], &m);
     for (int k = 0; k < tap_rounds(6000); k++) {
-        for (int i = 0; i < PARTNERS; i++) UNTIL(senders(&p[i].c) + receivers(&p[i].c) == 1);
+        for (int i = 0; i < PARTNERS; i++) UNTIL(partner_waits(&p[i]));
         int r = k % 2 ? leat_select(cases, PARTNERS) : leat_try_select(cases, PARTNERS);
         REQUIRE(r >= 0);
         got[r]++;
     }
     judge("partners", got, PARTNERS);
-    for (int i = 0; i < PARTNERS; i++) {
-        CHECK_EQ(leat_close(&p[i].c), 0);
-        leave(&p[i].actor);
-    }
+    partners_leave(p, PARTNERS);
 }
 
 /* The reverse: the select waits, with several cases of the same channel, and then its partner comes. */

@@ -111,45 +111,25 @@ TEST(the_answers_are_those_of_a_select)
 
 enum { PARTNERS = 3 };
 
-struct partner {
-    struct actor actor;
-    int_chan c;
-    bool sends;
-};
-
-static void be_there(void *arg)
-{
-    struct partner *p = arg;
-    int m = 7;
-    while ((p->sends ? leat_send(&p->c, &m) : leat_recv(&p->c, &m)) == 0) {}
-}
-
 TEST(of_partners_that_wait_on_unbuffered_channels_the_first_is_served)
 {
     static struct partner p[PARTNERS];
     leat_case cases[PARTNERS];
     int m = 7;
-    for (int i = 0; i < PARTNERS; i++) {
-        p[i].sends = i % 2;
-        REQUIRE_EQ(leat_make(&p[i].c, 0), 0);
-        enter(&p[i].actor, be_there, &p[i]);
-    }
+    partners_enter(p, PARTNERS);
     EACH_FORM
     {
         for (int k = 0; k < tap_rounds(3400); k++) {
             int first = k % PARTNERS; /* each order: the first is a send, a receive, a send */
             for (int i = 0; i < PARTNERS; i++) {
                 struct partner *with = &p[(first + i) % PARTNERS];
-                UNTIL(senders(&with->c) + receivers(&with->c) == 1);
-                cases[i] = with->sends ? LEAT_RECV(&with->c, &m) : LEAT_SEND(&with->c, &m);
+                UNTIL(partner_waits(with));
+                cases[i] = partner_case(with, &m);
             }
             CHECK_EQ(select_first(cases, PARTNERS), 0);
         }
     }
-    for (int i = 0; i < PARTNERS; i++) {
-        CHECK_EQ(leat_close(&p[i].c), 0);
-        leave(&p[i].actor);
-    }
+    partners_leave(p, PARTNERS);
 }
 
 /* ---- A select that waited ----------------------------------------------------------------------- */

@@ -1497,8 +1497,8 @@ static int publishes_many(void *arg)
     return 0;
 }
 
-/* A reader that is stopped while it copies the latest. */
-TEST(P3_what_a_thread_reads_is_not_written_over)
+/* A reader is stopped while it copies the latest, and there are as many publishes as there are versions. */
+static void is_not_written_over(int (*looks)(void *))
 {
     int_topic t;
     struct call look;
@@ -1506,7 +1506,7 @@ TEST(P3_what_a_thread_reads_is_not_written_over)
     int m = 0;
     REQUIRE_EQ(leat_topic_make(&t, LEAT_KEEPS_LATEST), 0);
     CHECK_EQ(leat_publish(&t, &(int){ 0x01010101 }), 0);
-    begin_and_stop(&look, looks_in_two, &t, NULL, 0, IN_LOOK);
+    begin_and_stop(&look, looks, &t, NULL, 0, IN_LOOK);
     side_start(&s, publishes_many, &t);
     UNTIL(leat_latest(&t, &m) == 0 && m >= LEAT_VERSIONS_ - 1 && m <= 1000); /* and no further */
     a_while();
@@ -1516,6 +1516,11 @@ TEST(P3_what_a_thread_reads_is_not_written_over)
     CHECK_EQ(side_join(&s), 0);
     CHECK(leat_latest(&t, &m) == 0 && m == 1000);
     leat_topic_free(&t);
+}
+
+TEST(P3_what_a_thread_reads_is_not_written_over)
+{
+    is_not_written_over(looks_in_two);
 }
 
 /* A subscriber that is stopped while it gives itself the latest, and as many publishers as there are versions. */
@@ -1781,7 +1786,6 @@ TEST(P5_a_watcher_is_told_of_a_close_once_no_publish_is_in_flight)
     leat_free(&c);
 }
 
-/* A watcher that is stopped as it copies, and as many publishes as there are versions. */
 static int watches_in_two(void *arg)
 {
     struct call *k = arg;
@@ -1794,20 +1798,7 @@ static int watches_in_two(void *arg)
 
 TEST(P3_what_a_watcher_copies_is_not_written_over)
 {
-    int_topic t;
-    struct call look;
-    side s;
-    int m = 0;
-    REQUIRE_EQ(leat_topic_make(&t, LEAT_KEEPS_LATEST), 0);
-    CHECK_EQ(leat_publish(&t, &(int){ 0x01010101 }), 0);
-    begin_and_stop(&look, watches_in_two, &t, NULL, 0, IN_LOOK);
-    side_start(&s, publishes_many, &t);
-    UNTIL(leat_latest(&t, &m) == 0 && m >= LEAT_VERSIONS_ - 1 && m <= 1000);
-    a_while();
-    go_on();
-    CHECK_EQ(end(&look), 0x01010101);
-    CHECK_EQ(side_join(&s), 0);
-    leat_topic_free(&t);
+    is_not_written_over(watches_in_two);
 }
 
 /* ==== Close =================================================================================== */
