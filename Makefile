@@ -38,6 +38,7 @@ TEST_CFLAGS = $(COMMON) -DLEAT_LINT $(if $(FEW),-DTAP_FEW=1) -iquote tests/lib
 # An example names its library by its #include; `make deps` installs what is missing.
 
 has = $(shell printf '\043include <%s>\n' $(1) | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
+links = $(shell echo 'int main(void) { return 0; }' | $(CC) -x c - $(1) -o /dev/null 2>/dev/null && echo yes)
 users = $(shell grep -l '^ *\#include [<"][./]*$(1)[>"]' examples/*.c examples/seeds/*.c 2>/dev/null)
 SQLITE := $(call users,sqlite3.h)
 CURL := $(call users,curl/curl.h)
@@ -46,7 +47,7 @@ REDIS := $(call users,hiredis/hiredis.h)
 # MemorySanitizer wants to see all that is written.
 URCU := $(if $(filter-out thread memory,$(SAN)),$(if $(call has,urcu/urcu-bp.h),yes))
 FOR_TOPIC = $(if $(URCU),-lurcu-bp,-DLEAT_NO_URCU)
-FOR_UV = $(if $(call has,uv.h),-luv)
+FOR_UV = $(if $(call has,uv.h),$(if $(call links,-luv),-luv -DWITH_UV))# a cross compiler may see the header, and have no library
 TOPIC := $(call users,topic.h)
 EPOLL := $(call users,sys/epoll.h)
 LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL)) $(if $(call has,sys/epoll.h),,$(EPOLL)) \
