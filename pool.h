@@ -3178,8 +3178,8 @@ LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
  * a thread nor a descriptor is left, and a plug-in may be unloaded. Otherwise `ctx` must live as long as the process.
  * The handler wakes a thread that this file has spawned, and that thread cancels `ctx`. In the child of a fork each
  * signal does what it would have done without the call. A signal handler must not call this function.
- * 0. Or an error, with nothing changed: -EINVAL (a ctx and no signal, or a signal that cannot be caught), -ENOMEM, -EAGAIN (no
- * thread could be spawned). Without futex also the error of pipe. */
+ * 0. Or an error, with nothing changed: -EINVAL (a ctx and no signal, or a signal that cannot be caught), -ENOMEM,
+ * -EAGAIN (no thread could be spawned). Without futex also the error of pipe. */
 LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
 {
     size_t n = 0, known = 0;
