@@ -180,7 +180,7 @@ Q = $(if $(V),,@echo '  $@' &&)
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 RUN = CC="$(CC)" CXX="$(CXX)" BUILD="$(BUILD)" SAN="$(SAN)" EMULATOR="$(EMULATOR)" sh tools/test.sh
 
-include tests/rules.mk tests/explore/rules.mk bench/rules.mk
+include tests/rules.mk tests/explore/rules.mk bench/rules.mk learn/rules.mk
 
 built: $(TEST_PROGRAMS) $(PROGRAMS:%.c=$(BUILD)/%) $(EXPLORE)
 	@for p in $(sort $(LEFT_OUT)); do echo "left out: $$p (no library: make deps)"; done
