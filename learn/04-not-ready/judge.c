@@ -3,10 +3,14 @@
 #include "judge.h"
 #include LESSON
 
+static int rounds;
+
 static void *takes_and_sends(void *arg)
 {
-    ring_recv();
-    MUST(ring_send((int)(intptr_t)arg), "room in the ring, because it has taken a message before");
+    for (int i = 0; i < rounds; i++) {
+        ring_recv();
+        MUST(ring_send((int)(intptr_t)arg), "room in the ring, because it has taken a message before");
+    }
     return NULL;
 }
 
@@ -18,8 +22,9 @@ static void begin(void)
     MUST(ring_send(1) && ring_send(2), "room in an empty ring");
 }
 
-SCENARIO(full_is_exact, { .senders = 2, .exhaust = true }, { .senders = 3 })
+SCENARIO(full_is_exact, { .senders = 2, .each = 1, .exhaust = true }, { .senders = 3, .each = 2 })
 {
+    rounds = k->each;
     begin();
     for (int i = 0; i < k->senders; i++) sim_go(takes_and_sends, (void *)(intptr_t)(3 + i));
     sim_join();
