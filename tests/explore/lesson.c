@@ -294,17 +294,23 @@ static bool stores(const event *e)
     return false;
 }
 
+/* An old store, and not the same value. */
+static bool is_stale(const event *e)
+{
+    return e->note == STALE && e->newest != e->a;
+}
+
 static void describe(const event *e, char *to, size_t size)
 {
     const char *place = e->where ? place_of(e->where) : "", *a = number(e->a), *b = number(e->b);
-    if (is(e, "load")) snprintf(to, size, "load   %s: %s%s", place, a, e->note == STALE ? "  (stale)" : "");
+    if (is(e, "load")) snprintf(to, size, "load   %s: %s%s", place, a, is_stale(e) ? "  (stale)" : "");
     else if (is(e, "store")) snprintf(to, size, "store  %s = %s%s", place, a, is(e, "store, o") ? "  (overtaken)" : "");
     else if (is(e, "compare-exchange failed")) snprintf(to, size, "cas    %s: failed, it was %s", place, b);
     else if (is(e, "compare-exchange")) snprintf(to, size, "cas    %s: %s -> %s", place, a, b);
     else if (is(e, "plain")) snprintf(to, size, "%s  %s", is(e, "plain load") ? "read " : "write", place);
     else if (is(e, "futex wait: changed")) snprintf(to, size, "park   %s: not %s any more, goes on", place, a);
     else if (is(e, "futex wait"))
-        snprintf(to, size, "park   %s: it is %s, sleeps%s", place, a, e->note == STALE ? "  (stale)" : "");
+        snprintf(to, size, "park   %s: it is %s, sleeps%s", place, a, is_stale(e) ? "  (stale)" : "");
     else if (is(e, "futex wake")) snprintf(to, size, "wake   %s: %s thread%s", place, a, e->a == 1 ? "" : "s");
     else if (is(e, "woke")) snprintf(to, size, "%s", e->what);
     else if (is(e, "free")) snprintf(to, size, "free   %s", place);
@@ -312,7 +318,7 @@ static void describe(const event *e, char *to, size_t size)
     else if (is(e, "cond wait ends")) snprintf(to, size, "woke   %s: has the mutex again", place);
     else if (is(e, "cond wait")) snprintf(to, size, "wait   %s: unlocks, sleeps", place);
     else if (is(e, "cond ")) snprintf(to, size, "%-6s %s", e->what + 5, place);
-    else if (e->where && e->a != e->b) snprintf(to, size, "%-6s %s: %s -> %s", e->what, place, a, b);
+    else if (stores(e)) snprintf(to, size, "%-6s %s: %s -> %s", e->what, place, a, b);
     else snprintf(to, size, "%s %s", e->what, place);
 }
 
@@ -430,7 +436,7 @@ static void explain_print(const char *exe, const char *failure)
         describe(e, line, sizeof line);
         printf("%5ld %*sT%d %-*s %-8s %s\n", e->step, 4 * (e->thread ? e->thread - 1 : 0), "", e->thread,
                46 - 4 * (e->thread ? e->thread - 1 : 0), line, atomic ? orders[e->order] : "", e->text);
-        if (e->note != NONE) explain_note(e);
+        if (e->note == RACE || is_stale(e)) explain_note(e);
     }
 }
 

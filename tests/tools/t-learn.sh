@@ -22,7 +22,7 @@ fi
 objects=
 for o in memory threads trace system lesson main; do objects="$objects $BUILD/explore/$o.o"; done
 judge() { # step file, as `make lesson` does, but quicker
-    MACHINE=$objects BUILD=$tmp RUNS=2000 timeout 60 sh learn/lesson.sh "$1" "$2"
+    MACHINE=$objects BUILD=$tmp RUNS=2000 timeout 60 sh learn/simulate.sh $1 "$2" $3
 }
 fails() { # what the verdict must say
     grep -qE "$1" "$tmp/verdict" && grep -q '^Not yet' "$tmp/verdict" || { cat "$tmp/verdict"; return 1; }
