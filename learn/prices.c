@@ -7,11 +7,11 @@
 #include <time.h>
 
 enum { BEST_OF = 15 };
-#if STEP == 8 /* unbuffered: it takes two threads */
+#if STEP_N == 8 /* unbuffered: it takes two threads */
 enum { ALONE = 0, PASSED = 20000 };
 #define SEND(m) channel_send(channel, m)
 #define RECV(m) select_recv(channel, 1, m)
-#elif STEP == 9
+#elif STEP_N == 9
 enum { ALONE = 0, PASSED = 10000 };
 #define SEND(m) one_request(m)
 #define RECV(m) finish_next(m)
@@ -47,7 +47,7 @@ int main(void)
     for (int round = 0; round < BEST_OF; round++) {
         pthread_t thread;
         long m = 0;
-#if STEP < 8
+#if STEP_N < 8
         queue_init(&queue);
 #endif
         double begun = now_ns();

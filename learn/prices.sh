@@ -6,7 +6,7 @@ set -eu
 mkdir -p "$BUILD"
 for step in 1 2 3 4 5 6 7 8 9 0; do
     case $step in 0) program=learn/prices-leat.c ;; *) program=$(echo learn/0$step-*/program.c) ;; esac
-    $CC -std=c11 -O2 -w -pthread -iquote learn -iquote . -DSTEP=$step -DPROGRAM="\"$program\"" learn/prices.c -o "$BUILD/prices"
+    $CC -std=c11 -O2 -w -pthread -iquote learn -iquote . -DSTEP_N=$step -DPROGRAM="\"$program\"" learn/prices.c -o "$BUILD/prices"
     echo "$step|$("$BUILD/prices")"
 done | tee "$BUILD/prices.txt"
 # The cells of a row: | step | what | alone | passed | ... The first cell has the step's number; leat's has none.

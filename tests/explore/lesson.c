@@ -422,7 +422,8 @@ static void explain_print(const char *exe, const char *failure)
     explain_failure(failure);
     for (int t = 1; t < threads; t++) printf("%sT%d runs %s()", t > 1 ? ", " : "  ", t, name[t - 1]);
     printf(".\n\n");
-    long begun = 0; /* what T0 did before it made the threads */
+    bool memory = strstr(failure, "race") || strstr(failure, "freed"); /* then plain accesses matter, too */
+    long begun = 0;                                                    /* what T0 did before it made the threads */
     while (begun < count && !is(&events[begun], "thread made")) begun++;
     if (begun == count) begun = 0;
     for (long i = 0; i < last; i++) {
@@ -430,7 +431,7 @@ static void explain_print(const char *exe, const char *failure)
         static const char *const orders[] = { "relaxed", "consume", "acquire", "release", "acq_rel", "seq_cst" };
         char line[160];
         bool atomic = is(e, "load") || is(e, "fence") || is(e, "compare-exchange failed") || is(e, "store, ") || stores(e);
-        if (is(e, "plain") && e->note == NONE && is_aside(i)) continue;
+        if (is(e, "plain") && e->note == NONE && (!memory || is_aside(i))) continue;
         if (i < begun && !e->thread) continue;
         if (is(e, "thread made") || is(e, "failed")) continue;
         describe(e, line, sizeof line);
