@@ -175,7 +175,7 @@ clean: ## remove build/
 
 # ---- How ------------------------------------------------------------------------------------------
 
-C_FILES = $(wildcard tests/*.c tests/*/*.[ch] examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch])
+C_FILES = $(wildcard tests/*.c tests/*/*.[ch] examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch] learn/*.[ch] learn/*/*.[ch])
 Q = $(if $(V),,@echo '  $@' &&)
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 RUN = CC="$(CC)" CXX="$(CXX)" BUILD="$(BUILD)" SAN="$(SAN)" EMULATOR="$(EMULATOR)" sh tools/test.sh

@@ -250,20 +250,20 @@ static const struct symbol *symbol_at(const char *p)
     return NULL;
 }
 
-bool explain_knows(const void *p)
-{
-    return trace_named(p) || symbol_at(p);
-}
-
-static const char *place_of(const void *at)
+const char *explain_name(const void *at)
 {
     static char text[4][48];
     static int next;
-    const struct symbol *s = trace_named(at) ? NULL : symbol_at(at);
-    if (!s) return trace_place(at);
+    const struct symbol *s = symbol_at(at);
+    if (!s) return NULL;
     char *to = text[next = (next + 1) % 4];
     snprintf(to, sizeof text[0], at == s->p ? "%s" : "%s+%d", s->name, (int)((const char *)at - s->p));
     return to;
+}
+
+bool explain_knows(const void *p)
+{
+    return trace_named(p) || symbol_at(p);
 }
 
 static const char *number(uint64_t v)
@@ -302,7 +302,7 @@ static bool is_stale(const event *e)
 
 static void describe(const event *e, char *to, size_t size)
 {
-    const char *place = e->where ? place_of(e->where) : "", *a = number(e->a), *b = number(e->b);
+    const char *place = e->where ? trace_place(e->where) : "", *a = number(e->a), *b = number(e->b);
     if (is(e, "load")) snprintf(to, size, "load   %s: %s%s", place, a, is_stale(e) ? "  (stale)" : "");
     else if (is(e, "store")) snprintf(to, size, "store  %s = %s%s", place, a, is(e, "store, o") ? "  (overtaken)" : "");
     else if (is(e, "compare-exchange failed")) snprintf(to, size, "cas    %s: failed, it was %s", place, b);
@@ -348,7 +348,7 @@ static void explain_why(const event *e)
     } else {
         const event *read = &events[r->read], *write = &events[r->write];
         snprintf(text, sizeof text, "T%d has read %s at %s, and T%d had stored that later, at %s. %s%s%s would order them.",
-                 r->to, place_of(read->where), at(r->read), write->thread, at(r->write),
+                 r->to, trace_place(read->where), at(r->read), write->thread, at(r->write),
                  r->weak_write ? "A release there" : "An acquire here",
                  r->weak_write && r->weak_read ? ", and an acquire here," : "",
                  !r->weak_write && !r->weak_read ? " (or a stronger order)" : "");
@@ -359,7 +359,7 @@ static void explain_why(const event *e)
 static void explain_note(const event *e)
 {
     char text[400];
-    const char *place = place_of(e->where);
+    const char *place = trace_place(e->where);
     if (e->note == RACE) {
         if (e->missed >= 0)
             snprintf(text, sizeof text, "^ T%d's %s of %s at %s is not ordered with this.", events[e->missed].thread,
@@ -382,8 +382,8 @@ static void explain_failure(const char *failure)
         snprintf(text, sizeof text, "Nothing happens any more, as every thread sleeps.");
         for (int t = 1; t < threads; t++)
             for (long i = count; threads_asleep(t) && i-- > 0;)
-                if (events[i].thread == t) {
-                    snprintf(part, sizeof part, " T%d sleeps on %s since step %ld.", t, place_of(events[i].where),
+                if (events[i].thread == t && !is(&events[i], "plain")) {
+                    snprintf(part, sizeof part, " T%d sleeps on %s since step %ld.", t, trace_place(events[i].where),
                              events[i].step);
                     strncat(text, part, sizeof text - strlen(text) - 1);
                     break;

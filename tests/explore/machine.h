@@ -121,7 +121,8 @@ void trace_print(const char *exe);
 typedef struct store_told store_told; /* what is known of a store, for those that read it */
 extern bool explaining;               /* the execution is one that will be told in words. Only then are these called */
 void explain_begin(void);
-bool explain_knows(const void *p); /* has it a name? */
+bool explain_knows(const void *p);       /* has it a name? */
+const char *explain_name(const void *p); /* of a static object, or NULL */
 void explain_thread(int t, int parent, void *fn);
 void explain_event(const char *what, int order, const void *where, uint64_t a, uint64_t b, void *pc);
 void explain_saw(const uint32_t *clock); /* by other means than atomic accesses */

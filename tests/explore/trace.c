@@ -74,6 +74,7 @@ const char *trace_place(const void *at)
         snprintf(to, sizeof text[0], offset ? "%s+%ld" : "%s", names[best].name, offset);
         return to;
     }
+    if (explaining && explain_name(at)) return explain_name(at);
     for (int t = 0; t < threads; t++)
         if (p >= threads_stack(t) && p < threads_stack(t) + STACK) {
             snprintf(to, sizeof text[0], "T%d's stack-%ld", t, (long)(threads_stack(t) + STACK - p));

@@ -22,10 +22,26 @@ fi
 objects=
 for o in memory threads trace system lesson main; do objects="$objects $BUILD/explore/$o.o"; done
 judge() { # step file, as `make lesson` does, but quicker
-    MACHINE=$objects BUILD=$tmp RUNS=2000 timeout 60 sh learn/simulate.sh $1 "$2" $3
+    MACHINE=$objects BUILD=$tmp RUNS=2000 timeout 60 sh learn/simulate.sh --lesson "$1" "$2"
 }
 fails() { # what the verdict must say
     grep -qE "$1" "$tmp/verdict" && grep -q '^Not yet' "$tmp/verdict" || { cat "$tmp/verdict"; return 1; }
+}
+
+# The queues of the programs, with two slots, in the simulator. In $tmp/program-N.verdict.
+programs() {
+    for step in $steps; do
+        n=${step%%-*} n=${n#0}
+        sed 's/CAPACITY = 256/CAPACITY = 2/' "learn/$step/program.c" >"$tmp/program-$n.c"
+        MACHINE=$objects BUILD=$tmp RUNS=1000 timeout 60 sh learn/simulate.sh tests/learn/programs.c -w -DSTEP_N=$n \
+            -DPROGRAM="\"$tmp/program-$n.c\"" >"$tmp/program-$n.verdict" 2>&1
+    done
+}
+
+# The example of docs/simulator.md, as it is shown and mended.
+example() { # a change
+    awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' docs/simulator.md | sed "$1" >"$tmp/handover.c"
+    MACHINE=$objects BUILD=$tmp RUNS=2000 sh learn/simulate.sh "$tmp/handover.c"
 }
 
 # All verdicts first, two at a time: $tmp/N.verdict. Then what they must be.
@@ -53,7 +69,34 @@ judges() { # every second
 }
 judges 0 &
 judges 1
+programs
 wait
+
+for step in $steps; do
+    n=${step%%-*} n=${n#0}
+    check "$step: the queue of the program holds in the simulator" grep '^Right' "$tmp/program-$n.verdict"
+done
+sed 's|^    wake(&q->tail, INT_MAX);.*|    if (t \& WAITERS) wake(\&q->tail, INT_MAX);|; s|^    atomic_fetch_or_explicit(&q->tail, CLOSED|    uint32_t t = &|' \
+    learn/07-chain/program.c | sed 's/CAPACITY = 256/CAPACITY = 2/' >"$tmp/close.c"
+close_by_the_bit() {
+    MACHINE=$objects BUILD=$tmp RUNS=5000 sh learn/simulate.sh tests/learn/programs.c -w -DSTEP_N=7 -DPROGRAM="\"$tmp/close.c\"" >"$tmp/verdict"
+    fails "every thread sleeps"
+}
+check "07-chain: and with the close of its quiz 2 it does not" close_by_the_bit
+
+refuse "the example of docs/simulator.md is wrong as it is shown" example ''
+check "... and right with a release" example 's/relaxed/release/'
+traces() {
+    MACHINE=$objects BUILD=$tmp sh learn/traces.sh
+}
+if gcc --version | grep -q '^gcc.* 12\.'; then check "the traces on the pages are what the simulator says" traces
+else skip "the traces on the pages are what the simulator says" "they were recorded with gcc 12"
+fi
+two_screens() {
+    awk 'FNR > 100 { print FILENAME ": more than 100 lines"; bad = 1; nextfile } length > 125 && !/^</ { print FILENAME ":" FNR ": too wide"; bad = 1 }
+        END { exit bad }' learn/README.md learn/0?-*/README.md docs/simulator.md
+}
+check "a page has at most two screens" two_screens
 
 n=0
 next() { # the verdict of the next in the queue
