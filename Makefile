@@ -113,6 +113,18 @@ explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS 
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/rests DEFS="-DLEAT_RESTS_=1 -DLEAT_REST_=1000000 -DLEAT_PACE_=64000" $(BUILD)/rests/explore/explore
 	@sh tools/explore.sh $(BUILD)/rests/explore/explore --runs $$(($(or $(RUNS),1000000) / 10)) --seed $(or $(SEED),1) # every sender rests
 
+lesson: machine ## judge your copy of an exercise of learn/ in the simulator: N=6, LESSON=file
+	@$(SIMULATE) --lesson "$(N)" $(LESSON)
+
+simulate: machine ## run your own code in the simulator: FILE=file.c, see docs/simulator.md
+	@$(SIMULATE) "$(FILE)"
+
+lesson-prices: ## measure the queues of learn/, and write the table of learn/README.md
+	@CC="$(CC)" BUILD="$(BUILD)" sh learn/prices.sh
+
+lesson-traces: machine ## write the traces on the pages of learn/ anew
+	@MACHINE="$(MACHINE)" BUILD="$(BUILD)" sh learn/traces.sh --write
+
 models: ## models of the protocol, every interleaving, by spin; MODELS=--long: bigger ones
 	@CC=$(CC) BUILD="$(BUILD)" sh tests/model/run.sh $(MODELS)
 
@@ -170,17 +182,18 @@ clean: ## remove build/
 	rm -rf build
 
 .PHONY: help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single \
-        invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof
+        invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof \
+        lesson simulate lesson-prices lesson-traces machine
 .DELETE_ON_ERROR:
 
 # ---- How ------------------------------------------------------------------------------------------
 
-C_FILES = $(wildcard tests/*.c tests/*/*.[ch] examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch])
+C_FILES = $(wildcard tests/*.c tests/*/*.[ch] examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch] learn/*.[ch] learn/*/*.[ch])
 Q = $(if $(V),,@echo '  $@' &&)
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 RUN = CC="$(CC)" CXX="$(CXX)" BUILD="$(BUILD)" SAN="$(SAN)" EMULATOR="$(EMULATOR)" sh tools/test.sh
 
-include tests/rules.mk tests/explore/rules.mk bench/rules.mk
+include tests/rules.mk tests/explore/rules.mk bench/rules.mk learn/rules.mk
 
 built: $(TEST_PROGRAMS) $(PROGRAMS:%.c=$(BUILD)/%) $(EXPLORE)
 	@for p in $(sort $(LEFT_OUT)); do echo "left out: $$p (no library: make deps)"; done

@@ -113,6 +113,23 @@ void trace_begin(void);
 void trace(const char *what, int order, const void *where, uint64_t a, uint64_t b, void *pc);
 void trace_name(const void *p, size_t size, const char *name);
 const char *trace_place(const void *p); /* a name for an address. The last eight stay valid */
+bool trace_named(const void *p);
 void trace_print(const char *exe);
+
+/* ---- lesson.c ---- */
+
+typedef struct store_told store_told; /* what is known of a store, for those that read it */
+extern bool explaining;               /* the execution is one that will be told in words. Only then are these called */
+void explain_begin(void);
+bool explain_knows(const void *p);       /* has it a name? */
+const char *explain_name(const void *p); /* of a static object, or NULL */
+void explain_thread(int t, int parent, void *fn);
+void explain_event(const char *what, int order, const void *where, uint64_t a, uint64_t b, void *pc);
+void explain_saw(const uint32_t *clock); /* by other means than atomic accesses */
+void explain_read(const store_told *o);
+const store_told *explain_wrote(int order, const uint32_t *own, const uint32_t *carried, const store_told *before);
+void explain_stale(const store_told *newest, uint64_t value); /* of the event that comes next, as explain_race */
+void explain_race(const void *where, int other, uint32_t clock);
+int lesson_judge(const sim_scenario *scenarios, const char *name, const char *exe, long runs);
 
 #endif

@@ -19,6 +19,7 @@ static const char usage[] =
     "                   N at most, if --runs is given too\n"
     "  --path P         only the schedule that a failure of --bound printed\n"
     "  --trace          shows the last execution also if all is well\n"
+    "  --lesson NAME    judges all scenarios for a learner (learn/): both kinds of schedules, and the failure in words\n"
     "  --stop           ends with the first failure; without the tests of the simulator itself\n"
     "  --weaken W:O:A   the atomic operations that return to the addresses A,A.. have order O (0: relaxed,\n"
     "                   2: acquire, 3: release, 4: both) as their W-th: 1, or 2 for a failed compare-exchange\n";
@@ -92,7 +93,7 @@ static struct {
     long runs;
     uint64_t seed;
     int bound;
-    const char *path, *only;
+    const char *path, *only, *lesson;
     bool trace, list, stop;
     char **words;
     int word_count;
@@ -120,6 +121,7 @@ static bool parse(int argc, char **argv)
         else if (!strcmp(argv[i], "--bound")) option.bound = atoi(value);
         else if (!strcmp(argv[i], "--path")) option.path = value;
         else if (!strcmp(argv[i], "--only")) option.only = value;
+        else if (!strcmp(argv[i], "--lesson")) option.lesson = value;
         else if (strcmp(argv[i], "--weaken") || !weaken(value)) return false;
         i += strcmp(argv[i], "--trace") && strcmp(argv[i], "--list") && strcmp(argv[i], "--stop");
     }
@@ -210,6 +212,7 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
+    if (option.lesson) return lesson_judge(scenarios, option.lesson, argv[0], option.runs ? option.runs : 20000);
     int number = 0;
     bool good = true;
     for (const sim_scenario *s = scenarios; s; s = s->next)

@@ -32,6 +32,7 @@ void trace_begin(void)
 {
     count = 0;
     name_count = 0;
+    if (explaining) explain_begin();
     memset(last, 0, sizeof last);
 }
 
@@ -39,6 +40,7 @@ void trace(const char *what, int order, const void *where, uint64_t a, uint64_t 
 {
     events[count++ % KEPT] = (event){ what, order, self, step, where, a, b, pc };
     if (pc) last[self] = pc;
+    if (explaining) explain_event(what, order, where, a, b, pc);
 }
 
 void trace_name(const void *p, size_t size, const char *name)
@@ -47,6 +49,14 @@ void trace_name(const void *p, size_t size, const char *name)
     names[name_count].p = p;
     names[name_count].size = size;
     snprintf(names[name_count++].name, sizeof names->name, "%s", name);
+}
+
+bool trace_named(const void *at)
+{
+    const char *p = at;
+    for (int i = 0; i < name_count; i++)
+        if (p >= names[i].p && p < names[i].p + names[i].size) return true;
+    return false;
 }
 
 /* The smallest named piece of memory that holds it. */
@@ -64,6 +74,7 @@ const char *trace_place(const void *at)
         snprintf(to, sizeof text[0], offset ? "%s+%ld" : "%s", names[best].name, offset);
         return to;
     }
+    if (explaining && explain_name(at)) return explain_name(at);
     for (int t = 0; t < threads; t++)
         if (p >= threads_stack(t) && p < threads_stack(t) + STACK) {
             snprintf(to, sizeof text[0], "T%d's stack-%ld", t, (long)(threads_stack(t) + STACK - p));

@@ -3,7 +3,7 @@
 . tests/lib/tap.sh
 
 headers="queue.h semaphore.h pool.h topic.h"
-documents="README.md CONTRIBUTING.md CHANGELOG.md bench/README.md docs/*.md"
+documents="README.md CONTRIBUTING.md CHANGELOG.md bench/README.md docs/*.md learn/README.md learn/*/README.md"
 
 short() { # at most 150 lines
     [ "$(wc -l <README.md)" -le 150 ] || { wc -l README.md; return 1; }
