@@ -8,8 +8,9 @@
 SPDX-License-Identifier: MIT
 
 A line of docs/replay/traces.txt is
-    group | scenario, as explore --list says it | what is broken | title
-where "what is broken" is one of
+    group | scenario | what is broken | title
+A scenario is named as explore --list says it, or by its first words: then the configuration that gives the shortest trace is
+taken. And "what is broken" is one of
     mutant NAME    a mutant of tests/mutants.txt, or a memory order as `tools/mutants.py --list` says it (without the
                    file and line). Two traces: this, and the same seed with the headers as they are
     program PATH   another program of the simulator, which `make PATH` builds. One trace
@@ -32,7 +33,7 @@ ROOT = mutants.ROOT
 BUILD = ROOT / "build/replay"
 LIST = ROOT / "docs/replay/traces.txt"
 TRACES = ROOT / "docs/replay/traces"
-TRIES = [["--runs", "3000"], ["--bound", "2", "--runs", "20000"]]
+TRIES = [["--runs", "400"], ["--bound", "2", "--runs", "4000"]]
 HARD = [["--runs", "60000"]]
 
 
@@ -91,7 +92,7 @@ def failure(program, scenario, tries):
     """The failure of a scenario that is the shortest to read, or None."""
     best = None
     for try_ in tries:
-        for trace in explore(program, "--shortest", *try_, "--only", scenario):
+        for trace in explore(program, "--shortest", *try_, *scenario.split()):
             if trace["verdict"] == "failed" and (not best or length(trace) < length(best)):
                 best = trace
     return best
@@ -145,7 +146,9 @@ def record(group, scenario, broken, title, to, all_mutants, base):
     program = build(m, [source_of(scenario)])
     bad = failure(program, scenario, TRIES) or failure(program, scenario, HARD)
     if not bad:
-        sys.exit(f"{scenario} does not notice: {what}")
+        print(f"{scenario} does not notice: {what}", file=sys.stderr)
+        return None
+    scenario = bad["scenario"]
     search = bad["again"].split()
     if search[0] == "--bound":  # the path of another program is none of this one: its first execution
         good = explore(base, "--bound", search[1], "--path", search[3], "--only", scenario)
@@ -207,10 +210,14 @@ def main():
     before = {}
     if index.exists():
         before = {tuple(e["key"]): e for e in json.loads(index.read_text().split("(", 1)[1].rsplit(")", 1)[0])}
-    wanted = list(entries(o.words))
+    wanted, failed = list(entries(o.words)), False
     for cells in entries([]):
         if cells in wanted:
-            entry = {"key": cells, **record(*cells, o.to, all_mutants, base)}
+            recorded = record(*cells, o.to, all_mutants, base)
+            if not recorded:
+                failed = True
+                continue
+            entry = {"key": cells, **recorded}
             print(f"{cells[0]}: {cells[3]}: {', '.join(v for _, v, _ in entry['traces'])}", flush=True)
         elif tuple(cells) in before:
             entry = before[tuple(cells)]
@@ -222,7 +229,7 @@ def main():
     for file in o.to.glob("*.js"):
         if file.name not in kept:
             file.unlink()
-    return 0
+    return failed
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ _Noreturn void threads_exit(void *result);
 void *threads_join(int t);
 bool threads_asleep(int t);
 bool threads_ended(int t);
+int threads_of(const void *on);       /* the thread whose end is what a join waits for, or -1 */
 const void *threads_sleeps_on(int t); /* NULL: it is not asleep */
 
 /* Sleeps until a thread wakes `on` (returns 0), or until the deadline (ETIMEDOUT), or for no reason, if that may

@@ -204,8 +204,9 @@ static int64_t deadline_of(const struct timespec *ts)
 static int futex_wait(uint32_t *word, uint32_t value, const struct timespec *ts, void *pc)
 {
     threads_point();
-    if (memory_peek(word, pc) != value) {
-        trace("futex wait: changed", RELAXED, word, value, value, pc);
+    uint32_t seen = memory_peek(word, pc);
+    if (seen != value) {
+        trace("futex wait: changed", RELAXED, word, value, seen, pc);
         return EAGAIN;
     }
     trace(ts ? "futex wait, timed" : "futex wait", RELAXED, word, value, value, pc);

@@ -212,6 +212,13 @@ bool threads_ended(int i)
     return t[i].state == ENDED;
 }
 
+int threads_of(const void *on)
+{
+    for (int i = 0; i < threads; i++)
+        if (on == &t[i]) return i;
+    return -1;
+}
+
 const void *threads_sleeps_on(int i)
 {
     return t[i].state == ASLEEP ? t[i].on : NULL;

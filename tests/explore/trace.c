@@ -167,7 +167,8 @@ const char *trace_place(const void *at)
             snprintf(to, sizeof text[0], "T%d's stack-%ld", t, (long)(threads_stack(t) + STACK - p));
             return to;
         }
-    snprintf(to, sizeof text[0], "%p", at);
+    if (threads_of(at) >= 0) snprintf(to, sizeof text[0], "T%d's end", threads_of(at));
+    else snprintf(to, sizeof text[0], "%p", at);
     return to;
 }
 
@@ -317,6 +318,31 @@ static int object_of(const void *where)
         objects[object_count++] = where;
     }
     return i < OBJECTS ? i : -1;
+}
+
+/* The names of static variables, of those objects that have no other. */
+static char (*symbols)[48];
+
+static void find_symbols(const char *exe)
+{
+    static uintptr_t best[OBJECTS];
+    char line[300], command[400], name[200], kind;
+    unsigned long at;
+    symbols = calloc(OBJECTS, sizeof *symbols);
+    memset(best, 0, sizeof best);
+    snprintf(command, sizeof command, "nm '%.380s'", exe);
+    FILE *f = symbols ? popen(command, "r") : NULL;
+    while (f && fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%lx %c %199s", &at, &kind, name) != 3 || !strchr("bBdDvVuU", kind)) continue;
+        for (int i = 0; i < object_count; i++)
+            if (at <= (uintptr_t)objects[i] && at >= best[i]) {
+                best[i] = at;
+                snprintf(symbols[i], sizeof *symbols, "%.40s", name);
+            }
+    }
+    for (int i = 0; i < object_count; i++)
+        if (trace_place(objects[i])[0] != '0' || (uintptr_t)objects[i] - best[i] > 256) symbols[i][0] = 0;
+    if (f) pclose(f);
 }
 
 static void put_place(const place *p)
@@ -480,11 +506,16 @@ void trace_json(const char *exe, const char *scenario, const char *again, const 
         if (i) putchar(',');
         put(names[i].name);
     }
+    find_symbols(exe);
     printf("],\n\"objects\":[");
     for (int i = 0; i < object_count; i++) {
         printf("%s\n{\"name\":", i ? "," : "");
         put(trace_place(objects[i]));
         if (waits[i]) printf(",\"waiter\":%d", on_stack(objects[i]));
+        if (symbols[i][0]) {
+            printf(",\"symbol\":");
+            put(symbols[i]);
+        }
         printf("}");
     }
     printf("],\n");
@@ -496,4 +527,5 @@ void trace_json(const char *exe, const char *scenario, const char *again, const 
     }
     printf("]}\n");
     free(places);
+    free(symbols);
 }
