@@ -132,11 +132,10 @@ const MODELS = [
       S: [
         load('at = tail', 'tail', 'relaxed', 'at', { label: 'again' }),
         cas('CAS tail to the next position (release)', 'tail', 'release', 'at', r => r.at + POS, {
-          otherwise: 'retry', next: r => !(r.at & WAIT) || how === 'deaf' ? 'publish' : undefined }),
+          otherwise: 'again', next: r => !(r.at & WAIT) || how === 'deaf' ? 'publish' : undefined }),
         locked('lock; resolve the first waiter; clear WAITERS; unlock', m => { m.r.w = m.dequeue(); m.rmw('tail', v => v & ~WAIT); }),
         store('stamp = full (release)', 'stamp', 'release', () => 1, { label: 'publish', next: r => r.w === undefined ? END : undefined }),
-        wake('wake the waiter', r => r.w, { next: () => END }),
-        load('at = tail', 'tail', 'relaxed', 'at', { label: 'retry', next: () => 1 }),
+        wake('wake the waiter', r => r.w),
       ],
       R: [
         load('is the slot full? (acquire)', 'stamp', 'acquire', 's', { next: r => r.s ? END : undefined }),
