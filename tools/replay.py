@@ -205,26 +205,23 @@ def main():
         find(o.find, all_mutants)
         return 0
     o.to.mkdir(parents=True, exist_ok=True)
-    listed = []
-    index = o.to / "list.js"
-    before = {}
+    index, known_entries, failed = o.to / "list.js", {}, False
     if index.exists():
-        before = {tuple(e["key"]): e for e in json.loads(index.read_text().split("(", 1)[1].rsplit(")", 1)[0])}
-    wanted, failed = list(entries(o.words)), False
-    for cells in entries([]):
-        if cells in wanted:
-            recorded = record(*cells, o.to, all_mutants, base)
-            if not recorded:
-                failed = True
-                continue
-            entry = {"key": cells, **recorded}
-            print(f"{cells[0]}: {cells[3]}: {', '.join(v for _, v, _ in entry['traces'])}", flush=True)
-        elif tuple(cells) in before:
-            entry = before[tuple(cells)]
-        else:
+        listed = json.loads(index.read_text().split("(", 1)[1].rsplit(")", 1)[0])
+        known_entries = {tuple(e["key"]): e for e in listed}
+    lines = list(entries([]))
+    for cells in entries(o.words):
+        recorded = record(*cells, o.to, all_mutants, base)
+        if not recorded:
+            failed = True
             continue
-        listed.append(entry)
-    index.write_text("leatTraces(" + json.dumps(listed, ensure_ascii=False, indent=1) + ");\n")
+        known_entries[tuple(cells)] = {"key": cells, **recorded}
+        listed = [known_entries[tuple(c)] for c in lines if tuple(c) in known_entries]
+        index.write_text("leatTraces(" + json.dumps(listed, ensure_ascii=False, indent=1) + ");\n")
+        print(f"{cells[0]}: {cells[3]}: {', '.join(v for _, v, _ in recorded['traces'])}", flush=True)
+    if o.words:
+        return failed
+    listed = [known_entries[tuple(c)] for c in lines if tuple(c) in known_entries]
     kept = {name + ".js" for e in listed for name, _, _ in e["traces"]} | {"list.js"}
     for file in o.to.glob("*.js"):
         if file.name not in kept:

@@ -134,7 +134,7 @@ EOP
     quick=6
     [ -n "${LONG-}" ] && quick=
     check "each trace steps to its end in a browser, and each model is lost where it can be and nowhere else" \
-        in_browser "selftest=$quick" "${quick:-60}"
+        in_browser "selftest=$quick" "${quick:-50}"
 fi
 
 if [ -n "${LONG-}" ] && [ -x "$explore" ]; then
