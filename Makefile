@@ -38,6 +38,7 @@ TEST_CFLAGS = $(COMMON) -DLEAT_LINT $(if $(FEW),-DTAP_FEW=1) -iquote tests/lib
 # An example names its library by its #include; `make deps` installs what is missing.
 
 has = $(shell printf '\043include <%s>\n' $(1) | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
+links = $(shell echo 'int main(void) { return 0; }' | $(CC) -x c - $(1) -o /dev/null 2>/dev/null && echo yes)
 users = $(shell grep -l '^ *\#include [<"][./]*$(1)[>"]' examples/*.c examples/seeds/*.c 2>/dev/null)
 SQLITE := $(call users,sqlite3.h)
 CURL := $(call users,curl/curl.h)
@@ -46,7 +47,7 @@ REDIS := $(call users,hiredis/hiredis.h)
 # MemorySanitizer wants to see all that is written.
 URCU := $(if $(filter-out thread memory,$(SAN)),$(if $(call has,urcu/urcu-bp.h),yes))
 FOR_TOPIC = $(if $(URCU),-lurcu-bp,-DLEAT_NO_URCU)
-FOR_UV = $(if $(call has,uv.h),-luv)
+FOR_UV = $(if $(call has,uv.h),$(if $(call links,-luv),-luv -DWITH_UV))# a cross compiler may see the header, and have no library
 TOPIC := $(call users,topic.h)
 EPOLL := $(call users,sys/epoll.h)
 LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),,$(CURL)) $(if $(call has,sys/epoll.h),,$(EPOLL)) \
@@ -121,6 +122,18 @@ explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS 
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/rests DEFS="-DLEAT_RESTS_=1 -DLEAT_REST_=1000000 -DLEAT_PACE_=64000" $(BUILD)/rests/explore/explore
 	@sh tools/explore.sh $(BUILD)/rests/explore/explore --runs $$(($(or $(RUNS),1000000) / 10)) --seed $(or $(SEED),1) # every sender rests
 
+lesson: machine ## judge your copy of an exercise of learn/ in the simulator: N=6, LESSON=file
+	@$(SIMULATE) --lesson "$(N)" $(LESSON)
+
+simulate: machine ## run your own code in the simulator: FILE=file.c, see docs/simulator.md
+	@$(SIMULATE) "$(FILE)"
+
+lesson-prices: ## measure the queues of learn/, and write the table of learn/README.md
+	@CC="$(CC)" BUILD="$(BUILD)" sh learn/prices.sh
+
+lesson-traces: machine ## write the traces on the pages of learn/ anew
+	@MACHINE="$(MACHINE)" BUILD="$(BUILD)" sh learn/traces.sh --write
+
 models: ## models of the protocol, every interleaving, by spin; MODELS=--long: bigger ones
 	@CC=$(CC) BUILD="$(BUILD)" sh tests/model/run.sh $(MODELS)
 
@@ -178,17 +191,18 @@ clean: ## remove build/
 	rm -rf build
 
 .PHONY: replay replay-proof pictures help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single \
-        invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof
+        invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof \
+        lesson simulate lesson-prices lesson-traces machine
 .DELETE_ON_ERROR:
 
 # ---- How ------------------------------------------------------------------------------------------
 
-C_FILES = $(wildcard tests/*.c tests/*/*.[ch] examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch])
+C_FILES = $(wildcard tests/*.c tests/*/*.[ch] examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch] learn/*.[ch] learn/*/*.[ch])
 Q = $(if $(V),,@echo '  $@' &&)
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 RUN = CC="$(CC)" CXX="$(CXX)" BUILD="$(BUILD)" SAN="$(SAN)" EMULATOR="$(EMULATOR)" sh tools/test.sh
 
-include tests/rules.mk tests/explore/rules.mk bench/rules.mk
+include tests/rules.mk tests/explore/rules.mk bench/rules.mk learn/rules.mk
 
 built: $(TEST_PROGRAMS) $(PROGRAMS:%.c=$(BUILD)/%) $(EXPLORE)
 	@for p in $(sort $(LEFT_OUT)); do echo "left out: $$p (no library: make deps)"; done

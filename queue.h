@@ -1291,7 +1291,7 @@ LEAT_HOT_ int64_t leat_ctx_deadline(leat_ctx *ctx)
 LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
 {
     uint64_t live = 0;
-    if (!ctx) return;
+    if (!ctx || leat_ctx_err(ctx)) return; /* an ancestor's end, or a deadline, came first */
     if (!atomic_compare_exchange_strong_explicit(&ctx->word_, &live, LEAT_CANCELLING_, memory_order_relaxed, /* [X4] */
                                                  memory_order_relaxed)) {
         leat_ctx_end_(ctx);

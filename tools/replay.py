@@ -56,7 +56,7 @@ def build(mutant, sources):
     if mutant:
         mutant.headers(to / "headers")
         (to / "explore").mkdir(parents=True, exist_ok=True)
-        for machine in "memory", "trace", "threads", "system", "main":
+        for machine in "memory", "trace", "threads", "system", "lesson", "main":
             shutil.copy2(BUILD / f"none/explore/{machine}.o", to / "explore")
     program = to / "explore/explore"
     program.unlink(missing_ok=True)

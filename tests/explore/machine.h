@@ -118,6 +118,7 @@ void trace_begin(void);
 void trace(const char *what, int order, const void *where, uint64_t a, uint64_t b, void *pc);
 void trace_name(const void *p, size_t size, const char *name);
 const char *trace_place(const void *p); /* a name for an address. The last eight stay valid */
+bool trace_named(const void *p);
 void trace_print(const char *exe);
 
 /* For the replay alone, where `recorded` says that there will be one: what the next event of the running thread read
@@ -133,5 +134,22 @@ void trace_says(uint64_t a); /* the value of the latest event is known now */
 void trace_queue(const void *first, size_t next, const char *name);
 double trace_length(void); /* for a person who reads it */
 void trace_json(const char *exe, const char *scenario, const char *again, const char *failure);
+
+/* ---- lesson.c ---- */
+
+typedef struct store_told store_told; /* what is known of a store, for those that read it */
+extern bool explaining;               /* the execution is one that will be told in words. Only then are these called */
+void explain_begin(void);
+bool explain_knows(const void *p);       /* has it a name? */
+const char *explain_name(const void *p); /* of a static object, or NULL */
+void explain_thread(int t, int parent, void *fn);
+void explain_event(const char *what, int order, const void *where, uint64_t a, uint64_t b, void *pc);
+void explain_says(uint64_t a);           /* as trace_says */
+void explain_saw(const uint32_t *clock); /* by other means than atomic accesses */
+void explain_read(const store_told *o);
+const store_told *explain_wrote(int order, const uint32_t *own, const uint32_t *carried, const store_told *before);
+void explain_stale(const store_told *newest, uint64_t value); /* of the event that comes next, as explain_race */
+void explain_race(const void *where, int other, uint32_t clock);
+int lesson_judge(const sim_scenario *scenarios, const char *name, const char *exe, long runs);
 
 #endif

@@ -23,6 +23,7 @@ static const char usage[] =
     "  --trace          shows the last execution also if all is well\n"
     "  --trace=json     the same as one JSON document for each scenario, for docs/replay; all else goes to stderr\n"
     "  --shortest       goes through all, and ends with the failure that is the shortest to read\n"
+    "  --lesson NAME    judges all scenarios for a learner (learn/): both kinds of schedules, and the failure in words\n"
     "  --stop           ends with the first failure; without the tests of the simulator itself\n"
     "  --weaken W:O:A   the atomic operations that return to the addresses A,A.. have order O (0: relaxed,\n"
     "                   2: acquire, 3: release, 4: both) as their W-th: 1, or 2 for a failed compare-exchange\n";
@@ -103,7 +104,7 @@ static struct {
     long runs;
     uint64_t seed;
     int bound;
-    const char *path, *only;
+    const char *path, *only, *lesson;
     bool trace, list, stop, shortest;
     char **words;
     int word_count;
@@ -143,6 +144,7 @@ static bool parse(int argc, char **argv)
         else if (!strcmp(argv[i], "--bound")) option.bound = atoi(value);
         else if (!strcmp(argv[i], "--path")) option.path = value;
         else if (!strcmp(argv[i], "--only")) option.only = value;
+        else if (!strcmp(argv[i], "--lesson")) option.lesson = value;
         else if (strcmp(argv[i], "--weaken") || !weaken(value)) return false;
         i++;
     }
@@ -262,6 +264,7 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
+    if (option.lesson) return lesson_judge(scenarios, option.lesson, argv[0], option.runs ? option.runs : 20000);
     int number = 0;
     bool good = true;
     for (const sim_scenario *s = scenarios; s; s = s->next)

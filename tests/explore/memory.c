@@ -17,6 +17,7 @@ typedef struct message {
     long by;       /* the event of the trace that stored it. -1: none */
     uint64_t value;
     const view *view;
+    const store_told *told; /* lesson.c */
 } message;
 
 typedef struct location {
@@ -49,6 +50,7 @@ static location locations[LOCATIONS];
 static unsigned location_count;
 static uint32_t execution;
 static bool sequential;
+static bool freeing; /* the plain store is one by free */
 static cell *words, *bytes;
 
 static view *cur[SIM_THREADS]; /* what the thread has seen */
@@ -173,6 +175,7 @@ void memory_take(const view *v)
 {
     trace_after(v->by, "hand-over");
     view_join(cur[self], v);
+    if (explaining) explain_saw(v->clock);
 }
 
 /* ==== Executions ============================================================================== */
@@ -195,6 +198,7 @@ void memory_begin(bool seq)
     }
     execution++;
     sequential = seq;
+    freeing = false;
     location_count = 0;
     arena_used = heap_used = undo_count = 0;
     freed_count = block_count = wake_count = 0;
@@ -218,6 +222,7 @@ void memory_see(int t)
 {
     trace_after(trace_last_of(t), "join");
     view_join(cur[self], cur[t]);
+    if (explaining) explain_saw(cur[t]->clock);
 }
 
 void memory_end(void)
@@ -270,8 +275,9 @@ static cell *byte_at(const char *p)
     return c;
 }
 
-static void race(const char *p, const char *mine, int other, const char *theirs, void *pc)
+static void race(const char *p, const char *mine, int other, uint32_t clock, const char *theirs, void *pc)
 {
+    if (explaining) explain_race(p, other, clock);
     trace(mine, RELAXED, p, 0, 0, pc);
     threads_fail("data race: T%d's %s of %s with T%d's %s", self, mine, trace_place(p), other, theirs);
 }
@@ -289,10 +295,10 @@ static inline void check_cell(const cell *c, const char *p, bool write, const ch
     const uint32_t *clock = cur[self]->clock;
     unsigned others = c->users & ~(1u << self);
     if (others && c->written && c->writer != self && c->written > clock[c->writer])
-        race(p, mine, c->writer, "plain store", pc);
+        race(p, mine, c->writer, c->written, "plain store", pc);
     for (; write && others; others &= others - 1) {
         int t = __builtin_ctz(others);
-        if (c->read[t] > clock[t]) race(p, mine, t, "plain load", pc);
+        if (c->read[t] > clock[t]) race(p, mine, t, c->read[t], "plain load", pc);
     }
 }
 
@@ -301,8 +307,8 @@ static void check_atomic(const location *l, const char *p, bool write, const cha
     const uint32_t *clock = cur[self]->clock;
     for (int t = 0; t < threads; t++) {
         if (t == self) continue;
-        if (l->written[t] > clock[t]) race(p, mine, t, "atomic store", pc);
-        if (write && l->read[t] > clock[t]) race(p, mine, t, "atomic load", pc);
+        if (l->written[t] > clock[t]) race(p, mine, t, l->written[t], "atomic store", pc);
+        if (write && l->read[t] > clock[t]) race(p, mine, t, l->read[t], "atomic load", pc);
     }
 }
 
@@ -324,8 +330,9 @@ static void note(cell *c, bool write)
 void memory_plain(const void *at, size_t size, bool write, void *pc)
 {
     const char *p = at, *end = p + size;
-    const char *mine = write ? "plain store" : "plain load";
+    const char *mine = freeing ? "free" : write ? "plain store" : "plain load";
     if (!simulated(p)) return;
+    bool tells = explaining && explain_knows(p);
     while (p < end) {
         cell *w = word_at(p);
         bool whole = (p - __data_start) % 4 == 0 && end - p >= 4;
@@ -347,6 +354,7 @@ void memory_plain(const void *at, size_t size, bool write, void *pc)
             p++;
         }
     }
+    if (tells) explain_event(mine, RELAXED, at, 0, 0, pc);
 }
 
 /* ==== Atomic locations ======================================================================== */
@@ -387,7 +395,7 @@ static message *message_insert(location *l, unsigned i)
 static void location_anew(location *l, uint32_t time)
 {
     l->n = 0;
-    *message_insert(l, 0) = (message){ time, false, -1, value_at(l->at, l->size), NULL };
+    *message_insert(l, 0) = (message){ time, false, -1, value_at(l->at, l->size), NULL, NULL };
     l->anew = false;
 }
 
@@ -445,6 +453,7 @@ static uint64_t read_message(location *l, unsigned i, int order)
     view_raise(cur[self], l, m->time);
     view_join(acq[self], m->view);
     if (acquires(order)) view_join(cur[self], m->view);
+    if (explaining) explain_read(m->told);
     return m->value;
 }
 
@@ -463,7 +472,9 @@ static void write_message(location *l, unsigned i, uint64_t value, int order, bo
     if (attached) view_join(scratch, l->m[i].view);
     view_raise(scratch, l, time);
     const view *v = view_copy(scratch);
-    *message_insert(l, i + 1) = (message){ time, attached, trace_last(), value, v };
+    const store_told *told = NULL;
+    if (explaining) told = explain_wrote(order, cur[self]->clock, v->clock, attached ? l->m[i].told : NULL);
+    *message_insert(l, i + 1) = (message){ time, attached, trace_last(), value, v, told };
     if (last) set_value_at(l->at, l->size, value);
     advance();
 }
@@ -499,6 +510,7 @@ uint64_t memory_load(const void *p, unsigned size, int order, void *pc)
     threads_point();
     location *l = location_at(p, size, false, "atomic load", pc);
     unsigned i = choose(l, oldest(l, order));
+    if (explaining && i + 1 < l->n) explain_stale(l->m[l->n - 1].told, l->m[l->n - 1].value);
     uint64_t value = read_message(l, i, order);
     threads_did(p, l->state, NULL);
     trace(i + 1 < l->n ? "load, stale" : "load", order, p, value, value, pc);
@@ -590,9 +602,10 @@ uint32_t memory_peek(const void *p, void *pc)
     for (int i = 0; i < wake_count; i++)
         if (wakes[i].p == p) view_raise(cur[self], l, wakes[i].time);
     threads_did(p, l->state, NULL);
-    const message *m = &l->m[choose(l, oldest(l, RELAXED))];
-    trace_reads(m->by, l->m[l->n - 1].by, l->m[l->n - 1].value);
-    return (uint32_t)m->value;
+    unsigned i = choose(l, oldest(l, RELAXED));
+    if (explaining && i + 1 < l->n) explain_stale(l->m[l->n - 1].told, l->m[l->n - 1].value);
+    trace_reads(l->m[i].by, l->m[l->n - 1].by, l->m[l->n - 1].value);
+    return (uint32_t)l->m[i].value;
 }
 
 /* By its address alone: the object may be gone. */
@@ -628,7 +641,9 @@ void memory_free(void *p, void *pc)
     int i = 0;
     while (i < block_count && blocks[i].p != p) i++;
     if (i == block_count || !blocks[i].live) threads_fail("freed what was not allocated: %s", trace_place(p));
+    freeing = true;
     memory_plain(p, blocks[i].size, true, pc); /* a race with any thread that still uses it */
+    freeing = false;
     blocks[i].live = false;
     memory_freed(p, blocks[i].size, "memory");
 }

@@ -1454,10 +1454,12 @@ static int ends_mine(leat_ctx *x, void *arg)
 SCENARIO(held_job_ends_its_thread, { KNOBS(0, 1, 1, 1) })
 {
     int result = 0;
+    leat_stats st;
     start(k);
     mine[0] = (leat_job)LEAT_JOB(ends_mine, ARG(0));
     EXPECT(leat_submit_job(&pool, &mine[0]) == 0);
     EXPECT(leat_job_wait(&mine[0], &result) == 0 && result == -EINTR && ran[0] == 1);
+    EXPECT(leat_pool_stats(&pool, &st) == 0 && st.failed == 1); /* counted before its waiter was told */
     job_is_freed(0);
     EXPECT(leat_pool_wait(&pool) == 0);
     EXPECT(leat_pool_stop(&pool) == 0);

@@ -4,7 +4,7 @@
 # The simulator: scenarios are compiled as if for ThreadSanitizer, then meet our own machine instead.
 SIM_CC := gcc# it says which compare-exchange is weak
 SIM := $(BUILD)/explore
-MACHINE := $(patsubst %,$(SIM)/%.o,memory threads trace system main)
+MACHINE := $(patsubst %,$(SIM)/%.o,memory threads trace system lesson main)
 SCENARIOS := $(filter-out $(MACHINE),$(patsubst tests/explore/%.c,$(SIM)/%.o,$(wildcard tests/explore/*.c)))
 
 $(SIM)/explore: $(MACHINE) $(SCENARIOS)

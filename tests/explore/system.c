@@ -499,6 +499,15 @@ int sim_pthread_cond_signal(pthread_cond_t *c)
     return 0;
 }
 
+int sim_pthread_cond_broadcast(pthread_cond_t *c)
+{
+    threads_point();
+    memory_plain(c, 1, false, PC);
+    trace("cond broadcast", RELAXED, c, 0, 0, PC);
+    threads_wake(c, SIM_THREADS);
+    return 0;
+}
+
 int sim_refuse;
 
 int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *fn(void *), void *arg)

@@ -435,6 +435,7 @@ int threads_start(void *fn(void *), void *arg)
     n->did = threads_mix((uint64_t)i, i ? t[self].did : 0);
     memcpy(n->tls, tls_first, tls_size);
     memory_thread(i, i ? self : 0);
+    if (explaining) explain_thread(i, i ? self : 0, (void *)(uintptr_t)fn);
     getcontext(&n->entry);
     n->entry.uc_stack.ss_sp = threads_stack(i);
     n->entry.uc_stack.ss_size = STACK;

@@ -55,6 +55,7 @@ void trace_begin(void)
 {
     count = 0;
     name_count = queue_count = 0;
+    if (explaining) explain_begin();
     memset(last, 0, sizeof last);
     memset(pending, 0, sizeof pending);
     for (int t = 0; t < SIM_THREADS; t++) last_event[t] = -1;
@@ -96,6 +97,7 @@ void trace_says(uint64_t a)
 {
     event *e = &events[(count - 1) % KEPT];
     e->a = e->b = a;
+    if (explaining) explain_says(a);
 }
 
 void trace_queue(const void *first, size_t next, const char *name)
@@ -137,6 +139,7 @@ void trace(const char *what, int order, const void *where, uint64_t a, uint64_t 
     if (recorded) record(e, what);
     last_event[self] = count - 1;
     if (pc) last[self] = pc;
+    if (explaining) explain_event(what, order, where, a, b, pc);
 }
 
 void trace_name(const void *p, size_t size, const char *name)
@@ -145,6 +148,14 @@ void trace_name(const void *p, size_t size, const char *name)
     names[name_count].p = p;
     names[name_count].size = size;
     snprintf(names[name_count++].name, sizeof names->name, "%s", name);
+}
+
+bool trace_named(const void *at)
+{
+    const char *p = at;
+    for (int i = 0; i < name_count; i++)
+        if (p >= names[i].p && p < names[i].p + names[i].size) return true;
+    return false;
 }
 
 /* The smallest named piece of memory that holds it. */
@@ -162,6 +173,7 @@ const char *trace_place(const void *at)
         snprintf(to, sizeof text[0], offset ? "%s+%ld" : "%s", names[best].name, offset);
         return to;
     }
+    if (explaining && explain_name(at)) return explain_name(at);
     for (int t = 0; t < threads; t++)
         if (p >= threads_stack(t) && p < threads_stack(t) + STACK) {
             snprintf(to, sizeof text[0], "T%d's stack-%ld", t, (long)(threads_stack(t) + STACK - p));

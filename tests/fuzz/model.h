@@ -46,14 +46,13 @@ static leat_ctx *pick(bool waits, leat_ctx *soon, int *err)
 
 static void a_context(void)
 {
-    int c = below(CTXS), cause = below(3) - 1;
+    int c = below(CTXS), cause = below(3) - 1, err = ctx_err(c);
     if (below(c < 2 ? 12 : 3) == 0) {
         calls("cancel", c, cause);
         leat_cancel(&ctxs[c], cause);
-        if (!ended[c]) ended[c] = cause ? cause : -ECANCELED;
+        if (!err) ended[c] = cause ? cause : -ECANCELED;
         returned(0, 0);
     } else {
-        int err = ctx_err(c);
         calls("ctx_err", c, 0);
         returned(leat_ctx_err(&ctxs[c]), err);
         calls("ctx_cause", c, 0);

@@ -328,12 +328,13 @@ TEST(without_hooks_a_resize_that_only_tries_does_it)
 
 TEST(a_resize_that_gave_up_waiting_for_a_hook_leaves_a_worker_that_starts_all_the_same)
 {
-    leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(10)), ctx;
+    leat_ctx ctx;
     start_grown(0);
-    CHECK_EQ(leat_pool_resize_ctx(&soon, &grown.p, 2), -ETIMEDOUT);
+    CHECK_EQ(leat_pool_resize_ctx(LEAT_WITHIN(LEAT_MS(10)), &grown.p, 2), -ETIMEDOUT);
     CHECK_EQ(workers(&grown.p), 1);
     CHECK_EQ(leat_pool_resize_ctx(cancelled(&ctx), &grown.p, 2), -ECANCELED);
     CHECK_EQ(leat_try_pool_resize(&grown.p, 2), -EAGAIN);
+    door_until(&grown.hook, 1);
     CHECK_EQ(grown.inits, 1); /* it is not asked for again */
     door_open(&grown.hook);
     CHECK_EQ(leat_pool_resize(&grown.p, 2), 0);
@@ -433,9 +434,10 @@ TEST(a_resize_that_waits_for_a_hook_ends_with_the_pools_context)
 
 TEST(a_stop_waits_for_a_worker_that_no_other_call_waits_for)
 {
-    leat_ctx soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(10)), ctx;
+    leat_ctx ctx;
     start_grown(0);
-    CHECK_EQ(leat_pool_resize_ctx(&soon, &grown.p, 2), -ETIMEDOUT);
+    CHECK_EQ(leat_try_pool_resize(&grown.p, 2), -EAGAIN);
+    CHECK_EQ(leat_pool_resize_ctx(LEAT_WITHIN(LEAT_MS(10)), &grown.p, 2), -ETIMEDOUT);
     CHECK_EQ(leat_pool_stop_ctx(cancelled(&ctx), &grown.p), -ECANCELED);
     CHECK_EQ(leat_try_pool_stop(&grown.p), -EAGAIN);
     door_open(&grown.hook);

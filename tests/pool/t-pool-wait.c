@@ -203,6 +203,50 @@ TEST(L14_a_fini_hook_that_ends_its_thread_is_no_job)
     CHECK_EQ(leat_pool_stats(&p, &st), 0);
     CHECK_EQ(st.failed, 0);
     CHECK_EQ(leat_pool_stop(&p), 0);
+    CHECK_EQ(finis, 2); /* one for each worker */
+}
+
+static void ends_each(void *user, int id)
+{
+    (void)user, (void)id;
+    atomic_fetch_add(&finis, 1);
+    pthread_exit(NULL);
+}
+
+TEST(fini_hooks_that_end_their_threads_end_with_the_pool)
+{
+    leat_pool p;
+    ran = finis = 0;
+    REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 3, .worker_fini = ends_each }), 0);
+    for (int i = 0; i < 10; i++) REQUIRE_EQ(leat_submit(&p, counts, (void *)&ran), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
+    CHECK_EQ(ran, 10);
+    CHECK_EQ(finis, 3);
+}
+
+TEST(under_a_done_context_a_cancelled_job_is_not_one_that_is_left)
+{
+    leat_pool p;
+    leat_ctx ctx = LEAT_CTX(NULL);
+    leat_job j = LEAT_JOB(counts, (void *)&ran), left = LEAT_JOB(counts, (void *)&ran);
+    door d = { 0 };
+    ran = 0;
+    REQUIRE_EQ(leat_pool_start(&p, &ctx, &(leat_pool_opts){ .workers = 1, .queue = 10 }), 0);
+    REQUIRE_EQ(leat_submit(&p, at_door, &d), 0);
+    door_until(&d, 1);
+    REQUIRE_EQ(leat_submit_job(&p, &j), 0);
+    REQUIRE_EQ(leat_submit_job(&p, &left), 0);
+    CHECK_EQ(leat_job_cancel(&j), 0);
+    leat_cancel(&ctx, 1);
+    door_open(&d);
+    UNTIL(atomic_load(&p.running_.word_) / 2 == 0); /* the worker has exited, and takes no more */
+    CHECK_EQ(leat_try_pool_wait(&p), -EAGAIN);
+    CHECK_EQ(leat_pool_wait(&p), -ECANCELED);
+    CHECK_EQ(leat_job_cancel(&left), 0);
+    CHECK_EQ(leat_try_pool_wait(&p), 0);
+    CHECK_EQ(leat_pool_wait(&p), 0);
+    CHECK_EQ(leat_pool_stop(&p), 0);
+    CHECK_EQ(ran, 0);
 }
 
 /* ==== Races: the last of them to come must see that all is over ================================ */

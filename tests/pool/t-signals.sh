@@ -60,7 +60,7 @@ int plugin(int signal)
     ctx = (leat_ctx)LEAT_CTX(NULL);
     if (leat_cancel_on_signals(&ctx, SIGTERM, SIGINT, 0)) return 1;
     if (signal && (kill(getpid(), SIGTERM) || leat_sleep_ctx(&ctx, LEAT_S(50)) != -ECANCELED)) return 2;
-    return leat_cancel_on_signals(NULL, SIGTERM, 0);
+    return leat_cancel_on_signals(NULL, 0); /* no signal need be named */
 }
 END
 cat >"$tmp/host.c" <<'END'

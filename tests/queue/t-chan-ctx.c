@@ -574,3 +574,17 @@ TEST(a_wait_behind_a_claim_in_flight_can_be_cancelled_too)
     CHECK_EQ(k.msg, 1);
     leat_free(&c);
 }
+
+TEST(the_end_of_an_ancestor_that_came_first_stays_the_cause)
+{
+    leat_ctx parent = LEAT_CTX(NULL), ctx = LEAT_CTX(&parent), child = LEAT_CTX(&ctx);
+    leat_cancel(&parent, 7);
+    leat_cancel(&child, 8);
+    CHECK_EQ(leat_ctx_cause(&child), 7);
+    CHECK_EQ(leat_ctx_cause(&ctx), 7);
+    leat_ctx late = LEAT_CTX_WITHIN(NULL, 0), under = LEAT_CTX(&late);
+    leat_cancel(&under, 8);
+    leat_cancel(&late, 8);
+    CHECK_EQ(leat_ctx_cause(&under), -ETIMEDOUT);
+    CHECK_EQ(leat_ctx_err(&late), -ETIMEDOUT);
+}

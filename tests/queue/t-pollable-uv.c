@@ -3,13 +3,7 @@
 #define _GNU_SOURCE /* which uv.h wants */
 #include "staging.h"
 
-#if defined __has_include
-#if __has_include(<uv.h>)
-#define HAS_UV
-#endif
-#endif
-
-#ifdef HAS_UV
+#ifdef WITH_UV
 #include <uv.h>
 
 enum { SENDERS = 3, EACH = 5000 };

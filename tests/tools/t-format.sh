@@ -5,7 +5,7 @@ if ! clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
     echo "1..0 # SKIP no clang-format 14 here, and others lay out otherwise"
     exit 0
 fi
-files=$(ls ./*.h tests/*.c tests/*/*.[ch] examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch])
+files=$(ls ./*.h tests/*.c tests/*/*.[ch] examples/*.[ch] examples/seeds/*.[ch] bench/*.[ch] learn/*.[ch] learn/*/*.[ch])
 check "no file differs" clang-format --dry-run -Werror $files
 printf 'int  f ( void );\n' >"$tmp/f.c"
 cp .clang-format "$tmp"

@@ -3,7 +3,7 @@
 . tests/lib/tap.sh
 
 headers="queue.h semaphore.h pool.h topic.h"
-documents="README.md CONTRIBUTING.md CHANGELOG.md bench/README.md docs/*.md"
+documents="README.md CONTRIBUTING.md CHANGELOG.md bench/README.md docs/*.md learn/README.md learn/*/README.md"
 
 short() { # at most 150 lines
     [ "$(wc -l <README.md)" -le 150 ] || { wc -l README.md; return 1; }
@@ -108,7 +108,7 @@ check "each document that a source names is there" named
 called() {
     echo x >"$tmp/public"
     for name in $(cat $headers | grep -oE '\<(leat|LEAT)_[A-Za-z0-9_]*' | sort -u); do echo "$name"; done >>"$tmp/public"
-    grep -oHE '\<(leat|LEAT)_[A-Za-z0-9_]*' README.md docs/from-go.md docs/guide.md docs/topic.md |
+    grep -oHE '\<(leat|LEAT)_[A-Za-z0-9_]*' README.md docs/from-go.md docs/from-pthreads.md docs/recipes.md docs/guide.md docs/topic.md |
         grep -vE ':(leat_|leat_x|leat_try_x|leat_x_ctx)$' | sort -u | while IFS=: read -r document name; do
         grep -qxF "$name" "$tmp/public" || echo "$document: $name is nowhere in the headers"
     done >"$tmp/strangers"
