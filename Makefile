@@ -99,6 +99,15 @@ bench: ## measure leat beside a mutex queue and pool, sem_t, a bare ring; BENCH=
 bench-peers: $(filter deps-bench,$(MAKECMDGOALS)) ## beside everything that is installed, an hour; deps-bench installs it
 	@python3 bench/run.py --peers $(BENCH)
 
+pictures: ## the drawings of docs/pictures.md into docs/img/
+	@python3 tools/pictures.py
+
+replay: ## record the traces that docs/replay/index.html shows; REPLAY="word ..": some of docs/replay/traces.txt
+	@python3 tools/replay.py $(REPLAY)
+
+replay-proof: $(EXPLORE) ## step through all of them in a browser, and record all of them anew elsewhere
+	@BUILD="$(BUILD)" LONG=1 sh tests/tools/t-replay.sh
+
 plots: ## charts of the newest results in bench/results/ into docs/img/
 	@python3 bench/plots.py
 
@@ -181,7 +190,7 @@ loc: ## lines of code
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single \
+.PHONY: replay replay-proof pictures help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single \
         invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof \
         lesson simulate lesson-prices lesson-traces machine
 .DELETE_ON_ERROR:

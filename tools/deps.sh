@@ -41,6 +41,7 @@ missing() {
 
 missing_for_proof() {
     have spin || echo "spin the models"
+    have chromium || echo "chromium the test of docs/replay in a browser"
     have musl-gcc || echo "musl-tools the tests with musl"
     have qemu-aarch64-static || echo "qemu-user-static the tests on other machines"
     crosses i686-linux-gnu i386

@@ -11,8 +11,8 @@ static void make_contexts(const sim_knobs *k)
 {
     now_ = k;
     make(&c, k->cap, "c");
-    sim_name(&parent, sizeof parent, "parent");
-    sim_name(&ctx, sizeof ctx, "ctx");
+    name_ctx(&parent, "parent");
+    name_ctx(&ctx, "ctx");
     parent = (leat_ctx)LEAT_CTX(NULL);
     if (k->a == DEADLINE) ctx = (leat_ctx)LEAT_CTX_WITHIN(&parent, LEAT_US(5));
     else ctx = (leat_ctx)LEAT_CTX(&parent);

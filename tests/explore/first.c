@@ -75,9 +75,9 @@ SCENARIO(cancelled_first, EACH_KIND(0), EACH_KIND(1), EACH_KIND(3), { .a = ACQUI
     ctx = (leat_ctx)LEAT_CTX(&parent);
     sem = (leat_sem)LEAT_SEM_OF(0, 1);
     wg = (leat_wg)LEAT_WG(1);
-    sim_name(&parent, sizeof parent, "parent");
-    sim_name(&ctx, sizeof ctx, "ctx");
-    sim_name(&later, sizeof later, "later");
+    name_ctx(&parent, "parent");
+    name_ctx(&ctx, "ctx");
+    name_ctx(&later, "later");
     if (k->a == SEND || k->a == SEND_CLOSE || k->a == SEND_MANY || k->a == SELECT_SEND) fill(&c, 9);
     int waiter = GO(waits, 0);
     GO(cancels_and_goes_on, k->each); /* each: the parent is cancelled */

@@ -94,6 +94,11 @@ void explain_event(const char *what, int order, const void *where, uint64_t a, u
     reading = NULL;
 }
 
+void explain_says(uint64_t a)
+{
+    if (count < KEPT) events[count - 1].a = events[count - 1].b = a;
+}
+
 void explain_saw(const uint32_t *clock)
 {
     learn(all[self], clock);
@@ -433,7 +438,7 @@ static void explain_print(const char *exe, const char *failure)
         bool atomic = is(e, "load") || is(e, "fence") || is(e, "compare-exchange failed") || is(e, "store, ") || stores(e);
         if (is(e, "plain") && e->note == NONE && (!memory || is_aside(i))) continue;
         if (i < begun && !e->thread) continue;
-        if (is(e, "thread made") || is(e, "failed")) continue;
+        if (is(e, "thread made") || is(e, "joined") || is(e, "failed")) continue;
         describe(e, line, sizeof line);
         printf("%5ld %*sT%d %-*s %-8s %s\n", e->step, 4 * (e->thread ? e->thread - 1 : 0), "", e->thread,
                46 - 4 * (e->thread ? e->thread - 1 : 0), line, atomic ? orders[e->order] : "", e->text);

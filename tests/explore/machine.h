@@ -32,6 +32,7 @@ enum { LOCATIONS = 2048, STACK = 65536, HEAP = 1 << 18, STEPS = 30000 };
 
 typedef struct view {
     uint32_t n;                  /* how many of `seen` are there */
+    long by;                     /* memory_give: after which event of the trace */
     uint32_t clock[SIM_THREADS]; /* the latest step of each thread that happened before */
     uint32_t seen[];             /* per location: no message older than this may be read */
 } view;
@@ -58,6 +59,7 @@ void *memory_alloc(size_t size, size_t align);
 void memory_free(void *p, void *pc);
 void memory_freed(const void *p, size_t size, const char *what);
 void memory_leaks(void);
+bool memory_holds(const void *p); /* is it memory of the simulated program? */
 uint64_t memory_state(void);
 
 /* What a thread passes to another that synchronizes with it by the system's means. */
@@ -91,6 +93,9 @@ int threads_start(void *fn(void *), void *arg); /* its number */
 _Noreturn void threads_exit(void *result);
 void *threads_join(int t);
 bool threads_asleep(int t);
+bool threads_ended(int t);
+int threads_of(const void *on);       /* the thread whose end is what a join waits for, or -1 */
+const void *threads_sleeps_on(int t); /* NULL: it is not asleep */
 
 /* Sleeps until a thread wakes `on` (returns 0), or until the deadline (ETIMEDOUT), or for no reason, if that may
  * happen (EINTR). */
@@ -116,6 +121,20 @@ const char *trace_place(const void *p); /* a name for an address. The last eight
 bool trace_named(const void *p);
 void trace_print(const char *exe);
 
+/* For the replay alone, where `recorded` says that there will be one: what the next event of the running thread read
+ * (which event stored it, which the newest store, and its value), and which event happened before it for another
+ * reason. An event that says so comes after memory_take, and before memory_give. */
+extern bool recorded;
+void trace_reads(long from, long newest, uint64_t value);
+void trace_after(long event, const char *why);
+void trace_after_for(int thread, long event, const char *why);
+long trace_last(void); /* the latest event, -1: none */
+long trace_last_of(int thread);
+void trace_says(uint64_t a); /* the value of the latest event is known now */
+void trace_queue(const void *first, size_t next, const char *name);
+double trace_length(void); /* for a person who reads it */
+void trace_json(const char *exe, const char *scenario, const char *again, const char *failure);
+
 /* ---- lesson.c ---- */
 
 typedef struct store_told store_told; /* what is known of a store, for those that read it */
@@ -125,6 +144,7 @@ bool explain_knows(const void *p);       /* has it a name? */
 const char *explain_name(const void *p); /* of a static object, or NULL */
 void explain_thread(int t, int parent, void *fn);
 void explain_event(const char *what, int order, const void *where, uint64_t a, uint64_t b, void *pc);
+void explain_says(uint64_t a);           /* as trace_says */
 void explain_saw(const uint32_t *clock); /* by other means than atomic accesses */
 void explain_read(const store_told *o);
 const store_told *explain_wrote(int order, const uint32_t *own, const uint32_t *carried, const store_told *before);

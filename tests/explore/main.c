@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
+#include <unistd.h>
 
 static const char usage[] =
     "explore [option..] [word..]   explores the scenarios with all the words in their names\n"
@@ -19,6 +21,8 @@ static const char usage[] =
     "                   N at most, if --runs is given too\n"
     "  --path P         only the schedule that a failure of --bound printed\n"
     "  --trace          shows the last execution also if all is well\n"
+    "  --trace=json     the same as one JSON document for each scenario, for docs/replay; all else goes to stderr\n"
+    "  --shortest       goes through all, and ends with the failure that is the shortest to read\n"
     "  --lesson NAME    judges all scenarios for a learner (learn/): both kinds of schedules, and the failure in words\n"
     "  --stop           ends with the first failure; without the tests of the simulator itself\n"
     "  --weaken W:O:A   the atomic operations that return to the addresses A,A.. have order O (0: relaxed,\n"
@@ -40,18 +44,20 @@ int sim_go(void *fn(void *), void *arg)
 {
     threads_point();
     int t = threads_start(fn, arg);
-    trace("thread made", RELAXED, NULL, 0, 0, __builtin_return_address(0));
+    trace("thread made", RELAXED, NULL, (uint64_t)t, (uint64_t)t, __builtin_return_address(0));
+    trace_after_for(t, trace_last(), "start");
     return t;
 }
 
 void sim_join(void)
 {
-    for (int t = 1; t < threads; t++) threads_join(t);
+    for (int t = 1; t < threads; t++) sim_join_one(t);
 }
 
 void sim_join_one(int t)
 {
     threads_join(t);
+    trace("joined", RELAXED, NULL, (uint64_t)t, (uint64_t)t, __builtin_return_address(0));
 }
 
 void sim_yield(void)
@@ -75,6 +81,11 @@ void sim_name(const void *p, size_t size, const char *name)
     trace_name(p, size, name);
 }
 
+void sim_queue(const void *first, size_t next, const char *name)
+{
+    trace_queue(first, next, name);
+}
+
 void sim_shown(void)
 {
     shown++;
@@ -94,7 +105,7 @@ static struct {
     uint64_t seed;
     int bound;
     const char *path, *only, *lesson;
-    bool trace, list, stop;
+    bool trace, list, stop, shortest;
     char **words;
     int word_count;
 } option = { .runs = 0, .seed = 1, .bound = -1 };
@@ -109,13 +120,25 @@ static bool weaken(const char *text)
 
 static bool parse(int argc, char **argv)
 {
+    const struct {
+        const char *name;
+        bool *set;
+    } flags[] = { { "--trace", &option.trace },
+                  { "--trace=json", &recorded },
+                  { "--list", &option.list },
+                  { "--stop", &option.stop },
+                  { "--shortest", &option.shortest } };
     int i = 1;
     for (; i < argc && !strncmp(argv[i], "--", 2); i++) {
+        bool *set = NULL;
+        for (size_t k = 0; k < sizeof flags / sizeof *flags; k++)
+            if (!strcmp(argv[i], flags[k].name)) set = flags[k].set;
+        if (set) {
+            *set = true;
+            continue;
+        }
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (!strcmp(argv[i], "--trace")) option.trace = true;
-        else if (!strcmp(argv[i], "--list")) option.list = true;
-        else if (!strcmp(argv[i], "--stop")) option.stop = true;
-        else if (!value) return false;
+        if (!value) return false;
         else if (!strcmp(argv[i], "--runs")) option.runs = atol(value);
         else if (!strcmp(argv[i], "--seed")) option.seed = strtoull(value, NULL, 0);
         else if (!strcmp(argv[i], "--bound")) option.bound = atoi(value);
@@ -123,7 +146,7 @@ static bool parse(int argc, char **argv)
         else if (!strcmp(argv[i], "--only")) option.only = value;
         else if (!strcmp(argv[i], "--lesson")) option.lesson = value;
         else if (strcmp(argv[i], "--weaken") || !weaken(value)) return false;
-        i += strcmp(argv[i], "--trace") && strcmp(argv[i], "--list") && strcmp(argv[i], "--stop");
+        i++;
     }
     option.words = argv + i;
     option.word_count = argc - i;
@@ -168,46 +191,75 @@ static const char *in_short(double n)
     return to;
 }
 
+/* How to make the last execution again. */
+static char again[STEPS + 80];
+
+static void note_again(uint64_t seed)
+{
+    if (exhaustive) snprintf(again, sizeof again, "--bound %d --path %s", option.bound, threads_path());
+    else snprintf(again, sizeof again, "--runs 1 --seed %" PRIu64, seed);
+}
+
+/* The last execution once more, as note_again has noted it. */
+static void execute_again(const sim_scenario *s, const sim_knobs *k)
+{
+    threads_search(option.bound); /* it has searched no state yet */
+    if (exhaustive) threads_replay(strrchr(again, ' ') + 1);
+    threads_execute(s->run, k, exhaustive ? 0 : strtoull(strrchr(again, ' ') + 1, NULL, 10));
+}
+
 /* One configuration, one line of output. */
 static bool explore(int number, const sim_scenario *s, const sim_knobs *k, const char *exe)
 {
+    FILE *to = recorded ? stderr : stdout;
     char name[120];
     describe(name, sizeof name, s, k);
     long executions = 0, limit = option.runs ? option.runs : option.bound < 0 ? 10000 : LONG_MAX;
-    double steps = 0;
+    double steps = 0, shortest = 0;
     uint64_t seed = option.seed;
     bool failed = false, left = true;
     shown = 0;
     threads_search(option.bound);
     if (option.path) threads_replay(option.path);
-    while (!failed && left && executions < limit) {
-        failed = threads_execute(s->run, k, seed) == FAILED;
+    while ((!failed || option.shortest) && left && executions < limit) {
+        bool fails = threads_execute(s->run, k, seed) == FAILED;
         executions++;
         steps += (double)step;
+        if (!failed || (fails && trace_length() < shortest)) {
+            note_again(seed);
+            shortest = trace_length();
+        }
+        failed |= fails;
         if (!exhaustive) seed++;
         else left = !option.path && threads_more();
     }
+    if (option.shortest) execute_again(s, k);
     const char *why = threads_failure();
     bool good = k->fails ? failed && strstr(why, k->fails) : !failed && (shown || !k->shows);
-    printf("%s %d - %s: %s executions, %s steps", good ? "ok" : "not ok", number, name, in_short((double)executions),
-           in_short(steps));
-    if (k->fails) printf(", fails as it should");
-    if (k->shows) printf(", shown %ld times", shown);
-    if (exhaustive && !option.path) printf(left ? ", not all" : ", all with %d preemptions", option.bound);
-    printf("\n");
-    if (failed && !good) {
-        printf("# %s\n# again: %s ", why, exe);
-        if (exhaustive) printf("--bound %d --path %s", option.bound, threads_path());
-        else printf("--runs 1 --seed %" PRIu64, seed - 1);
-        printf(" --only '%s'\n", name);
-    }
-    if ((failed && !good) || option.trace) trace_print(exe);
+    fprintf(to, "%s %d - %s: %s executions, %s steps", good ? "ok" : "not ok", number, name, in_short((double)executions),
+            in_short(steps));
+    if (k->fails) fprintf(to, ", fails as it should");
+    if (k->shows) fprintf(to, ", shown %ld times", shown);
+    if (exhaustive && !option.path) fprintf(to, left ? ", not all" : ", all with %d preemptions", option.bound);
+    fprintf(to, "\n");
+    if (failed && !good) fprintf(to, "# %s\n# again: %s %s --only '%s'\n", why, exe, again, name);
+    if (recorded) trace_json(exe, name, again, why);
+    else if ((failed && !good) || option.trace) trace_print(exe);
     fflush(stdout);
     return good;
 }
 
+/* A seed makes the same execution again only if all addresses are the same: leat_random_ begins with one. */
+static void keep_addresses(char **argv)
+{
+    int now_set = personality(0xFFFFFFFF);
+    if (now_set == -1 || now_set & ADDR_NO_RANDOMIZE || personality((unsigned)now_set | ADDR_NO_RANDOMIZE) == -1) return;
+    execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
+    keep_addresses(argv);
     if (!parse(argc, argv)) {
         fputs(usage, stderr);
         return 2;
@@ -225,6 +277,6 @@ int main(int argc, char **argv)
             else good &= explore(++number, s, &s->knobs[i], argv[0]);
             if (!good && option.stop) return 1;
         }
-    if (!option.list) printf("1..%d\n", number);
+    if (!option.list) fprintf(recorded ? stderr : stdout, "1..%d\n", number);
     return !good;
 }

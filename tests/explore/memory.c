@@ -14,6 +14,7 @@ enum { GAP = 1 << 16 /* between the times of two stores, for those that go in be
 typedef struct message {
     uint32_t time;
     bool attached; /* of a read-modify-write: nothing goes between it and the one before */
+    long by;       /* the event of the trace that stored it. -1: none */
     uint64_t value;
     const view *view;
     const store_told *told; /* lesson.c */
@@ -165,12 +166,14 @@ static void advance(void)
 view *memory_give(void)
 {
     view *v = view_copy(cur[self]);
+    v->by = trace_last();
     advance();
     return v;
 }
 
 void memory_take(const view *v)
 {
+    trace_after(v->by, "hand-over");
     view_join(cur[self], v);
     if (explaining) explain_saw(v->clock);
 }
@@ -217,6 +220,7 @@ void memory_thread(int t, int parent)
 
 void memory_see(int t)
 {
+    trace_after(trace_last_of(t), "join");
     view_join(cur[self], cur[t]);
     if (explaining) explain_saw(cur[t]->clock);
 }
@@ -234,6 +238,11 @@ void memory_end(void)
 static bool simulated(const char *p)
 {
     return p >= __data_start && p < _end;
+}
+
+bool memory_holds(const void *p)
+{
+    return simulated(p);
 }
 
 static inline bool cell_anew(cell *c)
@@ -386,7 +395,7 @@ static message *message_insert(location *l, unsigned i)
 static void location_anew(location *l, uint32_t time)
 {
     l->n = 0;
-    *message_insert(l, 0) = (message){ time, false, value_at(l->at, l->size), NULL, NULL };
+    *message_insert(l, 0) = (message){ time, false, -1, value_at(l->at, l->size), NULL, NULL };
     l->anew = false;
 }
 
@@ -440,6 +449,7 @@ static unsigned choose(location *l, unsigned from)
 static uint64_t read_message(location *l, unsigned i, int order)
 {
     const message *m = &l->m[i];
+    trace_reads(m->by, l->m[l->n - 1].by, l->m[l->n - 1].value);
     view_raise(cur[self], l, m->time);
     view_join(acq[self], m->view);
     if (acquires(order)) view_join(cur[self], m->view);
@@ -464,7 +474,7 @@ static void write_message(location *l, unsigned i, uint64_t value, int order, bo
     const view *v = view_copy(scratch);
     const store_told *told = NULL;
     if (explaining) told = explain_wrote(order, cur[self]->clock, v->clock, attached ? l->m[i].told : NULL);
-    *message_insert(l, i + 1) = (message){ time, attached, value, v, told };
+    *message_insert(l, i + 1) = (message){ time, attached, trace_last(), value, v, told };
     if (last) set_value_at(l->at, l->size, value);
     advance();
 }
@@ -594,6 +604,7 @@ uint32_t memory_peek(const void *p, void *pc)
     threads_did(p, l->state, NULL);
     unsigned i = choose(l, oldest(l, RELAXED));
     if (explaining && i + 1 < l->n) explain_stale(l->m[l->n - 1].told, l->m[l->n - 1].value);
+    trace_reads(l->m[i].by, l->m[l->n - 1].by, l->m[l->n - 1].value);
     return (uint32_t)l->m[i].value;
 }
 

@@ -13,7 +13,7 @@ static void begin(const sim_knobs *k)
     (void)d;
     make(&c, k->cap, "c");
     sim_name(&w, sizeof w, "w");
-    sim_name(&ctx, sizeof ctx, "ctx");
+    name_ctx(&ctx, "ctx");
     parent = (leat_ctx)LEAT_CTX(NULL);
     ctx = (leat_ctx)LEAT_CTX(&parent);
 }

@@ -34,6 +34,10 @@ static inline void name_chan(ints *ch, const char *name)
     PART_("receivers", ends_[LEAT_SENDS_].peers_);
     PART_("senders", ends_[LEAT_RECEIVES_].peers_);
 #undef PART_
+    for (int side = 0; side < 2; side++) {
+        snprintf(part, sizeof part, "%s.%s", name, side == LEAT_SENDS_ ? "receivers" : "senders");
+        sim_queue(&ch->chan.ends_[side].peers_, offsetof(leat_node_, next_), part);
+    }
     for (size_t i = 0; i < leat_cap(ch); i++) {
         snprintf(part, sizeof part, "%s.slot[%zu]", name, i);
         sim_name(ch->chan.slots_ + i * leat_stride_(sizeof(int), _Alignof(int)), 8, part);
@@ -83,6 +87,19 @@ static inline int all_got(int each)
 static inline bool no_thread_waits(const ints *ch)
 {
     return !ch->chan.ends_[LEAT_SENDS_].peers_.first_ && !ch->chan.ends_[LEAT_RECEIVES_].peers_.first_;
+}
+
+/* A context's word and queue, for the trace. */
+static inline void name_ctx(leat_ctx *x, const char *name)
+{
+    char part[48];
+    sim_name(x, sizeof *x, name);
+    snprintf(part, sizeof part, "%s.word", name);
+    sim_name(&x->word_, sizeof x->word_, part);
+    snprintf(part, sizeof part, "%s.lock", name);
+    sim_name(&x->lock_, sizeof x->lock_, part);
+    snprintf(part, sizeof part, "%s.waiters", name);
+    sim_queue(&x->waiters_, offsetof(leat_node_, next_), part);
 }
 
 /* No thread uses the channel any more. Frees it, and reports any later access. */

@@ -19,6 +19,8 @@ static void make_sem(const sim_knobs *k, int64_t start, int64_t most)
     ctx = (leat_ctx)LEAT_CTX(NULL);
     sim_name(&sem, sizeof sem, "sem");
     sim_name(&sem.lock_, sizeof sem.lock_, "sem.lock");
+    sim_name(&sem.word_, sizeof sem.word_, "sem.word");
+    sim_queue(&sem.waiters_, offsetof(leat_node_, next_), "sem.waiters");
     sim_name(&ctx, sizeof ctx, "ctx");
 }
 
@@ -315,6 +317,8 @@ static void make_wg(const sim_knobs *k)
     ctx = (leat_ctx)LEAT_CTX(NULL);
     sim_name(&wg, sizeof wg, "wg");
     sim_name(&wg.lock_, sizeof wg.lock_, "wg.lock");
+    sim_name(&wg.word_, sizeof wg.word_, "wg.word");
+    sim_queue(&wg.waiters_, offsetof(leat_node_, next_), "wg.waiters");
 }
 
 static void *task(void *arg)

@@ -73,6 +73,10 @@ void sim_freed(const void *p, size_t size, const char *what);
 /* A name for memory, for the trace of a failure. */
 void sim_name(const void *p, size_t size, const char *name);
 
+/* The same for a chain: a pointer to its first node, and where in a node the pointer to the next one is. The replay
+ * shows whose nodes are in it. */
+void sim_queue(const void *first, size_t next, const char *name);
+
 /* Delivers a signal to the running thread. True: its handler was called. False: it had none, and the default action
  * was taken. */
 bool sim_signal(int sig);

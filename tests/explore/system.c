@@ -204,8 +204,9 @@ static int64_t deadline_of(const struct timespec *ts)
 static int futex_wait(uint32_t *word, uint32_t value, const struct timespec *ts, void *pc)
 {
     threads_point();
-    if (memory_peek(word, pc) != value) {
-        trace("futex wait: changed", RELAXED, word, value, value, pc);
+    uint32_t seen = memory_peek(word, pc);
+    if (seen != value) {
+        trace("futex wait: changed", RELAXED, word, value, seen, pc);
         return EAGAIN;
     }
     trace(ts ? "futex wait, timed" : "futex wait", RELAXED, word, value, value, pc);
@@ -235,8 +236,8 @@ int sim_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
     void (*was)(int) = action(sig);
     if (act) {
         actions[sig] = act->sa_handler;
-        actions_seen = memory_give();
         trace("action set", RELAXED, &actions[sig], (uint64_t)was, (uint64_t)act->sa_handler, PC);
+        actions_seen = memory_give();
     }
     if (old) {
         memset(old, 0, sizeof *old);
@@ -281,8 +282,8 @@ static descriptor *descriptor_at(long fd, const char *call)
 static void descriptor_did(descriptor *d, const char *what, uint64_t before, void *pc)
 {
     threads_did(d, d->state, &d->state);
-    trace(what, RELAXED, d, before, d->count, pc);
     if (d->seen) memory_take(d->seen);
+    trace(what, RELAXED, d, before, d->count, pc);
     d->seen = memory_give();
 }
 
@@ -376,8 +377,9 @@ long sim_syscall(long number, ...)
     if (number == SYS_futex && (int)a[1] == 129) { /* FUTEX_WAKE, private */
         threads_point();
         memory_wake(word);
+        trace("futex wake", RELAXED, word, 0, 0, PC);
         int n = threads_wake(word, (int)a[2]);
-        trace("futex wake", RELAXED, word, (uint64_t)n, (uint64_t)n, PC);
+        trace_says((uint64_t)n);
         return n;
     }
     threads_fail("system call %ld(%ld, %ld) is not simulated", number, a[0], a[1]);
@@ -517,13 +519,15 @@ int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *fn(v
     if (refused) return EAGAIN;
     int t = threads_start(fn, arg);
     *thread = (pthread_t)t;
-    trace("thread made", RELAXED, NULL, 0, 0, PC);
+    trace("thread made", RELAXED, NULL, (uint64_t)t, (uint64_t)t, PC);
+    trace_after_for(t, trace_last(), "start");
     return 0;
 }
 
 int sim_pthread_join(pthread_t thread, void **result)
 {
     void *r = threads_join((int)thread);
+    trace("joined", RELAXED, NULL, (uint64_t)thread, (uint64_t)thread, PC);
     if (result) *result = r;
     return 0;
 }

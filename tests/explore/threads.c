@@ -207,6 +207,23 @@ bool threads_asleep(int i)
     return t[i].state == ASLEEP;
 }
 
+bool threads_ended(int i)
+{
+    return t[i].state == ENDED;
+}
+
+int threads_of(const void *on)
+{
+    for (int i = 0; i < threads; i++)
+        if (on == &t[i]) return i;
+    return -1;
+}
+
+const void *threads_sleeps_on(int i)
+{
+    return t[i].state == ASLEEP ? t[i].on : NULL;
+}
+
 _Noreturn static void leave(enum outcome o)
 {
     _longjmp(driver, 1 + (int)o);
@@ -373,7 +390,9 @@ int threads_wake(const void *on, int n)
         for (int i = 0; i < threads; i++)
             if (t[i].state == ASLEEP && t[i].on == on) waits[k++] = i;
         if (!k) break;
-        wake(&t[waits[exhaustive ? 0 : threads_random((uint32_t)k)]], 0);
+        int i = waits[exhaustive ? 0 : threads_random((uint32_t)k)];
+        trace_after_for(i, trace_last_of(self), "wake");
+        wake(&t[i], 0);
         woken++;
     }
     return woken;
