@@ -289,6 +289,10 @@ static void second_is_theirs(void)
 {
     static leat_ctx ctx[2];
     struct sigaction usr1 = theirs_for(SIGUSR1);
+    raise(SIGUSR1);
+    UNTIL_HANDLED(theirs == 1);
+    bool bare = not_blocked; /* as it is without leat: an emulator may not know masks (qemu's riscv64 does not) */
+    theirs = not_blocked = 0;
     for (int k = 0; k < 2; k++) { /* and again, after one has come */
         MUST(leat_cancel_on_signals(&ctx[k], SIGUSR1, SIGTERM, 0) == 0);
         MUST(!does(SIGUSR1, &usr1));
@@ -297,7 +301,7 @@ static void second_is_theirs(void)
         MUST(theirs == k && does(SIGUSR1, &usr1));
         send_with_value(SIGUSR1, 70 + k);
         UNTIL_HANDLED(theirs == k + 1);
-        MUST(their_value == 70 + k && (TAP_SLOW || !not_blocked));
+        MUST(their_value == 70 + k && (TAP_SLOW || not_blocked == bare));
     }
 }
 
