@@ -216,7 +216,7 @@ enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
  * The wait may also return without a reason. */
 typedef struct leat_bell_ {
 #if defined LEAT_PIPE_
-    _Atomic uint32_t word_;
+    _Atomic(uint32_t) word_;
     int ends_[2];
 #else
     leat_os_event_ event_;
@@ -225,7 +225,7 @@ typedef struct leat_bell_ {
 
 #if defined LEAT_PIPE_
 
-static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
+static inline _Atomic(uint32_t) *leat_bell_word_(leat_bell_ *b)
 {
     return &b->word_;
 }
@@ -265,7 +265,7 @@ static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 
 #else
 
-static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
+static inline _Atomic(uint32_t) *leat_bell_word_(leat_bell_ *b)
 {
     return &b->event_.word_;
 }
@@ -525,8 +525,8 @@ typedef struct leat_group {
     leat_chan *closes_; /* of leat_group_closes, or NULL */
     leat_wg running_;   /* 1 while a task is active, for callers that wait */
     leat_chan joined_;  /* closed when all threads are joined */
-    _Atomic int err_;   /* the first error of a task */
-    _Atomic size_t errors_;
+    _Atomic(int) err_;  /* the first error of a task */
+    _Atomic(size_t) errors_;
     struct leat_group *whole_;                /* of leat_group_within, or NULL */
     struct leat_group *stages_, *next_stage_; /* the groups within this one. The next of the same whole */
     leat_thread_ *left_;                      /* the last one that has left as it was idle. It is in the list */
@@ -1160,17 +1160,17 @@ typedef struct leat_stats {
 
 /* Each counter has one writer at a time, so it needs no locked operation. */
 typedef struct leat_counts_ {
-    _Atomic size_t completed_, failed_; /* jobs */
-    _Atomic size_t skipped_;            /* stale tokens (L12) */
-    _Atomic size_t taken_[LEAT_LANES];  /* jobs */
+    _Atomic(size_t) completed_, failed_; /* jobs */
+    _Atomic(size_t) skipped_;            /* stale tokens (L12) */
+    _Atomic(size_t) taken_[LEAT_LANES];  /* jobs */
 } leat_counts_;
 
 /* What is counted of a lane. */
 typedef struct leat_lane_counts_ {
-    _Atomic size_t high_water_; /* of the queue's length */
-    _Atomic size_t cancelled_;
-    _Atomic size_t timed_;
-    _Atomic uint64_t waited_, most_; /* of the timed jobs: the sum, the maximum, in ns */
+    _Atomic(size_t) high_water_; /* of the queue's length */
+    _Atomic(size_t) cancelled_;
+    _Atomic(size_t) timed_;
+    _Atomic(uint64_t) waited_, most_; /* of the timed jobs: the sum, the maximum, in ns */
 } leat_lane_counts_;
 
 struct leat_pool;
@@ -1182,8 +1182,8 @@ typedef struct leat_job {
     void *arg_;
     int lane; /* 0, or the lane in which leat_submit_job is to put it */
     bool linked_;
-    _Atomic uint64_t word_; /* result << 32 | one of the states below | WAITERS */
-    leat_lock_ lock_;       /* guards waiters_ */
+    _Atomic(uint64_t) word_; /* result << 32 | one of the states below | WAITERS */
+    leat_lock_ lock_;        /* guards waiters_ */
     leat_waitq_ waiters_;
     struct leat_lane_ *lane_; /* the lane's lock guards this and linked_ */
     struct leat_job *next_, *prev_;
@@ -1214,7 +1214,7 @@ typedef struct leat_lane_ {
     leat_calls_ queue_; /* first */
     struct leat_pool *pool_;
     leat_lane_counts_ *counts_;
-    _Atomic int probe_;
+    _Atomic(int) probe_;
     leat_call_ timed_; /* of the job that is timed: the call, and when it was submitted */
     int64_t timed_since_;
     leat_lock_ lock_; /* guards what follows */
@@ -1226,15 +1226,15 @@ typedef struct leat_pool {
     leat_ctx ctx_;
     leat_lane_ lane_[LEAT_LANES];
     char pad0_[LEAT_LINE_];
-    _Atomic int64_t gate_; /* (submits that entered, less those that left) * INSIDE | the bits below (L8) */
+    _Atomic(int64_t) gate_; /* (submits that entered, less those that left) * INSIDE | the bits below (L8) */
     char pad1_[LEAT_LINE_];
-    _Atomic int64_t calls_; /* the same of other calls */
-    _Atomic int end_;       /* OPEN, ENDING, OVER */
-    int lanes_;             /* how many of lane_ are in use */
-    size_t msg_size_;       /* bytes of what is in the queue */
-    leat_copier_ *copy_;    /* NULL without values */
-    leat_threads_ threads_; /* its lock guards what follows */
-    leat_counts_ totals_;   /* of the workers that were joined */
+    _Atomic(int64_t) calls_; /* the same of other calls */
+    _Atomic(int) end_;       /* OPEN, ENDING, OVER */
+    int lanes_;              /* how many of lane_ are in use */
+    size_t msg_size_;        /* bytes of what is in the queue */
+    leat_copier_ *copy_;     /* NULL without values */
+    leat_threads_ threads_;  /* its lock guards what follows */
+    leat_counts_ totals_;    /* of the workers that were joined */
     leat_lane_counts_ lane_counts_[LEAT_LANES];
     size_t queue_cap_;    /* of one lane */
     size_t cleared_;      /* what aborts have taken out of the queues: jobs, and stale tokens */
@@ -1304,24 +1304,24 @@ typedef struct leat_worker_ {
     leat_counts_ counts_;
     unsigned turn_; /* jobs that it has taken, for the order of the lanes */
     leat_job *job_;
-    _Atomic uint32_t awaited_; /* a mark (L14) */
-    leat_case *cases_;         /* one for each lane. NULL: there is one lane, and no job has a value */
-    unsigned char *value_;     /* aligned to LEAT_LINE_. What is received ends here, but for the value */
+    _Atomic(uint32_t) awaited_; /* a mark (L14) */
+    leat_case *cases_;          /* one for each lane. NULL: there is one lane, and no job has a value */
+    unsigned char *value_;      /* aligned to LEAT_LINE_. What is received ends here, but for the value */
 } leat_worker_;
 
 enum { LEAT_NO_TOKEN_ = 0, LEAT_JOB_TOKEN_ = 1, LEAT_STALE_TOKEN_ = 2 };
 
-static inline size_t leat_counter_(_Atomic size_t *n)
+static inline size_t leat_counter_(_Atomic(size_t) *n)
 {
     return atomic_load_explicit(n, memory_order_relaxed); /* [X7] */
 }
 
-static inline void leat_count_add_(_Atomic size_t *n, size_t more)
+static inline void leat_count_add_(_Atomic(size_t) *n, size_t more)
 {
     atomic_store_explicit(n, leat_counter_(n) + more, memory_order_relaxed); /* [X7] */
 }
 
-static inline void leat_high_water_(_Atomic size_t *high, size_t depth)
+static inline void leat_high_water_(_Atomic(size_t) *high, size_t depth)
 {
     size_t so_far = leat_counter_(high);
     while (depth > so_far)
@@ -1331,12 +1331,12 @@ static inline void leat_high_water_(_Atomic size_t *high, size_t depth)
 }
 
 /* One more job is over, or one stale token. */
-static inline void leat_count_over_(_Atomic size_t *n)
+static inline void leat_count_over_(_Atomic(size_t) *n)
 {
     atomic_store_explicit(n, leat_counter_(n) + 1, memory_order_release); /* [W5] -> [W6] */
 }
 
-static inline void leat_counts_add_over_(_Atomic size_t *sum, _Atomic size_t *n)
+static inline void leat_counts_add_over_(_Atomic(size_t) *sum, _Atomic(size_t) *n)
 {
     leat_count_add_(sum, atomic_load_explicit(n, memory_order_acquire)); /* [W6] <- [W5] */
 }
@@ -1897,7 +1897,7 @@ static inline void leat_worker_returned_(leat_worker_ *w, int lane, int err)
  * which costs both sides a miss. So nobody asks any more once the queue has been seen full. */
 LEAT_COLD_ void leat_lane_looks_(leat_lane_ *lane, size_t nth)
 {
-    _Atomic size_t *high = &lane->counts_->high_water_;
+    _Atomic(size_t) *high = &lane->counts_->high_water_;
     if (leat_counter_(high) < leat_cap(&lane->queue_)) leat_high_water_(high, leat_len(&lane->queue_) + 1);
     if (nth % 1024 == 0 || (nth < 1024 && !(nth & (nth - 1)))) leat_lane_wants_probe_(lane); /* 0.3 us */
 }
@@ -3011,9 +3011,9 @@ typedef struct leat_catch_ {
 enum { LEAT_ENDS_ = 0x100, LEAT_IN_HANDLER_ = 4 };
 
 typedef struct leat_signals_ {
-    _Atomic int holder_;    /* a lock: the process that holds it, or 0. A child that was forked meanwhile takes it over */
-    _Atomic int pid_;       /* the process that has the catch's thread */
-    _Atomic uint32_t gate_; /* (0: no catch, 1: the first, 2: the second) | handlers that have entered * 4 */
+    _Atomic(int) holder_;    /* a lock: the process that holds it, or 0. A child that was forked meanwhile takes it over */
+    _Atomic(int) pid_;       /* the process that has the catch's thread */
+    _Atomic(uint32_t) gate_; /* (0: no catch, 1: the first, 2: the second) | handlers that have entered * 4 */
     leat_catch_ *catches_[2];
 } leat_signals_;
 

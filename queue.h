@@ -337,7 +337,7 @@ extern int leat_os_setclock_(pthread_condattr_t *, int) LEAT_OS_SYMBOL_(pthread_
 #endif
 
 typedef struct leat_os_event_ {
-    _Atomic uint32_t word_;
+    _Atomic(uint32_t) word_;
     pthread_mutex_t mutex_;
     pthread_cond_t cond_;
 } leat_os_event_;
@@ -442,7 +442,7 @@ LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
 #else /* futex */
 
 typedef struct leat_os_event_ {
-    _Atomic uint32_t word_;
+    _Atomic(uint32_t) word_;
 } leat_os_event_;
 
 static inline void leat_os_init_(leat_os_event_ *e)
@@ -616,7 +616,7 @@ LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
 
 /* This process's quota as it was read last. Its files are opened before main, and by leat_cpus, but never by a wait,
  * because a wait may run in a sandbox that kills the process for opening a file. */
-LEAT_ONE_ _Atomic long leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
+LEAT_ONE_ _Atomic(long) leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
 
 LEAT_COLD_ long leat_os_quota_now_(void)
 {
@@ -770,7 +770,7 @@ enum {
 
 /* Whether spinning pays. On one usable CPU no other thread can answer meanwhile. CPUs come and go, so a thread that has
  * glanced counts them again after 100 ms. A thread that must not spin counts them too, before it parks. */
-LEAT_ONE_ _Atomic int64_t leat_spins_; /* when a thread last counted; lowest bit: spinning pays; 0: never */
+LEAT_ONE_ _Atomic(int64_t) leat_spins_; /* when a thread last counted; lowest bit: spinning pays; 0: never */
 
 LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 {
@@ -793,7 +793,7 @@ static inline bool leat_spin_pays_(void)
 
 /* How long it takes to be woken: the least of the recent times. A wake that took longer had to wait for a CPU, too. A
  * floor keeps out times near nothing. Those come from threads that had set ASLEEP and did not sleep yet. */
-LEAT_ONE_ _Atomic uint32_t leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
+LEAT_ONE_ _Atomic(uint32_t) leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
 
 static inline int64_t leat_wake_cost_(void)
 {
@@ -844,7 +844,7 @@ typedef struct leat_spin_ {
 #endif
 
 /* Pauses `pauses` times. Stops early and returns true when *word is no longer `seen`. `word` may be NULL. */
-LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic uint64_t *word, uint64_t seen)
+LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic(uint64_t) *word, uint64_t seen)
 {
     for (; pauses; pauses--) {
         leat_os_pause_();
@@ -871,7 +871,7 @@ LEAT_COLD_ bool leat_spin_on_(leat_spin_ *s)
 }
 
 /* Pauses until the next poll is due, or until *word (if not NULL) is no longer `seen`. False: it is time to park. */
-LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t seen)
+LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic(uint64_t) *word, uint64_t seen)
 {
     if (!leat_spin_pays_()) return false;
     unsigned round = s->round_++;
@@ -924,7 +924,7 @@ LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
 #define LEAT_QUICK_ 250 /* nanoseconds for a slot: four in a microsecond */
 
 /* Learns the pace from a wait that took `took` nanoseconds, until `slots` slots were there. */
-static inline void leat_pace_learn_(_Atomic uint32_t *pace, int64_t took, uint64_t slots)
+static inline void leat_pace_learn_(_Atomic(uint32_t) *pace, int64_t took, uint64_t slots)
 {
     int64_t usual = atomic_load_explicit(pace, memory_order_relaxed); /* [X5] */
     int64_t now = slots > 1 ? took / (int64_t)slots : took, most = 2 * usual + 16;
@@ -933,13 +933,13 @@ static inline void leat_pace_learn_(_Atomic uint32_t *pace, int64_t took, uint64
     if (now / 4 != usual / 4) atomic_store_explicit(pace, (uint32_t)now, memory_order_relaxed); /* [X5] */
 }
 
-static inline bool leat_pace_lingers_(_Atomic uint32_t *pace)
+static inline bool leat_pace_lingers_(_Atomic(uint32_t) *pace)
 {
     return atomic_load_explicit(pace, memory_order_relaxed) < LEAT_QUICK_ || !leat_random_(LEAT_DOUBT_ + 1); /* [X5] */
 }
 
 /* How many nanoseconds a sender rests for `slots` slots. 0: it does not rest. */
-static inline int64_t leat_pace_rest_(_Atomic uint32_t *pace, uint64_t slots)
+static inline int64_t leat_pace_rest_(_Atomic(uint32_t) *pace, uint64_t slots)
 {
 #ifdef LEAT_WITHOUT_REST
     return 0;
@@ -998,7 +998,7 @@ LEAT_COLD_ void leat_backoff_(unsigned *round)
 
 enum { LEAT_WAITING_ = 0, LEAT_RESOLVED_ = 1, LEAT_WOKEN_ = 2, LEAT_LEFT_ = 3 };
 
-typedef _Atomic uint32_t leat_lock_; /* 1: held. A thread that finds it held backs off and tries again */
+typedef _Atomic(uint32_t) leat_lock_; /* 1: held. A thread that finds it held backs off and tries again */
 
 typedef struct leat_waiter_ {
     leat_os_event_ state_;   /* its word is one of the four states, and perhaps ASLEEP */
@@ -1170,9 +1170,9 @@ LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 
 typedef struct leat_ctx {
     struct leat_ctx *parent_;
-    int64_t deadline_;      /* absolute; 0: none */
-    _Atomic uint64_t word_; /* cause << 32 | the bits below */
-    leat_lock_ lock_;       /* guards waiters_ */
+    int64_t deadline_;       /* absolute; 0: none */
+    _Atomic(uint64_t) word_; /* cause << 32 | the bits below */
+    leat_lock_ lock_;        /* guards waiters_ */
     leat_waitq_ waiters_;
 } leat_ctx;
 
@@ -1441,14 +1441,14 @@ enum { LEAT_ONE_SENDER = 1 << LEAT_SENDS_, LEAT_ONE_RECEIVER = 1 << LEAT_RECEIVE
 /* An end is what belongs to one side. A thread that claims here may have to wake a thread of the other side, so the other
  * side's threads wait here: receivers at the senders' end, senders at the receivers' end. */
 typedef struct leat_end_ {
-    _Atomic uint64_t pos_;  /* the position, if the end is for one thread. Else 0 */
-    _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position to claim next, and the bits */
-    _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
-    leat_waitq_ peers_;     /* the other side's threads that wait. WAITERS in at_: a claim here is to wake one */
-    leat_waitq_ pollables_; /* the other side's pollables that are armed (I9) */
+    _Atomic(uint64_t) pos_;  /* the position, if the end is for one thread. Else 0 */
+    _Atomic(uint64_t) at_;   /* tail (senders), head (receivers): the position to claim next, and the bits */
+    _Atomic(uint32_t) pace_; /* ns that the other side takes for a slot (part 2) */
+    leat_waitq_ peers_;      /* the other side's threads that wait. WAITERS in at_: a claim here is to wake one */
+    leat_waitq_ pollables_;  /* the other side's pollables that are armed (I9) */
     char pad_[LEAT_LINE_ - sizeof(leat_waitq_) - 8];
 #ifdef LEAT_DEBUG
-    _Atomic uintptr_t owner_; /* the one thread: the address of its leat_doubt_. 0: none yet */
+    _Atomic(uintptr_t) owner_; /* the one thread: the address of its leat_doubt_. 0: none yet */
 #endif
 } leat_end_;
 
@@ -1466,13 +1466,13 @@ typedef struct leat_chan {
     leat_lock_ lock_; /* guards both queues */
     char pad3_[LEAT_LINE_];
 #ifdef LEAT_DEBUG
-    _Atomic uintptr_t self_; /* the channel's address once it was made or used, or FREED */
+    _Atomic(uintptr_t) self_; /* the channel's address once it was made or used, or FREED */
 #endif
 } leat_chan;
 
 enum { LEAT_FREED_ = 1 }; /* self_ of a channel that was freed */
 
-typedef _Atomic uint64_t leat_stamp_;
+typedef _Atomic(uint64_t) leat_stamp_;
 
 /* How far behind its stamp the message stands in a slot, and how many bytes a slot has. */
 static inline size_t leat_msg_at_(size_t align)
@@ -2554,8 +2554,8 @@ LEAT_HOT_ size_t leat_len_(leat_chan *ch, int ones)
 {
     if (!ch || !ch->slots_) return 0;
     leat_end_ *to = &ch->ends_[LEAT_SENDS_], *from = &ch->ends_[LEAT_RECEIVES_];
-    _Atomic uint64_t *head = ones & LEAT_ONE_RECEIVER ? &from->pos_ : &from->at_;
-    _Atomic uint64_t *tail = ones & LEAT_ONE_SENDER ? &to->pos_ : &to->at_;
+    _Atomic(uint64_t) *head = ones & LEAT_ONE_RECEIVER ? &from->pos_ : &from->at_;
+    _Atomic(uint64_t) *tail = ones & LEAT_ONE_SENDER ? &to->pos_ : &to->at_;
     for (;;) {
         uint64_t h = atomic_load_explicit(head, memory_order_acquire);                             /* [C2] <- [C1] */
         uint64_t t = atomic_load_explicit(tail, memory_order_acquire);                             /* [C2] <- [C1] */

@@ -59,9 +59,9 @@ LEAT_OWN_STYLE_BEGIN_
  *     request is not starved by small ones. */
 
 typedef struct leat_sem {
-    _Atomic int64_t word_;
-    _Atomic int64_t most_; /* the limit: the word never has more permits */
-    leat_lock_ lock_;      /* guards the queue, and the word while a bit is set */
+    _Atomic(int64_t) word_;
+    _Atomic(int64_t) most_; /* the limit: the word never has more permits */
+    leat_lock_ lock_;       /* guards the queue, and the word while a bit is set */
     leat_waitq_ waiters_;
 } leat_sem;
 
@@ -383,7 +383,7 @@ LEAT_HOT_ int64_t leat_sem_available(leat_sem *s)
  * A count of the tasks that are not done yet, and threads that wait for zero. Reusable. */
 
 typedef struct leat_wg {
-    _Atomic int64_t word_; /* count * 2 | WAITERS */
+    _Atomic(int64_t) word_; /* count * 2 | WAITERS */
     leat_lock_ lock_;
     leat_waitq_ waiters_;
 } leat_wg;

@@ -102,11 +102,11 @@ typedef struct leat_subscriber_ {
     _Atomic(struct leat_subscriber_ *) next_;
     uint64_t nth_; /* its number. The list is in the order of these numbers */
     leat_chan *chan_;
-    _Atomic uint64_t first_; /* number of the version that it got by LATEST_FIRST, or NONE, or HELD */
-    int policy_;             /* without LATEST_FIRST */
+    _Atomic(uint64_t) first_; /* number of the version that it got by LATEST_FIRST, or NONE, or HELD */
+    int policy_;              /* without LATEST_FIRST */
     char pad_[LEAT_LINE_];
-    _Atomic size_t refs_; /* references: calls that use it outside of a section (part 1) */
-    _Atomic size_t drops_;
+    _Atomic(size_t) refs_; /* references: calls that use it outside of a section (part 1) */
+    _Atomic(size_t) drops_;
     leat_ctx left_;  /* cancelled when the subscriber leaves: for a publisher that waits for this one alone */
     leat_chan gone_; /* closed then, and never used else: for one that waits for several */
 } leat_subscriber_;
@@ -132,9 +132,9 @@ typedef LEAT_CHAN(uint32_t) leat_versions_;
 typedef struct leat_topic {
     unsigned char *versions_; /* NULL: the topic keeps none */
     _Atomic(leat_subscriber_ *) list_;
-    _Atomic bool closed_;
+    _Atomic(bool) closed_;
     char pad0_[LEAT_LINE_];
-    _Atomic uint64_t latest_;
+    _Atomic(uint64_t) latest_;
     leat_lock_ lock_;    /* guards changes of the list and of closed_ */
     leat_lock_ watches_; /* guards watchers_ */
     leat_waitq_ watchers_;
@@ -144,8 +144,8 @@ typedef struct leat_topic {
 #ifdef LEAT_NO_URCU
     char pad1_[LEAT_LINE_];
     leat_lock_ synchronizes_;
-    _Atomic unsigned phase_;
-    _Atomic size_t readers_[2]; /* sections that began in this phase */
+    _Atomic(unsigned) phase_;
+    _Atomic(size_t) readers_[2]; /* sections that began in this phase */
 #endif
 } leat_topic;
 
