@@ -71,6 +71,10 @@
 #include <unistd.h>
 
 LEAT_OWN_STYLE_BEGIN_
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#include "queue.h"
+#endif
 
 /* A task gets the context of its group or pool, and the argument that was submitted with it. The argument is not
  * copied, the task and the caller share it. A task returns 0, or any other int as an error. The error is passed on
@@ -366,7 +370,7 @@ static inline void leat_thread_exits_(leat_thread_ *t)
 
 static inline void leat_thread_on_exit_(void *arg)
 {
-    leat_thread_ *t = arg;
+    leat_thread_ *t = (leat_thread_ *)arg;
     if (t->exited_) return; /* a second job has ended this thread, which went on after the first */
     t->on_exit_(t);
     leat_thread_exits_(t);
@@ -400,7 +404,7 @@ LEAT_COLD_ void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
 
 LEAT_COLD_ void *leat_thread_main_(void *arg)
 {
-    leat_thread_ *t = arg;
+    leat_thread_ *t = (leat_thread_ *)arg;
     leat_lock_take_(&t->threads_->lock_);
     t->thread_ = pthread_self(); /* L2: the thread that spawned it may not know it yet */
     t->started_ = true;
@@ -545,7 +549,15 @@ typedef struct leat_task_thread_ {
 
 /* An initialiser. The group's tasks run under a context of their own, below `parent` (or NULL). */
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
+#else
+#define LEAT_GROUP(parent) leat_group_made_(parent)
+constexpr leat_group leat_group_made_(leat_ctx *parent)
+{
+    return leat_group{ LEAT_CTX(parent), LEAT_SEM_OF(0, LEAT_SEM_MAX) };
+}
+#endif
 /* clang-format on */
 
 /* The context that the group's tasks get. It is done after the first error, with that error as cause, and
@@ -670,7 +682,7 @@ LEAT_COLD_ void leat_task_done_(leat_group *g, int err, leat_task_thread_ *t)
 static inline leat_task_thread_ *leat_task_thread_of_(leat_thread_ *t)
 {
     void *whole = t;
-    return whole;
+    return (leat_task_thread_ *)whole;
 }
 
 /* A thread gets a new waiter, before it becomes idle. leat_task_await_ ends the waiter. */
@@ -741,12 +753,12 @@ static inline void leat_group_main_(leat_thread_ *thread)
     }
 }
 
-LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread);
+LEAT_COLD_AHEAD_ void leat_group_on_exit_(leat_thread_ *thread);
 
 /* Spawns a thread, which is the caller's (L4). NULL: it could not be spawned, because of *err. */
 LEAT_COLD_ leat_task_thread_ *leat_group_spawn_(leat_group *g, int *err)
 {
-    leat_task_thread_ *t = leat_zeroed_(1, sizeof *t, 1);
+    leat_task_thread_ *t = (leat_task_thread_ *)leat_zeroed_(1, sizeof *t, 1);
     *err = -ENOMEM;
     if (!t) return NULL;
     t->thread_.main_ = leat_group_main_;
@@ -827,7 +839,7 @@ LEAT_COLD_ leat_task_thread_ *leat_group_take_(leat_group *g)
     if (l) leat_dequeue_(&g->waiting_, l);
     else g->places_--;
     leat_lock_drop_(&g->threads_.lock_);
-    return l ? l->msg_ : NULL;
+    return l ? (leat_task_thread_ *)l->msg_ : NULL;
 }
 
 /* Puts back what the caller has taken, or the thread that it has spawned, or leaves a place (NULL). With the permit. */
@@ -947,8 +959,8 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
     }
     for (leat_node_ *next; chain; chain = next) {
         next = chain->next_;
-        if (err) leat_group_put_(g, chain->msg_);
-        else leat_task_give_(chain->msg_, job);
+        if (err) leat_group_put_(g, (leat_task_thread_ *)chain->msg_);
+        else leat_task_give_((leat_task_thread_ *)chain->msg_, job);
     }
     if (!err) return 0;
     leat_group_unshare_(g, n);
@@ -959,7 +971,9 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 /* leat_group_closes(&g, &results): the group closes the channel once, when the last task has returned. Call this
  * after the last leat_go, or before or after a single leat_go_n. Once the channel is closed, leat_go returns
  * -ESHUTDOWN. If there was no task, leat_wait closes the channel. 0. -EINVAL: the group already closes another. */
+#ifndef __cplusplus
 #define leat_group_closes(g, c) leat_group_closes_(g, LEAT_C_(c))
+#endif
 
 LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
 {
@@ -972,6 +986,13 @@ LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
     if (now) leat_task_end_(g, 0, NULL);
     return first ? 0 : -EINVAL;
 }
+
+#ifdef __cplusplus
+LEAT_CALL_OF_C_(int) leat_group_closes(leat_group *g, LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_group_closes_(g, LEAT_C_(c));
+}
+#endif
 
 /* L5: checks a group whose tasks have returned. RETURN VALUES: 0: the caller must end it. -EAGAIN: a task was started
  * since. -EALREADY: another caller ends it, or has ended it. Or the error of ctx. */
@@ -998,7 +1019,7 @@ static inline int leat_group_err_(leat_group *g)
     return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
 }
 
-LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g);
+LEAT_COLD_AHEAD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g);
 
 /* Ends a group, and its stages. Only the caller that got 0 from leat_group_over_ calls this (L5). The other callers of
  * leat_wait wait for joined_, and may free the group once it is closed. */
@@ -1017,7 +1038,7 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     for (leat_group *s = g->stages_; s; s = s->next_stage_) leat_wait_ctx(NULL, s);
     for (leat_node_ *next; idle; idle = next) {
         next = idle->next_;
-        leat_task_give_(idle->msg_, (leat_call_){ .fn_ = NULL });
+        leat_task_give_((leat_task_thread_ *)idle->msg_, (leat_call_){ .fn_ = NULL });
     }
     leat_join_(threads);
     leat_lock_take_(&g->threads_.lock_);
@@ -1054,7 +1075,8 @@ LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
     int err = leat_group_await_over_(ctx, g);
     if (!err) return leat_group_end_(g);
     if (err != -EALREADY) return err;
-    err = leat_recv_(ctx, &g->joined_, &(char){ 0 }, 1, 1, 0);
+    char none = 0;
+    err = leat_recv_(ctx, &g->joined_, &none, 1, 1, 0);
     return err == -EPIPE ? leat_group_err_(g) : err;
 }
 
@@ -1191,7 +1213,15 @@ typedef struct leat_job {
 } leat_job;
 
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_JOB(fn, arg) { .fn_ = (fn), .arg_ = (arg) }
+#else
+#define LEAT_JOB(fn, arg) leat_job_made_(fn, arg)
+constexpr leat_job leat_job_made_(leat_task *fn, void *arg)
+{
+    return leat_job{ fn, arg };
+}
+#endif
 /* clang-format on */
 
 /* NEW: not accepted. CANCELLING: a cancel looks whether it is still in the list, and no thread may start it. RAN and NEVER
@@ -1384,7 +1414,7 @@ static inline size_t leat_lanes_len_(leat_pool *p)
 static inline leat_lane_ *leat_lane_of_(leat_chan *ch)
 {
     void *whole = ch;
-    return whole;
+    return (leat_lane_ *)whole;
 }
 
 static inline leat_case leat_lane_case_(leat_lane_ *lane, int way, void *msg)
@@ -1413,7 +1443,7 @@ static inline int leat_pool_enter_(leat_pool *p)
 static inline leat_worker_ *leat_worker_of_(leat_thread_ *t)
 {
     void *whole = t;
-    return whole;
+    return (leat_worker_ *)whole;
 }
 
 static inline leat_worker_ *leat_worker_first_(leat_pool *p)
@@ -1717,7 +1747,7 @@ LEAT_COLD_ leat_job *leat_lane_exchange_(leat_lane_ *lane)
 /* The call of a token. It stands for the job that the lane's list has first. */
 LEAT_COLD_ int leat_run_job_(leat_ctx *ctx, void *arg)
 {
-    leat_lane_ *lane = arg;
+    leat_lane_ *lane = (leat_lane_ *)arg;
     leat_worker_ *w = leat_worker_self_(lane->pool_);
     leat_job *j = leat_lane_exchange_(lane);
     w->job_ = j;
@@ -1760,7 +1790,7 @@ static inline void *leat_pool_by_value_(leat_pool *p)
 
 LEAT_COLD_ int leat_run_timed_(leat_ctx *ctx, void *arg)
 {
-    leat_lane_ *lane = arg;
+    leat_lane_ *lane = (leat_lane_ *)arg;
     leat_pool *p = lane->pool_;
     leat_call_ call = leat_lane_timed_(lane);
     if (call.arg_ == leat_pool_by_value_(p)) call.arg_ = leat_worker_self_(p)->value_;
@@ -1778,7 +1808,7 @@ typedef struct leat_parcel_ {
 
 static inline void leat_copy_parcel_(void *to, const void *from)
 {
-    const leat_parcel_ *parcel = from;
+    const leat_parcel_ *parcel = (const leat_parcel_ *)from;
     memcpy(to, &parcel->call_, sizeof parcel->call_);
     if (parcel->size_) memcpy((unsigned char *)to + sizeof parcel->call_, parcel->value_, parcel->size_);
 }
@@ -1995,11 +2025,12 @@ LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
 {
     bool simple = p->lanes_ == 1 && !p->copy_;
     size_t cases = simple ? 0 : (size_t)p->lanes_ * sizeof(leat_case);
-    leat_worker_ *w = leat_zeroed_(1, sizeof *w + cases + (simple ? 0 : 2 * LEAT_LINE_ + p->opts_.value_size), 1);
+    leat_worker_ *w =
+        (leat_worker_ *)leat_zeroed_(1, sizeof *w + cases + (simple ? 0 : 2 * LEAT_LINE_ + p->opts_.value_size), 1);
     if (!w) return -ENOMEM;
     if (!simple) {
         void *behind = w + 1;
-        w->cases_ = behind;
+        w->cases_ = (leat_case *)behind;
         w->value_ = (unsigned char *)behind + cases + sizeof(leat_call_);
         w->value_ += -(uintptr_t)w->value_ % LEAT_LINE_;
     }
@@ -2119,7 +2150,7 @@ LEAT_COLD_ unsigned char *leat_pool_room_(leat_pool *p)
         room = p->room_;
         p->room_ = NULL;
         leat_lock_drop_(&p->threads_.lock_);
-        if (!room) room = leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
+        if (!room) room = (unsigned char *)leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
     }
     return room;
 }
@@ -2272,7 +2303,7 @@ LEAT_COLD_ int leat_pool_grow_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, int 
 /* Makes the queues, and the room for an abort. RETURN VALUES: 0. -ENOMEM, and everything is undone. */
 LEAT_COLD_ int leat_pool_make_lanes_(leat_pool *p)
 {
-    if (p->copy_) p->room_ = leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
+    if (p->copy_) p->room_ = (unsigned char *)leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
     int err = p->copy_ && !p->room_ ? -ENOMEM : 0;
     for (int i = 0; i < p->lanes_; i++) {
         leat_lane_ *lane = &p->lane_[i];
@@ -2517,10 +2548,12 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_lane(leat_pool *p, int lane, leat
  * worker's own copy, which is aligned as *v is, and lives until fn has returned. leat_pool_abort hands dropped(fn, copy,
  * user) a copy that lives until `dropped` has returned. `v` is a pointer to any complete type. It allocates nothing.
  * -E2BIG: *v is larger than the pool's value_size. -EINVAL also if it is to be aligned to more than 64 bytes. */
+#ifndef __cplusplus
 #define leat_submit_value(p, fn, v) leat_submit_value_(NULL, p, fn, v, LEAT_VALUE_OF_(v), true)
 #define leat_try_submit_value(p, fn, v) leat_try_submit_value_(p, fn, v, LEAT_VALUE_OF_(v))
 #define leat_submit_value_ctx(ctx, p, fn, v) leat_submit_value_(ctx, p, fn, v, LEAT_VALUE_OF_(v), true)
 #define LEAT_VALUE_OF_(v) sizeof *(v), _Alignof(__typeof__(*(v)))
+#endif
 
 LEAT_COLD_ int leat_submit_value_(leat_ctx *ctx, leat_pool *p, leat_task *fn, const void *v, size_t size, size_t align,
                                   bool waits)
@@ -2533,6 +2566,25 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_value_(leat_pool *p, leat_task *f
 {
     return leat_submit_value_(NULL, p, fn, v, size, align, false);
 }
+
+#ifdef __cplusplus
+template <class V> LEAT_HOT_ int leat_submit_value_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, V *v)
+{
+    static_assert(__is_trivially_copyable(V), "leat: a value is copied as bytes, so its type must be trivially copyable");
+    return leat_submit_value_(ctx, p, fn, v, sizeof(V), alignof(V), true);
+}
+
+template <class V> LEAT_HOT_ int leat_submit_value(leat_pool *p, leat_task *fn, V *v)
+{
+    return leat_submit_value_ctx(NULL, p, fn, v);
+}
+
+template <class V> LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_value(leat_pool *p, leat_task *fn, V *v)
+{
+    static_assert(__is_trivially_copyable(V), "leat: a value is copied as bytes, so its type must be trivially copyable");
+    return leat_try_submit_value_(p, fn, v, sizeof(V), alignof(V));
+}
+#endif
 
 /* Queues a job that the caller can wait for, and cancel. *j must live until one leat_job_wait has returned its result, or
  * one leat_job_cancel has returned 0. From then on it may be freed, or submitted again. Several threads may wait for it,
@@ -2581,7 +2633,7 @@ static inline int leat_job_result_(uint64_t word, int *result)
  * a job that another thread may free. */
 static inline bool leat_job_enqueue_(void *what, leat_waiter_ *w)
 {
-    leat_job_waiter_ *self = what;
+    leat_job_waiter_ *self = (leat_job_waiter_ *)what;
     leat_job *j = self->job_;
     self->link_.waiter_ = w;
     leat_lock_take_(&j->lock_);
@@ -2668,7 +2720,7 @@ typedef struct leat_idler_ {
 /* Marks the workers, and the gate. Then looks whether all jobs have returned, and if not, enqueues the thread (L14). */
 static inline bool leat_pool_enqueue_(void *what, leat_waiter_ *waiter)
 {
-    leat_idler_ *self = what;
+    leat_idler_ *self = (leat_idler_ *)what;
     leat_pool *p = self->pool_;
     self->link_.waiter_ = waiter;
     leat_lock_take_(&p->threads_.lock_);
@@ -3075,7 +3127,7 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
 
 LEAT_ONE_ void *leat_signal_thread_(void *arg)
 {
-    leat_catch_ *w = arg;
+    leat_catch_ *w = (leat_catch_ *)arg;
     leat_os_name_("leat-signals");
     for (bool told = false;;) {
         uint32_t seen = atomic_load_explicit(leat_bell_word_(&w->bell_), memory_order_acquire); /* [G4] <- [G3] */
@@ -3191,7 +3243,7 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
         known += sigaction(sig, NULL, &now) == 0 && sig != SIGKILL && sig != SIGSTOP;
     va_end(ap);
     if ((ctx && !n) || known < n) err = -EINVAL;
-    leat_catch_ *w = ctx && !err ? leat_zeroed_(1, sizeof *w + n * sizeof *w->caught_, 1) : NULL;
+    leat_catch_ *w = ctx && !err ? (leat_catch_ *)leat_zeroed_(1, sizeof *w + n * sizeof *w->caught_, 1) : NULL;
     if (ctx && !err && !w) err = -ENOMEM;
     if (w) {
         w->ctx_ = ctx;
@@ -3206,5 +3258,9 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     return err;
 }
 
+#ifdef __cplusplus
+#define LEAT_C11_END_
+#include "queue.h"
+#endif
 LEAT_OWN_STYLE_END_
 #endif
