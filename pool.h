@@ -25,7 +25,9 @@
  *
  * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. Only leat_pool_abort may instead pass a
  * job of the pool to the caller's function `dropped`, once. A thread that a job ends (pthread_exit, cancellation) is
- * replaced, and the job counts as failed with -EINTR. Threads are joined, never detached.
+ * replaced, and the job counts as failed with -EINTR. In C++ an exception that leaves a task or job ends that alone, which
+ * counts as failed with -EFAULT (see leat_group_rethrow). Hooks, and `dropped`, must not throw. Threads are joined, never
+ * detached.
  * A thread that this file spawns blocks the signals that ask the process for something (TERM, INT, CHLD, ALRM,
  * USR1..). The program's own threads handle those. A spawned thread takes the signals that its own faults raise.
  * Profilers and collectors reach a thread by PROF, VTALRM, PWR and the real-time signals. A spawned thread blocks
@@ -69,6 +71,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+#if defined LEAT_EXCEPTIONS_
+#include <exception>
+#include <new>
+#endif
 
 LEAT_OWN_STYLE_BEGIN_
 #ifdef __cplusplus
@@ -536,7 +542,8 @@ typedef struct leat_group {
     leat_thread_ *left_;                      /* the last one that has left as it was idle. It is in the list */
     int64_t idle_ns_;                         /* of leat_thread_opts, as is what follows */
     size_t stack_size_;
-    char name_[16]; /* "": the threads get no name */
+    char name_[16];          /* "": the threads get no name */
+    _Atomic(void *) thrown_; /* C++: the first exception that left a task, of leat_group_rethrow */
 } leat_group;
 
 typedef struct leat_task_thread_ {
@@ -685,6 +692,66 @@ static inline leat_task_thread_ *leat_task_thread_of_(leat_thread_ *t)
     return (leat_task_thread_ *)whole;
 }
 
+/* A task's thread calls the task. In C++ a task may throw. Then it has failed with -EFAULT, and its group (or NULL) and all
+ * that this is within keep the exception. What is no exception of C++ passes: the end of a thread by pthread_exit or by a
+ * cancellation. */
+#ifndef LEAT_EXCEPTIONS_
+LEAT_HOT_ int leat_task_call_(leat_call_ task, leat_ctx *ctx, leat_group *g)
+{
+    (void)g;
+    return task.fn_(ctx, task.arg_);
+}
+#else
+union leat_exception_ { /* a std::exception_ptr is one word, which counts as a reference */
+    void *word_;
+    std::exception_ptr ptr_;
+    leat_exception_(void *word) : word_(word)
+    {
+    }
+    ~leat_exception_()
+    {
+    }
+};
+static_assert(sizeof(std::exception_ptr) == sizeof(void *), "leat: what leat_group_rethrow throws fits in a word");
+
+LEAT_COLD_ void leat_group_throws_(leat_group *g, const std::exception_ptr &thrown)
+{
+    for (; g; g = g->whole_) {
+        void *none = NULL;
+        leat_exception_ e(NULL);
+        new (&e.ptr_) std::exception_ptr(thrown);
+        if (!atomic_compare_exchange_strong_explicit(&g->thrown_, &none, e.word_, memory_order_relaxed, /* [X7] */
+                                                     memory_order_relaxed))
+            e.ptr_.~exception_ptr();
+    }
+}
+
+LEAT_HOT_ int leat_task_call_(leat_call_ task, leat_ctx *ctx, leat_group *g)
+{
+    try {
+        return task.fn_(ctx, task.arg_);
+    } catch (...) {
+        std::exception_ptr thrown = std::current_exception();
+        if (!thrown) throw;
+        leat_group_throws_(g, thrown);
+        return -EFAULT;
+    }
+}
+
+/* Throws the first exception that left a task of g, or of a stage of it, if there was one. To be called after leat_wait has
+ * returned. leat_wait itself returns the first error: -EFAULT, if that was an exception. Only C++ has this call. A group
+ * whose exception is never thrown again keeps the memory of it. If a file in C (or one without exceptions) makes the
+ * group's first leat_go, an exception that leaves a task ends the program. */
+LEAT_COLD_ void leat_group_rethrow(leat_group *g)
+{
+    leat_exception_ e(g ? atomic_exchange_explicit(&g->thrown_, NULL, memory_order_relaxed) : NULL); /* [X7] */
+    if (!e.word_) return;
+    std::exception_ptr thrown(e.ptr_);
+    e.ptr_.~exception_ptr();
+    std::rethrow_exception(thrown);
+}
+#endif
+
 /* A thread gets a new waiter, before it becomes idle. leat_task_await_ ends the waiter. */
 static inline void leat_task_thread_init_(leat_task_thread_ *t)
 {
@@ -747,7 +814,7 @@ static inline void leat_group_main_(leat_thread_ *thread)
     leat_call_ job;
     if (*g->name_) leat_thread_name_(g->name_, thread->id_);
     while ((job = leat_task_await_(t)).fn_) {
-        int err = job.fn_(&g->ctx_, job.arg_);
+        int err = leat_task_call_(job, &g->ctx_, g);
         leat_task_thread_init_(t);
         leat_task_done_(g, err, t);
     }
@@ -1942,7 +2009,7 @@ static inline void leat_worker_loop_(leat_worker_ *w)
             size_t nth = leat_counter_(&w->counts_.taken_[lane]);
             if (LEAT_RARELY_(nth % 16 == 0)) leat_lane_looks_(&p->lane_[lane], nth);
             atomic_store_explicit(&w->counts_.taken_[lane], nth + 1, memory_order_relaxed); /* [X7] */
-            leat_worker_returned_(w, lane, job.fn_(&p->ctx_, job.arg_));
+            leat_worker_returned_(w, lane, leat_task_call_(job, &p->ctx_, NULL));
         }
     } while (leat_worker_unretire_(w));
 }

@@ -242,7 +242,10 @@ LEAT_OWN_STYLE_BEGIN_
 #else
 #define LEAT_HIDDEN_
 #endif
-#if defined __GNUC__ && defined __cplusplus && !defined LEAT_ASSERT && (defined __cpp_exceptions || defined __EXCEPTIONS)
+#if defined __cplusplus && (defined __cpp_exceptions || defined __EXCEPTIONS)
+#define LEAT_EXCEPTIONS_
+#endif
+#if defined __GNUC__ && defined __cplusplus && defined LEAT_EXCEPTIONS_ && !defined LEAT_ASSERT
 #define LEAT_HOT_ inline __attribute__((always_inline))
 #define LEAT_COLD_ inline __attribute__((noinline)) LEAT_HIDDEN_ /* one for all files, but not for all shared objects */
 #define LEAT_COLD_AHEAD_
