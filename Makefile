@@ -158,13 +158,13 @@ pairs: ## does every memory order have its partner?
 
 install: ## headers to PREFIX/include/leat, leat.pc and leat-topic.pc, leat-gdb.py; DESTDIR= for packagers
 	install -d $(foreach d,include/leat lib/pkgconfig share/leat,"$(DESTDIR)$(PREFIX)/$(d)")
-	install -m 644 $(HEADERS) "$(DESTDIR)$(PREFIX)/include/leat"
+	install -m 644 $(HEADERS) leat.hpp "$(DESTDIR)$(PREFIX)/include/leat"
 	install -m 644 tools/leat-gdb.py "$(DESTDIR)$(PREFIX)/share/leat"
 	for pc in leat leat-topic; do sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' tools/$$pc.pc.in \
 	    > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/$$pc.pc" || exit; done
 
 uninstall: ## what install wrote
-	cd "$(DESTDIR)$(PREFIX)/include/leat" && rm -f $(HEADERS)
+	cd "$(DESTDIR)$(PREFIX)/include/leat" && rm -f $(HEADERS) leat.hpp
 	rm -f "$(DESTDIR)$(PREFIX)/share/leat/leat-gdb.py"
 	rmdir "$(DESTDIR)$(PREFIX)/include/leat" "$(DESTDIR)$(PREFIX)/share/leat"
 	cd "$(DESTDIR)$(PREFIX)/lib/pkgconfig" && rm -f leat.pc leat-topic.pc

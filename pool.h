@@ -72,8 +72,10 @@
 #include <stdio.h>
 #include <unistd.h>
 #if defined LEAT_EXCEPTIONS_
+extern "C++" {
 #include <exception>
 #include <new>
+}
 #endif
 
 LEAT_OWN_STYLE_BEGIN_
@@ -749,6 +751,13 @@ LEAT_COLD_ void leat_group_rethrow(leat_group *g)
     std::exception_ptr thrown(e.ptr_);
     e.ptr_.~exception_ptr();
     std::rethrow_exception(thrown);
+}
+
+/* Forgets it instead (leat.hpp). */
+LEAT_COLD_ void leat_group_drop_(leat_group *g)
+{
+    leat_exception_ e(atomic_exchange_explicit(&g->thrown_, NULL, memory_order_relaxed)); /* [X7] */
+    if (e.word_) e.ptr_.~exception_ptr();
 }
 #endif
 
