@@ -85,6 +85,10 @@ test-c: $(filter deps,$(MAKECMDGOALS)) ## only the test programs: quick, what ch
 	@$(MAKE) --no-print-directory $(JOBS) $(TEST_PROGRAMS)
 	@$(RUN) $(TEST_PROGRAMS)
 
+test-cxx: ## the test programs that are C++ when some C is translated, as C++; names those that are not
+	@$(MAKE) --no-print-directory $(JOBS) cxx-programs CXX=$(or $(filter g++%,$(CXX)),g++)
+	@$(RUN) $(wildcard $(CXX_TESTS))
+
 check-all: ## test-c with gcc and clang, -O0 to -O3, under sanitizers, without futex
 	@sh tools/check-all.sh
 
@@ -181,7 +185,7 @@ loc: ## lines of code
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single \
+.PHONY: help demo deps deps-proof deps-bench test test-c test-cxx check-all asan tsan nofutex bench bench-peers plots single \
         invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof \
         lesson simulate lesson-prices lesson-traces machine
 .DELETE_ON_ERROR:

@@ -705,9 +705,9 @@ LEAT_HOT_ int leat_task_call_(leat_call_ task, leat_ctx *ctx, leat_group *g)
 }
 #else
 union leat_exception_ { /* a std::exception_ptr is one word, which counts as a reference */
-    void *word_;
+    void *raw_;
     std::exception_ptr ptr_;
-    leat_exception_(void *word) : word_(word)
+    leat_exception_(void *word) : raw_(word)
     {
     }
     ~leat_exception_()
@@ -722,7 +722,7 @@ LEAT_COLD_ void leat_group_throws_(leat_group *g, const std::exception_ptr &thro
         void *none = NULL;
         leat_exception_ e(NULL);
         new (&e.ptr_) std::exception_ptr(thrown);
-        if (!atomic_compare_exchange_strong_explicit(&g->thrown_, &none, e.word_, memory_order_relaxed, /* [X7] */
+        if (!atomic_compare_exchange_strong_explicit(&g->thrown_, &none, e.raw_, memory_order_relaxed, /* [X7] */
                                                      memory_order_relaxed))
             e.ptr_.~exception_ptr();
     }
@@ -747,7 +747,7 @@ LEAT_HOT_ int leat_task_call_(leat_call_ task, leat_ctx *ctx, leat_group *g)
 LEAT_COLD_ void leat_group_rethrow(leat_group *g)
 {
     leat_exception_ e(g ? atomic_exchange_explicit(&g->thrown_, NULL, memory_order_relaxed) : NULL); /* [X7] */
-    if (!e.word_) return;
+    if (!e.raw_) return;
     std::exception_ptr thrown(e.ptr_);
     e.ptr_.~exception_ptr();
     std::rethrow_exception(thrown);
@@ -757,7 +757,7 @@ LEAT_COLD_ void leat_group_rethrow(leat_group *g)
 LEAT_COLD_ void leat_group_drop_(leat_group *g)
 {
     leat_exception_ e(atomic_exchange_explicit(&g->thrown_, NULL, memory_order_relaxed)); /* [X7] */
-    if (e.word_) e.ptr_.~exception_ptr();
+    if (e.raw_) e.ptr_.~exception_ptr();
 }
 #endif
 

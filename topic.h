@@ -542,7 +542,8 @@ LEAT_COLD_ ptrdiff_t leat_serve_any_(leat_ctx *ctx, leat_topic *t, leat_publicat
     size_t n = 0;
     int won;
     if (!cases) return 0;
-    who = (leat_subscriber_ **)(void *)(cases + 2 * r->n_);
+    void *behind = cases + 2 * r->n_;
+    who = (leat_subscriber_ **)behind;
     for (size_t i = 0; i < r->n_; i++) {
         if ((who[n] = leat_subscriber_get_(t, r->later_[i])) == NULL) continue;
         cases[2 * n] = leat_send_case_(who[n]->chan_, m.at_, m.size_, m.align_);
