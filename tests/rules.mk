@@ -38,9 +38,9 @@ $(BUILD)/cxx/lib: $(wildcard tests/lib/*.h) tests/cpp/c-test.sed
 	@mkdir -p $(@D)
 	@for h in tests/lib/*.h; do sed -E -f tests/cpp/c-test.sed $$h >$(@D)/$${h##*/}; done; touch $@
 
-$(BUILD)/cxx/t-%: t-%.c $(BUILD)/cxx/lib $(BUILD)/tap.o $(HEADERS) tests/cpp/c-test.h
+$(BUILD)/cxx/t-%: t-%.c $(BUILD)/cxx/lib $(BUILD)/tap.o $(HEADERS) tests/cpp/c-test.hh
 	@rm -f $@; sed -E -f tests/cpp/c-test.sed $< >$@.cc
-	@$(CXX) $(CXX_FLAGS) -iquote $(<D) -include tests/cpp/c-test.h $@.cc -x none $(BUILD)/tap.o -rdynamic -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC)) \
+	@$(CXX) $(CXX_FLAGS) -iquote $(<D) -include tests/cpp/c-test.hh $@.cc -x none $(BUILD)/tap.o -rdynamic -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC)) \
 	    $(if $(findstring -uv,$@),$(FOR_UV)) 2>$@.said || echo "left out: $<: $$(grep -m1 error $@.said)"
 
 cxx-programs: $(CXX_TESTS)

@@ -1,4 +1,4 @@
-/* c-test.h - included ahead of a test in C that is compiled as C++ (make test-cxx): what C11 has and C++ lacks.
+/* c-test.hh - included ahead of a test in C that is compiled as C++ (make test-cxx): what C11 has and C++ lacks.
  * SPDX-License-Identifier: MIT */
 #define _Noreturn [[noreturn]]
 extern "C" {
