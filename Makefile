@@ -87,7 +87,7 @@ test-c: $(filter deps,$(MAKECMDGOALS)) ## only the test programs: quick, what ch
 
 test-cxx: ## the test programs that are C++ when some C is translated, as C++; names those that are not
 	@$(MAKE) --no-print-directory $(JOBS) cxx-programs CXX=$(or $(filter g++%,$(CXX)),g++)
-	@$(RUN) $(wildcard $(CXX_TESTS))
+	@$(RUN) $$(ls $(CXX_TESTS) 2>/dev/null) # those that were made
 
 check-all: ## test-c with gcc and clang, -O0 to -O3, under sanitizers, without futex
 	@sh tools/check-all.sh
