@@ -85,6 +85,10 @@ test-c: $(filter deps,$(MAKECMDGOALS)) ## only the test programs: quick, what ch
 	@$(MAKE) --no-print-directory $(JOBS) $(TEST_PROGRAMS)
 	@$(RUN) $(TEST_PROGRAMS)
 
+test-cxx: ## the test programs that are C++ when some C is translated, as C++; names those that are not
+	@$(MAKE) --no-print-directory $(JOBS) cxx-programs CXX=$(or $(filter g++%,$(CXX)),g++)
+	@$(RUN) $$(ls $(CXX_TESTS) 2>/dev/null) # those that were made
+
 check-all: ## test-c with gcc and clang, -O0 to -O3, under sanitizers, without futex
 	@sh tools/check-all.sh
 
@@ -167,13 +171,13 @@ pairs: ## does every memory order have its partner?
 
 install: ## headers to PREFIX/include/leat, leat.pc and leat-topic.pc, leat-gdb.py; DESTDIR= for packagers
 	install -d $(foreach d,include/leat lib/pkgconfig share/leat,"$(DESTDIR)$(PREFIX)/$(d)")
-	install -m 644 $(HEADERS) "$(DESTDIR)$(PREFIX)/include/leat"
+	install -m 644 $(HEADERS) leat.hpp "$(DESTDIR)$(PREFIX)/include/leat"
 	install -m 644 tools/leat-gdb.py "$(DESTDIR)$(PREFIX)/share/leat"
 	for pc in leat leat-topic; do sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' tools/$$pc.pc.in \
 	    > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/$$pc.pc" || exit; done
 
 uninstall: ## what install wrote
-	cd "$(DESTDIR)$(PREFIX)/include/leat" && rm -f $(HEADERS)
+	cd "$(DESTDIR)$(PREFIX)/include/leat" && rm -f $(HEADERS) leat.hpp
 	rm -f "$(DESTDIR)$(PREFIX)/share/leat/leat-gdb.py"
 	rmdir "$(DESTDIR)$(PREFIX)/include/leat" "$(DESTDIR)$(PREFIX)/share/leat"
 	cd "$(DESTDIR)$(PREFIX)/lib/pkgconfig" && rm -f leat.pc leat-topic.pc
@@ -190,7 +194,8 @@ loc: ## lines of code
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: replay replay-proof pictures help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single \
+.PHONY: help demo deps deps-proof deps-bench test test-c test-cxx check-all asan tsan nofutex bench bench-peers plots single \
+        replay replay-proof pictures \
         invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof \
         lesson simulate lesson-prices lesson-traces machine
 .DELETE_ON_ERROR:

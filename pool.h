@@ -25,7 +25,9 @@
  *
  * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. Only leat_pool_abort may instead pass a
  * job of the pool to the caller's function `dropped`, once. A thread that a job ends (pthread_exit, cancellation) is
- * replaced, and the job counts as failed with -EINTR. Threads are joined, never detached.
+ * replaced, and the job counts as failed with -EINTR. In C++ an exception that leaves a task or job ends that alone, which
+ * counts as failed with -EFAULT (see leat_group_rethrow). Hooks, and `dropped`, must not throw. Threads are joined, never
+ * detached.
  * A thread that this file spawns blocks the signals that ask the process for something (TERM, INT, CHLD, ALRM,
  * USR1..). The program's own threads handle those. A spawned thread takes the signals that its own faults raise.
  * Profilers and collectors reach a thread by PROF, VTALRM, PWR and the real-time signals. A spawned thread blocks
@@ -69,8 +71,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+#if defined LEAT_EXCEPTIONS_
+extern "C++" {
+#include <exception>
+#include <new>
+}
+#endif
 
 LEAT_OWN_STYLE_BEGIN_
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#include "queue.h"
+#endif
 
 /* A task gets the context of its group or pool, and the argument that was submitted with it. The argument is not
  * copied, the task and the caller share it. A task returns 0, or any other int as an error. The error is passed on
@@ -216,7 +228,7 @@ enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
  * The wait may also return without a reason. */
 typedef struct leat_bell_ {
 #if defined LEAT_PIPE_
-    _Atomic uint32_t word_;
+    _Atomic(uint32_t) word_;
     int ends_[2];
 #else
     leat_os_event_ event_;
@@ -225,7 +237,7 @@ typedef struct leat_bell_ {
 
 #if defined LEAT_PIPE_
 
-static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
+static inline _Atomic(uint32_t) *leat_bell_word_(leat_bell_ *b)
 {
     return &b->word_;
 }
@@ -265,7 +277,7 @@ static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 
 #else
 
-static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
+static inline _Atomic(uint32_t) *leat_bell_word_(leat_bell_ *b)
 {
     return &b->event_.word_;
 }
@@ -366,7 +378,7 @@ static inline void leat_thread_exits_(leat_thread_ *t)
 
 static inline void leat_thread_on_exit_(void *arg)
 {
-    leat_thread_ *t = arg;
+    leat_thread_ *t = (leat_thread_ *)arg;
     if (t->exited_) return; /* a second job has ended this thread, which went on after the first */
     t->on_exit_(t);
     leat_thread_exits_(t);
@@ -400,7 +412,7 @@ LEAT_COLD_ void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
 
 LEAT_COLD_ void *leat_thread_main_(void *arg)
 {
-    leat_thread_ *t = arg;
+    leat_thread_ *t = (leat_thread_ *)arg;
     leat_lock_take_(&t->threads_->lock_);
     t->thread_ = pthread_self(); /* L2: the thread that spawned it may not know it yet */
     t->started_ = true;
@@ -525,14 +537,15 @@ typedef struct leat_group {
     leat_chan *closes_; /* of leat_group_closes, or NULL */
     leat_wg running_;   /* 1 while a task is active, for callers that wait */
     leat_chan joined_;  /* closed when all threads are joined */
-    _Atomic int err_;   /* the first error of a task */
-    _Atomic size_t errors_;
+    _Atomic(int) err_;  /* the first error of a task */
+    _Atomic(size_t) errors_;
     struct leat_group *whole_;                /* of leat_group_within, or NULL */
     struct leat_group *stages_, *next_stage_; /* the groups within this one. The next of the same whole */
     leat_thread_ *left_;                      /* the last one that has left as it was idle. It is in the list */
     int64_t idle_ns_;                         /* of leat_thread_opts, as is what follows */
     size_t stack_size_;
-    char name_[16]; /* "": the threads get no name */
+    char name_[16];          /* "": the threads get no name */
+    _Atomic(void *) thrown_; /* C++: the first exception that left a task, of leat_group_rethrow */
 } leat_group;
 
 typedef struct leat_task_thread_ {
@@ -545,7 +558,15 @@ typedef struct leat_task_thread_ {
 
 /* An initialiser. The group's tasks run under a context of their own, below `parent` (or NULL). */
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
+#else
+#define LEAT_GROUP(parent) leat_group_made_(parent)
+constexpr leat_group leat_group_made_(leat_ctx *parent)
+{
+    return leat_group{ LEAT_CTX(parent), LEAT_SEM_OF(0, LEAT_SEM_MAX) };
+}
+#endif
 /* clang-format on */
 
 /* The context that the group's tasks get. It is done after the first error, with that error as cause, and
@@ -670,8 +691,75 @@ LEAT_COLD_ void leat_task_done_(leat_group *g, int err, leat_task_thread_ *t)
 static inline leat_task_thread_ *leat_task_thread_of_(leat_thread_ *t)
 {
     void *whole = t;
-    return whole;
+    return (leat_task_thread_ *)whole;
 }
+
+/* A task's thread calls the task. In C++ a task may throw. Then it has failed with -EFAULT, and its group (or NULL) and all
+ * that this is within keep the exception. What is no exception of C++ passes: the end of a thread by pthread_exit or by a
+ * cancellation. */
+#ifndef LEAT_EXCEPTIONS_
+LEAT_HOT_ int leat_task_call_(leat_call_ task, leat_ctx *ctx, leat_group *g)
+{
+    (void)g;
+    return task.fn_(ctx, task.arg_);
+}
+#else
+union leat_exception_ { /* a std::exception_ptr is one word, which counts as a reference */
+    void *raw_;
+    std::exception_ptr ptr_;
+    leat_exception_(void *word) : raw_(word)
+    {
+    }
+    ~leat_exception_()
+    {
+    }
+};
+static_assert(sizeof(std::exception_ptr) == sizeof(void *), "leat: what leat_group_rethrow throws fits in a word");
+
+LEAT_COLD_ void leat_group_throws_(leat_group *g, const std::exception_ptr &thrown)
+{
+    for (; g; g = g->whole_) {
+        void *none = NULL;
+        leat_exception_ e(NULL);
+        new (&e.ptr_) std::exception_ptr(thrown);
+        if (!atomic_compare_exchange_strong_explicit(&g->thrown_, &none, e.raw_, memory_order_relaxed, /* [X7] */
+                                                     memory_order_relaxed))
+            e.ptr_.~exception_ptr();
+    }
+}
+
+LEAT_HOT_ int leat_task_call_(leat_call_ task, leat_ctx *ctx, leat_group *g)
+{
+    try {
+        return task.fn_(ctx, task.arg_);
+    } catch (...) {
+        std::exception_ptr thrown = std::current_exception();
+        if (!thrown) throw;
+        leat_group_throws_(g, thrown);
+        return -EFAULT;
+    }
+}
+
+/* Throws the first exception that left a task of g, or of a stage of it, if there was one. To be called after leat_wait has
+ * returned. leat_wait itself returns the first error: -EFAULT, if that was an exception. Only C++ has this call. A group
+ * whose exception is never thrown again keeps the memory of it. If a file in C (or one without exceptions) makes the
+ * group's first leat_go, an exception that leaves a task ends the program. */
+LEAT_COLD_ void leat_group_rethrow(leat_group *g)
+{
+    leat_exception_ e(g ? atomic_exchange_explicit(&g->thrown_, NULL, memory_order_relaxed) : NULL); /* [X7] */
+    if (!e.raw_) return;
+    std::exception_ptr thrown(e.ptr_);
+    e.ptr_.~exception_ptr();
+    std::rethrow_exception(thrown);
+}
+
+/* Forgets it instead (leat.hpp). */
+LEAT_COLD_ void leat_group_drop_(leat_group *g)
+{
+    leat_exception_ e(atomic_exchange_explicit(&g->thrown_, NULL, memory_order_relaxed)); /* [X7] */
+    if (e.raw_) e.ptr_.~exception_ptr();
+}
+#endif
 
 /* A thread gets a new waiter, before it becomes idle. leat_task_await_ ends the waiter. */
 static inline void leat_task_thread_init_(leat_task_thread_ *t)
@@ -735,18 +823,18 @@ static inline void leat_group_main_(leat_thread_ *thread)
     leat_call_ job;
     if (*g->name_) leat_thread_name_(g->name_, thread->id_);
     while ((job = leat_task_await_(t)).fn_) {
-        int err = job.fn_(&g->ctx_, job.arg_);
+        int err = leat_task_call_(job, &g->ctx_, g);
         leat_task_thread_init_(t);
         leat_task_done_(g, err, t);
     }
 }
 
-LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread);
+LEAT_COLD_AHEAD_ void leat_group_on_exit_(leat_thread_ *thread);
 
 /* Spawns a thread, which is the caller's (L4). NULL: it could not be spawned, because of *err. */
 LEAT_COLD_ leat_task_thread_ *leat_group_spawn_(leat_group *g, int *err)
 {
-    leat_task_thread_ *t = leat_zeroed_(1, sizeof *t, 1);
+    leat_task_thread_ *t = (leat_task_thread_ *)leat_zeroed_(1, sizeof *t, 1);
     *err = -ENOMEM;
     if (!t) return NULL;
     t->thread_.main_ = leat_group_main_;
@@ -827,7 +915,7 @@ LEAT_COLD_ leat_task_thread_ *leat_group_take_(leat_group *g)
     if (l) leat_dequeue_(&g->waiting_, l);
     else g->places_--;
     leat_lock_drop_(&g->threads_.lock_);
-    return l ? l->msg_ : NULL;
+    return l ? (leat_task_thread_ *)l->msg_ : NULL;
 }
 
 /* Puts back what the caller has taken, or the thread that it has spawned, or leaves a place (NULL). With the permit. */
@@ -947,8 +1035,8 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
     }
     for (leat_node_ *next; chain; chain = next) {
         next = chain->next_;
-        if (err) leat_group_put_(g, chain->msg_);
-        else leat_task_give_(chain->msg_, job);
+        if (err) leat_group_put_(g, (leat_task_thread_ *)chain->msg_);
+        else leat_task_give_((leat_task_thread_ *)chain->msg_, job);
     }
     if (!err) return 0;
     leat_group_unshare_(g, n);
@@ -959,7 +1047,9 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 /* leat_group_closes(&g, &results): the group closes the channel once, when the last task has returned. Call this
  * after the last leat_go, or before or after a single leat_go_n. Once the channel is closed, leat_go returns
  * -ESHUTDOWN. If there was no task, leat_wait closes the channel. 0. -EINVAL: the group already closes another. */
+#ifndef __cplusplus
 #define leat_group_closes(g, c) leat_group_closes_(g, LEAT_C_(c))
+#endif
 
 LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
 {
@@ -972,6 +1062,13 @@ LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
     if (now) leat_task_end_(g, 0, NULL);
     return first ? 0 : -EINVAL;
 }
+
+#ifdef __cplusplus
+LEAT_CALL_OF_C_(int) leat_group_closes(leat_group *g, LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_group_closes_(g, LEAT_C_(c));
+}
+#endif
 
 /* L5: checks a group whose tasks have returned. RETURN VALUES: 0: the caller must end it. -EAGAIN: a task was started
  * since. -EALREADY: another caller ends it, or has ended it. Or the error of ctx. */
@@ -998,7 +1095,7 @@ static inline int leat_group_err_(leat_group *g)
     return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
 }
 
-LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g);
+LEAT_COLD_AHEAD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g);
 
 /* Ends a group, and its stages. Only the caller that got 0 from leat_group_over_ calls this (L5). The other callers of
  * leat_wait wait for joined_, and may free the group once it is closed. */
@@ -1017,7 +1114,7 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     for (leat_group *s = g->stages_; s; s = s->next_stage_) leat_wait_ctx(NULL, s);
     for (leat_node_ *next; idle; idle = next) {
         next = idle->next_;
-        leat_task_give_(idle->msg_, (leat_call_){ .fn_ = NULL });
+        leat_task_give_((leat_task_thread_ *)idle->msg_, (leat_call_){ .fn_ = NULL });
     }
     leat_join_(threads);
     leat_lock_take_(&g->threads_.lock_);
@@ -1054,7 +1151,8 @@ LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
     int err = leat_group_await_over_(ctx, g);
     if (!err) return leat_group_end_(g);
     if (err != -EALREADY) return err;
-    err = leat_recv_(ctx, &g->joined_, &(char){ 0 }, 1, 1, 0);
+    char none = 0;
+    err = leat_recv_(ctx, &g->joined_, &none, 1, 1, 0);
     return err == -EPIPE ? leat_group_err_(g) : err;
 }
 
@@ -1160,17 +1258,17 @@ typedef struct leat_stats {
 
 /* Each counter has one writer at a time, so it needs no locked operation. */
 typedef struct leat_counts_ {
-    _Atomic size_t completed_, failed_; /* jobs */
-    _Atomic size_t skipped_;            /* stale tokens (L12) */
-    _Atomic size_t taken_[LEAT_LANES];  /* jobs */
+    _Atomic(size_t) completed_, failed_; /* jobs */
+    _Atomic(size_t) skipped_;            /* stale tokens (L12) */
+    _Atomic(size_t) taken_[LEAT_LANES];  /* jobs */
 } leat_counts_;
 
 /* What is counted of a lane. */
 typedef struct leat_lane_counts_ {
-    _Atomic size_t high_water_; /* of the queue's length */
-    _Atomic size_t cancelled_;
-    _Atomic size_t timed_;
-    _Atomic uint64_t waited_, most_; /* of the timed jobs: the sum, the maximum, in ns */
+    _Atomic(size_t) high_water_; /* of the queue's length */
+    _Atomic(size_t) cancelled_;
+    _Atomic(size_t) timed_;
+    _Atomic(uint64_t) waited_, most_; /* of the timed jobs: the sum, the maximum, in ns */
 } leat_lane_counts_;
 
 struct leat_pool;
@@ -1182,8 +1280,8 @@ typedef struct leat_job {
     void *arg_;
     int lane; /* 0, or the lane in which leat_submit_job is to put it */
     bool linked_;
-    _Atomic uint64_t word_; /* result << 32 | one of the states below | WAITERS */
-    leat_lock_ lock_;       /* guards waiters_ */
+    _Atomic(uint64_t) word_; /* result << 32 | one of the states below | WAITERS */
+    leat_lock_ lock_;        /* guards waiters_ */
     leat_waitq_ waiters_;
     struct leat_lane_ *lane_; /* the lane's lock guards this and linked_ */
     struct leat_job *next_, *prev_;
@@ -1191,7 +1289,15 @@ typedef struct leat_job {
 } leat_job;
 
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_JOB(fn, arg) { .fn_ = (fn), .arg_ = (arg) }
+#else
+#define LEAT_JOB(fn, arg) leat_job_made_(fn, arg)
+constexpr leat_job leat_job_made_(leat_task *fn, void *arg)
+{
+    return leat_job{ fn, arg };
+}
+#endif
 /* clang-format on */
 
 /* NEW: not accepted. CANCELLING: a cancel looks whether it is still in the list, and no thread may start it. RAN and NEVER
@@ -1214,7 +1320,7 @@ typedef struct leat_lane_ {
     leat_calls_ queue_; /* first */
     struct leat_pool *pool_;
     leat_lane_counts_ *counts_;
-    _Atomic int probe_;
+    _Atomic(int) probe_;
     leat_call_ timed_; /* of the job that is timed: the call, and when it was submitted */
     int64_t timed_since_;
     leat_lock_ lock_; /* guards what follows */
@@ -1226,15 +1332,15 @@ typedef struct leat_pool {
     leat_ctx ctx_;
     leat_lane_ lane_[LEAT_LANES];
     char pad0_[LEAT_LINE_];
-    _Atomic int64_t gate_; /* (submits that entered, less those that left) * INSIDE | the bits below (L8) */
+    _Atomic(int64_t) gate_; /* (submits that entered, less those that left) * INSIDE | the bits below (L8) */
     char pad1_[LEAT_LINE_];
-    _Atomic int64_t calls_; /* the same of other calls */
-    _Atomic int end_;       /* OPEN, ENDING, OVER */
-    int lanes_;             /* how many of lane_ are in use */
-    size_t msg_size_;       /* bytes of what is in the queue */
-    leat_copier_ *copy_;    /* NULL without values */
-    leat_threads_ threads_; /* its lock guards what follows */
-    leat_counts_ totals_;   /* of the workers that were joined */
+    _Atomic(int64_t) calls_; /* the same of other calls */
+    _Atomic(int) end_;       /* OPEN, ENDING, OVER */
+    int lanes_;              /* how many of lane_ are in use */
+    size_t msg_size_;        /* bytes of what is in the queue */
+    leat_copier_ *copy_;     /* NULL without values */
+    leat_threads_ threads_;  /* its lock guards what follows */
+    leat_counts_ totals_;    /* of the workers that were joined */
     leat_lane_counts_ lane_counts_[LEAT_LANES];
     size_t queue_cap_;    /* of one lane */
     size_t cleared_;      /* what aborts have taken out of the queues: jobs, and stale tokens */
@@ -1304,24 +1410,24 @@ typedef struct leat_worker_ {
     leat_counts_ counts_;
     unsigned turn_; /* jobs that it has taken, for the order of the lanes */
     leat_job *job_;
-    _Atomic uint32_t awaited_; /* a mark (L14) */
-    leat_case *cases_;         /* one for each lane. NULL: there is one lane, and no job has a value */
-    unsigned char *value_;     /* aligned to LEAT_LINE_. What is received ends here, but for the value */
+    _Atomic(uint32_t) awaited_; /* a mark (L14) */
+    leat_case *cases_;          /* one for each lane. NULL: there is one lane, and no job has a value */
+    unsigned char *value_;      /* aligned to LEAT_LINE_. What is received ends here, but for the value */
 } leat_worker_;
 
 enum { LEAT_NO_TOKEN_ = 0, LEAT_JOB_TOKEN_ = 1, LEAT_STALE_TOKEN_ = 2 };
 
-static inline size_t leat_counter_(_Atomic size_t *n)
+static inline size_t leat_counter_(_Atomic(size_t) *n)
 {
     return atomic_load_explicit(n, memory_order_relaxed); /* [X7] */
 }
 
-static inline void leat_count_add_(_Atomic size_t *n, size_t more)
+static inline void leat_count_add_(_Atomic(size_t) *n, size_t more)
 {
     atomic_store_explicit(n, leat_counter_(n) + more, memory_order_relaxed); /* [X7] */
 }
 
-static inline void leat_high_water_(_Atomic size_t *high, size_t depth)
+static inline void leat_high_water_(_Atomic(size_t) *high, size_t depth)
 {
     size_t so_far = leat_counter_(high);
     while (depth > so_far)
@@ -1331,12 +1437,12 @@ static inline void leat_high_water_(_Atomic size_t *high, size_t depth)
 }
 
 /* One more job is over, or one stale token. */
-static inline void leat_count_over_(_Atomic size_t *n)
+static inline void leat_count_over_(_Atomic(size_t) *n)
 {
     atomic_store_explicit(n, leat_counter_(n) + 1, memory_order_release); /* [W5] -> [W6] */
 }
 
-static inline void leat_counts_add_over_(_Atomic size_t *sum, _Atomic size_t *n)
+static inline void leat_counts_add_over_(_Atomic(size_t) *sum, _Atomic(size_t) *n)
 {
     leat_count_add_(sum, atomic_load_explicit(n, memory_order_acquire)); /* [W6] <- [W5] */
 }
@@ -1384,7 +1490,7 @@ static inline size_t leat_lanes_len_(leat_pool *p)
 static inline leat_lane_ *leat_lane_of_(leat_chan *ch)
 {
     void *whole = ch;
-    return whole;
+    return (leat_lane_ *)whole;
 }
 
 static inline leat_case leat_lane_case_(leat_lane_ *lane, int way, void *msg)
@@ -1413,7 +1519,7 @@ static inline int leat_pool_enter_(leat_pool *p)
 static inline leat_worker_ *leat_worker_of_(leat_thread_ *t)
 {
     void *whole = t;
-    return whole;
+    return (leat_worker_ *)whole;
 }
 
 static inline leat_worker_ *leat_worker_first_(leat_pool *p)
@@ -1717,7 +1823,7 @@ LEAT_COLD_ leat_job *leat_lane_exchange_(leat_lane_ *lane)
 /* The call of a token. It stands for the job that the lane's list has first. */
 LEAT_COLD_ int leat_run_job_(leat_ctx *ctx, void *arg)
 {
-    leat_lane_ *lane = arg;
+    leat_lane_ *lane = (leat_lane_ *)arg;
     leat_worker_ *w = leat_worker_self_(lane->pool_);
     leat_job *j = leat_lane_exchange_(lane);
     w->job_ = j;
@@ -1760,7 +1866,7 @@ static inline void *leat_pool_by_value_(leat_pool *p)
 
 LEAT_COLD_ int leat_run_timed_(leat_ctx *ctx, void *arg)
 {
-    leat_lane_ *lane = arg;
+    leat_lane_ *lane = (leat_lane_ *)arg;
     leat_pool *p = lane->pool_;
     leat_call_ call = leat_lane_timed_(lane);
     if (call.arg_ == leat_pool_by_value_(p)) call.arg_ = leat_worker_self_(p)->value_;
@@ -1778,7 +1884,7 @@ typedef struct leat_parcel_ {
 
 static inline void leat_copy_parcel_(void *to, const void *from)
 {
-    const leat_parcel_ *parcel = from;
+    const leat_parcel_ *parcel = (const leat_parcel_ *)from;
     memcpy(to, &parcel->call_, sizeof parcel->call_);
     if (parcel->size_) memcpy((unsigned char *)to + sizeof parcel->call_, parcel->value_, parcel->size_);
 }
@@ -1897,7 +2003,7 @@ static inline void leat_worker_returned_(leat_worker_ *w, int lane, int err)
  * which costs both sides a miss. So nobody asks any more once the queue has been seen full. */
 LEAT_COLD_ void leat_lane_looks_(leat_lane_ *lane, size_t nth)
 {
-    _Atomic size_t *high = &lane->counts_->high_water_;
+    _Atomic(size_t) *high = &lane->counts_->high_water_;
     if (leat_counter_(high) < leat_cap(&lane->queue_)) leat_high_water_(high, leat_len(&lane->queue_) + 1);
     if (nth % 1024 == 0 || (nth < 1024 && !(nth & (nth - 1)))) leat_lane_wants_probe_(lane); /* 0.3 us */
 }
@@ -1912,7 +2018,7 @@ static inline void leat_worker_loop_(leat_worker_ *w)
             size_t nth = leat_counter_(&w->counts_.taken_[lane]);
             if (LEAT_RARELY_(nth % 16 == 0)) leat_lane_looks_(&p->lane_[lane], nth);
             atomic_store_explicit(&w->counts_.taken_[lane], nth + 1, memory_order_relaxed); /* [X7] */
-            leat_worker_returned_(w, lane, job.fn_(&p->ctx_, job.arg_));
+            leat_worker_returned_(w, lane, leat_task_call_(job, &p->ctx_, NULL));
         }
     } while (leat_worker_unretire_(w));
 }
@@ -1995,11 +2101,12 @@ LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
 {
     bool simple = p->lanes_ == 1 && !p->copy_;
     size_t cases = simple ? 0 : (size_t)p->lanes_ * sizeof(leat_case);
-    leat_worker_ *w = leat_zeroed_(1, sizeof *w + cases + (simple ? 0 : 2 * LEAT_LINE_ + p->opts_.value_size), 1);
+    leat_worker_ *w =
+        (leat_worker_ *)leat_zeroed_(1, sizeof *w + cases + (simple ? 0 : 2 * LEAT_LINE_ + p->opts_.value_size), 1);
     if (!w) return -ENOMEM;
     if (!simple) {
         void *behind = w + 1;
-        w->cases_ = behind;
+        w->cases_ = (leat_case *)behind;
         w->value_ = (unsigned char *)behind + cases + sizeof(leat_call_);
         w->value_ += -(uintptr_t)w->value_ % LEAT_LINE_;
     }
@@ -2119,7 +2226,7 @@ LEAT_COLD_ unsigned char *leat_pool_room_(leat_pool *p)
         room = p->room_;
         p->room_ = NULL;
         leat_lock_drop_(&p->threads_.lock_);
-        if (!room) room = leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
+        if (!room) room = (unsigned char *)leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
     }
     return room;
 }
@@ -2272,7 +2379,7 @@ LEAT_COLD_ int leat_pool_grow_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, int 
 /* Makes the queues, and the room for an abort. RETURN VALUES: 0. -ENOMEM, and everything is undone. */
 LEAT_COLD_ int leat_pool_make_lanes_(leat_pool *p)
 {
-    if (p->copy_) p->room_ = leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
+    if (p->copy_) p->room_ = (unsigned char *)leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
     int err = p->copy_ && !p->room_ ? -ENOMEM : 0;
     for (int i = 0; i < p->lanes_; i++) {
         leat_lane_ *lane = &p->lane_[i];
@@ -2517,10 +2624,12 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_lane(leat_pool *p, int lane, leat
  * worker's own copy, which is aligned as *v is, and lives until fn has returned. leat_pool_abort hands dropped(fn, copy,
  * user) a copy that lives until `dropped` has returned. `v` is a pointer to any complete type. It allocates nothing.
  * -E2BIG: *v is larger than the pool's value_size. -EINVAL also if it is to be aligned to more than 64 bytes. */
+#ifndef __cplusplus
 #define leat_submit_value(p, fn, v) leat_submit_value_(NULL, p, fn, v, LEAT_VALUE_OF_(v), true)
 #define leat_try_submit_value(p, fn, v) leat_try_submit_value_(p, fn, v, LEAT_VALUE_OF_(v))
 #define leat_submit_value_ctx(ctx, p, fn, v) leat_submit_value_(ctx, p, fn, v, LEAT_VALUE_OF_(v), true)
 #define LEAT_VALUE_OF_(v) sizeof *(v), _Alignof(__typeof__(*(v)))
+#endif
 
 LEAT_COLD_ int leat_submit_value_(leat_ctx *ctx, leat_pool *p, leat_task *fn, const void *v, size_t size, size_t align,
                                   bool waits)
@@ -2533,6 +2642,25 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_value_(leat_pool *p, leat_task *f
 {
     return leat_submit_value_(NULL, p, fn, v, size, align, false);
 }
+
+#ifdef __cplusplus
+template <class V> LEAT_HOT_ int leat_submit_value_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, V *v)
+{
+    static_assert(__is_trivially_copyable(V), "leat: a value is copied as bytes, so its type must be trivially copyable");
+    return leat_submit_value_(ctx, p, fn, v, sizeof(V), alignof(V), true);
+}
+
+template <class V> LEAT_HOT_ int leat_submit_value(leat_pool *p, leat_task *fn, V *v)
+{
+    return leat_submit_value_ctx(NULL, p, fn, v);
+}
+
+template <class V> LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_value(leat_pool *p, leat_task *fn, V *v)
+{
+    static_assert(__is_trivially_copyable(V), "leat: a value is copied as bytes, so its type must be trivially copyable");
+    return leat_try_submit_value_(p, fn, v, sizeof(V), alignof(V));
+}
+#endif
 
 /* Queues a job that the caller can wait for, and cancel. *j must live until one leat_job_wait has returned its result, or
  * one leat_job_cancel has returned 0. From then on it may be freed, or submitted again. Several threads may wait for it,
@@ -2581,7 +2709,7 @@ static inline int leat_job_result_(uint64_t word, int *result)
  * a job that another thread may free. */
 static inline bool leat_job_enqueue_(void *what, leat_waiter_ *w)
 {
-    leat_job_waiter_ *self = what;
+    leat_job_waiter_ *self = (leat_job_waiter_ *)what;
     leat_job *j = self->job_;
     self->link_.waiter_ = w;
     leat_lock_take_(&j->lock_);
@@ -2668,7 +2796,7 @@ typedef struct leat_idler_ {
 /* Marks the workers, and the gate. Then looks whether all jobs have returned, and if not, enqueues the thread (L14). */
 static inline bool leat_pool_enqueue_(void *what, leat_waiter_ *waiter)
 {
-    leat_idler_ *self = what;
+    leat_idler_ *self = (leat_idler_ *)what;
     leat_pool *p = self->pool_;
     self->link_.waiter_ = waiter;
     leat_lock_take_(&p->threads_.lock_);
@@ -3011,9 +3139,9 @@ typedef struct leat_catch_ {
 enum { LEAT_ENDS_ = 0x100, LEAT_IN_HANDLER_ = 4 };
 
 typedef struct leat_signals_ {
-    _Atomic int holder_;    /* a lock: the process that holds it, or 0. A child that was forked meanwhile takes it over */
-    _Atomic int pid_;       /* the process that has the catch's thread */
-    _Atomic uint32_t gate_; /* (0: no catch, 1: the first, 2: the second) | handlers that have entered * 4 */
+    _Atomic(int) holder_;    /* a lock: the process that holds it, or 0. A child that was forked meanwhile takes it over */
+    _Atomic(int) pid_;       /* the process that has the catch's thread */
+    _Atomic(uint32_t) gate_; /* (0: no catch, 1: the first, 2: the second) | handlers that have entered * 4 */
     leat_catch_ *catches_[2];
 } leat_signals_;
 
@@ -3075,7 +3203,7 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
 
 LEAT_ONE_ void *leat_signal_thread_(void *arg)
 {
-    leat_catch_ *w = arg;
+    leat_catch_ *w = (leat_catch_ *)arg;
     leat_os_name_("leat-signals");
     for (bool told = false;;) {
         uint32_t seen = atomic_load_explicit(leat_bell_word_(&w->bell_), memory_order_acquire); /* [G4] <- [G3] */
@@ -3191,7 +3319,7 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
         known += sigaction(sig, NULL, &now) == 0 && sig != SIGKILL && sig != SIGSTOP;
     va_end(ap);
     if ((ctx && !n) || known < n) err = -EINVAL;
-    leat_catch_ *w = ctx && !err ? leat_zeroed_(1, sizeof *w + n * sizeof *w->caught_, 1) : NULL;
+    leat_catch_ *w = ctx && !err ? (leat_catch_ *)leat_zeroed_(1, sizeof *w + n * sizeof *w->caught_, 1) : NULL;
     if (ctx && !err && !w) err = -ENOMEM;
     if (w) {
         w->ctx_ = ctx;
@@ -3206,5 +3334,9 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     return err;
 }
 
+#ifdef __cplusplus
+#define LEAT_C11_END_
+#include "queue.h"
+#endif
 LEAT_OWN_STYLE_END_
 #endif

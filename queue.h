@@ -80,12 +80,107 @@
  *     [X6]    at an end for one thread          nothing: leat_fence_all_, or [F1]. Not [C1], either: such a claim makes
  *                                               no case of another thread's less ready
  */
+/* leat:c11-begin  In C++ each header includes this part of the file before its first declaration, and the next one after its
+ * last. In between the names of C11 mean what is defined below as leat_atomic_. A program's own macros of these names come
+ * back at the end. */
+#if defined LEAT_C11_BEGIN_
+#undef LEAT_C11_BEGIN_
+#pragma push_macro("_Atomic")
+#pragma push_macro("_Thread_local")
+#pragma push_macro("_Alignof")
+#pragma push_macro("memory_order_relaxed")
+#pragma push_macro("memory_order_acquire")
+#pragma push_macro("memory_order_release")
+#pragma push_macro("memory_order_acq_rel")
+#pragma push_macro("memory_order_seq_cst")
+#pragma push_macro("atomic_init")
+#pragma push_macro("atomic_signal_fence")
+#pragma push_macro("atomic_load_explicit")
+#pragma push_macro("atomic_store_explicit")
+#pragma push_macro("atomic_exchange_explicit")
+#pragma push_macro("atomic_compare_exchange_weak_explicit")
+#pragma push_macro("atomic_compare_exchange_strong_explicit")
+#pragma push_macro("atomic_fetch_add_explicit")
+#pragma push_macro("atomic_fetch_sub_explicit")
+#pragma push_macro("atomic_fetch_and_explicit")
+#pragma push_macro("atomic_fetch_or_explicit")
+#pragma push_macro("atomic_fetch_xor_explicit")
+#undef _Atomic
+#undef _Thread_local
+#undef _Alignof
+#undef memory_order_relaxed
+#undef memory_order_acquire
+#undef memory_order_release
+#undef memory_order_acq_rel
+#undef memory_order_seq_cst
+#undef atomic_init
+#undef atomic_signal_fence
+#undef atomic_load_explicit
+#undef atomic_store_explicit
+#undef atomic_exchange_explicit
+#undef atomic_compare_exchange_weak_explicit
+#undef atomic_compare_exchange_strong_explicit
+#undef atomic_fetch_add_explicit
+#undef atomic_fetch_sub_explicit
+#undef atomic_fetch_and_explicit
+#undef atomic_fetch_or_explicit
+#undef atomic_fetch_xor_explicit
+#define _Atomic(...) leat_atomic_<__VA_ARGS__>
+#define _Thread_local __thread
+#define _Alignof(...) alignof(__VA_ARGS__)
+#define memory_order_relaxed __ATOMIC_RELAXED
+#define memory_order_acquire __ATOMIC_ACQUIRE
+#define memory_order_release __ATOMIC_RELEASE
+#define memory_order_acq_rel __ATOMIC_ACQ_REL
+#define memory_order_seq_cst __ATOMIC_SEQ_CST
+#define atomic_init leat_atomic_init_
+#define atomic_signal_fence leat_atomic_signal_fence_
+#define atomic_load_explicit leat_atomic_load_
+#define atomic_store_explicit leat_atomic_store_
+#define atomic_exchange_explicit leat_atomic_exchange_
+#define atomic_compare_exchange_weak_explicit leat_atomic_compare_exchange_weak_
+#define atomic_compare_exchange_strong_explicit leat_atomic_compare_exchange_strong_
+#define atomic_fetch_add_explicit leat_atomic_fetch_add_
+#define atomic_fetch_sub_explicit leat_atomic_fetch_sub_
+#define atomic_fetch_and_explicit leat_atomic_fetch_and_
+#define atomic_fetch_or_explicit leat_atomic_fetch_or_
+#define atomic_fetch_xor_explicit leat_atomic_fetch_xor_
+extern "C++" { /* perhaps the program has included the header in an extern "C" */
+#endif
+/* leat:c11-end */
+#if defined LEAT_C11_END_
+#undef LEAT_C11_END_
+}
+#pragma pop_macro("_Atomic")
+#pragma pop_macro("_Thread_local")
+#pragma pop_macro("_Alignof")
+#pragma pop_macro("memory_order_relaxed")
+#pragma pop_macro("memory_order_acquire")
+#pragma pop_macro("memory_order_release")
+#pragma pop_macro("memory_order_acq_rel")
+#pragma pop_macro("memory_order_seq_cst")
+#pragma pop_macro("atomic_init")
+#pragma pop_macro("atomic_signal_fence")
+#pragma pop_macro("atomic_load_explicit")
+#pragma pop_macro("atomic_store_explicit")
+#pragma pop_macro("atomic_exchange_explicit")
+#pragma pop_macro("atomic_compare_exchange_weak_explicit")
+#pragma pop_macro("atomic_compare_exchange_strong_explicit")
+#pragma pop_macro("atomic_fetch_add_explicit")
+#pragma pop_macro("atomic_fetch_sub_explicit")
+#pragma pop_macro("atomic_fetch_and_explicit")
+#pragma pop_macro("atomic_fetch_or_explicit")
+#pragma pop_macro("atomic_fetch_xor_explicit")
+#endif
+/* leat:c11-over */
 #ifndef LEAT_QUEUE_H
 #define LEAT_QUEUE_H
 
 #include <errno.h>
 #include <limits.h>
+#ifndef __cplusplus
 #include <stdatomic.h>
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -100,14 +195,38 @@
  * pointer needs no cast, and `inline` says that a function may be unused. */
 #if defined __GNUC__
 /* clang-format off */
-#define LEAT_OWN_STYLE_BEGIN_                                       \
-    _Pragma("GCC diagnostic push")                                  \
+#if !defined __cplusplus
+#define LEAT_OWN_STYLE_OF_LANGUAGE_                                 \
     _Pragma("GCC diagnostic ignored \"-Wdeclaration-after-statement\"") \
     _Pragma("GCC diagnostic ignored \"-Wc++-compat\"")              \
-    _Pragma("GCC diagnostic ignored \"-Winline\"")                  \
     _Pragma("GCC diagnostic ignored \"-Wmissing-prototypes\"")      \
-    _Pragma("GCC diagnostic ignored \"-Wmissing-declarations\"")    \
     _Pragma("GCC diagnostic ignored \"-Wnested-externs\"")
+#else
+#if defined __clang__
+#define LEAT_OWN_STYLE_OF_COMPILER_                                 \
+    _Pragma("GCC diagnostic ignored \"-Wunknown-warning-option\"")  \
+    _Pragma("GCC diagnostic ignored \"-Wkeyword-macro\"")           \
+    _Pragma("GCC diagnostic ignored \"-Wc99-extensions\"")
+#else
+#define LEAT_OWN_STYLE_OF_COMPILER_                                 \
+    _Pragma("GCC diagnostic ignored \"-Wpragmas\"")                 \
+    _Pragma("GCC diagnostic ignored \"-Wextra\"")                   \
+    _Pragma("GCC diagnostic ignored \"-Wattributes\"")              \
+    _Pragma("GCC diagnostic ignored \"-Wuseless-cast\"")
+#endif
+#define LEAT_OWN_STYLE_OF_LANGUAGE_                                 \
+    LEAT_OWN_STYLE_OF_COMPILER_                                     \
+    _Pragma("GCC diagnostic ignored \"-Wpedantic\"")                \
+    _Pragma("GCC diagnostic ignored \"-Wc++20-extensions\"")        \
+    _Pragma("GCC diagnostic ignored \"-Wold-style-cast\"")          \
+    _Pragma("GCC diagnostic ignored \"-Wzero-as-null-pointer-constant\"") \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")
+#endif
+#define LEAT_OWN_STYLE_BEGIN_                                       \
+    _Pragma("GCC diagnostic push")                                  \
+    _Pragma("GCC diagnostic ignored \"-Winline\"")                  \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-declarations\"")    \
+    LEAT_OWN_STYLE_OF_LANGUAGE_
 /* clang-format on */
 #define LEAT_OWN_STYLE_END_ _Pragma("GCC diagnostic pop")
 #else
@@ -118,7 +237,23 @@ LEAT_OWN_STYLE_BEGIN_
 
 /* LEAT_HOT_: inlined into its caller, the fast path. LEAT_COLD_: out of line, the slow path. Every function that a
  * program calls is one of the two. With a mere `inline`, gcc's -Winline could warn at each call. */
-#if defined __GNUC__
+#if defined __ELF__ || defined __APPLE__
+#define LEAT_HIDDEN_ __attribute__((visibility("hidden")))
+#else
+#define LEAT_HIDDEN_
+#endif
+#if defined __cplusplus && (defined __cpp_exceptions || defined __EXCEPTIONS)
+#define LEAT_EXCEPTIONS_
+#endif
+#if defined __GNUC__ && defined __cplusplus && defined LEAT_EXCEPTIONS_ && !defined LEAT_ASSERT
+#define LEAT_HOT_ inline __attribute__((always_inline))
+#define LEAT_COLD_ inline __attribute__((noinline)) LEAT_HIDDEN_ /* one for all files, but not for all shared objects */
+#define LEAT_COLD_AHEAD_
+#elif defined __GNUC__ && defined __cplusplus /* these differ per file */
+#define LEAT_HOT_ static inline __attribute__((always_inline))
+#define LEAT_COLD_ static inline __attribute__((noinline))
+#define LEAT_COLD_AHEAD_ static
+#elif defined __GNUC__
 #define LEAT_HOT_ static inline __attribute__((always_inline))
 #if defined LEAT_ONCE && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT /* these differ per file */
 #define LEAT_COLD_ __attribute__((noinline, weak, visibility("hidden")))
@@ -127,6 +262,11 @@ LEAT_OWN_STYLE_BEGIN_
 #else
 #define LEAT_COLD_ static __attribute__((noinline, unused))
 #endif
+#endif
+#ifndef LEAT_COLD_AHEAD_
+#define LEAT_COLD_AHEAD_ LEAT_COLD_ /* of a declaration, where the definition follows later */
+#endif
+#if defined __GNUC__
 #define LEAT_USUALLY_(x) __builtin_expect(!!(x), 1)
 #define LEAT_RARELY_(x) __builtin_expect(!!(x), 0)
 #define LEAT_MUST_CHECK_ __attribute__((warn_unused_result))
@@ -182,13 +322,105 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #define LEAT_ONE_ static
 #endif
 
+#ifdef __cplusplus
+/* ==== C++ =====================================================================================
+ *
+ * C++ compiles the same text, from C++11 on. An _Atomic(T) is then a leat_atomic_<T>. It is laid out as C's, and unlike
+ * std::atomic it has a trivial constructor. So all-zero is valid, a union may contain it, and a file in C and a file in C++
+ * may share every object of leat. */
+extern "C++" {
+
+template <class T> struct leat_is_ {
+    typedef T type;
+};
+
+template <class T> struct alignas(sizeof(T)) leat_atomic_ {
+    T value_;
+    leat_atomic_() = default;
+    constexpr leat_atomic_(typename leat_is_<T>::type value) : value_(value)
+    {
+    }
+};
+
+#define LEAT_ATOMIC_CALL_ template <class T> LEAT_HOT_
+#define LEAT_VALUE_ typename leat_is_<T>::type /* T comes from the object, and not from the value */
+
+LEAT_ATOMIC_CALL_ void leat_atomic_init_(leat_atomic_<T> *at, LEAT_VALUE_ value)
+{
+    at->value_ = value;
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_load_(const leat_atomic_<T> *at, int order)
+{
+    return __atomic_load_n(&at->value_, order);
+}
+
+LEAT_ATOMIC_CALL_ void leat_atomic_store_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    __atomic_store_n(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_exchange_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_exchange_n(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ bool leat_atomic_compare_exchange_weak_(leat_atomic_<T> *at, T *old, LEAT_VALUE_ value, int order,
+                                                          int other)
+{
+    return __atomic_compare_exchange_n(&at->value_, old, value, true, order, other);
+}
+
+LEAT_ATOMIC_CALL_ bool leat_atomic_compare_exchange_strong_(leat_atomic_<T> *at, T *old, LEAT_VALUE_ value, int order,
+                                                            int other)
+{
+    return __atomic_compare_exchange_n(&at->value_, old, value, false, order, other);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_fetch_add_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_fetch_add(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_fetch_sub_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_fetch_sub(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_fetch_and_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_fetch_and(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_fetch_or_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_fetch_or(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_fetch_xor_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_fetch_xor(&at->value_, value, order);
+}
+
+LEAT_HOT_ void leat_atomic_signal_fence_(int order)
+{
+    __atomic_signal_fence(order);
+}
+
+} /* extern "C++" */
+#endif
+
 /* ==== 1. The operating system =================================================================
  *
  * All that this file knows of its platform: a clock, an event that a thread can wait on, yield, pause, and the number
  * of usable CPUs. Threads and signals are in pool.h. */
 
 #define LEAT_FOREVER INT64_MAX
+#ifdef __cplusplus
+#define LEAT_NS(n) LEAT_TIMES_(n, 1)
+#else
 #define LEAT_NS(n) ((int64_t)(n))
+#endif
 #define LEAT_US(n) LEAT_TIMES_(n, 1000)
 #define LEAT_MS(n) LEAT_TIMES_(n, 1000000)
 #define LEAT_S(n) LEAT_TIMES_(n, 1000000000)
@@ -199,7 +431,15 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
     return n >= INT64_MAX / unit ? INT64_MAX : n <= -(INT64_MAX / unit) ? -INT64_MAX : n * unit;
 }
 
-#if defined __GNUC__
+#if defined __cplusplus
+extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t unit)
+{
+    return (double)n < (double)(INT64_MAX / unit) && (double)n > -(double)(INT64_MAX / unit) ? (int64_t)n * unit
+           : n > N(0)                                                                        ? INT64_MAX
+                                                                                             : -INT64_MAX;
+}
+#define LEAT_TIMES_(n, unit) leat_times_of_(n, unit)
+#elif defined __GNUC__
 #define LEAT_TIMES_(n, unit) \
     __builtin_choose_expr(__builtin_constant_p(n), LEAT_CONSTANT_TIMES_(n, unit), leat_times_((int64_t)(n), unit))
 #define LEAT_IN_RANGE_(n, unit) ((double)+(n) < (double)(INT64_MAX / (unit)) && (double)+(n) > -(double)(INT64_MAX / (unit)))
@@ -213,6 +453,10 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 
 #if !!defined LEAT_CUSTOM_OS /* !!: else cppcheck tries it with nothing to include */
 #include LEAT_CUSTOM_OS
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#include "queue.h"
+#endif
 #else
 
 #include <sched.h>
@@ -229,6 +473,11 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 #include <pthread.h>
 #else
 #include <sys/eventfd.h>
+#endif
+
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#include "queue.h"
 #endif
 
 #if defined __linux__
@@ -337,7 +586,7 @@ extern int leat_os_setclock_(pthread_condattr_t *, int) LEAT_OS_SYMBOL_(pthread_
 #endif
 
 typedef struct leat_os_event_ {
-    _Atomic uint32_t word_;
+    _Atomic(uint32_t) word_;
     pthread_mutex_t mutex_;
     pthread_cond_t cond_;
 } leat_os_event_;
@@ -442,7 +691,7 @@ LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
 #else /* futex */
 
 typedef struct leat_os_event_ {
-    _Atomic uint32_t word_;
+    _Atomic(uint32_t) word_;
 } leat_os_event_;
 
 static inline void leat_os_init_(leat_os_event_ *e)
@@ -616,7 +865,7 @@ LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
 
 /* This process's quota as it was read last. Its files are opened before main, and by leat_cpus, but never by a wait,
  * because a wait may run in a sandbox that kills the process for opening a file. */
-LEAT_ONE_ _Atomic long leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
+LEAT_ONE_ _Atomic(long) leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
 
 LEAT_COLD_ long leat_os_quota_now_(void)
 {
@@ -715,6 +964,7 @@ LEAT_COLD_ const char *leat_strerror(int err)
     case -E2BIG: return "value too large for its place";
     case -ENOENT: return "not a subscriber";
     case -EINTR: return "the task ended its thread";
+    case -EFAULT: return "the task threw an exception";
     case -EMFILE: return "the process has no descriptor left";
     case -ENFILE: return "the system has no descriptor left";
     case -ENOSYS: return "the system cannot do it";
@@ -770,7 +1020,7 @@ enum {
 
 /* Whether spinning pays. On one usable CPU no other thread can answer meanwhile. CPUs come and go, so a thread that has
  * glanced counts them again after 100 ms. A thread that must not spin counts them too, before it parks. */
-LEAT_ONE_ _Atomic int64_t leat_spins_; /* when a thread last counted; lowest bit: spinning pays; 0: never */
+LEAT_ONE_ _Atomic(int64_t) leat_spins_; /* when a thread last counted; lowest bit: spinning pays; 0: never */
 
 LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 {
@@ -793,7 +1043,7 @@ static inline bool leat_spin_pays_(void)
 
 /* How long it takes to be woken: the least of the recent times. A wake that took longer had to wait for a CPU, too. A
  * floor keeps out times near nothing. Those come from threads that had set ASLEEP and did not sleep yet. */
-LEAT_ONE_ _Atomic uint32_t leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
+LEAT_ONE_ _Atomic(uint32_t) leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
 
 static inline int64_t leat_wake_cost_(void)
 {
@@ -844,7 +1094,7 @@ typedef struct leat_spin_ {
 #endif
 
 /* Pauses `pauses` times. Stops early and returns true when *word is no longer `seen`. `word` may be NULL. */
-LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic uint64_t *word, uint64_t seen)
+LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic(uint64_t) *word, uint64_t seen)
 {
     for (; pauses; pauses--) {
         leat_os_pause_();
@@ -871,7 +1121,7 @@ LEAT_COLD_ bool leat_spin_on_(leat_spin_ *s)
 }
 
 /* Pauses until the next poll is due, or until *word (if not NULL) is no longer `seen`. False: it is time to park. */
-LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t seen)
+LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic(uint64_t) *word, uint64_t seen)
 {
     if (!leat_spin_pays_()) return false;
     unsigned round = s->round_++;
@@ -924,7 +1174,7 @@ LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
 #define LEAT_QUICK_ 250 /* nanoseconds for a slot: four in a microsecond */
 
 /* Learns the pace from a wait that took `took` nanoseconds, until `slots` slots were there. */
-static inline void leat_pace_learn_(_Atomic uint32_t *pace, int64_t took, uint64_t slots)
+static inline void leat_pace_learn_(_Atomic(uint32_t) *pace, int64_t took, uint64_t slots)
 {
     int64_t usual = atomic_load_explicit(pace, memory_order_relaxed); /* [X5] */
     int64_t now = slots > 1 ? took / (int64_t)slots : took, most = 2 * usual + 16;
@@ -933,13 +1183,13 @@ static inline void leat_pace_learn_(_Atomic uint32_t *pace, int64_t took, uint64
     if (now / 4 != usual / 4) atomic_store_explicit(pace, (uint32_t)now, memory_order_relaxed); /* [X5] */
 }
 
-static inline bool leat_pace_lingers_(_Atomic uint32_t *pace)
+static inline bool leat_pace_lingers_(_Atomic(uint32_t) *pace)
 {
     return atomic_load_explicit(pace, memory_order_relaxed) < LEAT_QUICK_ || !leat_random_(LEAT_DOUBT_ + 1); /* [X5] */
 }
 
 /* How many nanoseconds a sender rests for `slots` slots. 0: it does not rest. */
-static inline int64_t leat_pace_rest_(_Atomic uint32_t *pace, uint64_t slots)
+static inline int64_t leat_pace_rest_(_Atomic(uint32_t) *pace, uint64_t slots)
 {
 #ifdef LEAT_WITHOUT_REST
     return 0;
@@ -998,7 +1248,7 @@ LEAT_COLD_ void leat_backoff_(unsigned *round)
 
 enum { LEAT_WAITING_ = 0, LEAT_RESOLVED_ = 1, LEAT_WOKEN_ = 2, LEAT_LEFT_ = 3 };
 
-typedef _Atomic uint32_t leat_lock_; /* 1: held. A thread that finds it held backs off and tries again */
+typedef _Atomic(uint32_t) leat_lock_; /* 1: held. A thread that finds it held backs off and tries again */
 
 typedef struct leat_waiter_ {
     leat_os_event_ state_;   /* its word is one of the four states, and perhaps ASLEEP */
@@ -1170,9 +1420,9 @@ LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 
 typedef struct leat_ctx {
     struct leat_ctx *parent_;
-    int64_t deadline_;      /* absolute; 0: none */
-    _Atomic uint64_t word_; /* cause << 32 | the bits below */
-    leat_lock_ lock_;       /* guards waiters_ */
+    int64_t deadline_;       /* absolute; 0: none */
+    _Atomic(uint64_t) word_; /* cause << 32 | the bits below */
+    leat_lock_ lock_;        /* guards waiters_ */
     leat_waitq_ waiters_;
 } leat_ctx;
 
@@ -1186,11 +1436,27 @@ typedef struct leat_ctx {
  * that time has passed already, it is done at once.
  * LEAT_WITHIN(duration) is a context for one call: leat_recv_ctx(LEAT_WITHIN(LEAT_MS(20)), &jobs, &job). */
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_CTX(parent) { .parent_ = (parent) }
 #define LEAT_CTX_WITHIN(parent, duration) { .parent_ = (parent), .deadline_ = leat_deadline_within_(duration) }
 #define LEAT_CTX_UNTIL(parent, deadline) { .parent_ = (parent), .deadline_ = leat_deadline_(deadline) }
-/* clang-format on */
 #define LEAT_WITHIN(duration) (&(leat_ctx)LEAT_CTX_WITHIN(NULL, duration))
+#else
+#define LEAT_CTX(parent) leat_ctx_made_(parent, 0)
+#define LEAT_CTX_WITHIN(parent, duration) leat_ctx_made_(parent, leat_deadline_within_(duration))
+#define LEAT_CTX_UNTIL(parent, deadline) leat_ctx_made_(parent, leat_deadline_(deadline))
+#define LEAT_WITHIN(duration) (leat_one_call_{ LEAT_CTX_WITHIN(NULL, duration) }.ctx())
+constexpr leat_ctx leat_ctx_made_(leat_ctx *parent, int64_t deadline)
+{
+    return leat_ctx{ parent, deadline, 0, 0, { NULL, NULL } };
+}
+
+struct leat_one_call_ {
+    leat_ctx ctx_;
+    leat_ctx *ctx() { return &ctx_; }
+};
+#endif
+/* clang-format on */
 
 #define LEAT_PASSED_ (-1) /* a deadline that lies in the past of every clock, however coarse */
 
@@ -1441,14 +1707,14 @@ enum { LEAT_ONE_SENDER = 1 << LEAT_SENDS_, LEAT_ONE_RECEIVER = 1 << LEAT_RECEIVE
 /* An end is what belongs to one side. A thread that claims here may have to wake a thread of the other side, so the other
  * side's threads wait here: receivers at the senders' end, senders at the receivers' end. */
 typedef struct leat_end_ {
-    _Atomic uint64_t pos_;  /* the position, if the end is for one thread. Else 0 */
-    _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position to claim next, and the bits */
-    _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
-    leat_waitq_ peers_;     /* the other side's threads that wait. WAITERS in at_: a claim here is to wake one */
-    leat_waitq_ pollables_; /* the other side's pollables that are armed (I9) */
+    _Atomic(uint64_t) pos_;  /* the position, if the end is for one thread. Else 0 */
+    _Atomic(uint64_t) at_;   /* tail (senders), head (receivers): the position to claim next, and the bits */
+    _Atomic(uint32_t) pace_; /* ns that the other side takes for a slot (part 2) */
+    leat_waitq_ peers_;      /* the other side's threads that wait. WAITERS in at_: a claim here is to wake one */
+    leat_waitq_ pollables_;  /* the other side's pollables that are armed (I9) */
     char pad_[LEAT_LINE_ - sizeof(leat_waitq_) - 8];
 #ifdef LEAT_DEBUG
-    _Atomic uintptr_t owner_; /* the one thread: the address of its leat_doubt_. 0: none yet */
+    _Atomic(uintptr_t) owner_; /* the one thread: the address of its leat_doubt_. 0: none yet */
 #endif
 } leat_end_;
 
@@ -1466,13 +1732,13 @@ typedef struct leat_chan {
     leat_lock_ lock_; /* guards both queues */
     char pad3_[LEAT_LINE_];
 #ifdef LEAT_DEBUG
-    _Atomic uintptr_t self_; /* the channel's address once it was made or used, or FREED */
+    _Atomic(uintptr_t) self_; /* the channel's address once it was made or used, or FREED */
 #endif
 } leat_chan;
 
 enum { LEAT_FREED_ = 1 }; /* self_ of a channel that was freed */
 
-typedef _Atomic uint64_t leat_stamp_;
+typedef _Atomic(uint64_t) leat_stamp_;
 
 /* How far behind its stamp the message stands in a slot, and how many bytes a slot has. */
 static inline size_t leat_msg_at_(size_t align)
@@ -2212,7 +2478,7 @@ LEAT_COLD_ void leat_enqueue_all_(leat_enqueuing_ *a, leat_waiter_ *w)
  * without a lock. */
 LEAT_COLD_ bool leat_enqueue_and_spin_(void *what, leat_waiter_ *w)
 {
-    leat_enqueuing_ *a = what;
+    leat_enqueuing_ *a = (leat_enqueuing_ *)what;
     leat_enqueue_all_(a, w);
     if (a->entered_ && a->spin_) leat_spin_until_woken_(w, a->spin_);
     return a->entered_;
@@ -2392,7 +2658,7 @@ LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 {
     int saved = LEAT_ERRNO_;
     bool over = align > _Alignof(max_align_t);
-    unsigned char *p = over ? calloc(1, n * size + align) : calloc(n, size);
+    unsigned char *p = (unsigned char *)(over ? calloc(1, n * size + align) : calloc(n, size));
     LEAT_ERRNO_ = saved;
     if (!p || !over) return p;
     unsigned char *at = p + align - (uintptr_t)p % align;
@@ -2419,7 +2685,7 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
 #endif
     if (!cap) return 0;
     while (lap / LEAT_POS_ < cap) lap *= 2;
-    if ((ch->slots_ = leat_zeroed_(cap, stride, align)) == NULL) return -ENOMEM;
+    if ((ch->slots_ = (unsigned char *)leat_zeroed_(cap, stride, align)) == NULL) return -ENOMEM;
 #ifdef LEAT_DEBUG
     ch->seal_ = ~((uintptr_t)ch->slots_ ^ (uintptr_t)ch);
 #endif
@@ -2449,7 +2715,7 @@ LEAT_COLD_ void leat_free_(leat_chan *ch, size_t align)
 {
     if (!ch) return;
     leat_zeroed_free_(ch->slots_, align);
-    *ch = (leat_chan){ .ends_ = { [LEAT_SENDS_] = { .at_ = LEAT_CLOSING_ | LEAT_CLOSED_ } } };
+    *ch = (leat_chan){ .ends_ = { { .at_ = LEAT_CLOSING_ | LEAT_CLOSED_ } } }; /* [LEAT_SENDS_] */
 #ifdef LEAT_DEBUG
     atomic_store_explicit(&ch->self_, LEAT_FREED_, memory_order_relaxed); /* [X5] */
 #endif
@@ -2499,7 +2765,7 @@ LEAT_HOT_ ptrdiff_t leat_many_(leat_ctx *ctx, leat_chan *ch, int side, bool wait
 {
     if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
     if (LEAT_RARELY_(!n)) return leat_ctx_err(ctx);
-    ptrdiff_t k = leat_move_some_(ctx, ch, side, msgs, n, size, align, ones);
+    ptrdiff_t k = leat_move_some_(ctx, ch, side, (unsigned char *)msgs, n, size, align, ones);
     if (LEAT_USUALLY_(k)) return k;
     if (!ch->slots_) n = 1;
     k = waits ? leat_wait_case_(ctx, ch, side, msgs, size, align) : leat_try_case_again_(ch, side, msgs, size, align);
@@ -2554,8 +2820,8 @@ LEAT_HOT_ size_t leat_len_(leat_chan *ch, int ones)
 {
     if (!ch || !ch->slots_) return 0;
     leat_end_ *to = &ch->ends_[LEAT_SENDS_], *from = &ch->ends_[LEAT_RECEIVES_];
-    _Atomic uint64_t *head = ones & LEAT_ONE_RECEIVER ? &from->pos_ : &from->at_;
-    _Atomic uint64_t *tail = ones & LEAT_ONE_SENDER ? &to->pos_ : &to->at_;
+    _Atomic(uint64_t) *head = ones & LEAT_ONE_RECEIVER ? &from->pos_ : &from->at_;
+    _Atomic(uint64_t) *tail = ones & LEAT_ONE_SENDER ? &to->pos_ : &to->at_;
     for (;;) {
         uint64_t h = atomic_load_explicit(head, memory_order_acquire);                             /* [C2] <- [C1] */
         uint64_t t = atomic_load_explicit(tail, memory_order_acquire);                             /* [C2] <- [C1] */
@@ -2661,12 +2927,21 @@ LEAT_COLD_ int leat_pollable_(leat_pollable *w, leat_chan *ch, int side)
  * for those that receive. Any thread may close the channel, and ask for its length. A call at such an end costs half as
  * much. A thread that parks at the other end, or that closes, pays for that, a few microseconds. A topic does not take
  * such a channel. The program must keep the promise. LEAT_DEBUG checks it. */
+#ifdef __cplusplus
+template <class T, int Ones> union leat_chan_for_ {
+    leat_chan chan;
+    T *type_;
+    char (*ones_)[1 + Ones];
+};
+#define LEAT_CHAN_FOR(ones, ...) leat_chan_for_<__typeof__(__VA_ARGS__), (ones)>
+#else
 #define LEAT_CHAN_FOR(ones, ...)        \
     union {                             \
         leat_chan chan;                 \
         __typeof__(__VA_ARGS__) *type_; \
         char (*ones_)[1 + (ones)];      \
     }
+#endif
 
 /* clang-format on */
 #ifdef LEAT_DEBUG
@@ -2674,7 +2949,7 @@ LEAT_COLD_ int leat_pollable_(leat_pollable *w, leat_chan *ch, int side)
 /* The channel, checked at the beginning of a call. */
 LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
 {
-    leat_chan *ch = c;
+    leat_chan *ch = (leat_chan *)c;
     uintptr_t self = 0;
     leat_file_ = file;
     leat_line_ = line;
@@ -2690,7 +2965,7 @@ LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
  * without a free. */
 LEAT_LOOKS_AT_ALL_ LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file, int line)
 {
-    leat_chan *ch = c;
+    leat_chan *ch = (leat_chan *)c;
     if (ch && atomic_load_explicit(&ch->self_, memory_order_relaxed) == (uintptr_t)ch && /* [X5] */
         ch->slots_ && ch->seal_ == ~((uintptr_t)ch->slots_ ^ (uintptr_t)ch))
         LEAT_BLAME_("this channel was made before, and not freed", file, line);
@@ -2700,7 +2975,7 @@ LEAT_LOOKS_AT_ALL_ LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file,
 /* Checks at the beginning of free. A channel that was freed may be freed again. */
 LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
 {
-    leat_chan *ch = c;
+    leat_chan *ch = (leat_chan *)c;
     if (!ch || atomic_load_explicit(&ch->self_, memory_order_relaxed) == LEAT_FREED_) return ch; /* [X5] */
     leat_chan_at_(ch, file, line);
     if (ch->ends_[0].peers_.first_ || ch->ends_[1].peers_.first_)
@@ -2719,7 +2994,7 @@ LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
 /* The channel, or NULL. &NULL->chan would not be a valid address. */
 LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
 {
-    return c;
+    return (leat_chan *)c;
 }
 
 #define LEAT_CHAN_(c) leat_chan_of_(c)
@@ -2728,6 +3003,7 @@ LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
 
 #endif
 
+#ifndef __cplusplus
 /* clang-format off */
 struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_expected; };
 struct leat_const_message_type { int messages_are_written_so_their_type_cannot_be_const; };
@@ -2827,6 +3103,200 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 #define leat_pollable_recv(w, c) leat_pollable_(w, LEAT_C_(c), LEAT_RECEIVES_)
 #define leat_pollable_send(w, c) leat_pollable_(w, LEAT_C_(c), LEAT_SENDS_)
 
+#else /* C++: the same calls. The channel's type says T, and whether an end is for one thread */
+
+template <class T> struct leat_message_ {
+    static_assert(__is_trivially_copyable(T),
+                  "leat: a message is copied as bytes, so its type must be trivially copyable (leat.hpp can send others)");
+    enum : size_t { size = sizeof(T), align = alignof(T) };
+};
+template <class T> struct leat_message_<const T> {
+    static_assert(sizeof(T) == 0, "leat: messages are written, so their type cannot be const");
+    enum : size_t { size = sizeof(T), align = alignof(T) };
+};
+
+template <class T, class M> struct leat_same_ {
+    enum : bool { yes = false };
+};
+template <class T> struct leat_same_<T, T> {
+    enum : bool { yes = true };
+};
+
+/* A pointer to messages to read, and to write. */
+template <class T, class M> LEAT_HOT_ const T *leat_in_(M *m)
+{
+    static_assert(leat_same_<const T, const M>::yes, "leat: a pointer to the message type of the channel is expected");
+    return m;
+}
+
+template <class T, class M> LEAT_HOT_ T *leat_out_(M *m)
+{
+    static_assert(leat_same_<const T, const M>::yes, "leat: a pointer to the message type of the channel is expected");
+    static_assert(!leat_same_<const M, M>::yes, "leat: a message is received into this object, so it cannot be const");
+    return m;
+}
+
+/* What is sent is *m, or m itself where it is no pointer, or where messages are such pointers. */
+template <class T, class P, bool Same = leat_same_<const T, const P>::yes> struct leat_if_pointer_ {
+    typedef int type;
+};
+template <class T, class P> struct leat_if_pointer_<T, P, true> {
+};
+
+/* clang-format off */
+#ifdef LEAT_DEBUG
+#define LEAT_CALL_ , const char *file = __builtin_FILE(), int line = __builtin_LINE() /* where the program calls it */
+#define LEAT_C_(c) leat_chan_at_(c, file, line)
+#define LEAT_OF_CALL_(at) at(c, file, line)
+#else
+#define LEAT_CALL_
+#define LEAT_C_(c) leat_chan_of_(c)
+#define LEAT_OF_CALL_(at) leat_chan_of_(c)
+#endif
+#define LEAT_CHAN_OF_T_ leat_chan_for_<T, Ones>
+#define LEAT_OF_T_ leat_message_<T>::size, leat_message_<T>::align
+#define LEAT_CALL_OF_C_(result) template <class T, int Ones> LEAT_HOT_ result
+#define LEAT_CALL_OF_M_(result) template <class T, int Ones, class M> LEAT_HOT_ result
+#define LEAT_COUNT_OF_M_ template <class T, int Ones, class M> LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t
+#define LEAT_SENDS_P_(result) template <class T, int Ones, class M, typename leat_if_pointer_<T, M *>::type = 0> LEAT_HOT_ result
+#define LEAT_M_ const typename leat_is_<T>::type &m
+/* clang-format on */
+
+LEAT_CALL_OF_C_(int) leat_make(LEAT_CHAN_OF_T_ *c, size_t capacity LEAT_CALL_)
+{
+    return leat_make_for_(LEAT_OF_CALL_(leat_new_at_), capacity, LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_C_(void) leat_free(LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    leat_free_(LEAT_OF_CALL_(leat_old_at_), leat_message_<T>::align);
+}
+
+LEAT_SENDS_P_(int) leat_send(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_send_(NULL, LEAT_C_(c), leat_in_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_C_(int) leat_send(LEAT_CHAN_OF_T_ *c, LEAT_M_ LEAT_CALL_)
+{
+    return leat_send_(NULL, LEAT_C_(c), &m, LEAT_OF_T_, Ones);
+}
+
+LEAT_SENDS_P_(LEAT_MUST_CHECK_ int) leat_try_send(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_try_send_(LEAT_C_(c), leat_in_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_C_(LEAT_MUST_CHECK_ int) leat_try_send(LEAT_CHAN_OF_T_ *c, LEAT_M_ LEAT_CALL_)
+{
+    return leat_try_send_(LEAT_C_(c), &m, LEAT_OF_T_, Ones);
+}
+
+LEAT_SENDS_P_(int) leat_send_ctx(leat_ctx *ctx, LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_send_(ctx, LEAT_C_(c), leat_in_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_C_(int) leat_send_ctx(leat_ctx *ctx, LEAT_CHAN_OF_T_ *c, LEAT_M_ LEAT_CALL_)
+{
+    return leat_send_(ctx, LEAT_C_(c), &m, LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_M_(int) leat_recv(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_recv_(NULL, LEAT_C_(c), leat_out_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_M_(int) leat_try_recv(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_try_recv_(LEAT_C_(c), leat_out_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_M_(int) leat_recv_ctx(leat_ctx *ctx, LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_recv_(ctx, LEAT_C_(c), leat_out_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_send_many(LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_send_many_(NULL, LEAT_C_(c), true, leat_in_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_try_send_many(LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_send_many_(NULL, LEAT_C_(c), false, leat_in_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_send_many_ctx(leat_ctx *ctx, LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_send_many_(ctx, LEAT_C_(c), true, leat_in_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_recv_many(LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_recv_many_(NULL, LEAT_C_(c), true, leat_out_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_try_recv_many(LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_recv_many_(NULL, LEAT_C_(c), false, leat_out_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_recv_many_ctx(leat_ctx *ctx, LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_recv_many_(ctx, LEAT_C_(c), true, leat_out_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_C_(int) leat_close(LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_close_(LEAT_C_(c));
+}
+
+LEAT_CALL_OF_C_(size_t) leat_len(LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_len_(LEAT_C_(c), Ones);
+}
+
+LEAT_CALL_OF_C_(size_t) leat_cap(LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_cap_(LEAT_C_(c));
+}
+
+LEAT_CALL_OF_C_(bool) leat_is_closed(LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_is_closed_(LEAT_C_(c));
+}
+
+LEAT_CALL_OF_C_(int) leat_pollable_recv(leat_pollable *w, LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_pollable_(w, LEAT_C_(c), LEAT_RECEIVES_);
+}
+
+LEAT_CALL_OF_C_(int) leat_pollable_send(leat_pollable *w, LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_pollable_(w, LEAT_C_(c), LEAT_SENDS_);
+}
+
+LEAT_SENDS_P_(leat_case) LEAT_SEND(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_send_case_(LEAT_C_(c), leat_in_<T>(m), LEAT_OF_T_);
+}
+
+LEAT_CALL_OF_C_(leat_case) LEAT_SEND(LEAT_CHAN_OF_T_ *c, LEAT_M_ LEAT_CALL_)
+{
+    return leat_send_case_(LEAT_C_(c), &m, LEAT_OF_T_);
+}
+
+/* A temporary is gone before the select begins. */
+template <class T, int Ones> leat_case LEAT_SEND(LEAT_CHAN_OF_T_ *c, const typename leat_is_<T>::type &&m) = delete;
+
+LEAT_CALL_OF_M_(leat_case) LEAT_RECV(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_case_(LEAT_C_(c), LEAT_RECEIVES_, leat_out_<T>(m), LEAT_OF_T_);
+}
+
+#endif
+
 /* The same for a context: readable as soon as it or an ancestor is cancelled, and then for good. A deadline makes nothing
  * readable, because no thread watches the clock: give leat_ctx_deadline to the poll as its time-out. (If the deadline had
  * passed already, the descriptor is readable at once.) The context and its ancestors must not be gone before the pollable
@@ -2839,7 +3309,7 @@ LEAT_COLD_ int leat_pollable_ctx(leat_pollable *w, leat_ctx *ctx)
     int err = leat_pollable_make_(w);
     if (err) return err;
     w->ctx_ = ctx;
-    if ((w->nodes_ = leat_zeroed_(n, sizeof *w->nodes_, _Alignof(leat_node_))) == NULL) {
+    if ((w->nodes_ = (leat_node_ *)leat_zeroed_(n, sizeof *w->nodes_, _Alignof(leat_node_))) == NULL) {
         leat_os_done_(&w->waiter_.state_);
         leat_os_fd_close_(w->ends_);
         *w = (leat_pollable){ .ctx_ = NULL };
@@ -2902,8 +3372,10 @@ LEAT_COLD_ void leat_pollable_close(leat_pollable *w)
 
 /* The cases of a select: leat_case cases[] = { LEAT_RECV(&jobs, &job), LEAT_SEND(&acks, &ack) };
  * A NULL channel of the right type is never ready. */
+#ifndef __cplusplus
 #define LEAT_SEND(c, ...) leat_send_case_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
 #define LEAT_RECV(c, m) leat_case_(LEAT_C_(c), LEAT_RECEIVES_, LEAT_OUT_(c, m), LEAT_OF_(c))
+#endif
 
 /* Waits until one of n cases is ready, does it, and returns its index. Among several that are ready each has the same
  * chance. cases[i].err is 0, or -EPIPE where the channel is closed (which counts as ready, as in Go). Any mix of cases
@@ -2954,5 +3426,9 @@ LEAT_HOT_ int leat_try_select_first(leat_case *cases, size_t n)
     return leat_try_select_which_(LEAT_LOWEST_, NULL, cases, n);
 }
 
+#ifdef __cplusplus
+#define LEAT_C11_END_
+#include "queue.h"
+#endif
 LEAT_OWN_STYLE_END_
 #endif

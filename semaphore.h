@@ -8,8 +8,7 @@
  * SPDX-License-Identifier: MIT
  *
  * WHAT IT IS NOT. Not the system's <semaphore.h>. A file that includes <semaphore.h>, with this header first on the
- * search path, gets both: the system's, with sem_t, and this one. Not shared between processes. In C++ this file
- * only forwards to the system's header.
+ * search path, gets both: the system's, with sem_t, and this one. Not shared between processes.
  *
  * RETURN VALUES. As in queue.h, and -EOVERFLOW: the caller released more than was acquired, and nothing changed.
  * Needs queue.h. Each call that can wait has the same three forms as there.
@@ -25,7 +24,7 @@
  *     [X6]    an optimistic word or limit       nothing: the CAS or the lock decides
  */
 /* leat:forward-begin  (ahead of the guard: through "" the file may find itself again) */
-#if !defined LEAT_SEMAPHORE_H && !defined __cplusplus
+#if !defined LEAT_SEMAPHORE_H && (!defined __cplusplus || __cplusplus >= 201103L)
 #include "queue.h" /* before the pragma: it would get no warnings after it */
 #endif
 #if defined __GNUC__ && !defined LEAT_LINT
@@ -35,10 +34,14 @@
 #endif
 #endif
 /* leat:forward-end */
-#if !defined LEAT_SEMAPHORE_H && defined LEAT_RECV /* not in C++, nor while queue.h includes LEAT_CUSTOM_OS */
+#if !defined LEAT_SEMAPHORE_H && defined LEAT_CHAN /* not in C++98, nor while queue.h includes LEAT_CUSTOM_OS */
 #define LEAT_SEMAPHORE_H
 
 LEAT_OWN_STYLE_BEGIN_
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#include "queue.h"
+#endif
 
 /* ==== 1. Semaphore ============================================================================
  *
@@ -59,9 +62,9 @@ LEAT_OWN_STYLE_BEGIN_
  *     request is not starved by small ones. */
 
 typedef struct leat_sem {
-    _Atomic int64_t word_;
-    _Atomic int64_t most_; /* the limit: the word never has more permits */
-    leat_lock_ lock_;      /* guards the queue, and the word while a bit is set */
+    _Atomic(int64_t) word_;
+    _Atomic(int64_t) most_; /* the limit: the word never has more permits */
+    leat_lock_ lock_;       /* guards the queue, and the word while a bit is set */
     leat_waitq_ waiters_;
 } leat_sem;
 
@@ -87,7 +90,15 @@ typedef struct leat_sem_waiter_ {
 #define LEAT_SEM_MAX (INT64_MAX / 16)
 #define LEAT_SEM(n) LEAT_SEM_OF(n, n)
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_SEM_OF(start, most) { .word_ = (int64_t)(start) * LEAT_PERMIT_, .most_ = (most) }
+#else
+#define LEAT_SEM_OF(start, most) leat_sem_made_(start, most)
+constexpr leat_sem leat_sem_made_(int64_t start, int64_t most)
+{
+    return leat_sem{ start * LEAT_PERMIT_, most, 0, { NULL, NULL } };
+}
+#endif
 /* clang-format on */
 
 static inline int64_t leat_permits_(int64_t word)
@@ -113,7 +124,7 @@ static inline void leat_sem_unlock_(leat_sem *s, int64_t word)
 static inline bool leat_sem_late_(const leat_sem *s)
 {
     const void *first_link = s->waiters_.first_;
-    const leat_sem_waiter_ *first = first_link;
+    const leat_sem_waiter_ *first = (const leat_sem_waiter_ *)first_link;
     return first && leat_now() - first->since_ >= LEAT_PATIENCE_;
 }
 
@@ -259,7 +270,7 @@ LEAT_HOT_ int leat_sem_get_ctx_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int6
 /* The last try before the thread parks, called by leat_block_. True: its node is in the queue, and it may park. */
 static inline bool leat_sem_enqueue_(void *what, leat_waiter_ *w)
 {
-    leat_sem_waiter_ *self = what;
+    leat_sem_waiter_ *self = (leat_sem_waiter_ *)what;
     self->link_.waiter_ = w;
     self->err_ = leat_sem_try_(self->ctx_, self->also_, self->sem_, self->need_, self);
     return self->err_ == -EAGAIN;
@@ -383,14 +394,22 @@ LEAT_HOT_ int64_t leat_sem_available(leat_sem *s)
  * A count of the tasks that are not done yet, and threads that wait for zero. Reusable. */
 
 typedef struct leat_wg {
-    _Atomic int64_t word_; /* count * 2 | WAITERS */
+    _Atomic(int64_t) word_; /* count * 2 | WAITERS */
     leat_lock_ lock_;
     leat_waitq_ waiters_;
 } leat_wg;
 
 /* Initialiser; all-zero is LEAT_WG(0). */
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_WG(n) { .word_ = (int64_t)(n) * 2 }
+#else
+#define LEAT_WG(n) leat_wg_made_(n)
+constexpr leat_wg leat_wg_made_(int64_t n)
+{
+    return leat_wg{ n * 2, 0, { NULL, NULL } };
+}
+#endif
 /* clang-format on */
 
 /* Adds n to the count. n may be negative. When the count comes to zero, all threads that wait are released. The call
@@ -436,7 +455,7 @@ typedef struct leat_wg_waiter_ {
 /* The last look before the thread parks, called by leat_block_. True: its node is in the queue. */
 static inline bool leat_wg_enqueue_(void *what, leat_waiter_ *waiter)
 {
-    leat_wg_waiter_ *self = what;
+    leat_wg_waiter_ *self = (leat_wg_waiter_ *)what;
     leat_wg *w = self->wg_;
     self->link_.waiter_ = waiter;
     leat_lock_take_(&w->lock_);
@@ -487,5 +506,9 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_wg_wait(leat_wg *w)
     return atomic_load_explicit(&w->word_, memory_order_acquire) < 2 ? 0 : -EAGAIN; /* [W2] <- [W1] */
 }
 
+#ifdef __cplusplus
+#define LEAT_C11_END_
+#include "queue.h"
+#endif
 LEAT_OWN_STYLE_END_
 #endif

@@ -65,6 +65,9 @@ LEAT_OWN_STYLE_BEGIN_
 
 #if !defined LEAT_NO_URCU
 #include <pthread.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
 #if !defined LEAT_URCU_CALLS && defined __has_include && defined __GNUC__
 #if __has_include(<urcu/static/urcu-bp.h>)
 #if !defined _URCU_BP_STATIC_H
@@ -88,6 +91,14 @@ extern void urcu_bp_read_lock(void);
 extern void urcu_bp_read_unlock(void);
 extern void urcu_bp_synchronize_rcu(void);
 #endif
+#ifdef __cplusplus
+}
+#endif
+#endif
+
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#include "queue.h"
 #endif
 
 /* What a publish does about a subscriber whose channel is full. It waits for room (WAITS), leaves this message out
@@ -102,11 +113,11 @@ typedef struct leat_subscriber_ {
     _Atomic(struct leat_subscriber_ *) next_;
     uint64_t nth_; /* its number. The list is in the order of these numbers */
     leat_chan *chan_;
-    _Atomic uint64_t first_; /* number of the version that it got by LATEST_FIRST, or NONE, or HELD */
-    int policy_;             /* without LATEST_FIRST */
+    _Atomic(uint64_t) first_; /* number of the version that it got by LATEST_FIRST, or NONE, or HELD */
+    int policy_;              /* without LATEST_FIRST */
     char pad_[LEAT_LINE_];
-    _Atomic size_t refs_; /* references: calls that use it outside of a section (part 1) */
-    _Atomic size_t drops_;
+    _Atomic(size_t) refs_; /* references: calls that use it outside of a section (part 1) */
+    _Atomic(size_t) drops_;
     leat_ctx left_;  /* cancelled when the subscriber leaves: for a publisher that waits for this one alone */
     leat_chan gone_; /* closed then, and never used else: for one that waits for several */
 } leat_subscriber_;
@@ -132,9 +143,9 @@ typedef LEAT_CHAN(uint32_t) leat_versions_;
 typedef struct leat_topic {
     unsigned char *versions_; /* NULL: the topic keeps none */
     _Atomic(leat_subscriber_ *) list_;
-    _Atomic bool closed_;
+    _Atomic(bool) closed_;
     char pad0_[LEAT_LINE_];
-    _Atomic uint64_t latest_;
+    _Atomic(uint64_t) latest_;
     leat_lock_ lock_;    /* guards changes of the list and of closed_ */
     leat_lock_ watches_; /* guards watchers_ */
     leat_waitq_ watchers_;
@@ -144,8 +155,8 @@ typedef struct leat_topic {
 #ifdef LEAT_NO_URCU
     char pad1_[LEAT_LINE_];
     leat_lock_ synchronizes_;
-    _Atomic unsigned phase_;
-    _Atomic size_t readers_[2]; /* sections that began in this phase */
+    _Atomic(unsigned) phase_;
+    _Atomic(size_t) readers_[2]; /* sections that began in this phase */
 #endif
 } leat_topic;
 
@@ -255,7 +266,7 @@ LEAT_COLD_ int leat_topic_make_(leat_topic *t, int keeps, size_t size, size_t al
     if (!t || keeps & ~LEAT_KEEPS_LATEST || size > INT32_MAX || size > PTRDIFF_MAX / LEAT_VERSIONS_ - align) return -EINVAL;
     *t = (leat_topic){ .versions_ = NULL };
     if (!keeps) return 0;
-    t->versions_ = leat_zeroed_(LEAT_VERSIONS_, size ? size : 1, align);
+    t->versions_ = (unsigned char *)leat_zeroed_(LEAT_VERSIONS_, size ? size : 1, align);
     if (!t->versions_ || leat_make(&t->unused_, LEAT_VERSIONS_) || leat_make(&t->replaced_, LEAT_VERSIONS_)) {
         leat_topic_free_(t, align);
         return -ENOMEM;
@@ -315,7 +326,7 @@ LEAT_COLD_ int leat_subscribe_(leat_topic *t, leat_chan *ch, int policy, size_t 
     int does = policy & ~LEAT_LATEST_FIRST;
     bool first = policy != does;
     if (!t || !ch || does < 0 || does > LEAT_DROPS_OLDEST || (first && !(t->versions_ && ch->slots_))) return -EINVAL;
-    leat_subscriber_ *s = leat_zeroed_(1, sizeof *s, 1);
+    leat_subscriber_ *s = (leat_subscriber_ *)leat_zeroed_(1, sizeof *s, 1);
     if (!s) return -ENOMEM;
     s->chan_ = ch;
     s->policy_ = does;
@@ -510,7 +521,7 @@ LEAT_COLD_ int leat_serve_(leat_ctx *ctx, leat_topic *t, const leat_publication_
 /* Makes room for twice as many notes. False: no memory. */
 LEAT_COLD_ bool leat_notes_grow_(leat_publication_ *r)
 {
-    uint64_t *more = leat_zeroed_(2 * r->room_, sizeof *more, 1);
+    uint64_t *more = (uint64_t *)leat_zeroed_(2 * r->room_, sizeof *more, 1);
     if (!more) return false;
     memcpy(more, r->later_, r->n_ * sizeof *more);
     if (r->later_ != r->few_) leat_quiet_free_(r->later_);
@@ -525,12 +536,14 @@ LEAT_COLD_ bool leat_notes_grow_(leat_publication_ *r)
 LEAT_COLD_ ptrdiff_t leat_serve_any_(leat_ctx *ctx, leat_topic *t, leat_publication_ *r, leat_msg_t_ m)
 {
     leat_subscriber_ **who;
-    leat_case *cases = leat_zeroed_(r->n_, 2 * sizeof *cases + sizeof *who, 1); /* of each: to send, and it is gone */
+    leat_case *cases =
+        (leat_case *)leat_zeroed_(r->n_, 2 * sizeof *cases + sizeof *who, 1); /* of each: to send, and it is gone */
     ptrdiff_t got = 0;
     size_t n = 0;
     int won;
     if (!cases) return 0;
-    who = (void *)(cases + 2 * r->n_);
+    void *behind = cases + 2 * r->n_;
+    who = (leat_subscriber_ **)behind;
     for (size_t i = 0; i < r->n_; i++) {
         if ((who[n] = leat_subscriber_get_(t, r->later_[i])) == NULL) continue;
         cases[2 * n] = leat_send_case_(who[n]->chan_, m.at_, m.size_, m.align_);
@@ -700,7 +713,7 @@ typedef struct leat_watcher_ {
 
 LEAT_COLD_ bool leat_watcher_enqueue_(void *what, leat_waiter_ *w)
 {
-    leat_watcher_ *self = what;
+    leat_watcher_ *self = (leat_watcher_ *)what;
     leat_topic *t = self->topic_;
     self->link_.waiter_ = w;
     leat_lock_take_(&t->watches_);
@@ -749,17 +762,26 @@ LEAT_HOT_ int leat_latest_after_(leat_ctx *ctx, leat_topic *t, void *msg, uint64
 
 /* The type of a topic of T, as in: typedef LEAT_TOPIC(struct tick) tick_topic; All-zero is valid, and keeps no
  * latest. */
+#ifdef __cplusplus
+template <class T> union leat_topic_for_ {
+    leat_topic topic;
+    T *type_;
+};
+#define LEAT_TOPIC(...) leat_topic_for_<__typeof__(__VA_ARGS__)>
+#else
 #define LEAT_TOPIC(...) \
     union { \
         leat_topic topic; \
         __typeof__(__VA_ARGS__) *type_; \
     }
+#endif
 
 LEAT_HOT_ leat_topic *leat_topic_of_(void *t)
 {
-    return t;
+    return (leat_topic *)t;
 }
 
+#ifndef __cplusplus
 /* clang-format off */
 struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_expected; };
 #define LEAT_TOPIC_(t) LEAT_UNLESS_CONST_(t, leat_topic_of_(t), &(t)->topic)
@@ -830,5 +852,110 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
  * channel must still unsubscribe before it frees the channel. 0, -EALREADY, -EINVAL. */
 #define leat_topic_close(t) leat_topic_close_(LEAT_TOPIC_(t))
 
+#else /* C++: the same calls */
+
+/* clang-format off */
+#define LEAT_TOPIC_OF_T_ leat_topic_for_<T>
+#define LEAT_TOPIC_(t) leat_topic_of_(t)
+#define LEAT_CALL_OF_T_(result) template <class T> LEAT_HOT_ result
+#define LEAT_CALL_OF_T_AND_M_(result) template <class T, class M> LEAT_HOT_ result
+#define LEAT_CALL_OF_T_AND_C_(result) template <class T, class C, int Ones> LEAT_HOT_ result
+#define LEAT_PUBLISHES_P_ template <class T, class M, typename leat_if_pointer_<T, M *>::type = 0> LEAT_HOT_ ptrdiff_t
+#define LEAT_MSG_(m) leat_msg_(m, LEAT_OF_T_)
+/* clang-format on */
+
+template <class T, class C, int Ones> LEAT_HOT_ leat_chan *leat_subscribers_(leat_chan_for_<C, Ones> *c LEAT_CALL_)
+{
+    static_assert(leat_same_<T, C>::yes, "leat: a channel of the message type of the topic is expected");
+    static_assert(Ones == 0, "leat: a topic does not take a channel that has an end for one thread");
+    return LEAT_C_(c);
+}
+
+LEAT_CALL_OF_T_(int) leat_topic_make(LEAT_TOPIC_OF_T_ *t, int keeps)
+{
+    return leat_topic_make_(LEAT_TOPIC_(t), keeps, LEAT_OF_T_);
+}
+
+LEAT_CALL_OF_T_(void) leat_topic_free(LEAT_TOPIC_OF_T_ *t)
+{
+    leat_topic_free_(LEAT_TOPIC_(t), leat_message_<T>::align);
+}
+
+LEAT_CALL_OF_T_AND_C_(int) leat_subscribe(LEAT_TOPIC_OF_T_ *t, leat_chan_for_<C, Ones> *c, int policy)
+{
+    return leat_subscribe_(LEAT_TOPIC_(t), leat_subscribers_<T>(c), policy, LEAT_OF_T_);
+}
+
+LEAT_CALL_OF_T_AND_C_(int) leat_unsubscribe(LEAT_TOPIC_OF_T_ *t, leat_chan_for_<C, Ones> *c)
+{
+    return leat_unsubscribe_(LEAT_TOPIC_(t), leat_subscribers_<T>(c));
+}
+
+LEAT_CALL_OF_T_AND_C_(ptrdiff_t) leat_topic_drops(LEAT_TOPIC_OF_T_ *t, leat_chan_for_<C, Ones> *c)
+{
+    return leat_topic_drops_(LEAT_TOPIC_(t), leat_subscribers_<T>(c));
+}
+
+LEAT_PUBLISHES_P_ leat_publish(LEAT_TOPIC_OF_T_ *t, M *m)
+{
+    return leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_MSG_(leat_in_<T>(m)), true);
+}
+
+LEAT_CALL_OF_T_(ptrdiff_t) leat_publish(LEAT_TOPIC_OF_T_ *t, LEAT_M_)
+{
+    return leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_MSG_(&m), true);
+}
+
+LEAT_PUBLISHES_P_ leat_try_publish(LEAT_TOPIC_OF_T_ *t, M *m)
+{
+    return leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_MSG_(leat_in_<T>(m)), false);
+}
+
+LEAT_CALL_OF_T_(ptrdiff_t) leat_try_publish(LEAT_TOPIC_OF_T_ *t, LEAT_M_)
+{
+    return leat_publish_(NULL, LEAT_TOPIC_(t), LEAT_MSG_(&m), false);
+}
+
+LEAT_PUBLISHES_P_ leat_publish_ctx(leat_ctx *ctx, LEAT_TOPIC_OF_T_ *t, M *m)
+{
+    return leat_publish_(ctx, LEAT_TOPIC_(t), LEAT_MSG_(leat_in_<T>(m)), true);
+}
+
+LEAT_CALL_OF_T_(ptrdiff_t) leat_publish_ctx(leat_ctx *ctx, LEAT_TOPIC_OF_T_ *t, LEAT_M_)
+{
+    return leat_publish_(ctx, LEAT_TOPIC_(t), LEAT_MSG_(&m), true);
+}
+
+LEAT_CALL_OF_T_AND_M_(int) leat_latest(LEAT_TOPIC_OF_T_ *t, M *m)
+{
+    return leat_latest_(LEAT_TOPIC_(t), leat_out_<T>(m), leat_message_<T>::size);
+}
+
+LEAT_CALL_OF_T_AND_M_(int) leat_latest_after(LEAT_TOPIC_OF_T_ *t, M *m, uint64_t *version)
+{
+    return leat_latest_after_(NULL, LEAT_TOPIC_(t), leat_out_<T>(m), version, leat_message_<T>::size);
+}
+
+LEAT_CALL_OF_T_AND_M_(int) leat_try_latest_after(LEAT_TOPIC_OF_T_ *t, M *m, uint64_t *version)
+{
+    return leat_try_latest_after_(NULL, LEAT_TOPIC_(t), leat_out_<T>(m), version, leat_message_<T>::size);
+}
+
+LEAT_CALL_OF_T_AND_M_(int) leat_latest_after_ctx(leat_ctx *ctx, LEAT_TOPIC_OF_T_ *t, M *m, uint64_t *version)
+{
+    return leat_latest_after_(ctx, LEAT_TOPIC_(t), leat_out_<T>(m), version, leat_message_<T>::size);
+}
+
+LEAT_CALL_OF_T_(int) leat_topic_close(LEAT_TOPIC_OF_T_ *t)
+{
+    return leat_topic_close_(LEAT_TOPIC_(t));
+}
+
+#endif
+
+#ifdef __cplusplus
+#define LEAT_C11_END_
+#include "queue.h"
+#endif
 LEAT_OWN_STYLE_END_
 #endif

@@ -28,3 +28,20 @@ fuzz-here: $(BUILD)/t-fuzz $(BUILD)/t-fuzz-pool $(BUILD)/t-fuzz-threads
 	@LEAT_TEST_SEED=$(or $(SEED),$(shell date +%s)) LEAT_FUZZ_SECONDS=$$(($(FUZZ_SECONDS))) \
 	    LEAT_TEST_SECONDS=$$(($(FUZZ_SECONDS) + 100)) LEAT_TEST_LIMIT=$$((4 * ($(FUZZ_SECONDS)) + 600)) $(RUN) $^
 .PHONY: fuzz-here
+
+# The tests in C as C++, by g++, which takes most of C with -fpermissive. A test that uses more of C is left out, and named.
+CXX_TESTS = $(patsubst %.c,$(BUILD)/cxx/%,$(notdir $(call chosen,$(filter-out tests/fuzz/% tests/tools/%,$(TESTS_C)))))
+CXX_FLAGS = -std=gnu++20 -x c++ -w -fpermissive -pthread -g -fno-omit-frame-pointer $(OPT) $(SANFLAGS_$(SAN)) $(DEFS) -DLEAT_LINT \
+            $(if $(FEW),-DTAP_FEW=1) -I $(BUILD)/cxx -iquote .
+
+$(BUILD)/cxx/lib: $(wildcard tests/lib/*.h) tests/cpp/c-test.sed
+	@mkdir -p $(@D)
+	@for h in tests/lib/*.h; do sed -E -f tests/cpp/c-test.sed $$h >$(@D)/$${h##*/}; done; touch $@
+
+$(BUILD)/cxx/t-%: t-%.c $(BUILD)/cxx/lib $(BUILD)/tap.o $(HEADERS) tests/cpp/c-test.hh
+	@rm -f $@; sed -E -f tests/cpp/c-test.sed $< >$@.cc
+	@$(CXX) $(CXX_FLAGS) -iquote $(<D) -include tests/cpp/c-test.hh $@.cc -x none $(BUILD)/tap.o -rdynamic -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC)) \
+	    $(if $(findstring -uv,$@),$(FOR_UV)) 2>$@.said || echo "left out: $<: $$(grep -m1 error $@.said)"
+
+cxx-programs: $(CXX_TESTS)
+.PHONY: cxx-programs

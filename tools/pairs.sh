@@ -175,6 +175,9 @@ function finish(    key, k, back) {
 
 BEGIN { types = "_Atomic" }
 FNR == 1 { finish(); head = 1; labelled = 0; in_comment = 0 }
+/leat:c11-begin/ { names = 1 }
+/leat:c11-over/ { names = 0 }
+names { next } # what C++ calls the names of C11
 {
     here = FILENAME ":" FNR
     code = code_of($0)

@@ -37,7 +37,7 @@ build_by_pc() { # package, program
 }
 
 check "make install" make install CC="$CC" PREFIX=/usr/local DESTDIR="$tmp/root"
-for header in queue.h semaphore.h pool.h topic.h; do
+for header in queue.h semaphore.h pool.h topic.h leat.hpp; do
     check "$header is there, as it is here" cmp $header "$prefix/include/leat/$header"
 done
 check "leat-gdb.py is there, as it is here" cmp tools/leat-gdb.py "$prefix/share/leat/leat-gdb.py"
