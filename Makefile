@@ -118,7 +118,7 @@ plots: ## charts of the newest results in bench/results/ into docs/img/
 deps-bench: ## what bench-peers compares with: libraries, Go, Rust, gnuplot
 	@sh tools/deps.sh bench
 
-single: build/leat.h ## write build/leat.h: queue.h, semaphore.h and pool.h in one
+single: single/leat.h ## write single/leat.h: queue.h, semaphore.h and pool.h in one
 
 explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS schedules, an hour; small ones under all (BOUND)
 	@sh tools/explore.sh $< --runs $(or $(RUNS),1000000) --seed $(or $(SEED),1)
@@ -169,18 +169,26 @@ invariants: ## write the table of docs/testing.md: each invariant's tests, scena
 pairs: ## does every memory order have its partner?
 	@sh tools/pairs.sh $(HEADERS)
 
-install: ## headers to PREFIX/include/leat, leat.pc and leat-topic.pc, leat-gdb.py; DESTDIR= for packagers
-	install -d $(foreach d,include/leat lib/pkgconfig share/leat,"$(DESTDIR)$(PREFIX)/$(d)")
+# What is installed finds its headers from where it is, so the whole may be moved.
+FILLED = sed -e 's|@PREFIX@|../..|' -e 's|@INCLUDEDIR@|include|' -e 's|@INCLUDE@|../../../include|' -e 's|@VERSION@|$(VERSION)|' \
+         -e 's|@MAJOR@|$(word 1,$(subst ., ,$(VERSION)))|' -e 's|@MINOR@|$(word 2,$(subst ., ,$(VERSION)))|'
+SHARE = $(DESTDIR)$(PREFIX)/share
+PCS = leat.pc leat-topic.pc
+FOR_CMAKE = leat-config.cmake leat-config-version.cmake
+
+install: ## headers to PREFIX/include/leat; for pkg-config, CMake and gdb to share; DESTDIR= for packagers
+	install -d "$(DESTDIR)$(PREFIX)/include/leat" $(foreach d,pkgconfig cmake/leat leat,"$(SHARE)/$(d)")
 	install -m 644 $(HEADERS) leat.hpp "$(DESTDIR)$(PREFIX)/include/leat"
-	install -m 644 tools/leat-gdb.py "$(DESTDIR)$(PREFIX)/share/leat"
-	for pc in leat leat-topic; do sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' tools/$$pc.pc.in \
-	    > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/$$pc.pc" || exit; done
+	install -m 644 tools/leat-gdb.py "$(SHARE)/leat"
+	install -m 644 packaging/cmake/leat-targets.cmake "$(SHARE)/cmake/leat"
+	for f in $(PCS); do $(FILLED) tools/$$f.in > "$(SHARE)/pkgconfig/$$f" || exit; done
+	for f in $(FOR_CMAKE); do $(FILLED) packaging/cmake/$$f.in > "$(SHARE)/cmake/leat/$$f" || exit; done
 
 uninstall: ## what install wrote
 	cd "$(DESTDIR)$(PREFIX)/include/leat" && rm -f $(HEADERS) leat.hpp
-	rm -f "$(DESTDIR)$(PREFIX)/share/leat/leat-gdb.py"
-	rmdir "$(DESTDIR)$(PREFIX)/include/leat" "$(DESTDIR)$(PREFIX)/share/leat"
-	cd "$(DESTDIR)$(PREFIX)/lib/pkgconfig" && rm -f leat.pc leat-topic.pc
+	rm -f "$(SHARE)/leat/leat-gdb.py" $(foreach f,$(FOR_CMAKE) leat-targets.cmake,"$(SHARE)/cmake/leat/$(f)")
+	rmdir "$(DESTDIR)$(PREFIX)/include/leat" "$(SHARE)/leat" "$(SHARE)/cmake/leat"
+	cd "$(SHARE)/pkgconfig" && rm -f $(PCS)
 
 format: ## lay out the C files as .clang-format says
 	clang-format -i $(HEADERS) $(C_FILES)
@@ -216,6 +224,6 @@ $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/se
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) $< -o $@ $(if $(filter $<,$(SQLITE)),-lsqlite3) $(if $(filter $<,$(CURL)),-lcurl) $(if $(filter $<,$(REDIS)),-lhiredis) $(if $(filter $<,$(TOPIC)),$(FOR_TOPIC))
 
-build/leat.h: $(CORE) tools/single.sh
+single/leat.h: $(CORE) tools/single.sh
 	@mkdir -p $(@D)
 	sh tools/single.sh $(CORE) > $@

@@ -187,8 +187,8 @@ extern "C++" { /* perhaps the program has included the header in an extern "C" *
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAT_VERSION 200 /* 10000 * major + 100 * minor + patch */
-#define LEAT_VERSION_STRING "0.2.0"
+#define LEAT_VERSION 300 /* 10000 * major + 100 * minor + patch */
+#define LEAT_VERSION_STRING "0.3.0"
 
 /* Each header stands between these two macros, and nothing else does. They silence warnings that a program may have
  * turned on and that object to the style of the headers. In that style a declaration stands where it is needed, a void

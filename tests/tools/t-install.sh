@@ -31,8 +31,7 @@ int main(void)
 EOF
 
 build_by_pc() { # package, program
-    flags=$(PKG_CONFIG_PATH="$prefix/lib/pkgconfig" \
-        pkg-config --define-variable=prefix="$prefix" --cflags --libs "$1") && echo "$flags" &&
+    flags=$(PKG_CONFIG_PATH="$prefix/share/pkgconfig" pkg-config --cflags --libs "$1") && echo "$flags" &&
         $CC -std=c11 -Wall -Wextra -Werror "$tmp/$2.c" -o "$tmp/$2" $flags
 }
 
@@ -51,10 +50,10 @@ check "... and warned of a dropped result" \
     sh -c '! $1 -std=c11 -Werror -I"$2/include" -c "$3" -o "$4.o" 2>"$4" && grep unused.result "$4"' - \
     "$CC" "$prefix" "$tmp/drops.c" "$tmp/drops"
 if have pkg-config; then
-    check "leat.pc is right about prefix, version and flags" grep -x 'prefix=/usr/local' "$prefix/lib/pkgconfig/leat.pc"
+    refuse "no file for pkg-config or CMake says where it was installed" grep -rE 'usr/local|@' "$prefix/share/pkgconfig" "$prefix/share/cmake"
     check "a program is built with its flags" build_by_pc leat use
     check "... and runs" "$tmp/use"
-    refuse "a program without topic.h needs no liburcu" grep urcu "$prefix/lib/pkgconfig/leat.pc"
+    refuse "a program without topic.h needs no liburcu" grep urcu "$prefix/share/pkgconfig/leat.pc"
     if pkg-config --exists liburcu-bp; then
         check "a program with a topic is built by leat-topic.pc" build_by_pc leat-topic topic
         check "... and runs" "$tmp/topic"
