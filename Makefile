@@ -120,6 +120,15 @@ deps-bench: ## what bench-peers compares with: libraries, Go, Rust, gnuplot
 
 single: single/leat.h ## write single/leat.h: queue.h, semaphore.h and pool.h in one
 
+reference: docs/reference.html ## write docs/reference.html from the comments beside the functions
+man: build/man3/leat.3 ## and manual pages, to build/man3
+
+dist: ## build/leat-VERSION.tar.gz: what is committed, and the manual pages; the same bytes each time
+	@sh tools/dist.sh $(VERSION)
+
+deb: ## a Debian package in build/deb, checked by lintian, and used
+	@CC="$(CC)" sh tools/deb.sh $(VERSION)
+
 explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS schedules, an hour; small ones under all (BOUND)
 	@sh tools/explore.sh $< --runs $(or $(RUNS),1000000) --seed $(or $(SEED),1)
 	@sh tools/explore.sh $< --bound $(or $(BOUND),2)
@@ -176,12 +185,16 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 PCS = leat.pc leat-topic.pc
 FOR_CMAKE = leat-config.cmake leat-config-version.cmake
 
-install: ## headers to PREFIX/include/leat; for pkg-config, CMake and gdb to share; DESTDIR= for packagers
+# The manual pages are in what `make dist` writes. From a clone they are made, if python3 is there.
+MAN = $(or $(wildcard man/man3/leat.3),$(if $(shell command -v python3),build/man3/leat.3))
+
+install: $(MAN) ## headers to PREFIX/include/leat; for pkg-config, CMake, gdb and man to share; DESTDIR= for packagers
 	install -d "$(DESTDIR)$(PREFIX)/include/leat" $(foreach d,pkgconfig cmake/leat leat,"$(SHARE)/$(d)")
 	install -m 644 $(HEADERS) leat.hpp "$(DESTDIR)$(PREFIX)/include/leat"
 	install -m 644 tools/leat-gdb.py "$(SHARE)/leat"
 	install -m 644 packaging/cmake/leat-targets.cmake "$(SHARE)/cmake/leat"
 	for f in $(PCS); do $(FILLED) tools/$$f.in > "$(SHARE)/pkgconfig/$$f" || exit; done
+	$(if $(MAN),install -d "$(SHARE)/man/man3" && install -m 644 $(dir $(MAN))*.3 "$(SHARE)/man/man3",@echo "no manual pages: no python3")
 	for f in $(FOR_CMAKE); do $(FILLED) packaging/cmake/$$f.in > "$(SHARE)/cmake/leat/$$f" || exit; done
 
 uninstall: ## what install wrote
@@ -189,6 +202,7 @@ uninstall: ## what install wrote
 	rm -f "$(SHARE)/leat/leat-gdb.py" $(foreach f,$(FOR_CMAKE) leat-targets.cmake,"$(SHARE)/cmake/leat/$(f)")
 	rmdir "$(DESTDIR)$(PREFIX)/include/leat" "$(SHARE)/leat" "$(SHARE)/cmake/leat"
 	cd "$(SHARE)/pkgconfig" && rm -f $(PCS)
+	cd "$(SHARE)/man/man3" 2>/dev/null || exit 0; rm -f leat.3 leat[-_]*.3 LEAT_*.3
 
 format: ## lay out the C files as .clang-format says
 	clang-format -i $(HEADERS) $(C_FILES)
@@ -205,7 +219,7 @@ clean: ## remove build/
 .PHONY: help demo deps deps-proof deps-bench test test-c test-cxx check-all asan tsan nofutex bench bench-peers plots single \
         replay replay-proof pictures \
         invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof \
-        lesson simulate lesson-prices lesson-traces machine
+        lesson simulate lesson-prices lesson-traces machine reference man dist deb
 .DELETE_ON_ERROR:
 
 # ---- How ------------------------------------------------------------------------------------------
@@ -227,3 +241,9 @@ $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/se
 single/leat.h: $(CORE) tools/single.sh
 	@mkdir -p $(@D)
 	sh tools/single.sh $(CORE) > $@
+
+docs/reference.html: $(HEADERS) README.md tools/reference.py
+	python3 tools/reference.py --html $@ $(HEADERS)
+
+build/man3/leat.3: $(HEADERS) README.md tools/reference.py
+	@python3 tools/reference.py --man $(@D) $(HEADERS)
