@@ -2,6 +2,8 @@
 # dist.sh VERSION - build/leat-VERSION.tar.gz: what is committed, and the manual pages. The same commit, the same bytes.
 # SPDX-License-Identifier: MIT
 set -eu
+LC_ALL=C
+export LC_ALL
 name=leat-$1
 commit=$(git rev-parse HEAD) || { echo "dist: this is no clone"; exit 1; }
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)

@@ -480,7 +480,7 @@ def man(headers, index, folder):
         overview.append(("item", f"Xr {page_} 3", about))
         first, code = opening(h.head)
         parts = [("description", [("p", upper(first)), ("code", code)])] + sections(h.head)
-        calls = sorted({f.title for f in h.families}, key=str.lower)
+        calls = sorted({f.title for f in h.families}, key=lambda n: (n.lower(), n))
         names = {"names": [page_], "lines": []}
         write(page_, mdoc_page(page_, about, h.name, names, parts, calls))
         for f in h.families:
@@ -492,7 +492,7 @@ def man(headers, index, folder):
                 parts.insert(0, ("description", [("p", upper(index.about[f.title]) + ".")]))
             also = {pages[n] for n in re.findall(NAME, " ".join(f.comment)) if n in pages} - {f.title}
             about_f = index.about.get(f.title, "")
-            write(f.title, mdoc_page(f.title, about_f, h.name, synopsis(f, index), parts, sorted(also | {page_}, key=str.lower)))
+            write(f.title, mdoc_page(f.title, about_f, h.name, synopsis(f, index), parts, sorted(also | {page_}, key=lambda n: (n.lower(), n))))
             for n in f.names:
                 if n.name != f.title:
                     write(n.name, f".so man3/{f.title}.3\n")
