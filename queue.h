@@ -8,7 +8,7 @@
  *     for (struct job j; leat_recv(&jobs, &j) == 0; ) run(&j);     // for j := range jobs
  *     leat_free(&jobs);
  *
- * To use it, copy this file into your project and link with -pthread.
+ * To use it, copy this file into your project, or include it as <leat/queue.h>, and link with -pthread.
  * SPDX-License-Identifier: MIT
  *
  * WHAT IT IS NOT. Not unbounded. Not shared between processes. Not for coroutines: the threads that wait are the

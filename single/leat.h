@@ -10,7 +10,7 @@
  *     for (struct job j; leat_recv(&jobs, &j) == 0; ) run(&j);     // for j := range jobs
  *     leat_free(&jobs);
  *
- * To use it, copy this file into your project and link with -pthread.
+ * To use it, copy this file into your project, or include it as <leat/queue.h>, and link with -pthread.
  * SPDX-License-Identifier: MIT
  *
  * WHAT IT IS NOT. Not unbounded. Not shared between processes. Not for coroutines: the threads that wait are the
@@ -94,7 +94,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAT_VERSION 300 /* 10000 * major + 100 * minor + patch */
+/* The version of the headers: 10000 * major + 100 * minor + patch, and in words. docs/compatibility.md says what it
+ * promises. */
+#define LEAT_VERSION 300
 #define LEAT_VERSION_STRING "0.3.0"
 
 /* Each header stands between these two macros, and nothing else does. They silence warnings that a program may have
@@ -189,6 +191,8 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
  * All that this file knows of its platform: a clock, an event that a thread can wait on, yield, pause, and the number
  * of usable CPUs. Threads and signals are in pool.h. */
 
+/* Times are int64_t, in nanoseconds. LEAT_NS(n), LEAT_US(n), LEAT_MS(n) and LEAT_S(n) are n nanoseconds, microseconds,
+ * milliseconds and seconds. A time that is too long is LEAT_FOREVER. If n is a constant, so is the result. */
 #define LEAT_FOREVER INT64_MAX
 #define LEAT_NS(n) ((int64_t)(n))
 #define LEAT_US(n) LEAT_TIMES_(n, 1000)
@@ -2658,7 +2662,7 @@ LEAT_COLD_ int leat_pollable_(leat_pollable *w, leat_chan *ch, int side)
  * written. */
 /* clang-format off */
 #define LEAT_CHAN(...) LEAT_CHAN_FOR(0, __VA_ARGS__)
-/* The same, where some ends are for one thread: typedef LEAT_CHAN_FOR(LEAT_ONE_SENDER | LEAT_ONE_RECEIVER, struct job)
+/* LEAT_CHAN, where some ends are for one thread: typedef LEAT_CHAN_FOR(LEAT_ONE_SENDER | LEAT_ONE_RECEIVER, struct job)
  * feed_chan. LEAT_ONE_SENDER: from make to free, one thread alone makes all calls that send. LEAT_ONE_RECEIVER: likewise
  * for those that receive. Any thread may close the channel, and ask for its length. A call at such an end costs half as
  * much. A thread that parks at the other end, or that closes, pays for that, a few microseconds. A topic does not take
@@ -2829,10 +2833,11 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 #define leat_pollable_recv(w, c) leat_pollable_(w, LEAT_C_(c), LEAT_RECEIVES_)
 #define leat_pollable_send(w, c) leat_pollable_(w, LEAT_C_(c), LEAT_SENDS_)
 
-/* The same for a context: readable as soon as it or an ancestor is cancelled, and then for good. A deadline makes nothing
+/* Makes a descriptor that tells of a context: readable as soon as it or an ancestor is cancelled, and then for good. A deadline makes nothing
  * readable, because no thread watches the clock: give leat_ctx_deadline to the poll as its time-out. (If the deadline had
  * passed already, the descriptor is readable at once.) The context and its ancestors must not be gone before the pollable
- * is closed. Allocates a node for each of them: -ENOMEM. -EINVAL: w or ctx is NULL. */
+ * is closed. Allocates a node for each of them.
+ * Returns the descriptor, or the errors of leat_pollable_recv. -EINVAL: w or ctx is NULL. */
 LEAT_COLD_ int leat_pollable_ctx(leat_pollable *w, leat_ctx *ctx)
 {
     size_t n = 0;
@@ -2931,7 +2936,7 @@ LEAT_HOT_ int leat_try_select(leat_case *cases, size_t n)
     return leat_try_select_(NULL, cases, n);
 }
 
-/* The same in the order given: among several cases that are ready, does the one with the lowest index. Returns what
+/* leat_select in the order given: among several cases that are ready, does the one with the lowest index. Returns what
  * leat_select returns.
  * A case that was ready before the call began, and whose message (or room) no other thread took, wins over each case
  * behind it, always. More exactly: when case i is done, each case before it was not ready at some instant of the call. A
@@ -3342,9 +3347,9 @@ typedef struct leat_wg {
 #define LEAT_WG(n) { .word_ = (int64_t)(n) * 2 }
 /* clang-format on */
 
-/* Adds n to the count. n may be negative. When the count comes to zero, all threads that wait are released. The call
- * does not touch the wait group after that, so a thread that alone waits for it may free it at once. 0: added.
- * -EOVERFLOW: the count would be below zero, or too large, and is unchanged. -EINVAL: bad argument. */
+/* Adds n to the count. n may be negative: leat_wg_done(w) adds -1. When the count comes to zero, all threads that wait
+ * are released. The call does not touch the wait group after that, so a thread that alone waits for it may free it at
+ * once. 0: added. -EOVERFLOW: the count would be below zero, or too large, and is unchanged. -EINVAL: bad argument. */
 LEAT_COLD_ int leat_wg_add(leat_wg *w, int64_t n)
 {
     if (!w || n > LEAT_SEM_MAX || n < -LEAT_SEM_MAX) return -EINVAL;
@@ -4008,6 +4013,7 @@ LEAT_HOT_ int leat_group_limit(leat_group *g, int n)
     return 0;
 }
 
+/* For leat_group_threads. A field that is 0 has its default. */
 typedef struct leat_thread_opts {
     bool inherit_signals; /* a thread has the signal mask of the thread that spawns it, not that of a worker */
     const char *name;     /* of the threads, copied. 15 bytes count, with the number. NULL: that of the program */
@@ -4395,7 +4401,7 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
     return err;
 }
 
-/* leat_group_closes(&g, &results): the group closes the channel once, when the last task has returned. Call this
+/* int leat_group_closes(leat_group *g, c): the group closes the channel once, when the last task has returned. Call it
  * after the last leat_go, or before or after a single leat_go_n. Once the channel is closed, leat_go returns
  * -ESHUTDOWN. If there was no task, leat_wait closes the channel. 0. -EINVAL: the group already closes another. */
 #define leat_group_closes(g, c) leat_group_closes_(g, LEAT_C_(c))
@@ -4548,6 +4554,8 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
  *     A worker that runs out of jobs, and is marked, counts, too. So does a submit that leaves without a job. Whichever
  *     of them comes last finds that the gate's count is that of the jobs that have returned. */
 
+/* For leat_pool_start. A field that is 0 has its default. LEAT_LANES is the most lanes that a pool can have. With
+ * LEAT_NO_QUEUE as its queue, a submit meets a worker that waits for a job. */
 #define LEAT_LANES 8       /* the most that a pool can have */
 #define LEAT_NO_QUEUE (-1) /* for leat_pool_opts.queue */
 
@@ -5924,7 +5932,7 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
     return leat_submit_(NULL, p, fn, arg, false);
 }
 
-/* The same, in one of the pool's lanes, 0 to opts.lanes - 1. Each lane is a queue of its own. leat_submit uses lane 0.
+/* leat_submit in one of the pool's lanes, 0 to opts.lanes - 1. Each lane is a queue of its own. leat_submit uses lane 0.
  * A worker takes jobs from lane 0 first, then from lane 1, and so on. But every eighth job that it takes is from the other
  * lanes, in turn, where they have any. So of each 8 (n - 1) jobs that a worker takes, in a pool of n lanes, at least one
  * is from a given lane, while there is one: no lane is starved. -EINVAL also if there is no such lane. */
@@ -5943,7 +5951,7 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_lane(leat_pool *p, int lane, leat
     return leat_submit_to_(NULL, p, lane, (leat_parcel_){ .call_ = { fn, arg } }, false);
 }
 
-/* int leat_submit_value(p, fn, v): as leat_submit, and copies *v into the queue. The job calls fn(ctx, copy), with the
+/* int leat_submit_value(leat_pool *p, leat_task *fn, v): as leat_submit, and copies *v into the queue. The job calls fn(ctx, copy), with the
  * worker's own copy, which is aligned as *v is, and lives until fn has returned. leat_pool_abort hands dropped(fn, copy,
  * user) a copy that lives until `dropped` has returned. `v` is a pointer to any complete type. It allocates nothing.
  * -E2BIG: *v is larger than the pool's value_size. -EINVAL also if it is to be aligned to more than 64 bytes. */

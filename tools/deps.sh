@@ -44,6 +44,9 @@ missing() {
 missing_for_proof() {
     have spin || echo "spin the models"
     have chromium || echo "chromium the test of docs/replay in a browser"
+    have mandoc || echo "mandoc the check of the manual pages"
+    have lintian || echo "lintian make deb"
+    have dh || echo "debhelper make deb"
     have musl-gcc || echo "musl-tools the tests with musl"
     have qemu-aarch64-static || echo "qemu-user-static the tests on other machines"
     crosses i686-linux-gnu i386

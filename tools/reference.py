@@ -598,7 +598,9 @@ def page(headers, index, to):
             out += list(body(f.blocks, f.title)) + ["</section>"]
     out += ["</body>", "</html>"]
     with open(to, "w", encoding="utf-8") as file:
-        file.write("\n".join(out) + "\n")
+        for line in "\n".join(out).split("\n"):
+            text = line.startswith(("<p>", "<dt>", "<h3>"))  # the rest is as it is
+            file.write((textwrap.fill(line, 120, break_long_words=False, break_on_hyphens=False) if text else line) + "\n")
 
 
 def quote(family):
@@ -623,7 +625,10 @@ def check(headers, index):
     for h in headers:
         bad += [f"{h.name}: {n.name} has no comment of its own" for n in h.homeless if n.name not in index.options]
         for f in h.families:
+            first = next((n for n in f.names if n.kind == "function"), None)
             for n in f.names:
+                if n.kind == "function" and index.base(n.name) != index.base(first.name) and n.name not in " ".join(f.comment):
+                    bad.append(f"{h.name}: {n.name} has no comment of its own")
                 if re.search(r"\bleat_\w+_\b", shown(f, n, index)):
                     bad.append(f"{h.name}: {n.name} is shown with a private name: {shown(f, n, index)}")
                 if n.kind == "macro" and n.name.startswith("leat_") and index.base(n.name) not in f.protos:

@@ -40,6 +40,12 @@ for header in queue.h semaphore.h pool.h topic.h leat.hpp; do
     check "$header is there, as it is here" cmp $header "$prefix/include/leat/$header"
 done
 check "leat-gdb.py is there, as it is here" cmp tools/leat-gdb.py "$prefix/share/leat/leat-gdb.py"
+if have python3; then
+    check "each call has its manual page" grep -q '^\.Nm leat_send ,' "$prefix/share/man/man3/leat_send.3"
+    check "... and each of its forms leads to it" grep -qx '\.so man3/leat_send\.3' "$prefix/share/man/man3/leat_try_send.3"
+else
+    skip "the manual pages" "no python3"
+fi
 check "a program is built against it" $CC -std=c11 -Wall -Wextra -Werror -I"$prefix/include" "$tmp/use.c" \
     -o "$tmp/use" -pthread
 check "... and runs" "$tmp/use"
