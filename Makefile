@@ -118,10 +118,14 @@ plots: ## charts of the newest results in bench/results/ into docs/img/
 deps-bench: ## what bench-peers compares with: libraries, Go, Rust, gnuplot
 	@sh tools/deps.sh bench
 
-single: single/leat.h ## write single/leat.h: queue.h, semaphore.h and pool.h in one
+# These two are committed, so a file's time does not tell whether it is current.
+single: ## write single/leat.h: queue.h, semaphore.h and pool.h in one
+	@mkdir -p single && sh tools/single.sh $(CORE) > single/leat.h
 
-reference: docs/reference.html ## write docs/reference.html from the comments beside the functions
-man: build/man3/leat.3 ## and manual pages, to build/man3
+reference: ## write docs/reference.html from the comments beside the functions
+	@python3 tools/reference.py --html docs/$@.html $(filter %.h,$(HEADERS))
+
+man: build/man3/leat.3 ## the same as manual pages, in build/man3
 
 dist: ## build/leat-VERSION.tar.gz: what is committed, and the manual pages; the same bytes each time
 	@sh tools/dist.sh $(VERSION)
@@ -238,12 +242,5 @@ $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/se
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) $< -o $@ $(if $(filter $<,$(SQLITE)),-lsqlite3) $(if $(filter $<,$(CURL)),-lcurl) $(if $(filter $<,$(REDIS)),-lhiredis) $(if $(filter $<,$(TOPIC)),$(FOR_TOPIC))
 
-single/leat.h: $(CORE) tools/single.sh
-	@mkdir -p $(@D)
-	sh tools/single.sh $(CORE) > $@
-
-docs/reference.html: $(HEADERS) README.md tools/reference.py
-	python3 tools/reference.py --html $@ $(HEADERS)
-
 build/man3/leat.3: $(HEADERS) README.md tools/reference.py
-	@python3 tools/reference.py --man $(@D) $(HEADERS)
+	@python3 tools/reference.py --man $(@D) $(filter %.h,$(HEADERS))

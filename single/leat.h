@@ -1297,7 +1297,7 @@ LEAT_HOT_ int64_t leat_ctx_deadline(leat_ctx *ctx)
 LEAT_COLD_ void leat_cancel(leat_ctx *ctx, int cause)
 {
     uint64_t live = 0;
-    if (!ctx) return;
+    if (!ctx || leat_ctx_err(ctx)) return; /* an ancestor's end, or a deadline, came first */
     if (!atomic_compare_exchange_strong_explicit(&ctx->word_, &live, LEAT_CANCELLING_, memory_order_relaxed, /* [X4] */
                                                  memory_order_relaxed)) {
         leat_ctx_end_(ctx);
@@ -4468,7 +4468,7 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     leat_lock_take_(&g->threads_.lock_);
     g->stages_ = NULL; /* they may be gone when a later caller comes */
     leat_lock_drop_(&g->threads_.lock_);
-    if (!leat_ctx_err(&g->ctx_)) leat_cancel(&g->ctx_, -ECANCELED); /* an ancestor's earlier end keeps its cause */
+    leat_cancel(&g->ctx_, -ECANCELED);
     int err = leat_group_err_(g);
     leat_close_(&g->joined_);
     return err;
@@ -4885,13 +4885,25 @@ LEAT_COLD_ void leat_pool_sum_(leat_pool *p, leat_counts_ *sum)
     for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w)) leat_counts_sum_(sum, &w->counts_);
 }
 
-/* L14: whether every accepted job has returned. The caller holds the lock. */
-LEAT_COLD_ bool leat_pool_all_returned_(leat_pool *p)
+/* How many places of the queues hold no job any more, because it was cancelled. The caller holds the pool's lock. */
+LEAT_COLD_ size_t leat_pool_stale_(leat_pool *p)
+{
+    size_t n = 0;
+    for (int i = 0; i < p->lanes_; i++) {
+        leat_lock_take_(&p->lane_[i].lock_);
+        n += p->lane_[i].stale_;
+        leat_lock_drop_(&p->lane_[i].lock_);
+    }
+    return n;
+}
+
+/* L14: how many accepted jobs have not returned, with the stale tokens among them. The caller holds the lock. */
+LEAT_COLD_ size_t leat_pool_left_(leat_pool *p)
 {
     leat_counts_ sum = { .completed_ = 0 };
     leat_pool_sum_(p, &sum);
     int64_t submits = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
-    return (size_t)submits == leat_counts_over_(&sum) + p->cleared_;
+    return (size_t)submits - leat_counts_over_(&sum) - p->cleared_;
 }
 
 /* L14: resolves the threads in leat_pool_wait, if every accepted job has returned. Else marks the worker w (or NULL)
@@ -4900,7 +4912,7 @@ LEAT_COLD_ leat_node_ *leat_pool_idlers_(leat_pool *p, leat_worker_ *w)
 {
     leat_node_ *chain = NULL;
     if (!p->awaiting_) return NULL;
-    if (leat_pool_all_returned_(p)) leat_resolve_all_(&p->idlers_, LEAT_HANDED_OFF_, &chain);
+    if (!leat_pool_left_(p)) leat_resolve_all_(&p->idlers_, LEAT_HANDED_OFF_, &chain);
     else if (w) atomic_store_explicit(&w->awaited_, 1, memory_order_relaxed); /* [X7] the lock orders it */
     return chain;
 }
@@ -5487,8 +5499,7 @@ LEAT_COLD_ void leat_worker_rerun_(leat_worker_ *w, int err)
 LEAT_COLD_ void leat_worker_replace_(leat_worker_ *w)
 {
     leat_pool *p = w->pool_;
-    bool in_job = leat_counts_taken_(&w->counts_) != leat_counts_over_(&w->counts_); /* else its fini hook has ended it */
-    if (in_job) leat_worker_returned_(w, 0, -EINTR);
+    leat_worker_returned_(w, 0, -EINTR);
     leat_worker_runs_out_(w);
     if (p->opts_.worker_fini) p->opts_.worker_fini(p->opts_.user, w->thread_.id_);
     leat_lock_take_(&p->threads_.lock_);
@@ -5500,13 +5511,14 @@ LEAT_COLD_ void leat_worker_replace_(leat_worker_ *w)
     if (err) leat_worker_rerun_(w, err);
 }
 
-/* A job or the init hook has ended the worker's thread. Such an init hook counts as failed. */
+/* A job or a hook has ended the worker's thread. Such an init hook counts as failed. After the fini hook there is
+ * nothing left to do. */
 static inline void leat_worker_on_exit_(leat_thread_ *t)
 {
     leat_worker_ *w = leat_worker_of_(t);
     leat_pool *p = w->pool_;
     if (w->in_init_) leat_worker_init_done_(w, -EINTR);
-    else leat_worker_replace_(w);
+    else if (leat_counts_taken_(&w->counts_) != leat_counts_over_(&w->counts_)) leat_worker_replace_(w);
     leat_worker_runs_out_(w);
     leat_wg_done(&p->running_);
 }
@@ -5602,11 +5614,8 @@ LEAT_COLD_ bool leat_pool_is_idle_(leat_pool *p, int aborts, size_t *left)
     *left = leat_lanes_len_(p);
     bool idle = !calls && !p->threads_.list_ && !p->threads_.joining_ && (aborts || !p->aborting_);
     idle = idle && (size_t)submits == leat_counts_taken_(&p->totals_) + p->cleared_ + *left;
-    for (int i = 0; idle && !aborts && i < p->lanes_; i++) { /* no token is taken and not yet exchanged */
-        leat_lock_take_(&p->lane_[i].lock_);                 /* a cancel has done with the lane when it is free */
-        *left -= p->lane_[i].stale_;
-        leat_lock_drop_(&p->lane_[i].lock_);
-    }
+    /* No token is taken and not yet exchanged. A cancel has done with its lane when the lane's lock is free. */
+    if (idle && !aborts) *left -= leat_pool_stale_(p);
     leat_lock_drop_(&p->threads_.lock_);
     return idle;
 }
@@ -6113,7 +6122,7 @@ static inline bool leat_pool_enqueue_(void *what, leat_waiter_ *waiter)
     atomic_fetch_or_explicit(&p->gate_, LEAT_AWAITED_, memory_order_relaxed); /* [X7] */
     for (leat_worker_ *w = leat_worker_first_(p); w; w = leat_worker_next_(w))
         atomic_exchange_explicit(&w->awaited_, 1, memory_order_acquire); /* [W4] <- [W3] */
-    self->idle_ = leat_pool_all_returned_(p);
+    self->idle_ = !leat_pool_left_(p);
     if (!self->idle_) leat_enqueue_(&p->idlers_, &self->link_);
     leat_lock_drop_(&p->threads_.lock_);
     return !self->idle_;
@@ -6131,7 +6140,7 @@ LEAT_COLD_ int leat_pool_await_(leat_ctx *ctx, leat_pool *p)
         if (waiter.won_) return 0;
         leat_lock_take_(&p->threads_.lock_);
         if (self.link_.linked_) leat_dequeue_(&p->idlers_, &self.link_);
-        bool idle = self.idle_ || leat_pool_all_returned_(p);
+        bool idle = self.idle_ || leat_pool_left_(p) == leat_pool_stale_(p);
         leat_lock_drop_(&p->threads_.lock_);
         int err = leat_ctx_err_of_(ctx, idle ? NULL : &p->ctx_, leat_now()); /* a deadline is compared exactly */
         if (err || idle) return err;
@@ -6172,7 +6181,7 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_pool_wait(leat_pool *p)
     int err = leat_pool_enter_(p);
     if (err) return err;
     leat_lock_take_(&p->threads_.lock_);
-    bool idle = leat_pool_all_returned_(p);
+    bool idle = leat_pool_left_(p) == leat_pool_stale_(p);
     leat_lock_drop_(&p->threads_.lock_);
     leat_pool_exit_(p);
     return idle ? 0 : -EAGAIN;
