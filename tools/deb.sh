@@ -3,7 +3,8 @@
 # must be built with what the package holds.
 # SPDX-License-Identifier: MIT
 #
-# Its changelog is dated by the commit. Set DEBFULLNAME and DEBEMAIL to be named there.
+# Its changelog is dated by the commit. Set DEBFULLNAME and DEBEMAIL to be named as its maintainer. Without them there
+# stands in the address that Debian gives to the maintainer of any package of that name, which today is nobody.
 set -eu
 LC_ALL=C
 export LC_ALL

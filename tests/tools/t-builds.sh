@@ -17,6 +17,7 @@ says() { # file, a sed expression that prints its version
 check "meson.build has the version of queue.h" says meson.build "s/^project('leat'.* version: '\([^']*\)'.*/\1/p"
 check "... clib.json" says clib.json 's/^  "version": "\(.*\)",/\1/p'
 check "... the port of vcpkg" says packaging/vcpkg/leat/vcpkg.json 's/^  "version": "\(.*\)",/\1/p'
+check "... the Debian package" says packaging/debian/changelog '1s/^leat (\([^-]*\)-.*/\1/p'
 check "... the number" test $(sed -n 's,^#define LEAT_VERSION \([0-9]*\) .*,\1,p' queue.h) = \
     $(echo "$version" | awk -F. '{ print 10000 * $1 + 100 * $2 + $3 }')
 check "... and the newest section of CHANGELOG.md" \
