@@ -6619,14 +6619,14 @@ LEAT_COLD_ int leat_catch_put_(leat_catch_ *w)
  * or calls the handler that the program had. A signal that was ignored (by nohup) stays ignored. The list ends with
  * 0.
  * A call replaces the previous one, from whichever file of the program. A call with ctx = NULL only takes the
- * previous one back. A signal that is no longer caught gets back the action that it had. If the program has meanwhile
- * put its own handler in place of leat_on_signal_, that handler stays. When the call returns, no thread uses the
- * previous call's `ctx` any more. After a call with ctx = NULL, neither a thread nor a descriptor is left, and a
- * plug-in may be unloaded. Otherwise `ctx` must live as long as the process.
+ * previous one back, and needs no signals: leat_cancel_on_signals(NULL, 0). A signal that is no longer caught gets back
+ * the action that it had. If the program has meanwhile put its own handler in place of leat_on_signal_, that handler
+ * stays. When the call returns, no thread uses the previous call's `ctx` any more. After a call with ctx = NULL, neither
+ * a thread nor a descriptor is left, and a plug-in may be unloaded. Otherwise `ctx` must live as long as the process.
  * The handler wakes a thread that this file has spawned, and that thread cancels `ctx`. In the child of a fork each
  * signal does what it would have done without the call. A signal handler must not call this function.
- * 0. Or an error, with nothing changed: -EINVAL (no signal, or one that cannot be caught), -ENOMEM, -EAGAIN (no
- * thread could be spawned). Without futex also the error of pipe. */
+ * 0. Or an error, with nothing changed: -EINVAL (a ctx and no signal, or a signal that cannot be caught), -ENOMEM,
+ * -EAGAIN (no thread could be spawned). Without futex also the error of pipe. */
 LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
 {
     size_t n = 0, known = 0;
@@ -6637,7 +6637,7 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     for (int sig; (sig = va_arg(ap, int)) != 0; n++)
         known += sigaction(sig, NULL, &now) == 0 && sig != SIGKILL && sig != SIGSTOP;
     va_end(ap);
-    if (!n || known < n) err = -EINVAL;
+    if ((ctx && !n) || known < n) err = -EINVAL;
     leat_catch_ *w = ctx && !err ? leat_zeroed_(1, sizeof *w + n * sizeof *w->caught_, 1) : NULL;
     if (ctx && !err && !w) err = -ENOMEM;
     if (w) {
