@@ -18,7 +18,7 @@ check "meson.build has the version of queue.h" says meson.build "s/^project('lea
 check "... clib.json" says clib.json 's/^  "version": "\(.*\)",/\1/p'
 check "... the port of vcpkg" says packaging/vcpkg/leat/vcpkg.json 's/^  "version": "\(.*\)",/\1/p'
 check "... the Debian package" says packaging/debian/changelog '1s/^leat (\([^-]*\)-.*/\1/p'
-check "... the number" test $(sed -n 's,^#define LEAT_VERSION \([0-9]*\) .*,\1,p' queue.h) = \
+check "... the number" test $(sed -n 's,^#define LEAT_VERSION \([0-9]*\).*,\1,p' queue.h) = \
     $(echo "$version" | awk -F. '{ print 10000 * $1 + 100 * $2 + $3 }')
 check "... and the newest section of CHANGELOG.md" \
     sh -c 'newest=$(sed -n "s/^## //p" CHANGELOG.md | head -n 1); case $1 in ${newest%% *}.*|${newest%% *}) ;; *) echo "$newest"; exit 1 ;; esac' - "$version"
