@@ -87,7 +87,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#ifndef __cplusplus
 #include <stdatomic.h>
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -104,14 +106,38 @@
  * pointer needs no cast, and `inline` says that a function may be unused. */
 #if defined __GNUC__
 /* clang-format off */
-#define LEAT_OWN_STYLE_BEGIN_                                       \
-    _Pragma("GCC diagnostic push")                                  \
+#if !defined __cplusplus
+#define LEAT_OWN_STYLE_OF_LANGUAGE_                                 \
     _Pragma("GCC diagnostic ignored \"-Wdeclaration-after-statement\"") \
     _Pragma("GCC diagnostic ignored \"-Wc++-compat\"")              \
-    _Pragma("GCC diagnostic ignored \"-Winline\"")                  \
     _Pragma("GCC diagnostic ignored \"-Wmissing-prototypes\"")      \
-    _Pragma("GCC diagnostic ignored \"-Wmissing-declarations\"")    \
     _Pragma("GCC diagnostic ignored \"-Wnested-externs\"")
+#else
+#if defined __clang__
+#define LEAT_OWN_STYLE_OF_COMPILER_                                 \
+    _Pragma("GCC diagnostic ignored \"-Wunknown-warning-option\"")  \
+    _Pragma("GCC diagnostic ignored \"-Wkeyword-macro\"")           \
+    _Pragma("GCC diagnostic ignored \"-Wc99-extensions\"")
+#else
+#define LEAT_OWN_STYLE_OF_COMPILER_                                 \
+    _Pragma("GCC diagnostic ignored \"-Wpragmas\"")                 \
+    _Pragma("GCC diagnostic ignored \"-Wextra\"")                   \
+    _Pragma("GCC diagnostic ignored \"-Wattributes\"")              \
+    _Pragma("GCC diagnostic ignored \"-Wuseless-cast\"")
+#endif
+#define LEAT_OWN_STYLE_OF_LANGUAGE_                                 \
+    LEAT_OWN_STYLE_OF_COMPILER_                                     \
+    _Pragma("GCC diagnostic ignored \"-Wpedantic\"")                \
+    _Pragma("GCC diagnostic ignored \"-Wc++20-extensions\"")        \
+    _Pragma("GCC diagnostic ignored \"-Wold-style-cast\"")          \
+    _Pragma("GCC diagnostic ignored \"-Wzero-as-null-pointer-constant\"") \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")
+#endif
+#define LEAT_OWN_STYLE_BEGIN_                                       \
+    _Pragma("GCC diagnostic push")                                  \
+    _Pragma("GCC diagnostic ignored \"-Winline\"")                  \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-declarations\"")    \
+    LEAT_OWN_STYLE_OF_LANGUAGE_
 /* clang-format on */
 #define LEAT_OWN_STYLE_END_ _Pragma("GCC diagnostic pop")
 #else
@@ -122,7 +148,23 @@ LEAT_OWN_STYLE_BEGIN_
 
 /* LEAT_HOT_: inlined into its caller, the fast path. LEAT_COLD_: out of line, the slow path. Every function that a
  * program calls is one of the two. With a mere `inline`, gcc's -Winline could warn at each call. */
-#if defined __GNUC__
+#if defined __ELF__ || defined __APPLE__
+#define LEAT_HIDDEN_ __attribute__((visibility("hidden")))
+#else
+#define LEAT_HIDDEN_
+#endif
+#if defined __cplusplus && (defined __cpp_exceptions || defined __EXCEPTIONS)
+#define LEAT_EXCEPTIONS_
+#endif
+#if defined __GNUC__ && defined __cplusplus && defined LEAT_EXCEPTIONS_ && !defined LEAT_ASSERT
+#define LEAT_HOT_ inline __attribute__((always_inline))
+#define LEAT_COLD_ inline __attribute__((noinline)) LEAT_HIDDEN_ /* one for all files, but not for all shared objects */
+#define LEAT_COLD_AHEAD_
+#elif defined __GNUC__ && defined __cplusplus /* these differ per file */
+#define LEAT_HOT_ static inline __attribute__((always_inline))
+#define LEAT_COLD_ static inline __attribute__((noinline))
+#define LEAT_COLD_AHEAD_ static
+#elif defined __GNUC__
 #define LEAT_HOT_ static inline __attribute__((always_inline))
 #if defined LEAT_ONCE && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT /* these differ per file */
 #define LEAT_COLD_ __attribute__((noinline, weak, visibility("hidden")))
@@ -131,6 +173,11 @@ LEAT_OWN_STYLE_BEGIN_
 #else
 #define LEAT_COLD_ static __attribute__((noinline, unused))
 #endif
+#endif
+#ifndef LEAT_COLD_AHEAD_
+#define LEAT_COLD_AHEAD_ LEAT_COLD_ /* of a declaration, where the definition follows later */
+#endif
+#if defined __GNUC__
 #define LEAT_USUALLY_(x) __builtin_expect(!!(x), 1)
 #define LEAT_RARELY_(x) __builtin_expect(!!(x), 0)
 #define LEAT_MUST_CHECK_ __attribute__((warn_unused_result))
@@ -186,6 +233,94 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #define LEAT_ONE_ static
 #endif
 
+#ifdef __cplusplus
+/* ==== C++ =====================================================================================
+ *
+ * C++ compiles the same text, from C++11 on. An _Atomic(T) is then a leat_atomic_<T>. It is laid out as C's, and unlike
+ * std::atomic it has a trivial constructor. So all-zero is valid, a union may contain it, and a file in C and a file in C++
+ * may share every object of leat. */
+extern "C++" {
+
+template <class T> struct leat_is_ {
+    typedef T type;
+};
+
+template <class T> struct alignas(sizeof(T)) leat_atomic_ {
+    T value_;
+    leat_atomic_() = default;
+    constexpr leat_atomic_(typename leat_is_<T>::type value) : value_(value)
+    {
+    }
+};
+
+#define LEAT_ATOMIC_CALL_ template <class T> LEAT_HOT_
+#define LEAT_VALUE_ typename leat_is_<T>::type /* T comes from the object, and not from the value */
+
+LEAT_ATOMIC_CALL_ void leat_atomic_init_(leat_atomic_<T> *at, LEAT_VALUE_ value)
+{
+    at->value_ = value;
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_load_(const leat_atomic_<T> *at, int order)
+{
+    return __atomic_load_n(&at->value_, order);
+}
+
+LEAT_ATOMIC_CALL_ void leat_atomic_store_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    __atomic_store_n(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_exchange_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_exchange_n(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ bool leat_atomic_compare_exchange_weak_(leat_atomic_<T> *at, T *old, LEAT_VALUE_ value, int order,
+                                                          int other)
+{
+    return __atomic_compare_exchange_n(&at->value_, old, value, true, order, other);
+}
+
+LEAT_ATOMIC_CALL_ bool leat_atomic_compare_exchange_strong_(leat_atomic_<T> *at, T *old, LEAT_VALUE_ value, int order,
+                                                            int other)
+{
+    return __atomic_compare_exchange_n(&at->value_, old, value, false, order, other);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_fetch_add_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_fetch_add(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_fetch_sub_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_fetch_sub(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_fetch_and_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_fetch_and(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_fetch_or_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_fetch_or(&at->value_, value, order);
+}
+
+LEAT_ATOMIC_CALL_ T leat_atomic_fetch_xor_(leat_atomic_<T> *at, LEAT_VALUE_ value, int order)
+{
+    return __atomic_fetch_xor(&at->value_, value, order);
+}
+
+LEAT_HOT_ void leat_atomic_signal_fence_(int order)
+{
+    __atomic_signal_fence(order);
+}
+
+} /* extern "C++" */
+#endif
+
 /* ==== 1. The operating system =================================================================
  *
  * All that this file knows of its platform: a clock, an event that a thread can wait on, yield, pause, and the number
@@ -194,7 +329,11 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 /* Times are int64_t, in nanoseconds. LEAT_NS(n), LEAT_US(n), LEAT_MS(n) and LEAT_S(n) are n nanoseconds, microseconds,
  * milliseconds and seconds. A time that is too long is LEAT_FOREVER. If n is a constant, so is the result. */
 #define LEAT_FOREVER INT64_MAX
+#ifdef __cplusplus
+#define LEAT_NS(n) LEAT_TIMES_(n, 1)
+#else
 #define LEAT_NS(n) ((int64_t)(n))
+#endif
 #define LEAT_US(n) LEAT_TIMES_(n, 1000)
 #define LEAT_MS(n) LEAT_TIMES_(n, 1000000)
 #define LEAT_S(n) LEAT_TIMES_(n, 1000000000)
@@ -205,7 +344,15 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
     return n >= INT64_MAX / unit ? INT64_MAX : n <= -(INT64_MAX / unit) ? -INT64_MAX : n * unit;
 }
 
-#if defined __GNUC__
+#if defined __cplusplus
+extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t unit)
+{
+    return (double)n < (double)(INT64_MAX / unit) && (double)n > -(double)(INT64_MAX / unit) ? (int64_t)n * unit
+           : n > N(0)                                                                        ? INT64_MAX
+                                                                                             : -INT64_MAX;
+}
+#define LEAT_TIMES_(n, unit) leat_times_of_(n, unit)
+#elif defined __GNUC__
 #define LEAT_TIMES_(n, unit) \
     __builtin_choose_expr(__builtin_constant_p(n), LEAT_CONSTANT_TIMES_(n, unit), leat_times_((int64_t)(n), unit))
 #define LEAT_IN_RANGE_(n, unit) ((double)+(n) < (double)(INT64_MAX / (unit)) && (double)+(n) > -(double)(INT64_MAX / (unit)))
@@ -219,6 +366,73 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 
 #if !!defined LEAT_CUSTOM_OS /* !!: else cppcheck tries it with nothing to include */
 #include LEAT_CUSTOM_OS
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#if defined LEAT_C11_BEGIN_
+#undef LEAT_C11_BEGIN_
+#pragma push_macro("_Atomic")
+#pragma push_macro("_Thread_local")
+#pragma push_macro("_Alignof")
+#pragma push_macro("memory_order_relaxed")
+#pragma push_macro("memory_order_acquire")
+#pragma push_macro("memory_order_release")
+#pragma push_macro("memory_order_acq_rel")
+#pragma push_macro("memory_order_seq_cst")
+#pragma push_macro("atomic_init")
+#pragma push_macro("atomic_signal_fence")
+#pragma push_macro("atomic_load_explicit")
+#pragma push_macro("atomic_store_explicit")
+#pragma push_macro("atomic_exchange_explicit")
+#pragma push_macro("atomic_compare_exchange_weak_explicit")
+#pragma push_macro("atomic_compare_exchange_strong_explicit")
+#pragma push_macro("atomic_fetch_add_explicit")
+#pragma push_macro("atomic_fetch_sub_explicit")
+#pragma push_macro("atomic_fetch_and_explicit")
+#pragma push_macro("atomic_fetch_or_explicit")
+#pragma push_macro("atomic_fetch_xor_explicit")
+#undef _Atomic
+#undef _Thread_local
+#undef _Alignof
+#undef memory_order_relaxed
+#undef memory_order_acquire
+#undef memory_order_release
+#undef memory_order_acq_rel
+#undef memory_order_seq_cst
+#undef atomic_init
+#undef atomic_signal_fence
+#undef atomic_load_explicit
+#undef atomic_store_explicit
+#undef atomic_exchange_explicit
+#undef atomic_compare_exchange_weak_explicit
+#undef atomic_compare_exchange_strong_explicit
+#undef atomic_fetch_add_explicit
+#undef atomic_fetch_sub_explicit
+#undef atomic_fetch_and_explicit
+#undef atomic_fetch_or_explicit
+#undef atomic_fetch_xor_explicit
+#define _Atomic(...) leat_atomic_<__VA_ARGS__>
+#define _Thread_local __thread
+#define _Alignof(...) alignof(__VA_ARGS__)
+#define memory_order_relaxed __ATOMIC_RELAXED
+#define memory_order_acquire __ATOMIC_ACQUIRE
+#define memory_order_release __ATOMIC_RELEASE
+#define memory_order_acq_rel __ATOMIC_ACQ_REL
+#define memory_order_seq_cst __ATOMIC_SEQ_CST
+#define atomic_init leat_atomic_init_
+#define atomic_signal_fence leat_atomic_signal_fence_
+#define atomic_load_explicit leat_atomic_load_
+#define atomic_store_explicit leat_atomic_store_
+#define atomic_exchange_explicit leat_atomic_exchange_
+#define atomic_compare_exchange_weak_explicit leat_atomic_compare_exchange_weak_
+#define atomic_compare_exchange_strong_explicit leat_atomic_compare_exchange_strong_
+#define atomic_fetch_add_explicit leat_atomic_fetch_add_
+#define atomic_fetch_sub_explicit leat_atomic_fetch_sub_
+#define atomic_fetch_and_explicit leat_atomic_fetch_and_
+#define atomic_fetch_or_explicit leat_atomic_fetch_or_
+#define atomic_fetch_xor_explicit leat_atomic_fetch_xor_
+extern "C++" { /* perhaps the program has included the header in an extern "C" */
+#endif
+#endif
 #else
 
 #include <sched.h>
@@ -235,6 +449,74 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 #include <pthread.h>
 #else
 #include <sys/eventfd.h>
+#endif
+
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#if defined LEAT_C11_BEGIN_
+#undef LEAT_C11_BEGIN_
+#pragma push_macro("_Atomic")
+#pragma push_macro("_Thread_local")
+#pragma push_macro("_Alignof")
+#pragma push_macro("memory_order_relaxed")
+#pragma push_macro("memory_order_acquire")
+#pragma push_macro("memory_order_release")
+#pragma push_macro("memory_order_acq_rel")
+#pragma push_macro("memory_order_seq_cst")
+#pragma push_macro("atomic_init")
+#pragma push_macro("atomic_signal_fence")
+#pragma push_macro("atomic_load_explicit")
+#pragma push_macro("atomic_store_explicit")
+#pragma push_macro("atomic_exchange_explicit")
+#pragma push_macro("atomic_compare_exchange_weak_explicit")
+#pragma push_macro("atomic_compare_exchange_strong_explicit")
+#pragma push_macro("atomic_fetch_add_explicit")
+#pragma push_macro("atomic_fetch_sub_explicit")
+#pragma push_macro("atomic_fetch_and_explicit")
+#pragma push_macro("atomic_fetch_or_explicit")
+#pragma push_macro("atomic_fetch_xor_explicit")
+#undef _Atomic
+#undef _Thread_local
+#undef _Alignof
+#undef memory_order_relaxed
+#undef memory_order_acquire
+#undef memory_order_release
+#undef memory_order_acq_rel
+#undef memory_order_seq_cst
+#undef atomic_init
+#undef atomic_signal_fence
+#undef atomic_load_explicit
+#undef atomic_store_explicit
+#undef atomic_exchange_explicit
+#undef atomic_compare_exchange_weak_explicit
+#undef atomic_compare_exchange_strong_explicit
+#undef atomic_fetch_add_explicit
+#undef atomic_fetch_sub_explicit
+#undef atomic_fetch_and_explicit
+#undef atomic_fetch_or_explicit
+#undef atomic_fetch_xor_explicit
+#define _Atomic(...) leat_atomic_<__VA_ARGS__>
+#define _Thread_local __thread
+#define _Alignof(...) alignof(__VA_ARGS__)
+#define memory_order_relaxed __ATOMIC_RELAXED
+#define memory_order_acquire __ATOMIC_ACQUIRE
+#define memory_order_release __ATOMIC_RELEASE
+#define memory_order_acq_rel __ATOMIC_ACQ_REL
+#define memory_order_seq_cst __ATOMIC_SEQ_CST
+#define atomic_init leat_atomic_init_
+#define atomic_signal_fence leat_atomic_signal_fence_
+#define atomic_load_explicit leat_atomic_load_
+#define atomic_store_explicit leat_atomic_store_
+#define atomic_exchange_explicit leat_atomic_exchange_
+#define atomic_compare_exchange_weak_explicit leat_atomic_compare_exchange_weak_
+#define atomic_compare_exchange_strong_explicit leat_atomic_compare_exchange_strong_
+#define atomic_fetch_add_explicit leat_atomic_fetch_add_
+#define atomic_fetch_sub_explicit leat_atomic_fetch_sub_
+#define atomic_fetch_and_explicit leat_atomic_fetch_and_
+#define atomic_fetch_or_explicit leat_atomic_fetch_or_
+#define atomic_fetch_xor_explicit leat_atomic_fetch_xor_
+extern "C++" { /* perhaps the program has included the header in an extern "C" */
+#endif
 #endif
 
 #if defined __linux__
@@ -343,7 +625,7 @@ extern int leat_os_setclock_(pthread_condattr_t *, int) LEAT_OS_SYMBOL_(pthread_
 #endif
 
 typedef struct leat_os_event_ {
-    _Atomic uint32_t word_;
+    _Atomic(uint32_t) word_;
     pthread_mutex_t mutex_;
     pthread_cond_t cond_;
 } leat_os_event_;
@@ -448,7 +730,7 @@ LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
 #else /* futex */
 
 typedef struct leat_os_event_ {
-    _Atomic uint32_t word_;
+    _Atomic(uint32_t) word_;
 } leat_os_event_;
 
 static inline void leat_os_init_(leat_os_event_ *e)
@@ -622,7 +904,7 @@ LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
 
 /* This process's quota as it was read last. Its files are opened before main, and by leat_cpus, but never by a wait,
  * because a wait may run in a sandbox that kills the process for opening a file. */
-LEAT_ONE_ _Atomic long leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
+LEAT_ONE_ _Atomic(long) leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
 
 LEAT_COLD_ long leat_os_quota_now_(void)
 {
@@ -721,6 +1003,7 @@ LEAT_COLD_ const char *leat_strerror(int err)
     case -E2BIG: return "value too large for its place";
     case -ENOENT: return "not a subscriber";
     case -EINTR: return "the task ended its thread";
+    case -EFAULT: return "the task threw an exception";
     case -EMFILE: return "the process has no descriptor left";
     case -ENFILE: return "the system has no descriptor left";
     case -ENOSYS: return "the system cannot do it";
@@ -776,7 +1059,7 @@ enum {
 
 /* Whether spinning pays. On one usable CPU no other thread can answer meanwhile. CPUs come and go, so a thread that has
  * glanced counts them again after 100 ms. A thread that must not spin counts them too, before it parks. */
-LEAT_ONE_ _Atomic int64_t leat_spins_; /* when a thread last counted; lowest bit: spinning pays; 0: never */
+LEAT_ONE_ _Atomic(int64_t) leat_spins_; /* when a thread last counted; lowest bit: spinning pays; 0: never */
 
 LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 {
@@ -799,7 +1082,7 @@ static inline bool leat_spin_pays_(void)
 
 /* How long it takes to be woken: the least of the recent times. A wake that took longer had to wait for a CPU, too. A
  * floor keeps out times near nothing. Those come from threads that had set ASLEEP and did not sleep yet. */
-LEAT_ONE_ _Atomic uint32_t leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
+LEAT_ONE_ _Atomic(uint32_t) leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
 
 static inline int64_t leat_wake_cost_(void)
 {
@@ -850,7 +1133,7 @@ typedef struct leat_spin_ {
 #endif
 
 /* Pauses `pauses` times. Stops early and returns true when *word is no longer `seen`. `word` may be NULL. */
-LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic uint64_t *word, uint64_t seen)
+LEAT_COLD_ bool leat_pause_(unsigned pauses, _Atomic(uint64_t) *word, uint64_t seen)
 {
     for (; pauses; pauses--) {
         leat_os_pause_();
@@ -877,7 +1160,7 @@ LEAT_COLD_ bool leat_spin_on_(leat_spin_ *s)
 }
 
 /* Pauses until the next poll is due, or until *word (if not NULL) is no longer `seen`. False: it is time to park. */
-LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic uint64_t *word, uint64_t seen)
+LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic(uint64_t) *word, uint64_t seen)
 {
     if (!leat_spin_pays_()) return false;
     unsigned round = s->round_++;
@@ -930,7 +1213,7 @@ LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
 #define LEAT_QUICK_ 250 /* nanoseconds for a slot: four in a microsecond */
 
 /* Learns the pace from a wait that took `took` nanoseconds, until `slots` slots were there. */
-static inline void leat_pace_learn_(_Atomic uint32_t *pace, int64_t took, uint64_t slots)
+static inline void leat_pace_learn_(_Atomic(uint32_t) *pace, int64_t took, uint64_t slots)
 {
     int64_t usual = atomic_load_explicit(pace, memory_order_relaxed); /* [X5] */
     int64_t now = slots > 1 ? took / (int64_t)slots : took, most = 2 * usual + 16;
@@ -939,13 +1222,13 @@ static inline void leat_pace_learn_(_Atomic uint32_t *pace, int64_t took, uint64
     if (now / 4 != usual / 4) atomic_store_explicit(pace, (uint32_t)now, memory_order_relaxed); /* [X5] */
 }
 
-static inline bool leat_pace_lingers_(_Atomic uint32_t *pace)
+static inline bool leat_pace_lingers_(_Atomic(uint32_t) *pace)
 {
     return atomic_load_explicit(pace, memory_order_relaxed) < LEAT_QUICK_ || !leat_random_(LEAT_DOUBT_ + 1); /* [X5] */
 }
 
 /* How many nanoseconds a sender rests for `slots` slots. 0: it does not rest. */
-static inline int64_t leat_pace_rest_(_Atomic uint32_t *pace, uint64_t slots)
+static inline int64_t leat_pace_rest_(_Atomic(uint32_t) *pace, uint64_t slots)
 {
 #ifdef LEAT_WITHOUT_REST
     return 0;
@@ -1004,7 +1287,7 @@ LEAT_COLD_ void leat_backoff_(unsigned *round)
 
 enum { LEAT_WAITING_ = 0, LEAT_RESOLVED_ = 1, LEAT_WOKEN_ = 2, LEAT_LEFT_ = 3 };
 
-typedef _Atomic uint32_t leat_lock_; /* 1: held. A thread that finds it held backs off and tries again */
+typedef _Atomic(uint32_t) leat_lock_; /* 1: held. A thread that finds it held backs off and tries again */
 
 typedef struct leat_waiter_ {
     leat_os_event_ state_;   /* its word is one of the four states, and perhaps ASLEEP */
@@ -1176,9 +1459,9 @@ LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 
 typedef struct leat_ctx {
     struct leat_ctx *parent_;
-    int64_t deadline_;      /* absolute; 0: none */
-    _Atomic uint64_t word_; /* cause << 32 | the bits below */
-    leat_lock_ lock_;       /* guards waiters_ */
+    int64_t deadline_;       /* absolute; 0: none */
+    _Atomic(uint64_t) word_; /* cause << 32 | the bits below */
+    leat_lock_ lock_;        /* guards waiters_ */
     leat_waitq_ waiters_;
 } leat_ctx;
 
@@ -1192,11 +1475,27 @@ typedef struct leat_ctx {
  * that time has passed already, it is done at once.
  * LEAT_WITHIN(duration) is a context for one call: leat_recv_ctx(LEAT_WITHIN(LEAT_MS(20)), &jobs, &job). */
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_CTX(parent) { .parent_ = (parent) }
 #define LEAT_CTX_WITHIN(parent, duration) { .parent_ = (parent), .deadline_ = leat_deadline_within_(duration) }
 #define LEAT_CTX_UNTIL(parent, deadline) { .parent_ = (parent), .deadline_ = leat_deadline_(deadline) }
-/* clang-format on */
 #define LEAT_WITHIN(duration) (&(leat_ctx)LEAT_CTX_WITHIN(NULL, duration))
+#else
+#define LEAT_CTX(parent) leat_ctx_made_(parent, 0)
+#define LEAT_CTX_WITHIN(parent, duration) leat_ctx_made_(parent, leat_deadline_within_(duration))
+#define LEAT_CTX_UNTIL(parent, deadline) leat_ctx_made_(parent, leat_deadline_(deadline))
+#define LEAT_WITHIN(duration) (leat_one_call_{ LEAT_CTX_WITHIN(NULL, duration) }.ctx())
+constexpr leat_ctx leat_ctx_made_(leat_ctx *parent, int64_t deadline)
+{
+    return leat_ctx{ parent, deadline, 0, 0, { NULL, NULL } };
+}
+
+struct leat_one_call_ {
+    leat_ctx ctx_;
+    leat_ctx *ctx() { return &ctx_; }
+};
+#endif
+/* clang-format on */
 
 #define LEAT_PASSED_ (-1) /* a deadline that lies in the past of every clock, however coarse */
 
@@ -1447,14 +1746,14 @@ enum { LEAT_ONE_SENDER = 1 << LEAT_SENDS_, LEAT_ONE_RECEIVER = 1 << LEAT_RECEIVE
 /* An end is what belongs to one side. A thread that claims here may have to wake a thread of the other side, so the other
  * side's threads wait here: receivers at the senders' end, senders at the receivers' end. */
 typedef struct leat_end_ {
-    _Atomic uint64_t pos_;  /* the position, if the end is for one thread. Else 0 */
-    _Atomic uint64_t at_;   /* tail (senders), head (receivers): the position to claim next, and the bits */
-    _Atomic uint32_t pace_; /* ns that the other side takes for a slot (part 2) */
-    leat_waitq_ peers_;     /* the other side's threads that wait. WAITERS in at_: a claim here is to wake one */
-    leat_waitq_ pollables_; /* the other side's pollables that are armed (I9) */
+    _Atomic(uint64_t) pos_;  /* the position, if the end is for one thread. Else 0 */
+    _Atomic(uint64_t) at_;   /* tail (senders), head (receivers): the position to claim next, and the bits */
+    _Atomic(uint32_t) pace_; /* ns that the other side takes for a slot (part 2) */
+    leat_waitq_ peers_;      /* the other side's threads that wait. WAITERS in at_: a claim here is to wake one */
+    leat_waitq_ pollables_;  /* the other side's pollables that are armed (I9) */
     char pad_[LEAT_LINE_ - sizeof(leat_waitq_) - 8];
 #ifdef LEAT_DEBUG
-    _Atomic uintptr_t owner_; /* the one thread: the address of its leat_doubt_. 0: none yet */
+    _Atomic(uintptr_t) owner_; /* the one thread: the address of its leat_doubt_. 0: none yet */
 #endif
 } leat_end_;
 
@@ -1472,13 +1771,13 @@ typedef struct leat_chan {
     leat_lock_ lock_; /* guards both queues */
     char pad3_[LEAT_LINE_];
 #ifdef LEAT_DEBUG
-    _Atomic uintptr_t self_; /* the channel's address once it was made or used, or FREED */
+    _Atomic(uintptr_t) self_; /* the channel's address once it was made or used, or FREED */
 #endif
 } leat_chan;
 
 enum { LEAT_FREED_ = 1 }; /* self_ of a channel that was freed */
 
-typedef _Atomic uint64_t leat_stamp_;
+typedef _Atomic(uint64_t) leat_stamp_;
 
 /* How far behind its stamp the message stands in a slot, and how many bytes a slot has. */
 static inline size_t leat_msg_at_(size_t align)
@@ -2218,7 +2517,7 @@ LEAT_COLD_ void leat_enqueue_all_(leat_enqueuing_ *a, leat_waiter_ *w)
  * without a lock. */
 LEAT_COLD_ bool leat_enqueue_and_spin_(void *what, leat_waiter_ *w)
 {
-    leat_enqueuing_ *a = what;
+    leat_enqueuing_ *a = (leat_enqueuing_ *)what;
     leat_enqueue_all_(a, w);
     if (a->entered_ && a->spin_) leat_spin_until_woken_(w, a->spin_);
     return a->entered_;
@@ -2398,7 +2697,7 @@ LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 {
     int saved = LEAT_ERRNO_;
     bool over = align > _Alignof(max_align_t);
-    unsigned char *p = over ? calloc(1, n * size + align) : calloc(n, size);
+    unsigned char *p = (unsigned char *)(over ? calloc(1, n * size + align) : calloc(n, size));
     LEAT_ERRNO_ = saved;
     if (!p || !over) return p;
     unsigned char *at = p + align - (uintptr_t)p % align;
@@ -2425,7 +2724,7 @@ LEAT_COLD_ int leat_make_(leat_chan *ch, size_t cap, size_t size, size_t align)
 #endif
     if (!cap) return 0;
     while (lap / LEAT_POS_ < cap) lap *= 2;
-    if ((ch->slots_ = leat_zeroed_(cap, stride, align)) == NULL) return -ENOMEM;
+    if ((ch->slots_ = (unsigned char *)leat_zeroed_(cap, stride, align)) == NULL) return -ENOMEM;
 #ifdef LEAT_DEBUG
     ch->seal_ = ~((uintptr_t)ch->slots_ ^ (uintptr_t)ch);
 #endif
@@ -2455,7 +2754,7 @@ LEAT_COLD_ void leat_free_(leat_chan *ch, size_t align)
 {
     if (!ch) return;
     leat_zeroed_free_(ch->slots_, align);
-    *ch = (leat_chan){ .ends_ = { [LEAT_SENDS_] = { .at_ = LEAT_CLOSING_ | LEAT_CLOSED_ } } };
+    *ch = (leat_chan){ .ends_ = { { .at_ = LEAT_CLOSING_ | LEAT_CLOSED_ } } }; /* [LEAT_SENDS_] */
 #ifdef LEAT_DEBUG
     atomic_store_explicit(&ch->self_, LEAT_FREED_, memory_order_relaxed); /* [X5] */
 #endif
@@ -2505,7 +2804,7 @@ LEAT_HOT_ ptrdiff_t leat_many_(leat_ctx *ctx, leat_chan *ch, int side, bool wait
 {
     if (LEAT_RARELY_(!ch || !msgs || n > PTRDIFF_MAX)) return -EINVAL;
     if (LEAT_RARELY_(!n)) return leat_ctx_err(ctx);
-    ptrdiff_t k = leat_move_some_(ctx, ch, side, msgs, n, size, align, ones);
+    ptrdiff_t k = leat_move_some_(ctx, ch, side, (unsigned char *)msgs, n, size, align, ones);
     if (LEAT_USUALLY_(k)) return k;
     if (!ch->slots_) n = 1;
     k = waits ? leat_wait_case_(ctx, ch, side, msgs, size, align) : leat_try_case_again_(ch, side, msgs, size, align);
@@ -2560,8 +2859,8 @@ LEAT_HOT_ size_t leat_len_(leat_chan *ch, int ones)
 {
     if (!ch || !ch->slots_) return 0;
     leat_end_ *to = &ch->ends_[LEAT_SENDS_], *from = &ch->ends_[LEAT_RECEIVES_];
-    _Atomic uint64_t *head = ones & LEAT_ONE_RECEIVER ? &from->pos_ : &from->at_;
-    _Atomic uint64_t *tail = ones & LEAT_ONE_SENDER ? &to->pos_ : &to->at_;
+    _Atomic(uint64_t) *head = ones & LEAT_ONE_RECEIVER ? &from->pos_ : &from->at_;
+    _Atomic(uint64_t) *tail = ones & LEAT_ONE_SENDER ? &to->pos_ : &to->at_;
     for (;;) {
         uint64_t h = atomic_load_explicit(head, memory_order_acquire);                             /* [C2] <- [C1] */
         uint64_t t = atomic_load_explicit(tail, memory_order_acquire);                             /* [C2] <- [C1] */
@@ -2667,12 +2966,21 @@ LEAT_COLD_ int leat_pollable_(leat_pollable *w, leat_chan *ch, int side)
  * for those that receive. Any thread may close the channel, and ask for its length. A call at such an end costs half as
  * much. A thread that parks at the other end, or that closes, pays for that, a few microseconds. A topic does not take
  * such a channel. The program must keep the promise. LEAT_DEBUG checks it. */
+#ifdef __cplusplus
+template <class T, int Ones> union leat_chan_for_ {
+    leat_chan chan;
+    T *type_;
+    char (*ones_)[1 + Ones];
+};
+#define LEAT_CHAN_FOR(ones, ...) leat_chan_for_<__typeof__(__VA_ARGS__), (ones)>
+#else
 #define LEAT_CHAN_FOR(ones, ...)        \
     union {                             \
         leat_chan chan;                 \
         __typeof__(__VA_ARGS__) *type_; \
         char (*ones_)[1 + (ones)];      \
     }
+#endif
 
 /* clang-format on */
 #ifdef LEAT_DEBUG
@@ -2680,7 +2988,7 @@ LEAT_COLD_ int leat_pollable_(leat_pollable *w, leat_chan *ch, int side)
 /* The channel, checked at the beginning of a call. */
 LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
 {
-    leat_chan *ch = c;
+    leat_chan *ch = (leat_chan *)c;
     uintptr_t self = 0;
     leat_file_ = file;
     leat_line_ = line;
@@ -2696,7 +3004,7 @@ LEAT_COLD_ leat_chan *leat_chan_at_(void *c, const char *file, int line)
  * without a free. */
 LEAT_LOOKS_AT_ALL_ LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file, int line)
 {
-    leat_chan *ch = c;
+    leat_chan *ch = (leat_chan *)c;
     if (ch && atomic_load_explicit(&ch->self_, memory_order_relaxed) == (uintptr_t)ch && /* [X5] */
         ch->slots_ && ch->seal_ == ~((uintptr_t)ch->slots_ ^ (uintptr_t)ch))
         LEAT_BLAME_("this channel was made before, and not freed", file, line);
@@ -2706,7 +3014,7 @@ LEAT_LOOKS_AT_ALL_ LEAT_COLD_ leat_chan *leat_new_at_(void *c, const char *file,
 /* Checks at the beginning of free. A channel that was freed may be freed again. */
 LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
 {
-    leat_chan *ch = c;
+    leat_chan *ch = (leat_chan *)c;
     if (!ch || atomic_load_explicit(&ch->self_, memory_order_relaxed) == LEAT_FREED_) return ch; /* [X5] */
     leat_chan_at_(ch, file, line);
     if (ch->ends_[0].peers_.first_ || ch->ends_[1].peers_.first_)
@@ -2725,7 +3033,7 @@ LEAT_COLD_ leat_chan *leat_old_at_(void *c, const char *file, int line)
 /* The channel, or NULL. &NULL->chan would not be a valid address. */
 LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
 {
-    return c;
+    return (leat_chan *)c;
 }
 
 #define LEAT_CHAN_(c) leat_chan_of_(c)
@@ -2734,6 +3042,7 @@ LEAT_HOT_ leat_chan *leat_chan_of_(void *c)
 
 #endif
 
+#ifndef __cplusplus
 /* clang-format off */
 struct leat_wrong_message_type { int pointer_to_the_message_type_of_the_channel_expected; };
 struct leat_const_message_type { int messages_are_written_so_their_type_cannot_be_const; };
@@ -2833,6 +3142,200 @@ struct leat_const_message_type { int messages_are_written_so_their_type_cannot_b
 #define leat_pollable_recv(w, c) leat_pollable_(w, LEAT_C_(c), LEAT_RECEIVES_)
 #define leat_pollable_send(w, c) leat_pollable_(w, LEAT_C_(c), LEAT_SENDS_)
 
+#else /* C++: the same calls. The channel's type says T, and whether an end is for one thread */
+
+template <class T> struct leat_message_ {
+    static_assert(__is_trivially_copyable(T),
+                  "leat: a message is copied as bytes, so its type must be trivially copyable (leat.hpp can send others)");
+    enum : size_t { size = sizeof(T), align = alignof(T) };
+};
+template <class T> struct leat_message_<const T> {
+    static_assert(sizeof(T) == 0, "leat: messages are written, so their type cannot be const");
+    enum : size_t { size = sizeof(T), align = alignof(T) };
+};
+
+template <class T, class M> struct leat_same_ {
+    enum : bool { yes = false };
+};
+template <class T> struct leat_same_<T, T> {
+    enum : bool { yes = true };
+};
+
+/* A pointer to messages to read, and to write. */
+template <class T, class M> LEAT_HOT_ const T *leat_in_(M *m)
+{
+    static_assert(leat_same_<const T, const M>::yes, "leat: a pointer to the message type of the channel is expected");
+    return m;
+}
+
+template <class T, class M> LEAT_HOT_ T *leat_out_(M *m)
+{
+    static_assert(leat_same_<const T, const M>::yes, "leat: a pointer to the message type of the channel is expected");
+    static_assert(!leat_same_<const M, M>::yes, "leat: a message is received into this object, so it cannot be const");
+    return m;
+}
+
+/* What is sent is *m, or m itself where it is no pointer, or where messages are such pointers. */
+template <class T, class P, bool Same = leat_same_<const T, const P>::yes> struct leat_if_pointer_ {
+    typedef int type;
+};
+template <class T, class P> struct leat_if_pointer_<T, P, true> {
+};
+
+/* clang-format off */
+#ifdef LEAT_DEBUG
+#define LEAT_CALL_ , const char *file = __builtin_FILE(), int line = __builtin_LINE() /* where the program calls it */
+#define LEAT_C_(c) leat_chan_at_(c, file, line)
+#define LEAT_OF_CALL_(at) at(c, file, line)
+#else
+#define LEAT_CALL_
+#define LEAT_C_(c) leat_chan_of_(c)
+#define LEAT_OF_CALL_(at) leat_chan_of_(c)
+#endif
+#define LEAT_CHAN_OF_T_ leat_chan_for_<T, Ones>
+#define LEAT_OF_T_ leat_message_<T>::size, leat_message_<T>::align
+#define LEAT_CALL_OF_C_(result) template <class T, int Ones> LEAT_HOT_ result
+#define LEAT_CALL_OF_M_(result) template <class T, int Ones, class M> LEAT_HOT_ result
+#define LEAT_COUNT_OF_M_ template <class T, int Ones, class M> LEAT_MUST_CHECK_ LEAT_HOT_ ptrdiff_t
+#define LEAT_SENDS_P_(result) template <class T, int Ones, class M, typename leat_if_pointer_<T, M *>::type = 0> LEAT_HOT_ result
+#define LEAT_M_ const typename leat_is_<T>::type &m
+/* clang-format on */
+
+LEAT_CALL_OF_C_(int) leat_make(LEAT_CHAN_OF_T_ *c, size_t capacity LEAT_CALL_)
+{
+    return leat_make_for_(LEAT_OF_CALL_(leat_new_at_), capacity, LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_C_(void) leat_free(LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    leat_free_(LEAT_OF_CALL_(leat_old_at_), leat_message_<T>::align);
+}
+
+LEAT_SENDS_P_(int) leat_send(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_send_(NULL, LEAT_C_(c), leat_in_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_C_(int) leat_send(LEAT_CHAN_OF_T_ *c, LEAT_M_ LEAT_CALL_)
+{
+    return leat_send_(NULL, LEAT_C_(c), &m, LEAT_OF_T_, Ones);
+}
+
+LEAT_SENDS_P_(LEAT_MUST_CHECK_ int) leat_try_send(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_try_send_(LEAT_C_(c), leat_in_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_C_(LEAT_MUST_CHECK_ int) leat_try_send(LEAT_CHAN_OF_T_ *c, LEAT_M_ LEAT_CALL_)
+{
+    return leat_try_send_(LEAT_C_(c), &m, LEAT_OF_T_, Ones);
+}
+
+LEAT_SENDS_P_(int) leat_send_ctx(leat_ctx *ctx, LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_send_(ctx, LEAT_C_(c), leat_in_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_C_(int) leat_send_ctx(leat_ctx *ctx, LEAT_CHAN_OF_T_ *c, LEAT_M_ LEAT_CALL_)
+{
+    return leat_send_(ctx, LEAT_C_(c), &m, LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_M_(int) leat_recv(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_recv_(NULL, LEAT_C_(c), leat_out_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_M_(int) leat_try_recv(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_try_recv_(LEAT_C_(c), leat_out_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_M_(int) leat_recv_ctx(leat_ctx *ctx, LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_recv_(ctx, LEAT_C_(c), leat_out_<T>(m), LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_send_many(LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_send_many_(NULL, LEAT_C_(c), true, leat_in_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_try_send_many(LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_send_many_(NULL, LEAT_C_(c), false, leat_in_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_send_many_ctx(leat_ctx *ctx, LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_send_many_(ctx, LEAT_C_(c), true, leat_in_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_recv_many(LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_recv_many_(NULL, LEAT_C_(c), true, leat_out_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_try_recv_many(LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_recv_many_(NULL, LEAT_C_(c), false, leat_out_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_COUNT_OF_M_ leat_recv_many_ctx(leat_ctx *ctx, LEAT_CHAN_OF_T_ *c, M *a, size_t n LEAT_CALL_)
+{
+    return leat_recv_many_(ctx, LEAT_C_(c), true, leat_out_<T>(a), n, LEAT_OF_T_, Ones);
+}
+
+LEAT_CALL_OF_C_(int) leat_close(LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_close_(LEAT_C_(c));
+}
+
+LEAT_CALL_OF_C_(size_t) leat_len(LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_len_(LEAT_C_(c), Ones);
+}
+
+LEAT_CALL_OF_C_(size_t) leat_cap(LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_cap_(LEAT_C_(c));
+}
+
+LEAT_CALL_OF_C_(bool) leat_is_closed(LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_is_closed_(LEAT_C_(c));
+}
+
+LEAT_CALL_OF_C_(int) leat_pollable_recv(leat_pollable *w, LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_pollable_(w, LEAT_C_(c), LEAT_RECEIVES_);
+}
+
+LEAT_CALL_OF_C_(int) leat_pollable_send(leat_pollable *w, LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_pollable_(w, LEAT_C_(c), LEAT_SENDS_);
+}
+
+LEAT_SENDS_P_(leat_case) LEAT_SEND(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_send_case_(LEAT_C_(c), leat_in_<T>(m), LEAT_OF_T_);
+}
+
+LEAT_CALL_OF_C_(leat_case) LEAT_SEND(LEAT_CHAN_OF_T_ *c, LEAT_M_ LEAT_CALL_)
+{
+    return leat_send_case_(LEAT_C_(c), &m, LEAT_OF_T_);
+}
+
+/* A temporary is gone before the select begins. */
+template <class T, int Ones> leat_case LEAT_SEND(LEAT_CHAN_OF_T_ *c, const typename leat_is_<T>::type &&m) = delete;
+
+LEAT_CALL_OF_M_(leat_case) LEAT_RECV(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
+{
+    return leat_case_(LEAT_C_(c), LEAT_RECEIVES_, leat_out_<T>(m), LEAT_OF_T_);
+}
+
+#endif
+
 /* Makes a descriptor that tells of a context: readable as soon as it or an ancestor is cancelled, and then for good. A deadline makes nothing
  * readable, because no thread watches the clock: give leat_ctx_deadline to the poll as its time-out. (If the deadline had
  * passed already, the descriptor is readable at once.) The context and its ancestors must not be gone before the pollable
@@ -2846,7 +3349,7 @@ LEAT_COLD_ int leat_pollable_ctx(leat_pollable *w, leat_ctx *ctx)
     int err = leat_pollable_make_(w);
     if (err) return err;
     w->ctx_ = ctx;
-    if ((w->nodes_ = leat_zeroed_(n, sizeof *w->nodes_, _Alignof(leat_node_))) == NULL) {
+    if ((w->nodes_ = (leat_node_ *)leat_zeroed_(n, sizeof *w->nodes_, _Alignof(leat_node_))) == NULL) {
         leat_os_done_(&w->waiter_.state_);
         leat_os_fd_close_(w->ends_);
         *w = (leat_pollable){ .ctx_ = NULL };
@@ -2909,8 +3412,10 @@ LEAT_COLD_ void leat_pollable_close(leat_pollable *w)
 
 /* The cases of a select: leat_case cases[] = { LEAT_RECV(&jobs, &job), LEAT_SEND(&acks, &ack) };
  * A NULL channel of the right type is never ready. */
+#ifndef __cplusplus
 #define LEAT_SEND(c, ...) leat_send_case_(LEAT_C_(c), LEAT_IN_(c, (__VA_ARGS__)), LEAT_OF_(c))
 #define LEAT_RECV(c, m) leat_case_(LEAT_C_(c), LEAT_RECEIVES_, LEAT_OUT_(c, m), LEAT_OF_(c))
+#endif
 
 /* Waits until one of n cases is ready, does it, and returns its index. Among several that are ready each has the same
  * chance. cases[i].err is 0, or -EPIPE where the channel is closed (which counts as ready, as in Go). Any mix of cases
@@ -2961,6 +3466,33 @@ LEAT_HOT_ int leat_try_select_first(leat_case *cases, size_t n)
     return leat_try_select_which_(LEAT_LOWEST_, NULL, cases, n);
 }
 
+#ifdef __cplusplus
+#define LEAT_C11_END_
+#if defined LEAT_C11_END_
+#undef LEAT_C11_END_
+}
+#pragma pop_macro("_Atomic")
+#pragma pop_macro("_Thread_local")
+#pragma pop_macro("_Alignof")
+#pragma pop_macro("memory_order_relaxed")
+#pragma pop_macro("memory_order_acquire")
+#pragma pop_macro("memory_order_release")
+#pragma pop_macro("memory_order_acq_rel")
+#pragma pop_macro("memory_order_seq_cst")
+#pragma pop_macro("atomic_init")
+#pragma pop_macro("atomic_signal_fence")
+#pragma pop_macro("atomic_load_explicit")
+#pragma pop_macro("atomic_store_explicit")
+#pragma pop_macro("atomic_exchange_explicit")
+#pragma pop_macro("atomic_compare_exchange_weak_explicit")
+#pragma pop_macro("atomic_compare_exchange_strong_explicit")
+#pragma pop_macro("atomic_fetch_add_explicit")
+#pragma pop_macro("atomic_fetch_sub_explicit")
+#pragma pop_macro("atomic_fetch_and_explicit")
+#pragma pop_macro("atomic_fetch_or_explicit")
+#pragma pop_macro("atomic_fetch_xor_explicit")
+#endif
+#endif
 LEAT_OWN_STYLE_END_
 #endif
 
@@ -2973,8 +3505,7 @@ LEAT_OWN_STYLE_END_
  *
  *
  * WHAT IT IS NOT. Not the system's <semaphore.h>. A file that includes <semaphore.h>, with this header first on the
- * search path, gets both: the system's, with sem_t, and this one. Not shared between processes. In C++ this file
- * only forwards to the system's header.
+ * search path, gets both: the system's, with sem_t, and this one. Not shared between processes.
  *
  * RETURN VALUES. As in queue.h, and -EOVERFLOW: the caller released more than was acquired, and nothing changed.
  * Needs queue.h. Each call that can wait has the same three forms as there.
@@ -2989,10 +3520,77 @@ LEAT_OWN_STYLE_END_
  *     [W2]    a wait sees zero       <- [W1]
  *     [X6]    an optimistic word or limit       nothing: the CAS or the lock decides
  */
-#if !defined LEAT_SEMAPHORE_H && defined LEAT_RECV /* not in C++, nor while queue.h includes LEAT_CUSTOM_OS */
+#if !defined LEAT_SEMAPHORE_H && defined LEAT_CHAN /* not in C++98, nor while queue.h includes LEAT_CUSTOM_OS */
 #define LEAT_SEMAPHORE_H
 
 LEAT_OWN_STYLE_BEGIN_
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#if defined LEAT_C11_BEGIN_
+#undef LEAT_C11_BEGIN_
+#pragma push_macro("_Atomic")
+#pragma push_macro("_Thread_local")
+#pragma push_macro("_Alignof")
+#pragma push_macro("memory_order_relaxed")
+#pragma push_macro("memory_order_acquire")
+#pragma push_macro("memory_order_release")
+#pragma push_macro("memory_order_acq_rel")
+#pragma push_macro("memory_order_seq_cst")
+#pragma push_macro("atomic_init")
+#pragma push_macro("atomic_signal_fence")
+#pragma push_macro("atomic_load_explicit")
+#pragma push_macro("atomic_store_explicit")
+#pragma push_macro("atomic_exchange_explicit")
+#pragma push_macro("atomic_compare_exchange_weak_explicit")
+#pragma push_macro("atomic_compare_exchange_strong_explicit")
+#pragma push_macro("atomic_fetch_add_explicit")
+#pragma push_macro("atomic_fetch_sub_explicit")
+#pragma push_macro("atomic_fetch_and_explicit")
+#pragma push_macro("atomic_fetch_or_explicit")
+#pragma push_macro("atomic_fetch_xor_explicit")
+#undef _Atomic
+#undef _Thread_local
+#undef _Alignof
+#undef memory_order_relaxed
+#undef memory_order_acquire
+#undef memory_order_release
+#undef memory_order_acq_rel
+#undef memory_order_seq_cst
+#undef atomic_init
+#undef atomic_signal_fence
+#undef atomic_load_explicit
+#undef atomic_store_explicit
+#undef atomic_exchange_explicit
+#undef atomic_compare_exchange_weak_explicit
+#undef atomic_compare_exchange_strong_explicit
+#undef atomic_fetch_add_explicit
+#undef atomic_fetch_sub_explicit
+#undef atomic_fetch_and_explicit
+#undef atomic_fetch_or_explicit
+#undef atomic_fetch_xor_explicit
+#define _Atomic(...) leat_atomic_<__VA_ARGS__>
+#define _Thread_local __thread
+#define _Alignof(...) alignof(__VA_ARGS__)
+#define memory_order_relaxed __ATOMIC_RELAXED
+#define memory_order_acquire __ATOMIC_ACQUIRE
+#define memory_order_release __ATOMIC_RELEASE
+#define memory_order_acq_rel __ATOMIC_ACQ_REL
+#define memory_order_seq_cst __ATOMIC_SEQ_CST
+#define atomic_init leat_atomic_init_
+#define atomic_signal_fence leat_atomic_signal_fence_
+#define atomic_load_explicit leat_atomic_load_
+#define atomic_store_explicit leat_atomic_store_
+#define atomic_exchange_explicit leat_atomic_exchange_
+#define atomic_compare_exchange_weak_explicit leat_atomic_compare_exchange_weak_
+#define atomic_compare_exchange_strong_explicit leat_atomic_compare_exchange_strong_
+#define atomic_fetch_add_explicit leat_atomic_fetch_add_
+#define atomic_fetch_sub_explicit leat_atomic_fetch_sub_
+#define atomic_fetch_and_explicit leat_atomic_fetch_and_
+#define atomic_fetch_or_explicit leat_atomic_fetch_or_
+#define atomic_fetch_xor_explicit leat_atomic_fetch_xor_
+extern "C++" { /* perhaps the program has included the header in an extern "C" */
+#endif
+#endif
 
 /* ==== 1. Semaphore ============================================================================
  *
@@ -3013,9 +3611,9 @@ LEAT_OWN_STYLE_BEGIN_
  *     request is not starved by small ones. */
 
 typedef struct leat_sem {
-    _Atomic int64_t word_;
-    _Atomic int64_t most_; /* the limit: the word never has more permits */
-    leat_lock_ lock_;      /* guards the queue, and the word while a bit is set */
+    _Atomic(int64_t) word_;
+    _Atomic(int64_t) most_; /* the limit: the word never has more permits */
+    leat_lock_ lock_;       /* guards the queue, and the word while a bit is set */
     leat_waitq_ waiters_;
 } leat_sem;
 
@@ -3041,7 +3639,15 @@ typedef struct leat_sem_waiter_ {
 #define LEAT_SEM_MAX (INT64_MAX / 16)
 #define LEAT_SEM(n) LEAT_SEM_OF(n, n)
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_SEM_OF(start, most) { .word_ = (int64_t)(start) * LEAT_PERMIT_, .most_ = (most) }
+#else
+#define LEAT_SEM_OF(start, most) leat_sem_made_(start, most)
+constexpr leat_sem leat_sem_made_(int64_t start, int64_t most)
+{
+    return leat_sem{ start * LEAT_PERMIT_, most, 0, { NULL, NULL } };
+}
+#endif
 /* clang-format on */
 
 static inline int64_t leat_permits_(int64_t word)
@@ -3067,7 +3673,7 @@ static inline void leat_sem_unlock_(leat_sem *s, int64_t word)
 static inline bool leat_sem_late_(const leat_sem *s)
 {
     const void *first_link = s->waiters_.first_;
-    const leat_sem_waiter_ *first = first_link;
+    const leat_sem_waiter_ *first = (const leat_sem_waiter_ *)first_link;
     return first && leat_now() - first->since_ >= LEAT_PATIENCE_;
 }
 
@@ -3213,7 +3819,7 @@ LEAT_HOT_ int leat_sem_get_ctx_(leat_ctx *ctx, leat_ctx *also, leat_sem *s, int6
 /* The last try before the thread parks, called by leat_block_. True: its node is in the queue, and it may park. */
 static inline bool leat_sem_enqueue_(void *what, leat_waiter_ *w)
 {
-    leat_sem_waiter_ *self = what;
+    leat_sem_waiter_ *self = (leat_sem_waiter_ *)what;
     self->link_.waiter_ = w;
     self->err_ = leat_sem_try_(self->ctx_, self->also_, self->sem_, self->need_, self);
     return self->err_ == -EAGAIN;
@@ -3337,14 +3943,22 @@ LEAT_HOT_ int64_t leat_sem_available(leat_sem *s)
  * A count of the tasks that are not done yet, and threads that wait for zero. Reusable. */
 
 typedef struct leat_wg {
-    _Atomic int64_t word_; /* count * 2 | WAITERS */
+    _Atomic(int64_t) word_; /* count * 2 | WAITERS */
     leat_lock_ lock_;
     leat_waitq_ waiters_;
 } leat_wg;
 
 /* Initialiser; all-zero is LEAT_WG(0). */
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_WG(n) { .word_ = (int64_t)(n) * 2 }
+#else
+#define LEAT_WG(n) leat_wg_made_(n)
+constexpr leat_wg leat_wg_made_(int64_t n)
+{
+    return leat_wg{ n * 2, 0, { NULL, NULL } };
+}
+#endif
 /* clang-format on */
 
 /* Adds n to the count. n may be negative: leat_wg_done(w) adds -1. When the count comes to zero, all threads that wait
@@ -3390,7 +4004,7 @@ typedef struct leat_wg_waiter_ {
 /* The last look before the thread parks, called by leat_block_. True: its node is in the queue. */
 static inline bool leat_wg_enqueue_(void *what, leat_waiter_ *waiter)
 {
-    leat_wg_waiter_ *self = what;
+    leat_wg_waiter_ *self = (leat_wg_waiter_ *)what;
     leat_wg *w = self->wg_;
     self->link_.waiter_ = waiter;
     leat_lock_take_(&w->lock_);
@@ -3441,6 +4055,33 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_wg_wait(leat_wg *w)
     return atomic_load_explicit(&w->word_, memory_order_acquire) < 2 ? 0 : -EAGAIN; /* [W2] <- [W1] */
 }
 
+#ifdef __cplusplus
+#define LEAT_C11_END_
+#if defined LEAT_C11_END_
+#undef LEAT_C11_END_
+}
+#pragma pop_macro("_Atomic")
+#pragma pop_macro("_Thread_local")
+#pragma pop_macro("_Alignof")
+#pragma pop_macro("memory_order_relaxed")
+#pragma pop_macro("memory_order_acquire")
+#pragma pop_macro("memory_order_release")
+#pragma pop_macro("memory_order_acq_rel")
+#pragma pop_macro("memory_order_seq_cst")
+#pragma pop_macro("atomic_init")
+#pragma pop_macro("atomic_signal_fence")
+#pragma pop_macro("atomic_load_explicit")
+#pragma pop_macro("atomic_store_explicit")
+#pragma pop_macro("atomic_exchange_explicit")
+#pragma pop_macro("atomic_compare_exchange_weak_explicit")
+#pragma pop_macro("atomic_compare_exchange_strong_explicit")
+#pragma pop_macro("atomic_fetch_add_explicit")
+#pragma pop_macro("atomic_fetch_sub_explicit")
+#pragma pop_macro("atomic_fetch_and_explicit")
+#pragma pop_macro("atomic_fetch_or_explicit")
+#pragma pop_macro("atomic_fetch_xor_explicit")
+#endif
+#endif
 LEAT_OWN_STYLE_END_
 #endif
 
@@ -3470,7 +4111,9 @@ LEAT_OWN_STYLE_END_
  *
  * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. Only leat_pool_abort may instead pass a
  * job of the pool to the caller's function `dropped`, once. A thread that a job ends (pthread_exit, cancellation) is
- * replaced, and the job counts as failed with -EINTR. Threads are joined, never detached.
+ * replaced, and the job counts as failed with -EINTR. In C++ an exception that leaves a task or job ends that alone, which
+ * counts as failed with -EFAULT (see leat_group_rethrow). Hooks, and `dropped`, must not throw. Threads are joined, never
+ * detached.
  * A thread that this file spawns blocks the signals that ask the process for something (TERM, INT, CHLD, ALRM,
  * USR1..). The program's own threads handle those. A spawned thread takes the signals that its own faults raise.
  * Profilers and collectors reach a thread by PROF, VTALRM, PWR and the real-time signals. A spawned thread blocks
@@ -3513,8 +4156,81 @@ LEAT_OWN_STYLE_END_
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+#if defined LEAT_EXCEPTIONS_
+extern "C++" {
+#include <exception>
+#include <new>
+}
+#endif
 
 LEAT_OWN_STYLE_BEGIN_
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#if defined LEAT_C11_BEGIN_
+#undef LEAT_C11_BEGIN_
+#pragma push_macro("_Atomic")
+#pragma push_macro("_Thread_local")
+#pragma push_macro("_Alignof")
+#pragma push_macro("memory_order_relaxed")
+#pragma push_macro("memory_order_acquire")
+#pragma push_macro("memory_order_release")
+#pragma push_macro("memory_order_acq_rel")
+#pragma push_macro("memory_order_seq_cst")
+#pragma push_macro("atomic_init")
+#pragma push_macro("atomic_signal_fence")
+#pragma push_macro("atomic_load_explicit")
+#pragma push_macro("atomic_store_explicit")
+#pragma push_macro("atomic_exchange_explicit")
+#pragma push_macro("atomic_compare_exchange_weak_explicit")
+#pragma push_macro("atomic_compare_exchange_strong_explicit")
+#pragma push_macro("atomic_fetch_add_explicit")
+#pragma push_macro("atomic_fetch_sub_explicit")
+#pragma push_macro("atomic_fetch_and_explicit")
+#pragma push_macro("atomic_fetch_or_explicit")
+#pragma push_macro("atomic_fetch_xor_explicit")
+#undef _Atomic
+#undef _Thread_local
+#undef _Alignof
+#undef memory_order_relaxed
+#undef memory_order_acquire
+#undef memory_order_release
+#undef memory_order_acq_rel
+#undef memory_order_seq_cst
+#undef atomic_init
+#undef atomic_signal_fence
+#undef atomic_load_explicit
+#undef atomic_store_explicit
+#undef atomic_exchange_explicit
+#undef atomic_compare_exchange_weak_explicit
+#undef atomic_compare_exchange_strong_explicit
+#undef atomic_fetch_add_explicit
+#undef atomic_fetch_sub_explicit
+#undef atomic_fetch_and_explicit
+#undef atomic_fetch_or_explicit
+#undef atomic_fetch_xor_explicit
+#define _Atomic(...) leat_atomic_<__VA_ARGS__>
+#define _Thread_local __thread
+#define _Alignof(...) alignof(__VA_ARGS__)
+#define memory_order_relaxed __ATOMIC_RELAXED
+#define memory_order_acquire __ATOMIC_ACQUIRE
+#define memory_order_release __ATOMIC_RELEASE
+#define memory_order_acq_rel __ATOMIC_ACQ_REL
+#define memory_order_seq_cst __ATOMIC_SEQ_CST
+#define atomic_init leat_atomic_init_
+#define atomic_signal_fence leat_atomic_signal_fence_
+#define atomic_load_explicit leat_atomic_load_
+#define atomic_store_explicit leat_atomic_store_
+#define atomic_exchange_explicit leat_atomic_exchange_
+#define atomic_compare_exchange_weak_explicit leat_atomic_compare_exchange_weak_
+#define atomic_compare_exchange_strong_explicit leat_atomic_compare_exchange_strong_
+#define atomic_fetch_add_explicit leat_atomic_fetch_add_
+#define atomic_fetch_sub_explicit leat_atomic_fetch_sub_
+#define atomic_fetch_and_explicit leat_atomic_fetch_and_
+#define atomic_fetch_or_explicit leat_atomic_fetch_or_
+#define atomic_fetch_xor_explicit leat_atomic_fetch_xor_
+extern "C++" { /* perhaps the program has included the header in an extern "C" */
+#endif
+#endif
 
 /* A task gets the context of its group or pool, and the argument that was submitted with it. The argument is not
  * copied, the task and the caller share it. A task returns 0, or any other int as an error. The error is passed on
@@ -3660,7 +4376,7 @@ enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
  * The wait may also return without a reason. */
 typedef struct leat_bell_ {
 #if defined LEAT_PIPE_
-    _Atomic uint32_t word_;
+    _Atomic(uint32_t) word_;
     int ends_[2];
 #else
     leat_os_event_ event_;
@@ -3669,7 +4385,7 @@ typedef struct leat_bell_ {
 
 #if defined LEAT_PIPE_
 
-static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
+static inline _Atomic(uint32_t) *leat_bell_word_(leat_bell_ *b)
 {
     return &b->word_;
 }
@@ -3709,7 +4425,7 @@ static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 
 #else
 
-static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
+static inline _Atomic(uint32_t) *leat_bell_word_(leat_bell_ *b)
 {
     return &b->event_.word_;
 }
@@ -3810,7 +4526,7 @@ static inline void leat_thread_exits_(leat_thread_ *t)
 
 static inline void leat_thread_on_exit_(void *arg)
 {
-    leat_thread_ *t = arg;
+    leat_thread_ *t = (leat_thread_ *)arg;
     if (t->exited_) return; /* a second job has ended this thread, which went on after the first */
     t->on_exit_(t);
     leat_thread_exits_(t);
@@ -3844,7 +4560,7 @@ LEAT_COLD_ void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
 
 LEAT_COLD_ void *leat_thread_main_(void *arg)
 {
-    leat_thread_ *t = arg;
+    leat_thread_ *t = (leat_thread_ *)arg;
     leat_lock_take_(&t->threads_->lock_);
     t->thread_ = pthread_self(); /* L2: the thread that spawned it may not know it yet */
     t->started_ = true;
@@ -3969,14 +4685,15 @@ typedef struct leat_group {
     leat_chan *closes_; /* of leat_group_closes, or NULL */
     leat_wg running_;   /* 1 while a task is active, for callers that wait */
     leat_chan joined_;  /* closed when all threads are joined */
-    _Atomic int err_;   /* the first error of a task */
-    _Atomic size_t errors_;
+    _Atomic(int) err_;  /* the first error of a task */
+    _Atomic(size_t) errors_;
     struct leat_group *whole_;                /* of leat_group_within, or NULL */
     struct leat_group *stages_, *next_stage_; /* the groups within this one. The next of the same whole */
     leat_thread_ *left_;                      /* the last one that has left as it was idle. It is in the list */
     int64_t idle_ns_;                         /* of leat_thread_opts, as is what follows */
     size_t stack_size_;
-    char name_[16]; /* "": the threads get no name */
+    char name_[16];          /* "": the threads get no name */
+    _Atomic(void *) thrown_; /* C++: the first exception that left a task, of leat_group_rethrow */
 } leat_group;
 
 typedef struct leat_task_thread_ {
@@ -3989,7 +4706,15 @@ typedef struct leat_task_thread_ {
 
 /* An initialiser. The group's tasks run under a context of their own, below `parent` (or NULL). */
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_GROUP(parent) { .ctx_ = LEAT_CTX(parent), .idle_ = LEAT_SEM_OF(0, LEAT_SEM_MAX) }
+#else
+#define LEAT_GROUP(parent) leat_group_made_(parent)
+constexpr leat_group leat_group_made_(leat_ctx *parent)
+{
+    return leat_group{ LEAT_CTX(parent), LEAT_SEM_OF(0, LEAT_SEM_MAX) };
+}
+#endif
 /* clang-format on */
 
 /* The context that the group's tasks get. It is done after the first error, with that error as cause, and
@@ -4115,8 +4840,75 @@ LEAT_COLD_ void leat_task_done_(leat_group *g, int err, leat_task_thread_ *t)
 static inline leat_task_thread_ *leat_task_thread_of_(leat_thread_ *t)
 {
     void *whole = t;
-    return whole;
+    return (leat_task_thread_ *)whole;
 }
+
+/* A task's thread calls the task. In C++ a task may throw. Then it has failed with -EFAULT, and its group (or NULL) and all
+ * that this is within keep the exception. What is no exception of C++ passes: the end of a thread by pthread_exit or by a
+ * cancellation. */
+#ifndef LEAT_EXCEPTIONS_
+LEAT_HOT_ int leat_task_call_(leat_call_ task, leat_ctx *ctx, leat_group *g)
+{
+    (void)g;
+    return task.fn_(ctx, task.arg_);
+}
+#else
+union leat_exception_ { /* a std::exception_ptr is one word, which counts as a reference */
+    void *raw_;
+    std::exception_ptr ptr_;
+    leat_exception_(void *word) : raw_(word)
+    {
+    }
+    ~leat_exception_()
+    {
+    }
+};
+static_assert(sizeof(std::exception_ptr) == sizeof(void *), "leat: what leat_group_rethrow throws fits in a word");
+
+LEAT_COLD_ void leat_group_throws_(leat_group *g, const std::exception_ptr &thrown)
+{
+    for (; g; g = g->whole_) {
+        void *none = NULL;
+        leat_exception_ e(NULL);
+        new (&e.ptr_) std::exception_ptr(thrown);
+        if (!atomic_compare_exchange_strong_explicit(&g->thrown_, &none, e.raw_, memory_order_relaxed, /* [X7] */
+                                                     memory_order_relaxed))
+            e.ptr_.~exception_ptr();
+    }
+}
+
+LEAT_HOT_ int leat_task_call_(leat_call_ task, leat_ctx *ctx, leat_group *g)
+{
+    try {
+        return task.fn_(ctx, task.arg_);
+    } catch (...) {
+        std::exception_ptr thrown = std::current_exception();
+        if (!thrown) throw;
+        leat_group_throws_(g, thrown);
+        return -EFAULT;
+    }
+}
+
+/* Throws the first exception that left a task of g, or of a stage of it, if there was one. To be called after leat_wait has
+ * returned. leat_wait itself returns the first error: -EFAULT, if that was an exception. Only C++ has this call. A group
+ * whose exception is never thrown again keeps the memory of it. If a file in C (or one without exceptions) makes the
+ * group's first leat_go, an exception that leaves a task ends the program. */
+LEAT_COLD_ void leat_group_rethrow(leat_group *g)
+{
+    leat_exception_ e(g ? atomic_exchange_explicit(&g->thrown_, NULL, memory_order_relaxed) : NULL); /* [X7] */
+    if (!e.raw_) return;
+    std::exception_ptr thrown(e.ptr_);
+    e.ptr_.~exception_ptr();
+    std::rethrow_exception(thrown);
+}
+
+/* Forgets it instead (leat.hpp). */
+LEAT_COLD_ void leat_group_drop_(leat_group *g)
+{
+    leat_exception_ e(atomic_exchange_explicit(&g->thrown_, NULL, memory_order_relaxed)); /* [X7] */
+    if (e.raw_) e.ptr_.~exception_ptr();
+}
+#endif
 
 /* A thread gets a new waiter, before it becomes idle. leat_task_await_ ends the waiter. */
 static inline void leat_task_thread_init_(leat_task_thread_ *t)
@@ -4180,18 +4972,18 @@ static inline void leat_group_main_(leat_thread_ *thread)
     leat_call_ job;
     if (*g->name_) leat_thread_name_(g->name_, thread->id_);
     while ((job = leat_task_await_(t)).fn_) {
-        int err = job.fn_(&g->ctx_, job.arg_);
+        int err = leat_task_call_(job, &g->ctx_, g);
         leat_task_thread_init_(t);
         leat_task_done_(g, err, t);
     }
 }
 
-LEAT_COLD_ void leat_group_on_exit_(leat_thread_ *thread);
+LEAT_COLD_AHEAD_ void leat_group_on_exit_(leat_thread_ *thread);
 
 /* Spawns a thread, which is the caller's (L4). NULL: it could not be spawned, because of *err. */
 LEAT_COLD_ leat_task_thread_ *leat_group_spawn_(leat_group *g, int *err)
 {
-    leat_task_thread_ *t = leat_zeroed_(1, sizeof *t, 1);
+    leat_task_thread_ *t = (leat_task_thread_ *)leat_zeroed_(1, sizeof *t, 1);
     *err = -ENOMEM;
     if (!t) return NULL;
     t->thread_.main_ = leat_group_main_;
@@ -4272,7 +5064,7 @@ LEAT_COLD_ leat_task_thread_ *leat_group_take_(leat_group *g)
     if (l) leat_dequeue_(&g->waiting_, l);
     else g->places_--;
     leat_lock_drop_(&g->threads_.lock_);
-    return l ? l->msg_ : NULL;
+    return l ? (leat_task_thread_ *)l->msg_ : NULL;
 }
 
 /* Puts back what the caller has taken, or the thread that it has spawned, or leaves a place (NULL). With the permit. */
@@ -4392,8 +5184,8 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
     }
     for (leat_node_ *next; chain; chain = next) {
         next = chain->next_;
-        if (err) leat_group_put_(g, chain->msg_);
-        else leat_task_give_(chain->msg_, job);
+        if (err) leat_group_put_(g, (leat_task_thread_ *)chain->msg_);
+        else leat_task_give_((leat_task_thread_ *)chain->msg_, job);
     }
     if (!err) return 0;
     leat_group_unshare_(g, n);
@@ -4404,7 +5196,9 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 /* int leat_group_closes(leat_group *g, c): the group closes the channel once, when the last task has returned. Call it
  * after the last leat_go, or before or after a single leat_go_n. Once the channel is closed, leat_go returns
  * -ESHUTDOWN. If there was no task, leat_wait closes the channel. 0. -EINVAL: the group already closes another. */
+#ifndef __cplusplus
 #define leat_group_closes(g, c) leat_group_closes_(g, LEAT_C_(c))
+#endif
 
 LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
 {
@@ -4417,6 +5211,13 @@ LEAT_COLD_ int leat_group_closes_(leat_group *g, leat_chan *ch)
     if (now) leat_task_end_(g, 0, NULL);
     return first ? 0 : -EINVAL;
 }
+
+#ifdef __cplusplus
+LEAT_CALL_OF_C_(int) leat_group_closes(leat_group *g, LEAT_CHAN_OF_T_ *c LEAT_CALL_)
+{
+    return leat_group_closes_(g, LEAT_C_(c));
+}
+#endif
 
 /* L5: checks a group whose tasks have returned. RETURN VALUES: 0: the caller must end it. -EAGAIN: a task was started
  * since. -EALREADY: another caller ends it, or has ended it. Or the error of ctx. */
@@ -4443,7 +5244,7 @@ static inline int leat_group_err_(leat_group *g)
     return atomic_load_explicit(&g->err_, memory_order_relaxed); /* [X7] */
 }
 
-LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g);
+LEAT_COLD_AHEAD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g);
 
 /* Ends a group, and its stages. Only the caller that got 0 from leat_group_over_ calls this (L5). The other callers of
  * leat_wait wait for joined_, and may free the group once it is closed. */
@@ -4462,7 +5263,7 @@ LEAT_COLD_ int leat_group_end_(leat_group *g)
     for (leat_group *s = g->stages_; s; s = s->next_stage_) leat_wait_ctx(NULL, s);
     for (leat_node_ *next; idle; idle = next) {
         next = idle->next_;
-        leat_task_give_(idle->msg_, (leat_call_){ .fn_ = NULL });
+        leat_task_give_((leat_task_thread_ *)idle->msg_, (leat_call_){ .fn_ = NULL });
     }
     leat_join_(threads);
     leat_lock_take_(&g->threads_.lock_);
@@ -4499,7 +5300,8 @@ LEAT_COLD_ int leat_wait_ctx(leat_ctx *ctx, leat_group *g)
     int err = leat_group_await_over_(ctx, g);
     if (!err) return leat_group_end_(g);
     if (err != -EALREADY) return err;
-    err = leat_recv_(ctx, &g->joined_, &(char){ 0 }, 1, 1, 0);
+    char none = 0;
+    err = leat_recv_(ctx, &g->joined_, &none, 1, 1, 0);
     return err == -EPIPE ? leat_group_err_(g) : err;
 }
 
@@ -4607,17 +5409,17 @@ typedef struct leat_stats {
 
 /* Each counter has one writer at a time, so it needs no locked operation. */
 typedef struct leat_counts_ {
-    _Atomic size_t completed_, failed_; /* jobs */
-    _Atomic size_t skipped_;            /* stale tokens (L12) */
-    _Atomic size_t taken_[LEAT_LANES];  /* jobs */
+    _Atomic(size_t) completed_, failed_; /* jobs */
+    _Atomic(size_t) skipped_;            /* stale tokens (L12) */
+    _Atomic(size_t) taken_[LEAT_LANES];  /* jobs */
 } leat_counts_;
 
 /* What is counted of a lane. */
 typedef struct leat_lane_counts_ {
-    _Atomic size_t high_water_; /* of the queue's length */
-    _Atomic size_t cancelled_;
-    _Atomic size_t timed_;
-    _Atomic uint64_t waited_, most_; /* of the timed jobs: the sum, the maximum, in ns */
+    _Atomic(size_t) high_water_; /* of the queue's length */
+    _Atomic(size_t) cancelled_;
+    _Atomic(size_t) timed_;
+    _Atomic(uint64_t) waited_, most_; /* of the timed jobs: the sum, the maximum, in ns */
 } leat_lane_counts_;
 
 struct leat_pool;
@@ -4629,8 +5431,8 @@ typedef struct leat_job {
     void *arg_;
     int lane; /* 0, or the lane in which leat_submit_job is to put it */
     bool linked_;
-    _Atomic uint64_t word_; /* result << 32 | one of the states below | WAITERS */
-    leat_lock_ lock_;       /* guards waiters_ */
+    _Atomic(uint64_t) word_; /* result << 32 | one of the states below | WAITERS */
+    leat_lock_ lock_;        /* guards waiters_ */
     leat_waitq_ waiters_;
     struct leat_lane_ *lane_; /* the lane's lock guards this and linked_ */
     struct leat_job *next_, *prev_;
@@ -4638,7 +5440,15 @@ typedef struct leat_job {
 } leat_job;
 
 /* clang-format off */
+#ifndef __cplusplus
 #define LEAT_JOB(fn, arg) { .fn_ = (fn), .arg_ = (arg) }
+#else
+#define LEAT_JOB(fn, arg) leat_job_made_(fn, arg)
+constexpr leat_job leat_job_made_(leat_task *fn, void *arg)
+{
+    return leat_job{ fn, arg };
+}
+#endif
 /* clang-format on */
 
 /* NEW: not accepted. CANCELLING: a cancel looks whether it is still in the list, and no thread may start it. RAN and NEVER
@@ -4661,7 +5471,7 @@ typedef struct leat_lane_ {
     leat_calls_ queue_; /* first */
     struct leat_pool *pool_;
     leat_lane_counts_ *counts_;
-    _Atomic int probe_;
+    _Atomic(int) probe_;
     leat_call_ timed_; /* of the job that is timed: the call, and when it was submitted */
     int64_t timed_since_;
     leat_lock_ lock_; /* guards what follows */
@@ -4673,15 +5483,15 @@ typedef struct leat_pool {
     leat_ctx ctx_;
     leat_lane_ lane_[LEAT_LANES];
     char pad0_[LEAT_LINE_];
-    _Atomic int64_t gate_; /* (submits that entered, less those that left) * INSIDE | the bits below (L8) */
+    _Atomic(int64_t) gate_; /* (submits that entered, less those that left) * INSIDE | the bits below (L8) */
     char pad1_[LEAT_LINE_];
-    _Atomic int64_t calls_; /* the same of other calls */
-    _Atomic int end_;       /* OPEN, ENDING, OVER */
-    int lanes_;             /* how many of lane_ are in use */
-    size_t msg_size_;       /* bytes of what is in the queue */
-    leat_copier_ *copy_;    /* NULL without values */
-    leat_threads_ threads_; /* its lock guards what follows */
-    leat_counts_ totals_;   /* of the workers that were joined */
+    _Atomic(int64_t) calls_; /* the same of other calls */
+    _Atomic(int) end_;       /* OPEN, ENDING, OVER */
+    int lanes_;              /* how many of lane_ are in use */
+    size_t msg_size_;        /* bytes of what is in the queue */
+    leat_copier_ *copy_;     /* NULL without values */
+    leat_threads_ threads_;  /* its lock guards what follows */
+    leat_counts_ totals_;    /* of the workers that were joined */
     leat_lane_counts_ lane_counts_[LEAT_LANES];
     size_t queue_cap_;    /* of one lane */
     size_t cleared_;      /* what aborts have taken out of the queues: jobs, and stale tokens */
@@ -4751,24 +5561,24 @@ typedef struct leat_worker_ {
     leat_counts_ counts_;
     unsigned turn_; /* jobs that it has taken, for the order of the lanes */
     leat_job *job_;
-    _Atomic uint32_t awaited_; /* a mark (L14) */
-    leat_case *cases_;         /* one for each lane. NULL: there is one lane, and no job has a value */
-    unsigned char *value_;     /* aligned to LEAT_LINE_. What is received ends here, but for the value */
+    _Atomic(uint32_t) awaited_; /* a mark (L14) */
+    leat_case *cases_;          /* one for each lane. NULL: there is one lane, and no job has a value */
+    unsigned char *value_;      /* aligned to LEAT_LINE_. What is received ends here, but for the value */
 } leat_worker_;
 
 enum { LEAT_NO_TOKEN_ = 0, LEAT_JOB_TOKEN_ = 1, LEAT_STALE_TOKEN_ = 2 };
 
-static inline size_t leat_counter_(_Atomic size_t *n)
+static inline size_t leat_counter_(_Atomic(size_t) *n)
 {
     return atomic_load_explicit(n, memory_order_relaxed); /* [X7] */
 }
 
-static inline void leat_count_add_(_Atomic size_t *n, size_t more)
+static inline void leat_count_add_(_Atomic(size_t) *n, size_t more)
 {
     atomic_store_explicit(n, leat_counter_(n) + more, memory_order_relaxed); /* [X7] */
 }
 
-static inline void leat_high_water_(_Atomic size_t *high, size_t depth)
+static inline void leat_high_water_(_Atomic(size_t) *high, size_t depth)
 {
     size_t so_far = leat_counter_(high);
     while (depth > so_far)
@@ -4778,12 +5588,12 @@ static inline void leat_high_water_(_Atomic size_t *high, size_t depth)
 }
 
 /* One more job is over, or one stale token. */
-static inline void leat_count_over_(_Atomic size_t *n)
+static inline void leat_count_over_(_Atomic(size_t) *n)
 {
     atomic_store_explicit(n, leat_counter_(n) + 1, memory_order_release); /* [W5] -> [W6] */
 }
 
-static inline void leat_counts_add_over_(_Atomic size_t *sum, _Atomic size_t *n)
+static inline void leat_counts_add_over_(_Atomic(size_t) *sum, _Atomic(size_t) *n)
 {
     leat_count_add_(sum, atomic_load_explicit(n, memory_order_acquire)); /* [W6] <- [W5] */
 }
@@ -4831,7 +5641,7 @@ static inline size_t leat_lanes_len_(leat_pool *p)
 static inline leat_lane_ *leat_lane_of_(leat_chan *ch)
 {
     void *whole = ch;
-    return whole;
+    return (leat_lane_ *)whole;
 }
 
 static inline leat_case leat_lane_case_(leat_lane_ *lane, int way, void *msg)
@@ -4860,7 +5670,7 @@ static inline int leat_pool_enter_(leat_pool *p)
 static inline leat_worker_ *leat_worker_of_(leat_thread_ *t)
 {
     void *whole = t;
-    return whole;
+    return (leat_worker_ *)whole;
 }
 
 static inline leat_worker_ *leat_worker_first_(leat_pool *p)
@@ -5164,7 +5974,7 @@ LEAT_COLD_ leat_job *leat_lane_exchange_(leat_lane_ *lane)
 /* The call of a token. It stands for the job that the lane's list has first. */
 LEAT_COLD_ int leat_run_job_(leat_ctx *ctx, void *arg)
 {
-    leat_lane_ *lane = arg;
+    leat_lane_ *lane = (leat_lane_ *)arg;
     leat_worker_ *w = leat_worker_self_(lane->pool_);
     leat_job *j = leat_lane_exchange_(lane);
     w->job_ = j;
@@ -5207,7 +6017,7 @@ static inline void *leat_pool_by_value_(leat_pool *p)
 
 LEAT_COLD_ int leat_run_timed_(leat_ctx *ctx, void *arg)
 {
-    leat_lane_ *lane = arg;
+    leat_lane_ *lane = (leat_lane_ *)arg;
     leat_pool *p = lane->pool_;
     leat_call_ call = leat_lane_timed_(lane);
     if (call.arg_ == leat_pool_by_value_(p)) call.arg_ = leat_worker_self_(p)->value_;
@@ -5225,7 +6035,7 @@ typedef struct leat_parcel_ {
 
 static inline void leat_copy_parcel_(void *to, const void *from)
 {
-    const leat_parcel_ *parcel = from;
+    const leat_parcel_ *parcel = (const leat_parcel_ *)from;
     memcpy(to, &parcel->call_, sizeof parcel->call_);
     if (parcel->size_) memcpy((unsigned char *)to + sizeof parcel->call_, parcel->value_, parcel->size_);
 }
@@ -5344,7 +6154,7 @@ static inline void leat_worker_returned_(leat_worker_ *w, int lane, int err)
  * which costs both sides a miss. So nobody asks any more once the queue has been seen full. */
 LEAT_COLD_ void leat_lane_looks_(leat_lane_ *lane, size_t nth)
 {
-    _Atomic size_t *high = &lane->counts_->high_water_;
+    _Atomic(size_t) *high = &lane->counts_->high_water_;
     if (leat_counter_(high) < leat_cap(&lane->queue_)) leat_high_water_(high, leat_len(&lane->queue_) + 1);
     if (nth % 1024 == 0 || (nth < 1024 && !(nth & (nth - 1)))) leat_lane_wants_probe_(lane); /* 0.3 us */
 }
@@ -5359,7 +6169,7 @@ static inline void leat_worker_loop_(leat_worker_ *w)
             size_t nth = leat_counter_(&w->counts_.taken_[lane]);
             if (LEAT_RARELY_(nth % 16 == 0)) leat_lane_looks_(&p->lane_[lane], nth);
             atomic_store_explicit(&w->counts_.taken_[lane], nth + 1, memory_order_relaxed); /* [X7] */
-            leat_worker_returned_(w, lane, job.fn_(&p->ctx_, job.arg_));
+            leat_worker_returned_(w, lane, leat_task_call_(job, &p->ctx_, NULL));
         }
     } while (leat_worker_unretire_(w));
 }
@@ -5442,11 +6252,12 @@ LEAT_COLD_ int leat_pool_spawn_(leat_pool *p, leat_worker_ *replaces)
 {
     bool simple = p->lanes_ == 1 && !p->copy_;
     size_t cases = simple ? 0 : (size_t)p->lanes_ * sizeof(leat_case);
-    leat_worker_ *w = leat_zeroed_(1, sizeof *w + cases + (simple ? 0 : 2 * LEAT_LINE_ + p->opts_.value_size), 1);
+    leat_worker_ *w =
+        (leat_worker_ *)leat_zeroed_(1, sizeof *w + cases + (simple ? 0 : 2 * LEAT_LINE_ + p->opts_.value_size), 1);
     if (!w) return -ENOMEM;
     if (!simple) {
         void *behind = w + 1;
-        w->cases_ = behind;
+        w->cases_ = (leat_case *)behind;
         w->value_ = (unsigned char *)behind + cases + sizeof(leat_call_);
         w->value_ += -(uintptr_t)w->value_ % LEAT_LINE_;
     }
@@ -5566,7 +6377,7 @@ LEAT_COLD_ unsigned char *leat_pool_room_(leat_pool *p)
         room = p->room_;
         p->room_ = NULL;
         leat_lock_drop_(&p->threads_.lock_);
-        if (!room) room = leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
+        if (!room) room = (unsigned char *)leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
     }
     return room;
 }
@@ -5719,7 +6530,7 @@ LEAT_COLD_ int leat_pool_grow_(leat_ctx *ctx, leat_ctx *also, leat_pool *p, int 
 /* Makes the queues, and the room for an abort. RETURN VALUES: 0. -ENOMEM, and everything is undone. */
 LEAT_COLD_ int leat_pool_make_lanes_(leat_pool *p)
 {
-    if (p->copy_) p->room_ = leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
+    if (p->copy_) p->room_ = (unsigned char *)leat_zeroed_(1, LEAT_LINE_ + p->msg_size_, LEAT_LINE_);
     int err = p->copy_ && !p->room_ ? -ENOMEM : 0;
     for (int i = 0; i < p->lanes_; i++) {
         leat_lane_ *lane = &p->lane_[i];
@@ -5964,10 +6775,12 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_lane(leat_pool *p, int lane, leat
  * worker's own copy, which is aligned as *v is, and lives until fn has returned. leat_pool_abort hands dropped(fn, copy,
  * user) a copy that lives until `dropped` has returned. `v` is a pointer to any complete type. It allocates nothing.
  * -E2BIG: *v is larger than the pool's value_size. -EINVAL also if it is to be aligned to more than 64 bytes. */
+#ifndef __cplusplus
 #define leat_submit_value(p, fn, v) leat_submit_value_(NULL, p, fn, v, LEAT_VALUE_OF_(v), true)
 #define leat_try_submit_value(p, fn, v) leat_try_submit_value_(p, fn, v, LEAT_VALUE_OF_(v))
 #define leat_submit_value_ctx(ctx, p, fn, v) leat_submit_value_(ctx, p, fn, v, LEAT_VALUE_OF_(v), true)
 #define LEAT_VALUE_OF_(v) sizeof *(v), _Alignof(__typeof__(*(v)))
+#endif
 
 LEAT_COLD_ int leat_submit_value_(leat_ctx *ctx, leat_pool *p, leat_task *fn, const void *v, size_t size, size_t align,
                                   bool waits)
@@ -5980,6 +6793,25 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_value_(leat_pool *p, leat_task *f
 {
     return leat_submit_value_(NULL, p, fn, v, size, align, false);
 }
+
+#ifdef __cplusplus
+template <class V> LEAT_HOT_ int leat_submit_value_ctx(leat_ctx *ctx, leat_pool *p, leat_task *fn, V *v)
+{
+    static_assert(__is_trivially_copyable(V), "leat: a value is copied as bytes, so its type must be trivially copyable");
+    return leat_submit_value_(ctx, p, fn, v, sizeof(V), alignof(V), true);
+}
+
+template <class V> LEAT_HOT_ int leat_submit_value(leat_pool *p, leat_task *fn, V *v)
+{
+    return leat_submit_value_ctx(NULL, p, fn, v);
+}
+
+template <class V> LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_value(leat_pool *p, leat_task *fn, V *v)
+{
+    static_assert(__is_trivially_copyable(V), "leat: a value is copied as bytes, so its type must be trivially copyable");
+    return leat_try_submit_value_(p, fn, v, sizeof(V), alignof(V));
+}
+#endif
 
 /* Queues a job that the caller can wait for, and cancel. *j must live until one leat_job_wait has returned its result, or
  * one leat_job_cancel has returned 0. From then on it may be freed, or submitted again. Several threads may wait for it,
@@ -6028,7 +6860,7 @@ static inline int leat_job_result_(uint64_t word, int *result)
  * a job that another thread may free. */
 static inline bool leat_job_enqueue_(void *what, leat_waiter_ *w)
 {
-    leat_job_waiter_ *self = what;
+    leat_job_waiter_ *self = (leat_job_waiter_ *)what;
     leat_job *j = self->job_;
     self->link_.waiter_ = w;
     leat_lock_take_(&j->lock_);
@@ -6115,7 +6947,7 @@ typedef struct leat_idler_ {
 /* Marks the workers, and the gate. Then looks whether all jobs have returned, and if not, enqueues the thread (L14). */
 static inline bool leat_pool_enqueue_(void *what, leat_waiter_ *waiter)
 {
-    leat_idler_ *self = what;
+    leat_idler_ *self = (leat_idler_ *)what;
     leat_pool *p = self->pool_;
     self->link_.waiter_ = waiter;
     leat_lock_take_(&p->threads_.lock_);
@@ -6458,9 +7290,9 @@ typedef struct leat_catch_ {
 enum { LEAT_ENDS_ = 0x100, LEAT_IN_HANDLER_ = 4 };
 
 typedef struct leat_signals_ {
-    _Atomic int holder_;    /* a lock: the process that holds it, or 0. A child that was forked meanwhile takes it over */
-    _Atomic int pid_;       /* the process that has the catch's thread */
-    _Atomic uint32_t gate_; /* (0: no catch, 1: the first, 2: the second) | handlers that have entered * 4 */
+    _Atomic(int) holder_;    /* a lock: the process that holds it, or 0. A child that was forked meanwhile takes it over */
+    _Atomic(int) pid_;       /* the process that has the catch's thread */
+    _Atomic(uint32_t) gate_; /* (0: no catch, 1: the first, 2: the second) | handlers that have entered * 4 */
     leat_catch_ *catches_[2];
 } leat_signals_;
 
@@ -6522,7 +7354,7 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
 
 LEAT_ONE_ void *leat_signal_thread_(void *arg)
 {
-    leat_catch_ *w = arg;
+    leat_catch_ *w = (leat_catch_ *)arg;
     leat_os_name_("leat-signals");
     for (bool told = false;;) {
         uint32_t seen = atomic_load_explicit(leat_bell_word_(&w->bell_), memory_order_acquire); /* [G4] <- [G3] */
@@ -6638,7 +7470,7 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
         known += sigaction(sig, NULL, &now) == 0 && sig != SIGKILL && sig != SIGSTOP;
     va_end(ap);
     if ((ctx && !n) || known < n) err = -EINVAL;
-    leat_catch_ *w = ctx && !err ? leat_zeroed_(1, sizeof *w + n * sizeof *w->caught_, 1) : NULL;
+    leat_catch_ *w = ctx && !err ? (leat_catch_ *)leat_zeroed_(1, sizeof *w + n * sizeof *w->caught_, 1) : NULL;
     if (ctx && !err && !w) err = -ENOMEM;
     if (w) {
         w->ctx_ = ctx;
@@ -6653,5 +7485,32 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     return err;
 }
 
+#ifdef __cplusplus
+#define LEAT_C11_END_
+#if defined LEAT_C11_END_
+#undef LEAT_C11_END_
+}
+#pragma pop_macro("_Atomic")
+#pragma pop_macro("_Thread_local")
+#pragma pop_macro("_Alignof")
+#pragma pop_macro("memory_order_relaxed")
+#pragma pop_macro("memory_order_acquire")
+#pragma pop_macro("memory_order_release")
+#pragma pop_macro("memory_order_acq_rel")
+#pragma pop_macro("memory_order_seq_cst")
+#pragma pop_macro("atomic_init")
+#pragma pop_macro("atomic_signal_fence")
+#pragma pop_macro("atomic_load_explicit")
+#pragma pop_macro("atomic_store_explicit")
+#pragma pop_macro("atomic_exchange_explicit")
+#pragma pop_macro("atomic_compare_exchange_weak_explicit")
+#pragma pop_macro("atomic_compare_exchange_strong_explicit")
+#pragma pop_macro("atomic_fetch_add_explicit")
+#pragma pop_macro("atomic_fetch_sub_explicit")
+#pragma pop_macro("atomic_fetch_and_explicit")
+#pragma pop_macro("atomic_fetch_or_explicit")
+#pragma pop_macro("atomic_fetch_xor_explicit")
+#endif
+#endif
 LEAT_OWN_STYLE_END_
 #endif

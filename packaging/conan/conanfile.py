@@ -8,7 +8,7 @@ import re
 from conan import ConanFile
 from conan.tools.files import copy, load
 
-HEADERS = ("queue.h", "semaphore.h", "pool.h", "topic.h")
+HEADERS = ("queue.h", "semaphore.h", "pool.h", "topic.h", "leat.hpp")
 
 
 class Leat(ConanFile):

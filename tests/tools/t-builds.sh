@@ -5,7 +5,7 @@
 
 root=$PWD users=tests/builds
 version=$(sed -n 's,^#define LEAT_VERSION_STRING "\(.*\)",\1,p' queue.h)
-headers=$(sed -n 's/^HEADERS := \$(CORE) \([^#]*\).*/\1/p; s/^CORE := //p' Makefile)
+headers="$(sed -n 's/^HEADERS := \$(CORE) \([^#]*\).*/\1/p; s/^CORE := //p' Makefile) leat.hpp"
 CFLAGS= CXXFLAGS= LDFLAGS= # the ways bring all that is needed
 export CC CXX CFLAGS CXXFLAGS LDFLAGS
 
