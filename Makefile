@@ -118,7 +118,20 @@ plots: ## charts of the newest results in bench/results/ into docs/img/
 deps-bench: ## what bench-peers compares with: libraries, Go, Rust, gnuplot
 	@sh tools/deps.sh bench
 
-single: build/leat.h ## write build/leat.h: queue.h, semaphore.h and pool.h in one
+# These two are committed, so a file's time does not tell whether it is current.
+single: ## write single/leat.h: queue.h, semaphore.h and pool.h in one
+	@mkdir -p single && sh tools/single.sh $(CORE) > single/leat.h
+
+reference: ## write docs/reference.html from the comments beside the functions
+	@python3 tools/reference.py --html docs/$@.html $(filter %.h,$(HEADERS))
+
+man: build/man3/leat.3 ## the same as manual pages, in build/man3
+
+dist: ## build/leat-VERSION.tar.gz: what is committed, and the manual pages; the same bytes each time
+	@sh tools/dist.sh $(VERSION)
+
+deb: ## a Debian package in build/deb, checked by lintian, and used
+	@CC="$(CC)" sh tools/deb.sh $(VERSION)
 
 explore: $(BUILD)/explore/explore ## every scenario of the simulator under RUNS schedules, an hour; small ones under all (BOUND)
 	@sh tools/explore.sh $< --runs $(or $(RUNS),1000000) --seed $(or $(SEED),1)
@@ -169,18 +182,31 @@ invariants: ## write the table of docs/testing.md: each invariant's tests, scena
 pairs: ## does every memory order have its partner?
 	@sh tools/pairs.sh $(HEADERS)
 
-install: ## headers to PREFIX/include/leat, leat.pc and leat-topic.pc, leat-gdb.py; DESTDIR= for packagers
-	install -d $(foreach d,include/leat lib/pkgconfig share/leat,"$(DESTDIR)$(PREFIX)/$(d)")
+# What is installed finds its headers from where it is, so the whole may be moved.
+FILLED = sed -e 's|@PREFIX@|../..|' -e 's|@INCLUDEDIR@|include|' -e 's|@INCLUDE@|../../../include|' -e 's|@VERSION@|$(VERSION)|' \
+         -e 's|@MAJOR@|$(word 1,$(subst ., ,$(VERSION)))|' -e 's|@MINOR@|$(word 2,$(subst ., ,$(VERSION)))|'
+SHARE = $(DESTDIR)$(PREFIX)/share
+PCS = leat.pc leat-topic.pc
+FOR_CMAKE = leat-config.cmake leat-config-version.cmake
+
+# The manual pages are in what `make dist` writes. From a clone they are made, if python3 is there.
+MAN = $(or $(wildcard man/man3/leat.3),$(if $(shell command -v python3),build/man3/leat.3))
+
+install: $(MAN) ## headers to PREFIX/include/leat; for pkg-config, CMake, gdb and man to share; DESTDIR= for packagers
+	install -d "$(DESTDIR)$(PREFIX)/include/leat" $(foreach d,pkgconfig cmake/leat leat,"$(SHARE)/$(d)")
 	install -m 644 $(HEADERS) leat.hpp "$(DESTDIR)$(PREFIX)/include/leat"
-	install -m 644 tools/leat-gdb.py "$(DESTDIR)$(PREFIX)/share/leat"
-	for pc in leat leat-topic; do sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' tools/$$pc.pc.in \
-	    > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/$$pc.pc" || exit; done
+	install -m 644 tools/leat-gdb.py "$(SHARE)/leat"
+	install -m 644 packaging/cmake/leat-targets.cmake "$(SHARE)/cmake/leat"
+	for f in $(PCS); do $(FILLED) tools/$$f.in > "$(SHARE)/pkgconfig/$$f" || exit; done
+	$(if $(MAN),install -d "$(SHARE)/man/man3" && install -m 644 $(dir $(MAN))*.3 "$(SHARE)/man/man3",@echo "no manual pages: no python3")
+	for f in $(FOR_CMAKE); do $(FILLED) packaging/cmake/$$f.in > "$(SHARE)/cmake/leat/$$f" || exit; done
 
 uninstall: ## what install wrote
 	cd "$(DESTDIR)$(PREFIX)/include/leat" && rm -f $(HEADERS) leat.hpp
-	rm -f "$(DESTDIR)$(PREFIX)/share/leat/leat-gdb.py"
-	rmdir "$(DESTDIR)$(PREFIX)/include/leat" "$(DESTDIR)$(PREFIX)/share/leat"
-	cd "$(DESTDIR)$(PREFIX)/lib/pkgconfig" && rm -f leat.pc leat-topic.pc
+	rm -f "$(SHARE)/leat/leat-gdb.py" $(foreach f,$(FOR_CMAKE) leat-targets.cmake,"$(SHARE)/cmake/leat/$(f)")
+	rmdir "$(DESTDIR)$(PREFIX)/include/leat" "$(SHARE)/leat" "$(SHARE)/cmake/leat"
+	cd "$(SHARE)/pkgconfig" && rm -f $(PCS)
+	cd "$(SHARE)/man/man3" 2>/dev/null || exit 0; rm -f leat.3 leat[-_]*.3 LEAT_*.3
 
 format: ## lay out the C files as .clang-format says
 	clang-format -i $(HEADERS) $(C_FILES)
@@ -197,7 +223,7 @@ clean: ## remove build/
 .PHONY: help demo deps deps-proof deps-bench test test-c test-cxx check-all asan tsan nofutex bench bench-peers plots single \
         replay replay-proof pictures \
         invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof \
-        lesson simulate lesson-prices lesson-traces machine
+        lesson simulate lesson-prices lesson-traces machine reference man dist deb
 .DELETE_ON_ERROR:
 
 # ---- How ------------------------------------------------------------------------------------------
@@ -216,6 +242,5 @@ $(BUILD)/examples/%: examples/%.c $(HEADERS) $(wildcard examples/*.h examples/se
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) $< -o $@ $(if $(filter $<,$(SQLITE)),-lsqlite3) $(if $(filter $<,$(CURL)),-lcurl) $(if $(filter $<,$(REDIS)),-lhiredis) $(if $(filter $<,$(TOPIC)),$(FOR_TOPIC))
 
-build/leat.h: $(CORE) tools/single.sh
-	@mkdir -p $(@D)
-	sh tools/single.sh $(CORE) > $@
+build/man3/leat.3: $(HEADERS) README.md tools/reference.py
+	@python3 tools/reference.py --man $(@D) $(filter %.h,$(HEADERS))

@@ -590,6 +590,7 @@ LEAT_HOT_ int leat_group_limit(leat_group *g, int n)
     return 0;
 }
 
+/* For leat_group_threads. A field that is 0 has its default. */
 typedef struct leat_thread_opts {
     bool inherit_signals; /* a thread has the signal mask of the thread that spawns it, not that of a worker */
     const char *name;     /* of the threads, copied. 15 bytes count, with the number. NULL: that of the program */
@@ -1044,7 +1045,7 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
     return err;
 }
 
-/* leat_group_closes(&g, &results): the group closes the channel once, when the last task has returned. Call this
+/* int leat_group_closes(leat_group *g, c): the group closes the channel once, when the last task has returned. Call it
  * after the last leat_go, or before or after a single leat_go_n. Once the channel is closed, leat_go returns
  * -ESHUTDOWN. If there was no task, leat_wait closes the channel. 0. -EINVAL: the group already closes another. */
 #ifndef __cplusplus
@@ -1207,6 +1208,8 @@ LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
  *     A worker that runs out of jobs, and is marked, counts, too. So does a submit that leaves without a job. Whichever
  *     of them comes last finds that the gate's count is that of the jobs that have returned. */
 
+/* For leat_pool_start. A field that is 0 has its default. LEAT_LANES is the most lanes that a pool can have. With
+ * LEAT_NO_QUEUE as its queue, a submit meets a worker that waits for a job. */
 #define LEAT_LANES 8       /* the most that a pool can have */
 #define LEAT_NO_QUEUE (-1) /* for leat_pool_opts.queue */
 
@@ -2601,7 +2604,7 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit(leat_pool *p, leat_task *fn, void
     return leat_submit_(NULL, p, fn, arg, false);
 }
 
-/* The same, in one of the pool's lanes, 0 to opts.lanes - 1. Each lane is a queue of its own. leat_submit uses lane 0.
+/* leat_submit in one of the pool's lanes, 0 to opts.lanes - 1. Each lane is a queue of its own. leat_submit uses lane 0.
  * A worker takes jobs from lane 0 first, then from lane 1, and so on. But every eighth job that it takes is from the other
  * lanes, in turn, where they have any. So of each 8 (n - 1) jobs that a worker takes, in a pool of n lanes, at least one
  * is from a given lane, while there is one: no lane is starved. -EINVAL also if there is no such lane. */
@@ -2620,7 +2623,7 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_lane(leat_pool *p, int lane, leat
     return leat_submit_to_(NULL, p, lane, (leat_parcel_){ .call_ = { fn, arg } }, false);
 }
 
-/* int leat_submit_value(p, fn, v): as leat_submit, and copies *v into the queue. The job calls fn(ctx, copy), with the
+/* int leat_submit_value(leat_pool *p, leat_task *fn, v): as leat_submit, and copies *v into the queue. The job calls fn(ctx, copy), with the
  * worker's own copy, which is aligned as *v is, and lives until fn has returned. leat_pool_abort hands dropped(fn, copy,
  * user) a copy that lives until `dropped` has returned. `v` is a pointer to any complete type. It allocates nothing.
  * -E2BIG: *v is larger than the pool's value_size. -EINVAL also if it is to be aligned to more than 64 bytes. */

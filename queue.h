@@ -8,7 +8,7 @@
  *     for (struct job j; leat_recv(&jobs, &j) == 0; ) run(&j);     // for j := range jobs
  *     leat_free(&jobs);
  *
- * To use it, copy this file into your project and link with -pthread.
+ * To use it, copy this file into your project, or include it as <leat/queue.h>, and link with -pthread.
  * SPDX-License-Identifier: MIT
  *
  * WHAT IT IS NOT. Not unbounded. Not shared between processes. Not for coroutines: the threads that wait are the
@@ -187,8 +187,10 @@ extern "C++" { /* perhaps the program has included the header in an extern "C" *
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAT_VERSION 200 /* 10000 * major + 100 * minor + patch */
-#define LEAT_VERSION_STRING "0.2.0"
+/* The version of the headers: 10000 * major + 100 * minor + patch, and in words. docs/compatibility.md says what it
+ * promises. */
+#define LEAT_VERSION 300
+#define LEAT_VERSION_STRING "0.3.0"
 
 /* Each header stands between these two macros, and nothing else does. They silence warnings that a program may have
  * turned on and that object to the style of the headers. In that style a declaration stands where it is needed, a void
@@ -415,6 +417,8 @@ LEAT_HOT_ void leat_atomic_signal_fence_(int order)
  * All that this file knows of its platform: a clock, an event that a thread can wait on, yield, pause, and the number
  * of usable CPUs. Threads and signals are in pool.h. */
 
+/* Times are int64_t, in nanoseconds. LEAT_NS(n), LEAT_US(n), LEAT_MS(n) and LEAT_S(n) are n nanoseconds, microseconds,
+ * milliseconds and seconds. A time that is too long is LEAT_FOREVER. If n is a constant, so is the result. */
 #define LEAT_FOREVER INT64_MAX
 #ifdef __cplusplus
 #define LEAT_NS(n) LEAT_TIMES_(n, 1)
@@ -2922,7 +2926,7 @@ LEAT_COLD_ int leat_pollable_(leat_pollable *w, leat_chan *ch, int side)
  * written. */
 /* clang-format off */
 #define LEAT_CHAN(...) LEAT_CHAN_FOR(0, __VA_ARGS__)
-/* The same, where some ends are for one thread: typedef LEAT_CHAN_FOR(LEAT_ONE_SENDER | LEAT_ONE_RECEIVER, struct job)
+/* LEAT_CHAN, where some ends are for one thread: typedef LEAT_CHAN_FOR(LEAT_ONE_SENDER | LEAT_ONE_RECEIVER, struct job)
  * feed_chan. LEAT_ONE_SENDER: from make to free, one thread alone makes all calls that send. LEAT_ONE_RECEIVER: likewise
  * for those that receive. Any thread may close the channel, and ask for its length. A call at such an end costs half as
  * much. A thread that parks at the other end, or that closes, pays for that, a few microseconds. A topic does not take
@@ -3297,10 +3301,11 @@ LEAT_CALL_OF_M_(leat_case) LEAT_RECV(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
 
 #endif
 
-/* The same for a context: readable as soon as it or an ancestor is cancelled, and then for good. A deadline makes nothing
+/* Makes a descriptor that tells of a context: readable as soon as it or an ancestor is cancelled, and then for good. A deadline makes nothing
  * readable, because no thread watches the clock: give leat_ctx_deadline to the poll as its time-out. (If the deadline had
  * passed already, the descriptor is readable at once.) The context and its ancestors must not be gone before the pollable
- * is closed. Allocates a node for each of them: -ENOMEM. -EINVAL: w or ctx is NULL. */
+ * is closed. Allocates a node for each of them.
+ * Returns the descriptor, or the errors of leat_pollable_recv. -EINVAL: w or ctx is NULL. */
 LEAT_COLD_ int leat_pollable_ctx(leat_pollable *w, leat_ctx *ctx)
 {
     size_t n = 0;
@@ -3401,7 +3406,7 @@ LEAT_HOT_ int leat_try_select(leat_case *cases, size_t n)
     return leat_try_select_(NULL, cases, n);
 }
 
-/* The same in the order given: among several cases that are ready, does the one with the lowest index. Returns what
+/* leat_select in the order given: among several cases that are ready, does the one with the lowest index. Returns what
  * leat_select returns.
  * A case that was ready before the call began, and whose message (or room) no other thread took, wins over each case
  * behind it, always. More exactly: when case i is done, each case before it was not ready at some instant of the call. A

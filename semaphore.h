@@ -412,9 +412,9 @@ constexpr leat_wg leat_wg_made_(int64_t n)
 #endif
 /* clang-format on */
 
-/* Adds n to the count. n may be negative. When the count comes to zero, all threads that wait are released. The call
- * does not touch the wait group after that, so a thread that alone waits for it may free it at once. 0: added.
- * -EOVERFLOW: the count would be below zero, or too large, and is unchanged. -EINVAL: bad argument. */
+/* Adds n to the count. n may be negative: leat_wg_done(w) adds -1. When the count comes to zero, all threads that wait
+ * are released. The call does not touch the wait group after that, so a thread that alone waits for it may free it at
+ * once. 0: added. -EOVERFLOW: the count would be below zero, or too large, and is unchanged. -EINVAL: bad argument. */
 LEAT_COLD_ int leat_wg_add(leat_wg *w, int64_t n)
 {
     if (!w || n > LEAT_SEM_MAX || n < -LEAT_SEM_MAX) return -EINVAL;

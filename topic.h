@@ -101,12 +101,13 @@ extern void urcu_bp_synchronize_rcu(void);
 #include "queue.h"
 #endif
 
-/* What a publish does about a subscriber whose channel is full. It waits for room (WAITS), leaves this message out
+/* LEAT_WAITS.. are for leat_subscribe: what a publish does about a subscriber whose channel is full. It waits for room (WAITS), leaves this message out
  * (DROPS_NEWEST), or throws out the oldest (DROPS_OLDEST). An unbuffered channel has no oldest message, so this
  * message is left out. Each of these may be combined with LEAT_LATEST_FIRST. Then the latest message, if there is
  * one and the channel has room, is the first that the subscriber gets. DROPS_OLDEST makes room for it, too. */
 enum { LEAT_WAITS = 0, LEAT_DROPS_NEWEST = 1, LEAT_DROPS_OLDEST = 2, LEAT_LATEST_FIRST = 4 };
 
+/* For leat_topic_make. */
 enum { LEAT_KEEPS_LATEST = 1 };
 
 typedef struct leat_subscriber_ {
@@ -793,16 +794,17 @@ struct leat_wrong_channel_type { int a_channel_of_the_message_type_of_the_topic_
 /* clang-format on */
 /* int leat_topic_make(t, int keeps): `keeps` is 0 or LEAT_KEEPS_LATEST. With LEAT_KEEPS_LATEST, leat_latest and
  * LEAT_LATEST_FIRST work. This costs 64 messages of memory, and two more operations on a channel for each publish.
- * Once all 64 are used, every 63rd publish waits for the threads that read an old message. 0, -ENOMEM, -EINVAL.
- * void leat_topic_free(t): no thread may be using the topic. Subscribers' channels stay as they are. */
+ * Once all 64 are used, every 63rd publish waits for the threads that read an old message. 0, -ENOMEM, -EINVAL. */
 #define leat_topic_make(t, keeps) leat_topic_make_(LEAT_TOPIC_(t), keeps, LEAT_OF_(t))
+/* void leat_topic_free(t): no thread may be using the topic. Subscribers' channels stay as they are. */
 #define leat_topic_free(t) leat_topic_free_(LEAT_TOPIC_(t), _Alignof(LEAT_T_(t)))
 
 /* int leat_subscribe(t, c, int policy): from now on *c gets what is published. *c still belongs to the caller. The
  * caller may also send to it, or close it. A closed channel gets no more. 0. -EPIPE: the topic is closed. -EALREADY.
  * -ENOMEM. -EINVAL: there is no such policy, or LEAT_LATEST_FIRST is given, but the topic keeps no latest or the
- * channel is unbuffered. If the channel has no room for the latest, the subscriber starts without it. With several
- * publishers the message that comes last need not be the latest. Then ask leat_latest. */
+ * channel is unbuffered.
+ * If the channel has no room for the latest, the subscriber starts without it. With several publishers the message that
+ * comes last need not be the latest. Then ask leat_latest. */
 #define leat_subscribe(t, c, policy) leat_subscribe_(LEAT_TOPIC_(t), LEAT_SAME_(t, c), policy, LEAT_OF_(t))
 
 /* int leat_unsubscribe(t, c): *c gets no more. When this returns 0, no publisher accesses *c, and it may be freed.

@@ -26,6 +26,8 @@ missing() {
     header urcu/urcu-bp.h || echo "liburcu-dev topic.h as it is meant to be used (without, it counts)"
     header uv.h || echo "libuv1-dev the test of a channel in libuv's loop"
     have pkg-config || echo "pkg-config the test of the installed leat.pc"
+    have cmake || echo "cmake the test that leat is built by CMake"
+    have meson || echo "meson the test that leat is built by Meson"
     have prove || echo "perl prove, which runs the tests (a plain loop will)"
     have g++ || echo "g++ the tests that C++ is left in peace"
     have python3 || echo "python3 the test servers for the examples that fetch"
@@ -42,6 +44,9 @@ missing() {
 missing_for_proof() {
     have spin || echo "spin the models"
     have chromium || echo "chromium the test of docs/replay in a browser"
+    have mandoc || echo "mandoc the check of the manual pages"
+    have lintian || echo "lintian make deb"
+    have dh || echo "debhelper make deb"
     have musl-gcc || echo "musl-tools the tests with musl"
     have qemu-aarch64-static || echo "qemu-user-static the tests on other machines"
     crosses i686-linux-gnu i386

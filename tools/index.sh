@@ -5,7 +5,7 @@
 # A public name is one that the code of a header says (not its comments), and that does not end in an underscore. It is the
 # first such header's, in the order given. The index is the block below "## The API": a line for a header, then names,
 # three spaces, and what they are for; options stand in a line of their own. leat_[try_]x[_ctx] stands for all three
-# forms of a call. Says what is missing or too much, and fails.
+# forms of a call. Says what is missing or too much, and fails. With --names in place of README: "header name" of each.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -32,6 +32,11 @@ awk '
             if (word[i] ~ /^(leat|LEAT)_.*[^_]$/ && word[i] !~ /^LEAT_[A-Z]*_H$|^LEAT_WITHOUT_|^leat_(wrong|const)_/ &&
                 !seen[word[i]]++) print header, word[i]
     }' "$@" | sort >"$tmp/public"
+
+if [ "$readme" = --names ]; then
+    cat "$tmp/public"
+    exit
+fi
 
 # The same for the index. An option has the header that knows it.
 awk '

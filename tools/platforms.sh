@@ -75,5 +75,17 @@ else
     other "ppc64, big endian" qemu-ppc64-static powerpc64-linux-gnu
 fi
 
+if [ -z "$short" ]; then # not a platform, but a package
+    name="Debian package" how="dpkg-buildpackage, lintian"
+    case " ${ALL:-Debian} " in *" Debian "*)
+        if ! command -v lintian >/dev/null || ! command -v dh >/dev/null; then says "left out: no lintian or no debhelper"
+        elif ${MAKE:-make} deb >$out/deb.log 2>&1; then says ok
+        else
+            says "FAILED: $out/deb.log"
+            bad=1
+        fi ;;
+    esac
+fi
+
 [ $bad -eq 0 ] || { echo && cat $out/table; } # again, without what came between
 exit $bad

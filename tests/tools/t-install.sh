@@ -31,8 +31,7 @@ int main(void)
 EOF
 
 build_by_pc() { # package, program
-    flags=$(PKG_CONFIG_PATH="$prefix/lib/pkgconfig" \
-        pkg-config --define-variable=prefix="$prefix" --cflags --libs "$1") && echo "$flags" &&
+    flags=$(PKG_CONFIG_PATH="$prefix/share/pkgconfig" pkg-config --cflags --libs "$1") && echo "$flags" &&
         $CC -std=c11 -Wall -Wextra -Werror "$tmp/$2.c" -o "$tmp/$2" $flags
 }
 
@@ -41,6 +40,12 @@ for header in queue.h semaphore.h pool.h topic.h leat.hpp; do
     check "$header is there, as it is here" cmp $header "$prefix/include/leat/$header"
 done
 check "leat-gdb.py is there, as it is here" cmp tools/leat-gdb.py "$prefix/share/leat/leat-gdb.py"
+if have python3; then
+    check "each call has its manual page" grep -q '^\.Nm leat_send ,' "$prefix/share/man/man3/leat_send.3"
+    check "... and each of its forms leads to it" grep -qx '\.so man3/leat_send\.3' "$prefix/share/man/man3/leat_try_send.3"
+else
+    skip "the manual pages" "no python3"
+fi
 check "a program is built against it" $CC -std=c11 -Wall -Wextra -Werror -I"$prefix/include" "$tmp/use.c" \
     -o "$tmp/use" -pthread
 check "... and runs" "$tmp/use"
@@ -51,10 +56,10 @@ check "... and warned of a dropped result" \
     sh -c '! $1 -std=c11 -Werror -I"$2/include" -c "$3" -o "$4.o" 2>"$4" && grep unused.result "$4"' - \
     "$CC" "$prefix" "$tmp/drops.c" "$tmp/drops"
 if have pkg-config; then
-    check "leat.pc is right about prefix, version and flags" grep -x 'prefix=/usr/local' "$prefix/lib/pkgconfig/leat.pc"
+    refuse "no file for pkg-config or CMake says where it was installed" grep -rE 'usr/local|@' "$prefix/share/pkgconfig" "$prefix/share/cmake"
     check "a program is built with its flags" build_by_pc leat use
     check "... and runs" "$tmp/use"
-    refuse "a program without topic.h needs no liburcu" grep urcu "$prefix/lib/pkgconfig/leat.pc"
+    refuse "a program without topic.h needs no liburcu" grep urcu "$prefix/share/pkgconfig/leat.pc"
     if pkg-config --exists liburcu-bp; then
         check "a program with a topic is built by leat-topic.pc" build_by_pc leat-topic topic
         check "... and runs" "$tmp/topic"

@@ -3,7 +3,7 @@
 . tests/lib/tap.sh
 
 headers="queue.h semaphore.h pool.h topic.h"
-documents="README.md CONTRIBUTING.md CHANGELOG.md bench/README.md docs/*.md learn/README.md learn/*/README.md"
+documents="README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md bench/README.md docs/*.md learn/README.md learn/*/README.md"
 
 short() { # at most 150 lines
     [ "$(wc -l <README.md)" -le 150 ] || { wc -l README.md; return 1; }
@@ -22,8 +22,9 @@ targets() { # each `make x` that the documents say is a target
 check "what the documents tell to make is a target" targets
 
 # The program, as a user would copy it: a folder with the headers and the text between ```c and ```.
-mkdir "$tmp/theirs"
+mkdir -p "$tmp/theirs/leat"
 cp $headers "$tmp/theirs"
+cp -R $headers include "$tmp/theirs/leat"
 awk '/^```c$/ { text = ""; inside = 1; next } /^```$/ { inside = 0 } inside { text = text $0 "\n" }
     !inside && text ~ /int main\(/ { printf "%s", text; exit }' README.md >"$tmp/theirs/lines.c"
 cd_and() { # command, in that folder
@@ -35,8 +36,8 @@ counts() { # as wc does, in whatever order
     diff "$tmp/ours" "$tmp/wc"
 }
 for cc in $(compilers); do
-    check "the whole program compiles as it is shown, $cc" cd_and $cc -std=c11 -Wall -Wextra -Werror -pthread lines.c -o lines
-    check "... with optimization" cd_and $cc -std=c11 -Wall -Wextra -Werror -O2 -pthread lines.c -o lines
+    check "the whole program compiles as it is shown, $cc" cd_and $cc -std=c11 -Wall -Wextra -Werror -pthread -I leat/include lines.c -o lines
+    check "... with optimization" cd_and $cc -std=c11 -Wall -Wextra -Werror -O2 -pthread -I leat/include lines.c -o lines
     check "... and counts what wc counts" counts
     refuse "... and a file that is not there is a failure" cd_and ./lines queue.h "$tmp/none" pool.h
     mv "$tmp/said" "$tmp/complaints"

@@ -1,0 +1,2 @@
+/* <leat/semaphore.h>, as it is once leat is installed: compile with -I LEAT/include.  SPDX-License-Identifier: MIT */
+#include "../../semaphore.h"
