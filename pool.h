@@ -172,10 +172,6 @@ static inline void leat_os_name_(const char *name)
 
 #endif
 
-#if defined LEAT_PTHREAD_EVENT_ || defined LEAT_CUSTOM_OS
-#define LEAT_PIPE_
-#endif
-
 #if defined __linux__ && !defined SA_NOCLDSTOP /* -std=c11 hides all this */
 #if defined __GLIBC__
 #include <bits/sigaction.h>
@@ -215,20 +211,13 @@ enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
 /* A handler rings the bell, any number of times. A thread waits for the bell while word_ is what the thread has seen.
  * The wait may also return without a reason. */
 typedef struct leat_bell_ {
-#if defined LEAT_PIPE_
-    _Atomic uint32_t word_;
+    _Atomic(uint32_t) word_;
+#if defined LEAT_PTHREAD_EVENT_
     int ends_[2];
-#else
-    leat_os_event_ event_;
 #endif
 } leat_bell_;
 
-#if defined LEAT_PIPE_
-
-static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
-{
-    return &b->word_;
-}
+#if defined LEAT_PTHREAD_EVENT_
 
 /* A pipe. Neither of its ends is one of the three descriptors that a program may find closed when it starts. */
 LEAT_COLD_ int leat_bell_make_(leat_bell_ *b)
@@ -265,30 +254,25 @@ static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 
 #else
 
-static inline _Atomic uint32_t *leat_bell_word_(leat_bell_ *b)
-{
-    return &b->event_.word_;
-}
-
 static inline int leat_bell_make_(leat_bell_ *b)
 {
-    leat_os_init_(&b->event_);
+    (void)b;
     return 0;
 }
 
 static inline void leat_bell_free_(leat_bell_ *b)
 {
-    leat_os_done_(&b->event_);
+    (void)b;
 }
 
 static inline void leat_bell_ring_(leat_bell_ *b)
 {
-    leat_os_futex_(&b->event_.word_, 129, 1, NULL); /* FUTEX_WAKE, private */
+    leat_os_word_wake_(&b->word_);
 }
 
 static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 {
-    leat_os_wait_(&b->event_, seen, LEAT_FOREVER);
+    leat_os_word_wait_(&b->word_, seen, LEAT_FOREVER);
 }
 
 #endif
@@ -3054,7 +3038,7 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
     leat_catch_ *w = leat_catch_of_(gate);
     uint32_t none = 0;
     bool first = here && w &&
-                 atomic_compare_exchange_strong_explicit(leat_bell_word_(&w->bell_), &none, (uint32_t)sig,
+                 atomic_compare_exchange_strong_explicit(&w->bell_.word_, &none, (uint32_t)sig,
                                                          memory_order_release, /* [G3] -> [G4] */
                                                          memory_order_relaxed);
     void (*was)(int) = SIG_DFL;
@@ -3078,7 +3062,7 @@ LEAT_ONE_ void *leat_signal_thread_(void *arg)
     leat_catch_ *w = arg;
     leat_os_name_("leat-signals");
     for (bool told = false;;) {
-        uint32_t seen = atomic_load_explicit(leat_bell_word_(&w->bell_), memory_order_acquire); /* [G4] <- [G3] */
+        uint32_t seen = atomic_load_explicit(&w->bell_.word_, memory_order_acquire); /* [G4] <- [G3] */
         if (!told && seen & (LEAT_ENDS_ - 1)) {
             told = true;
             leat_cancel(w->ctx_, (int)(seen & (LEAT_ENDS_ - 1)));
@@ -3119,7 +3103,7 @@ LEAT_COLD_ int leat_catch_begin_(leat_catch_ *w, const leat_catch_ *old)
 
 LEAT_COLD_ void leat_catch_end_(leat_catch_ *w)
 {
-    atomic_fetch_or_explicit(leat_bell_word_(&w->bell_), LEAT_ENDS_, memory_order_relaxed); /* [X7] joined below */
+    atomic_fetch_or_explicit(&w->bell_.word_, LEAT_ENDS_, memory_order_relaxed); /* [X7] joined below */
     leat_bell_ring_(&w->bell_);
     pthread_join(w->thread_, NULL);
     leat_bell_free_(&w->bell_);

@@ -225,10 +225,13 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 #endif
 #if !defined __linux__ || defined LEAT_NO_FUTEX
 #define LEAT_PTHREAD_EVENT_
+#endif
+#if defined __linux__ && !defined LEAT_PTHREAD_EVENT_
+#define LEAT_EVENTFD_
+#include <sys/eventfd.h>
+#else
 #include <fcntl.h>
 #include <pthread.h>
-#else
-#include <sys/eventfd.h>
 #endif
 
 #if defined __linux__
@@ -324,10 +327,19 @@ static inline long leat_os_seconds_(int64_t deadline)
     return sizeof(long) < 8 && seconds > INT32_MAX ? INT32_MAX : (long)seconds;
 }
 
-/* An event is a 32-bit word that one thread T waits on. leat_os_set_ stores a new value. If the old value had the bit
- * LEAT_ASLEEP_, it wakes T and returns true. T may then return, and its stack frame with the event may be gone, so
- * leat_os_set_ must not touch the event again. leat_os_wait_ returns when the value is no longer `old`, at the deadline
- * (-ETIMEDOUT), or for no reason (0). After its last wait, T calls leat_os_done_. */
+/* Each system brings a wait on a 32-bit word, and its wake. Part 1 ends with the events that are made of them.
+ *
+ *      int leat_os_word_wait_(word, old, deadline)   returns when the word is no longer `old`, at the deadline
+ *                                                    (-ETIMEDOUT, exact), or for no reason (0)
+ *      void leat_os_word_wake_(word)                 wakes one thread that waits there. It takes an address and does
+ *                                                    not touch the word, which may be gone. A signal handler may call it
+ *
+ * Where a wait takes a duration and no deadline, the system defines LEAT_RELATIVE_WAIT_, and brings in place of the first
+ *
+ *      bool leat_os_word_wait_for_(word, old, ns)    LEAT_FOREVER: no time-out. False: the word is no longer `old`, or no
+ *                                                    reason. True: the time may be up, or there was an error
+ *
+ * A system without such a wait has LEAT_PTHREAD_EVENT_, and brings the events. */
 #ifdef LEAT_PTHREAD_EVENT_
 
 #if defined __linux__
@@ -389,6 +401,90 @@ static inline void leat_os_done_(leat_os_event_ *e)
     pthread_mutex_destroy(&e->mutex_);
 }
 
+#elif defined __linux__
+
+#if defined SYS_futex
+#define LEAT_SYS_FUTEX_ SYS_futex
+#else
+#define LEAT_SYS_FUTEX_ SYS_futex_time64
+#endif
+
+static inline long leat_os_futex_(void *word, int op, uint32_t value, const void *deadline)
+{
+    return leat_os_call_(LEAT_SYS_FUTEX_, (long)word, op, (long)value, (long)deadline);
+}
+
+/* Where a sandbox refuses the futex, a wait polls every 100 us. If it refuses this sleep, too, the thread yields. */
+LEAT_COLD_ void leat_os_short_sleep_(void)
+{
+    leat_os_time_ briefly = { 0, 100000 };
+#if defined SYS_nanosleep
+    long err = leat_os_call_(SYS_nanosleep, (long)&briefly, 0, 0, 0);
+#else
+    long err = leat_os_call_(SYS_clock_nanosleep_time64, LEAT_CLOCK_, 0, (long)&briefly, 0);
+#endif
+    if (err) leat_os_yield_();
+}
+
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
+{
+    leat_os_time_ t = { leat_os_seconds_(deadline), (leat_os_word_)(deadline % 1000000000) };
+    if (deadline <= 0) return -ETIMEDOUT;
+    /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG. It takes an absolute monotonic time. */
+    long r = leat_os_futex_(word, 137, old, deadline == LEAT_FOREVER ? NULL : &t);
+    if (r && r != -EAGAIN && r != -EINTR && r != -ETIMEDOUT) leat_os_short_sleep_();
+    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0; /* the clock decides, not a sandbox */
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    leat_os_futex_(word, 129, 1, NULL); /* FUTEX_WAKE, private: an address will do */
+}
+
+#endif
+
+#if defined LEAT_EVENTFD_
+
+/* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
+ * returns 0 or a negative error. The descriptor is none of the three that a program may find closed when it starts, and
+ * no other program inherits it. None of these calls blocks. Here it is an eventfd, and both ends are one. */
+LEAT_COLD_ int leat_os_fd_make_(int ends[2])
+{
+#if defined SYS_fcntl64
+    long dup_above = SYS_fcntl64;
+#else
+    long dup_above = SYS_fcntl;
+#endif
+    long fd = leat_os_call_(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0);
+    if (fd >= 0 && fd < 3) {
+        long low = fd;
+        fd = leat_os_call_(dup_above, low, 1030, 3, 0); /* F_DUPFD_CLOEXEC */
+        leat_os_call_(SYS_close, low, 0, 0, 0);
+    }
+    if (fd < 0) return (int)fd;
+    ends[0] = ends[1] = (int)fd;
+    return 0;
+}
+
+LEAT_COLD_ void leat_os_fd_write_(int end)
+{
+    uint64_t one = 1;
+    leat_os_call_(SYS_write, end, (long)&one, sizeof one, 0);
+}
+
+LEAT_COLD_ void leat_os_fd_reset_(int end)
+{
+    uint64_t n;
+    leat_os_call_(SYS_read, end, (long)&n, sizeof n, 0);
+}
+
+LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
+{
+    leat_os_call_(SYS_close, ends[0], 0, 0, 0);
+}
+
+#else
+
 /* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
  * returns 0 or a negative error. Neither end is one of the three descriptors that a program may find closed when it
  * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe. */
@@ -437,101 +533,6 @@ LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
     close(ends[1]);
     pthread_setcancelstate(cancel, &cancel);
     errno = saved;
-}
-
-#else /* futex */
-
-typedef struct leat_os_event_ {
-    _Atomic uint32_t word_;
-} leat_os_event_;
-
-static inline void leat_os_init_(leat_os_event_ *e)
-{
-    atomic_init(&e->word_, 0);
-}
-
-#if defined SYS_futex
-#define LEAT_SYS_FUTEX_ SYS_futex
-#else
-#define LEAT_SYS_FUTEX_ SYS_futex_time64
-#endif
-
-static inline long leat_os_futex_(void *word, int op, uint32_t value, const void *deadline)
-{
-    return leat_os_call_(LEAT_SYS_FUTEX_, (long)word, op, (long)value, (long)deadline);
-}
-
-/* Where a sandbox refuses the futex, a wait polls every 100 us. If it refuses this sleep, too, the thread yields. */
-LEAT_COLD_ void leat_os_short_sleep_(void)
-{
-    leat_os_time_ briefly = { 0, 100000 };
-#if defined SYS_nanosleep
-    long err = leat_os_call_(SYS_nanosleep, (long)&briefly, 0, 0, 0);
-#else
-    long err = leat_os_call_(SYS_clock_nanosleep_time64, LEAT_CLOCK_, 0, (long)&briefly, 0);
-#endif
-    if (err) leat_os_yield_();
-}
-
-static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
-{
-    leat_os_time_ t = { leat_os_seconds_(deadline), (leat_os_word_)(deadline % 1000000000) };
-    if (deadline <= 0) return -ETIMEDOUT;
-    /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG. It takes an absolute monotonic time. */
-    long r = leat_os_futex_(&e->word_, 137, old, deadline == LEAT_FOREVER ? NULL : &t);
-    if (r && r != -EAGAIN && r != -EINTR && r != -ETIMEDOUT) leat_os_short_sleep_();
-    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0; /* the clock decides, not a sandbox */
-}
-
-static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
-{
-    uint32_t old = atomic_exchange_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
-    if (!(old & LEAT_ASLEEP_)) return false;
-    leat_os_futex_(&e->word_, 129, 1, NULL); /* FUTEX_WAKE, private: an address will do */
-    return true;
-}
-
-static inline void leat_os_done_(leat_os_event_ *e)
-{
-    (void)e;
-}
-
-/* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
- * returns 0 or a negative error. The descriptor is none of the three that a program may find closed when it starts, and
- * no other program inherits it. None of these calls blocks. Here it is an eventfd, and both ends are one. */
-LEAT_COLD_ int leat_os_fd_make_(int ends[2])
-{
-#if defined SYS_fcntl64
-    long dup_above = SYS_fcntl64;
-#else
-    long dup_above = SYS_fcntl;
-#endif
-    long fd = leat_os_call_(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0);
-    if (fd >= 0 && fd < 3) {
-        long low = fd;
-        fd = leat_os_call_(dup_above, low, 1030, 3, 0); /* F_DUPFD_CLOEXEC */
-        leat_os_call_(SYS_close, low, 0, 0, 0);
-    }
-    if (fd < 0) return (int)fd;
-    ends[0] = ends[1] = (int)fd;
-    return 0;
-}
-
-LEAT_COLD_ void leat_os_fd_write_(int end)
-{
-    uint64_t one = 1;
-    leat_os_call_(SYS_write, end, (long)&one, sizeof one, 0);
-}
-
-LEAT_COLD_ void leat_os_fd_reset_(int end)
-{
-    uint64_t n;
-    leat_os_call_(SYS_read, end, (long)&n, sizeof n, 0);
-}
-
-LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
-{
-    leat_os_call_(SYS_close, ends[0], 0, 0, 0);
 }
 
 #endif
@@ -688,6 +689,59 @@ static inline bool leat_os_one_cpu_(void)
 
 #endif
 #endif /* LEAT_CUSTOM_OS */
+
+#ifdef LEAT_RELATIVE_WAIT_
+
+/* What is left until a deadline. At most 0: it has passed. */
+static inline int64_t leat_os_left_(int64_t deadline)
+{
+    return deadline <= 0 || deadline == LEAT_FOREVER ? deadline : deadline - leat_os_now_();
+}
+
+/* The clock decides whether the deadline has passed. A wait may end early, where a tick or a rounding ends it. */
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
+{
+    int64_t left = leat_os_left_(deadline);
+    if (left > 0 && leat_os_word_wait_for_(word, old, left)) left = leat_os_left_(deadline);
+    return left > 0 ? 0 : -ETIMEDOUT;
+}
+
+#endif
+
+/* An event is a 32-bit word that one thread T waits on. leat_os_set_ stores a new value. If the old value had the bit
+ * LEAT_ASLEEP_, it wakes T and returns true. T may then return, and its stack frame with the event may be gone, so
+ * leat_os_set_ must not touch the event again. leat_os_wait_ returns when the value is no longer `old`, at the deadline
+ * (-ETIMEDOUT), or for no reason (0). After its last wait, T calls leat_os_done_. */
+#ifndef LEAT_PTHREAD_EVENT_
+
+typedef struct leat_os_event_ {
+    _Atomic(uint32_t) word_;
+} leat_os_event_;
+
+static inline void leat_os_init_(leat_os_event_ *e)
+{
+    atomic_init(&e->word_, 0);
+}
+
+static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
+{
+    return leat_os_word_wait_(&e->word_, old, deadline);
+}
+
+static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
+{
+    uint32_t old = atomic_exchange_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
+    if (!(old & LEAT_ASLEEP_)) return false;
+    leat_os_word_wake_(&e->word_);
+    return true;
+}
+
+static inline void leat_os_done_(leat_os_event_ *e)
+{
+    (void)e;
+}
+
+#endif
 
 /* The number of CPUs that this process can use now, at least 1. Affinity and cgroup quota count, not only the
  * processors of the machine. Reads files and needs 8 KB of stack, so it is for sizing, not for loops. */
