@@ -69,6 +69,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+#if defined __FreeBSD__ || defined __OpenBSD__ || defined __DragonFly__
+#include <pthread_np.h>
+#endif
 
 LEAT_OWN_STYLE_BEGIN_
 
@@ -131,6 +134,25 @@ static inline void leat_os_name_(const char *name)
     leat_os_call_(SYS_prctl, 15 /* PR_SET_NAME */, (long)name, 0, 0);
 }
 
+#elif defined __EMSCRIPTEN__
+
+typedef int leat_os_mask_t_; /* there are no signals, and no thread has a name */
+
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
+{
+    (void)mask;
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    return 0;
+}
+
+static inline void leat_os_name_(const char *name)
+{
+    (void)name;
+}
+
 #else
 
 typedef sigset_t leat_os_mask_t_;
@@ -165,12 +187,25 @@ static inline leat_os_mask_t_ leat_os_mask_workers_(void)
 
 static inline void leat_os_name_(const char *name)
 {
+#if defined __APPLE__
+    pthread_setname_np(name);
+#elif defined __FreeBSD__ || defined __OpenBSD__ || defined __DragonFly__
+    pthread_set_name_np(pthread_self(), name);
+#elif defined __NetBSD__
+    pthread_setname_np(pthread_self(), "%s", (void *)(uintptr_t)name);
+#else
     (void)name; /* a nicety that each system spells differently */
+#endif
 }
 
 #endif
 
 #endif
+
+#if defined __EMSCRIPTEN__
+#define LEAT_NO_SIGNALS_
+#endif
+#if !defined LEAT_NO_SIGNALS_
 
 #if defined __linux__ && !defined SA_NOCLDSTOP /* -std=c11 hides all this */
 #if defined __GLIBC__
@@ -286,6 +321,8 @@ static inline void leat_send_again_(int sig, void *info)
     (void)info;
     raise(sig);
 }
+
+#endif /* LEAT_NO_SIGNALS_ */
 
 /* ==== 2. Threads ==============================================================================
  *
@@ -2979,6 +3016,8 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
  * There are two catches. The gate says which one is in use, and counts the handlers that have entered. A call that
  * changes the catch waits until those handlers have left. Then no thread uses the old catch any more. */
 
+#if !defined LEAT_NO_SIGNALS_
+
 typedef struct leat_caught_ {
     int sig_;
     struct sigaction was_;
@@ -3189,6 +3228,17 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     errno = saved;
     return err;
 }
+
+#else /* LEAT_NO_SIGNALS_ */
+
+/* WebAssembly has no signals. -ENOSYS, and nothing has changed. */
+LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
+{
+    (void)ctx;
+    return -ENOSYS;
+}
+
+#endif
 
 LEAT_OWN_STYLE_END_
 #endif

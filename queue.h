@@ -222,9 +222,35 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 #if defined __linux__
 #include <fcntl.h>
 #include <sys/syscall.h>
+#elif defined __APPLE__
+#include <Availability.h>
+#elif defined __FreeBSD__
+#include <sys/types.h>
+#include <sys/umtx.h>
+#elif defined __OpenBSD__
+#include <sys/time.h>
+#include <sys/futex.h>
+#elif defined __NetBSD__
+#include <sys/syscall.h>
+#elif defined __EMSCRIPTEN__
+#include <emscripten/emscripten.h>
+#include <emscripten/threading.h>
 #endif
-#if !defined __linux__ || defined LEAT_NO_FUTEX
+
+/* How a thread waits. os_sync is Apple's public interface, which came with macOS 14.4 and iOS 17.4, and ulock what it is
+ * made of. NetBSD has a futex since version 10. */
+#if defined __APPLE__ && ((defined __MAC_OS_X_VERSION_MIN_REQUIRED && __MAC_OS_X_VERSION_MIN_REQUIRED >= 140400) || \
+                          (defined __IPHONE_OS_VERSION_MIN_REQUIRED && __IPHONE_OS_VERSION_MIN_REQUIRED >= 170400))
+#define LEAT_OS_SYNC_
+#elif defined __APPLE__ && defined __MAC_OS_X_VERSION_MIN_REQUIRED && __MAC_OS_X_VERSION_MIN_REQUIRED >= 110000
+#define LEAT_ULOCK_
+#endif
+#if defined LEAT_NO_FUTEX || \
+    !(defined __linux__ || defined LEAT_OS_SYNC_ || defined LEAT_ULOCK_ || defined __FreeBSD__ || defined __OpenBSD__ || \
+      (defined __NetBSD__ && defined SYS___futex) || defined __DragonFly__ || defined __EMSCRIPTEN__)
 #define LEAT_PTHREAD_EVENT_
+#elif !(defined __linux__ || defined __FreeBSD__ || defined __NetBSD__)
+#define LEAT_RELATIVE_WAIT_
 #endif
 #if defined __linux__ && !defined LEAT_PTHREAD_EVENT_
 #define LEAT_EVENTFD_
@@ -234,21 +260,31 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 #include <pthread.h>
 #endif
 
-#if defined __linux__
+#if defined __EMSCRIPTEN__
+#define LEAT_CLOCK_ 1 /* CLOCK_MONOTONIC, which strict C hides */
+#define LEAT_COARSE_CLOCK_ 1
+#elif defined __linux__
 #define LEAT_CLOCK_ 1        /* CLOCK_MONOTONIC */
 #define LEAT_COARSE_CLOCK_ 6 /* CLOCK_MONOTONIC_COARSE: at most 10 ms old, a quarter of the price */
+#elif defined __APPLE__
+#define LEAT_CLOCK_ CLOCK_UPTIME_RAW /* its CLOCK_MONOTONIC counts microseconds, and the time in which the machine sleeps */
+#define LEAT_COARSE_CLOCK_ CLOCK_UPTIME_RAW
 #else
 #define LEAT_CLOCK_ CLOCK_MONOTONIC
 #define LEAT_COARSE_CLOCK_ CLOCK_MONOTONIC
 #endif
 
-#if defined __linux__
-
-/* Strict -std=c11 hides these functions. They are declared here under other names and with other types. So no option of
- * the C library (64-bit time on 32 bits) renames what the symbol stands for, and no declaration of the user's is
- * repeated. */
+/* Strict -std=c11, or an older header, hides these functions. They are declared here under other names and with other
+ * types. So no option of the C library (64-bit time on 32 bits) renames what the symbol stands for, and no declaration of
+ * the user's is repeated. */
+#if defined __APPLE__
+#define LEAT_OS_SYMBOL_(name) __asm__("_" LEAT_OS_TEXT_(name))
+#else
 #define LEAT_OS_SYMBOL_(name) __asm__(LEAT_OS_TEXT_(name))
+#endif
 #define LEAT_OS_TEXT_(name) #name
+
+#if defined __linux__
 
 /* The time format of the symbol clock_gettime and of the system calls that do not have time64 in their name: two words.
  * Each has 64 bits on platforms that never had an older format. */
@@ -280,6 +316,14 @@ static inline int64_t leat_os_clock_(int id)
     leat_os_time_ t = { 0, 0 };
     leat_os_gettime_(id, &t);
     return (int64_t)t.seconds_ * 1000000000 + t.ns_;
+}
+
+#elif defined __EMSCRIPTEN__
+
+static inline int64_t leat_os_clock_(int id)
+{
+    (void)id;
+    return (int64_t)(emscripten_get_now() * 1e6);
 }
 
 #else
@@ -314,7 +358,7 @@ static inline void leat_os_pause_(void)
     __builtin_ia32_pause();
 #elif defined __aarch64__
     __asm__ volatile("isb" ::: "memory");
-#elif defined __arm__ || defined __riscv
+#elif defined __arm__ || defined __riscv || defined __EMSCRIPTEN__
     __asm__ volatile("" ::: "memory");
 #endif
 }
@@ -342,9 +386,9 @@ static inline long leat_os_seconds_(int64_t deadline)
  * A system without such a wait has LEAT_PTHREAD_EVENT_, and brings the events. */
 #ifdef LEAT_PTHREAD_EVENT_
 
-#if defined __linux__
+#if defined __linux__ || defined __EMSCRIPTEN__
 extern int leat_os_setclock_(pthread_condattr_t *, int) LEAT_OS_SYMBOL_(pthread_condattr_setclock);
-#else
+#elif !defined __APPLE__
 #define leat_os_setclock_ pthread_condattr_setclock
 #endif
 
@@ -356,13 +400,31 @@ typedef struct leat_os_event_ {
 
 static inline void leat_os_init_(leat_os_event_ *e)
 {
-    pthread_condattr_t attr;
     atomic_init(&e->word_, 0);
     pthread_mutex_init(&e->mutex_, NULL);
+#if defined __APPLE__ /* where a condition has no clock, but a timed wait may take a duration */
+    pthread_cond_init(&e->cond_, NULL);
+#else
+    pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     leat_os_setclock_(&attr, LEAT_CLOCK_);
     pthread_cond_init(&e->cond_, &attr);
     pthread_condattr_destroy(&attr);
+#endif
+}
+
+/* True: the deadline has passed. */
+static inline bool leat_os_timed_wait_(leat_os_event_ *e, int64_t deadline)
+{
+#if defined __APPLE__
+    int64_t left = deadline - leat_os_now_();
+    struct timespec ts = { .tv_sec = left / 1000000000, .tv_nsec = left % 1000000000 };
+    if (left > 0) pthread_cond_timedwait_relative_np(&e->cond_, &e->mutex_, &ts);
+    return leat_os_now_() >= deadline;
+#else
+    struct timespec ts = { .tv_sec = leat_os_seconds_(deadline), .tv_nsec = (long)(deadline % 1000000000) };
+    return pthread_cond_timedwait(&e->cond_, &e->mutex_, &ts) == ETIMEDOUT;
+#endif
 }
 
 static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
@@ -371,12 +433,8 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the waiter is on this stack */
     pthread_mutex_lock(&e->mutex_);
     if (atomic_load_explicit(&e->word_, memory_order_relaxed) == old) { /* [X3] the mutex orders it */
-        if (deadline == LEAT_FOREVER) {
-            pthread_cond_wait(&e->cond_, &e->mutex_);
-        } else {
-            struct timespec ts = { .tv_sec = leat_os_seconds_(deadline), .tv_nsec = (long)(deadline % 1000000000) };
-            if (deadline <= 0 || pthread_cond_timedwait(&e->cond_, &e->mutex_, &ts) == ETIMEDOUT) err = -ETIMEDOUT;
-        }
+        if (deadline == LEAT_FOREVER) pthread_cond_wait(&e->cond_, &e->mutex_);
+        else if (deadline <= 0 || leat_os_timed_wait_(e, deadline)) err = -ETIMEDOUT;
     }
     pthread_mutex_unlock(&e->mutex_);
     pthread_setcancelstate(cancel, &cancel);
@@ -441,6 +499,138 @@ static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
     leat_os_futex_(word, 129, 1, NULL); /* FUTEX_WAKE, private: an address will do */
 }
 
+#elif defined LEAT_OS_SYNC_
+
+extern int leat_os_sync_wait_(void *, uint64_t, size_t, uint32_t) LEAT_OS_SYMBOL_(os_sync_wait_on_address);
+extern int leat_os_sync_wait_for_(void *, uint64_t, size_t, uint32_t, uint32_t, uint64_t)
+    LEAT_OS_SYMBOL_(os_sync_wait_on_address_with_timeout);
+extern int leat_os_sync_wake_(void *, size_t, uint32_t) LEAT_OS_SYMBOL_(os_sync_wake_by_address_any);
+
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    int saved = errno;
+    int r = ns == LEAT_FOREVER
+                ? leat_os_sync_wait_(word, old, sizeof *word, 0)
+                : leat_os_sync_wait_for_(word, old, sizeof *word, 0, 32 /* OS_CLOCK_MACH_ABSOLUTE_TIME */, (uint64_t)ns);
+    errno = saved;
+    return r < 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    leat_os_sync_wake_(word, sizeof *word, 0);
+    errno = saved;
+}
+
+#elif defined LEAT_ULOCK_
+
+extern int leat_os_ulock_wait_(uint32_t, void *, uint64_t, uint64_t, uint64_t) LEAT_OS_SYMBOL_(__ulock_wait2);
+extern int leat_os_ulock_wake_(uint32_t, void *, uint64_t) LEAT_OS_SYMBOL_(__ulock_wake);
+enum { LEAT_ULOCK_OP_ = 0x1000001 }; /* UL_COMPARE_AND_WAIT | ULF_NO_ERRNO: the error is the result */
+
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    return leat_os_ulock_wait_(LEAT_ULOCK_OP_, word, old, ns == LEAT_FOREVER ? 0 : (uint64_t)ns, 0) < 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    leat_os_ulock_wake_(LEAT_ULOCK_OP_, word, 0);
+}
+
+#elif defined __FreeBSD__
+
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
+{
+    struct _umtx_time t = { ._flags = UMTX_ABSTIME, ._clockid = LEAT_CLOCK_ };
+    int saved = errno;
+    if (deadline <= 0) return -ETIMEDOUT;
+    t._timeout.tv_sec = leat_os_seconds_(deadline);
+    t._timeout.tv_nsec = (long)(deadline % 1000000000);
+    int r = deadline == LEAT_FOREVER ? _umtx_op(word, UMTX_OP_WAIT_UINT_PRIVATE, old, NULL, NULL)
+                                     : _umtx_op(word, UMTX_OP_WAIT_UINT_PRIVATE, old, (void *)sizeof t, &t);
+    errno = saved;
+    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    _umtx_op(word, UMTX_OP_WAKE_PRIVATE, 1, NULL, NULL);
+    errno = saved;
+}
+
+#elif defined __OpenBSD__
+
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    struct timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = (long)(ns % 1000000000) };
+    int saved = errno;
+    int r = futex((volatile uint32_t *)word, FUTEX_WAIT_PRIVATE, (int)old, ns == LEAT_FOREVER ? NULL : &ts, NULL);
+    errno = saved;
+    return r != 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    futex((volatile uint32_t *)word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL);
+    errno = saved;
+}
+
+#elif defined __NetBSD__
+
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
+{
+    struct timespec ts = { .tv_sec = deadline / 1000000000, .tv_nsec = (long)(deadline % 1000000000) };
+    int saved = errno;
+    if (deadline <= 0) return -ETIMEDOUT;
+    /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG. It takes an absolute monotonic time. */
+    int r = syscall(SYS___futex, word, 137, (int)old, deadline == LEAT_FOREVER ? NULL : &ts, NULL, 0, -1);
+    errno = saved;
+    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    syscall(SYS___futex, word, 129, 1, NULL, NULL, 0, 0); /* FUTEX_WAKE, private */
+    errno = saved;
+}
+
+#elif defined __DragonFly__
+
+/* It takes a second at most, in microseconds, and 0 for ever. */
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    int saved = errno, us = ns == LEAT_FOREVER ? 0 : ns >= 1000000000 ? 1000000 : (int)((ns + 999) / 1000);
+    int r = umtx_sleep((volatile const int *)word, (int)old, us);
+    errno = saved;
+    return r != 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    umtx_wakeup((volatile const int *)word, 1);
+    errno = saved;
+}
+
+#elif defined __EMSCRIPTEN__
+
+/* Not the plain instruction: this one also works on a browser's main thread, which may not sleep and which spawns the
+ * threads of others. It does not change errno. */
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    return emscripten_futex_wait(word, old, ns == LEAT_FOREVER ? __builtin_inf() : (double)ns / 1e6) == -ETIMEDOUT;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    emscripten_futex_wake(word, 1);
+}
+
 #endif
 
 #if defined LEAT_EVENTFD_
@@ -487,23 +677,29 @@ LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
 
 /* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
  * returns 0 or a negative error. Neither end is one of the three descriptors that a program may find closed when it
- * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe. */
+ * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe, and there is none
+ * in WebAssembly, whose poll() does not wait. */
 LEAT_COLD_ int leat_os_fd_make_(int ends[2])
 {
-    int saved = errno, low[2] = { -1, -1 }, err = pipe(low) ? errno : 0, made = 0, cancel;
+#if defined __EMSCRIPTEN__
+    (void)ends;
+    return -ENOSYS;
+#else
+    int saved = errno, low[2] = { -1, -1 }, err = pipe(low) ? errno : 0, n = 0, cancel;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* to close is a cancellation point */
-    for (; made < 2 && !err; made++) {
-        if ((ends[made] = fcntl(low[made], F_DUPFD, 3)) < 0) {
+    for (; n < 2 && !err; n++) {
+        if ((ends[n] = fcntl(low[n], F_DUPFD, 3)) < 0) {
             err = errno;
             break;
         }
-        (void)(fcntl(ends[made], F_SETFD, FD_CLOEXEC) | fcntl(ends[made], F_SETFL, O_NONBLOCK));
+        (void)(fcntl(ends[n], F_SETFD, FD_CLOEXEC) | fcntl(ends[n], F_SETFL, O_NONBLOCK));
     }
     for (int i = 0; i < 2 && low[0] >= 0; i++) close(low[i]);
-    while (err && made) close(ends[--made]);
+    while (err && n) close(ends[--n]);
     pthread_setcancelstate(cancel, &cancel);
     errno = saved;
     return -err;
+#endif
 }
 
 LEAT_COLD_ void leat_os_fd_write_(int end)
@@ -701,7 +897,8 @@ static inline int64_t leat_os_left_(int64_t deadline)
 /* The clock decides whether the deadline has passed. A wait may end early, where a tick or a rounding ends it. */
 static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
 {
-    int64_t left = leat_os_left_(deadline);
+    int64_t left = leat_os_left_(deadline), most = LEAT_S(86400); /* no system's largest duration is shorter */
+    if (left > most && left != LEAT_FOREVER) left = most;
     if (left > 0 && leat_os_word_wait_for_(word, old, left)) left = leat_os_left_(deadline);
     return left > 0 ? 0 : -ETIMEDOUT;
 }
