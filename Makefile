@@ -11,6 +11,7 @@ DEFS =#             -DLEAT_NO_FUTEX, ...
 H =#                the folder of the headers under test, for the simulator and the benchmark; here, if not said
 ONLY =#             words: only the tests with one of them in their name
 FEW =#              anything: tests make a tenth of their rounds
+WITHOUT =#          a file with names of test programs that are left out, and why
 STD = c11
 PREFIX = /usr/local
 DESTDIR =
@@ -55,6 +56,7 @@ LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),
 
 PROGRAMS := $(filter-out $(LEFT_OUT),$(wildcard examples/*.c examples/seeds/*.c))
 TESTS_C := $(wildcard tests/*/t-*.c)# in folders by header; vpath finds them by name
+TESTS_C := $(filter-out $(if $(WITHOUT),$(shell sed -n 's,^\(t-[^ ]*\) .*,%/\1.c,p' $(WITHOUT))),$(TESTS_C))
 TESTS_SH := $(wildcard tests/*/t-*.sh)
 chosen = $(if $(strip $(ONLY)),$(foreach word,$(ONLY),$(foreach t,$(1),$(if $(findstring $(word),$(t)),$(t)))),$(1))
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(notdir $(call chosen,$(TESTS_C))))
@@ -84,6 +86,8 @@ test: $(filter deps,$(MAKECMDGOALS)) ## build everything and run all tests; ONLY
 test-c: $(filter deps,$(MAKECMDGOALS)) ## only the test programs: quick, what check-all repeats
 	@$(MAKE) --no-print-directory $(JOBS) $(TEST_PROGRAMS)
 	@$(RUN) $(TEST_PROGRAMS)
+
+test-c-built: $(TEST_PROGRAMS)
 
 check-all: ## test-c with gcc and clang, -O0 to -O3, under sanitizers, without futex
 	@sh tools/check-all.sh
@@ -190,7 +194,7 @@ loc: ## lines of code
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: replay replay-proof pictures help demo deps deps-proof deps-bench test test-c check-all asan tsan nofutex bench bench-peers plots single \
+.PHONY: replay replay-proof pictures help demo deps deps-proof deps-bench test test-c test-c-built check-all asan tsan nofutex bench bench-peers plots single \
         invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof \
         lesson simulate lesson-prices lesson-traces machine
 .DELETE_ON_ERROR:

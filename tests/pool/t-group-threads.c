@@ -10,7 +10,7 @@ static _Atomic int made, fail_at, fail_always; /* threads asked for. fail_at: th
 static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
     int n = atomic_fetch_add(&made, 1) + 1;
-    if (n == fail_at || (fail_always && n >= fail_always)) return 11; /* EAGAIN */
+    if (n == fail_at || (fail_always && n >= fail_always)) return EAGAIN;
     return pthread_create(t, attr, fn, arg);
 }
 
