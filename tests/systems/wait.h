@@ -12,10 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ns < 0: for ever. 0 or an error. A duration is cut in half. */
+/* ns < 0: for ever. 0 or an error. A duration is cut in half. Of one that is too long nobody knows what a system makes. */
 static inline int waits_for(volatile void *word, uint32_t value, int64_t ns)
 {
     struct timespec half = { .tv_sec = (time_t)(ns / 2 / 1000000000), .tv_nsec = (long)(ns / 2 % 1000000000) };
+    if (ns > INT64_C(86400) * 1000000000) abort();
     long r = syscall(SYS_futex, word, 128, value, ns < 0 ? NULL : &half, NULL, 0);
     int err = r < 0 ? errno : 0;
     errno = ENOTTY;
