@@ -509,9 +509,8 @@ extern int leat_os_sync_wake_(void *, size_t, uint32_t) LEAT_OS_SYMBOL_(os_sync_
 static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
 {
     int saved = errno;
-    int r = ns == LEAT_FOREVER
-                ? leat_os_sync_wait_(word, old, sizeof *word, 0)
-                : leat_os_sync_wait_for_(word, old, sizeof *word, 0, 32 /* OS_CLOCK_MACH_ABSOLUTE_TIME */, (uint64_t)ns);
+    int r = ns == LEAT_FOREVER ? leat_os_sync_wait_(word, old, 4, 0)
+                               : leat_os_sync_wait_for_(word, old, 4, 0, 32 /* OS_CLOCK_MACH_ABSOLUTE_TIME */, (uint64_t)ns);
     errno = saved;
     return r < 0;
 }
@@ -519,7 +518,7 @@ static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old,
 static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
 {
     int saved = errno;
-    leat_os_sync_wake_(word, sizeof *word, 0);
+    leat_os_sync_wake_(word, 4, 0);
     errno = saved;
 }
 

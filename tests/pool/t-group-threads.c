@@ -1,6 +1,7 @@
 /* t-group-threads.c - a group spawns few threads, reports it when it can spawn none, and survives a task that ends
  * its thread.
  * SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
