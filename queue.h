@@ -8,7 +8,7 @@
  *     for (struct job j; leat_recv(&jobs, &j) == 0; ) run(&j);     // for j := range jobs
  *     leat_free(&jobs);
  *
- * To use it, copy this file into your project and link with -pthread.
+ * To use it, copy this file into your project and link with -pthread (on Windows with nothing).
  * SPDX-License-Identifier: MIT
  *
  * WHAT IT IS NOT. Not unbounded. Not shared between processes. Not for coroutines: the threads that wait are the
@@ -41,7 +41,7 @@
  * A wait goes on from there to leat_wait_case_ (7), leat_select_ (6), leat_block_ (4) and leat_park_ (3). Invariants: I1
  * to I3 are in part 3, I4 to I6 in 5, I7 and I8 in 6, I9 in 7. Names that end in an underscore are private.
  *
- * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
+ * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux (not on Windows)
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1 (tests/lib/step.h is one)
  *          [whole program] LEAT_NO_QUOTA      opens no file: a CPU quota of the process's cgroup is ignored
  *          [whole program] LEAT_ONCE          the program contains each slow path once, not once per file that includes
@@ -213,6 +213,162 @@ static inline int64_t leat_times_(int64_t n, int64_t unit)
 
 #if !!defined LEAT_CUSTOM_OS /* !!: else cppcheck tries it with nothing to include */
 #include LEAT_CUSTOM_OS
+#elif defined _WIN32
+
+/* Windows 8 and later. <windows.h> would fill the program's namespace, so the few functions of the system are declared
+ * here, under other names. Nothing is to be linked: all are in kernel32.dll, but for the two that wait and wake. Their
+ * import library (-lsynchronization) is not linked by default, so the first wait looks them up. */
+#define LEAT_WINDOWS_
+#define LEAT_RELATIVE_WAIT_
+#if defined __i386__
+#define LEAT_OS_CALL_ __attribute__((stdcall))
+#define LEAT_OS_SYMBOL_(name, bytes) __asm__("_" #name "@" #bytes)
+#else
+#define LEAT_OS_CALL_
+#define LEAT_OS_SYMBOL_(name, bytes) __asm__(#name)
+#endif
+
+#ifndef ESHUTDOWN
+#define ESHUTDOWN 10058 /* as WSAESHUTDOWN; the C library has none */
+#endif
+
+#define LEAT_OS_ALIGNED_ (2 * sizeof(void *)) /* what malloc aligns to. In 32 bits less than max_align_t */
+
+extern int LEAT_OS_CALL_ leat_os_counter_(int64_t *) LEAT_OS_SYMBOL_(QueryPerformanceCounter, 4);
+extern int LEAT_OS_CALL_ leat_os_frequency_(int64_t *) LEAT_OS_SYMBOL_(QueryPerformanceFrequency, 4);
+extern int LEAT_OS_CALL_ leat_os_switch_(void) LEAT_OS_SYMBOL_(SwitchToThread, 0);
+extern void LEAT_OS_CALL_ leat_os_sleep_(uint32_t) LEAT_OS_SYMBOL_(Sleep, 4);
+extern void *LEAT_OS_CALL_ leat_os_module_(const char *) LEAT_OS_SYMBOL_(GetModuleHandleA, 4);
+extern void *LEAT_OS_CALL_ leat_os_symbol_(void *, const char *) LEAT_OS_SYMBOL_(GetProcAddress, 8);
+extern void LEAT_OS_CALL_ leat_os_flush_(void) LEAT_OS_SYMBOL_(FlushProcessWriteBuffers, 0);
+extern void *LEAT_OS_CALL_ leat_os_process_(void) LEAT_OS_SYMBOL_(GetCurrentProcess, 0);
+extern int LEAT_OS_CALL_ leat_os_affinity_(void *, uintptr_t *, uintptr_t *) LEAT_OS_SYMBOL_(GetProcessAffinityMask, 12);
+extern uint32_t LEAT_OS_CALL_ leat_os_processors_(uint16_t) LEAT_OS_SYMBOL_(GetActiveProcessorCount, 4);
+extern int LEAT_OS_CALL_ leat_os_job_(void *, int, void *, uint32_t, uint32_t *)
+    LEAT_OS_SYMBOL_(QueryInformationJobObject, 20);
+
+LEAT_ONE_ _Atomic(int64_t) leat_os_ticks_; /* of the counter, in a second: a constant of the boot. 0: not read yet */
+
+static inline int64_t leat_os_now_(void)
+{
+    int64_t t = 0, f = atomic_load_explicit(&leat_os_ticks_, memory_order_relaxed); /* [X5] */
+    if (!f) {
+        leat_os_frequency_(&f);
+        atomic_store_explicit(&leat_os_ticks_, f, memory_order_relaxed); /* [X5] */
+    }
+    leat_os_counter_(&t);
+    return f == 10000000 ? t * 100 : t / f * 1000000000 + t % f * 1000000000 / f;
+}
+
+/* The system's coarse clocks have other origins. */
+static inline int64_t leat_os_coarse_now_(void)
+{
+    return leat_os_now_();
+}
+
+static inline void leat_os_yield_(void)
+{
+    leat_os_switch_();
+}
+
+static inline void leat_os_pause_(void)
+{
+#if defined __x86_64__ || defined __i386__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+typedef int LEAT_OS_CALL_ leat_os_wait_on_address_(void *, void *, size_t, uint32_t);
+typedef void LEAT_OS_CALL_ leat_os_wake_by_address_(void *);
+LEAT_ONE_ _Atomic(uintptr_t) leat_os_waits_, leat_os_wakes_; /* their addresses. 0: not looked up yet, 1: there is none */
+
+/* The address of a function of kernelbase.dll or ntdll.dll, which every process has loaded. 1: there is none. */
+LEAT_COLD_ uintptr_t leat_os_look_up_(_Atomic(uintptr_t) *at, const char *dll, const char *name)
+{
+    void *module = leat_os_module_(dll), *symbol = module ? leat_os_symbol_(module, name) : NULL;
+    uintptr_t address = symbol ? (uintptr_t)symbol : 1;
+    atomic_store_explicit(at, address, memory_order_relaxed); /* [X5] */
+    return address;
+}
+
+/* In milliseconds, rounded up. The system's timer ticks every 15.6 ms, unless a program has asked for more: a wait may
+ * last a tick longer. Without the function (Windows 7) the thread polls. */
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    uintptr_t address = atomic_load_explicit(&leat_os_waits_, memory_order_relaxed); /* [X5] */
+    int64_t ms = (ns - 1) / 1000000 + 1;
+    uint32_t most = ns == LEAT_FOREVER ? UINT32_MAX /* INFINITE */ : ms > INT32_MAX ? INT32_MAX : (uint32_t)ms;
+    if (!address) address = leat_os_look_up_(&leat_os_waits_, "kernelbase.dll", "WaitOnAddress");
+    if (address != 1) return !((leat_os_wait_on_address_ *)address)(word, &old, sizeof old, most);
+    leat_os_sleep_(1);
+    return true;
+}
+
+/* Takes an address. The word may be gone. */
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    uintptr_t address = atomic_load_explicit(&leat_os_wakes_, memory_order_relaxed); /* [X5] */
+    if (!address) address = leat_os_look_up_(&leat_os_wakes_, "kernelbase.dll", "WakeByAddressSingle");
+    if (address != 1) ((leat_os_wake_by_address_ *)address)(word);
+}
+
+/* What poll() can watch: nothing here. A select of Winsock watches sockets, and a wait of the system watches handles.
+ * Neither can watch an int of the C library. */
+LEAT_COLD_ int leat_os_fd_make_(int ends[2])
+{
+    ends[0] = ends[1] = -1;
+    return -ENOSYS;
+}
+
+LEAT_COLD_ void leat_os_fd_write_(int end)
+{
+    (void)end;
+}
+
+LEAT_COLD_ void leat_os_fd_reset_(int end)
+{
+    (void)end;
+}
+
+LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
+{
+    (void)ends;
+}
+
+/* Makes every thread of the process pass a full fence before it returns. */
+LEAT_COLD_ bool leat_os_fence_all_(void)
+{
+    leat_os_flush_();
+    return true;
+}
+
+/* How many CPUs this process may use: those of its affinity mask, but no more than the hard cap of its job object (a
+ * container's quota) pays for. The cap is a share of all CPUs of the machine. The mask is that of one group of 64. It
+ * is 0 if the program has put threads into several. */
+LEAT_COLD_ int leat_os_cpus_(void)
+{
+    uintptr_t mask = 0, system = 0;
+    uint32_t cap[2] = { 0, 0 }; /* flags: 1 enabled, 4 hard cap, 16 least and most. Then a share in 1/10000, the most in
+                                 * the upper half if there are two */
+    int cpus = 0, all = (int)leat_os_processors_(0xFFFF);
+    leat_os_affinity_(leat_os_process_(), &mask, &system);
+    for (; mask; mask &= mask - 1) cpus++;
+    if (!cpus) cpus = all;
+    if (leat_os_job_(NULL, 15, cap, sizeof cap, NULL) && cap[0] & 1 && cap[0] & (4 | 16)) {
+        int64_t share = cap[0] & 16 ? cap[1] >> 16 : cap[1];
+        int paid = (int)((share * all + 50) / 10000); /* to the nearest hundredth of a CPU: 2 of 3 CPUs are 6666 */
+        if (paid < cpus) cpus = paid;
+    }
+    return cpus < 1 ? 1 : cpus;
+}
+
+static inline bool leat_os_one_cpu_(void)
+{
+    return leat_os_cpus_() == 1;
+}
+
 #else
 
 #include <sched.h>
@@ -884,6 +1040,10 @@ static inline bool leat_os_one_cpu_(void)
 
 #endif
 #endif /* LEAT_CUSTOM_OS */
+
+#ifndef LEAT_OS_ALIGNED_
+#define LEAT_OS_ALIGNED_ _Alignof(max_align_t) /* what malloc and calloc align to */
+#endif
 
 #ifdef LEAT_RELATIVE_WAIT_
 
@@ -2161,11 +2321,11 @@ LEAT_COLD_ int leat_poll_case_(leat_case *c)
     uint64_t own = leat_look_at_(c, c->side_);
     if (leat_sends_(c) && own & LEAT_CLOSING_) return own & LEAT_CLOSED_ ? -EPIPE : LEAT_IN_FLIGHT_;
     if (leat_ready_at_(c, own)) return 0;
-    uint64_t far = leat_look_at_(c, !c->side_);
+    uint64_t other = leat_look_at_(c, !c->side_);
     /* tail was read before head, and is at most a lap ahead: if they say full, the ring was full when head was read */
-    if (leat_sends_(c)) return leat_is_full_(ch, own, far) ? -EAGAIN : LEAT_IN_FLIGHT_;
-    if (leat_position_(far) != leat_position_(own)) return LEAT_IN_FLIGHT_;
-    return far & LEAT_CLOSED_ ? -EPIPE : far & LEAT_CLOSING_ ? LEAT_IN_FLIGHT_ : -EAGAIN;
+    if (leat_sends_(c)) return leat_is_full_(ch, own, other) ? -EAGAIN : LEAT_IN_FLIGHT_;
+    if (leat_position_(other) != leat_position_(own)) return LEAT_IN_FLIGHT_;
+    return other & LEAT_CLOSED_ ? -EPIPE : other & LEAT_CLOSING_ ? LEAT_IN_FLIGHT_ : -EAGAIN;
 }
 
 /* A rendezvous. The second thread to arrive copies between the buffers of both callers and wakes the first. Returns
@@ -2212,12 +2372,13 @@ LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 LEAT_COLD_ bool leat_may_park_(leat_case *c, uint64_t bit)
 {
     leat_chan *ch = c->chan_;
-    leat_end_ *far = leat_far_end_(c);
+    leat_end_ *other = leat_far_end_(c);
     if (!ch->slots_) {
         uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] lock held */
         if (tail & LEAT_CLOSING_ || leat_peer_waits_(c)) return false;
-        atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed);        /* [X2] */
-        atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] shows leat_try_select_ a new waiter */
+        atomic_fetch_or_explicit(&other->at_, bit, memory_order_relaxed); /* [X2] */
+        atomic_fetch_add_explicit(&other->at_, LEAT_POS_,
+                                  memory_order_relaxed); /* [X2] shows leat_try_select_ a new waiter */
         return true;
     }
     uint64_t there = leat_set_(ch, !c->side_, bit), here = leat_glimpse_(ch, c->side_); /* in this order */
@@ -2232,18 +2393,18 @@ LEAT_COLD_ bool leat_may_park_(leat_case *c, uint64_t bit)
 LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
 {
     leat_chan *ch = c->chan_;
-    leat_end_ *far = leat_far_end_(c);
+    leat_end_ *other = leat_far_end_(c);
     leat_node_ *next = NULL, *second = NULL;
     if (!ch->slots_) return; /* unbuffered: a peer wakes T with its message, or close wakes all */
     leat_lock_take_(&ch->lock_);
-    if (far->peers_.first_) {
+    if (other->peers_.first_) {
         uint64_t there = leat_set_(ch, !c->side_, LEAT_WAITERS_), here = leat_glimpse_(ch, c->side_);
         uint64_t n = leat_sends_(c) ? ch->cap_ - leat_count_(ch, here, there) : leat_count_(ch, there, here);
-        if (n >= least) next = leat_resolve_first_(&far->peers_, 0);
+        if (n >= least) next = leat_resolve_first_(&other->peers_, 0);
 #ifndef LEAT_WITHOUT_TWO
-        if (next && n >= 2 * least) second = leat_resolve_first_(&far->peers_, 0);
+        if (next && n >= 2 * least) second = leat_resolve_first_(&other->peers_, 0);
 #endif
-        if (next) atomic_fetch_and_explicit(&far->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+        if (next) atomic_fetch_and_explicit(&other->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
     }
     leat_lock_drop_(&ch->lock_);
     if (next) leat_wake_(next);
@@ -2641,7 +2802,7 @@ static inline void leat_quiet_free_(void *p)
 LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 {
     int saved = LEAT_ERRNO_;
-    bool over = align > _Alignof(max_align_t);
+    bool over = align > LEAT_OS_ALIGNED_;
     unsigned char *p = over ? calloc(1, n * size + align) : calloc(n, size);
     LEAT_ERRNO_ = saved;
     if (!p || !over) return p;
@@ -2654,7 +2815,7 @@ LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 LEAT_COLD_ void leat_zeroed_free_(void *at, size_t align)
 {
     void *p = at;
-    if (at && align > _Alignof(max_align_t)) memcpy(&p, (unsigned char *)at - sizeof p, sizeof p);
+    if (at && align > LEAT_OS_ALIGNED_) memcpy(&p, (unsigned char *)at - sizeof p, sizeof p);
     leat_quiet_free_(p);
 }
 
