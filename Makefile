@@ -33,7 +33,15 @@ SANFLAGS_integer := -fsanitize=integer -fsanitize-ignorelist=tests/wraps.txt -fn
 SANFLAGS_coverage := --coverage -fprofile-update=atomic -DTAP_COVERAGE -Dalways_inline=unused# one copy of each
 COMMON = -std=$(STD) $(WARN) -pthread -g -fno-omit-frame-pointer -iquote . $(OPT) $(SANFLAGS_$(SAN)) $(DEFS)
 # LEAT_LINT: semaphore.h is usually a system header, of which compilers do not warn.
-TEST_CFLAGS = $(COMMON) -DLEAT_LINT $(if $(FEW),-DTAP_FEW=1) -iquote tests/lib
+TEST_CFLAGS = $(COMMON) $(if $(WINDOWS),-isystem tests/lib/win) -DLEAT_LINT $(if $(FEW),-DTAP_FEW=1) -iquote tests/lib
+
+WINDOWS := $(findstring mingw,$(shell $(CC) -dumpmachine 2>/dev/null))
+ifneq ($(WINDOWS),)
+WITHOUT := tests/windows.txt
+endif
+# A program shows its own frames by name. One for Windows is whole, and carries the pthreads of its tests.
+LINK := $(if $(WINDOWS),-static,-rdynamic)
+NO_EXE = $(if $(WINDOWS),&& mv $@.exe $@)# the compiler adds it, unasked
 
 # ---- What can be built here -----------------------------------------------------------------------
 # An example names its library by its #include; `make deps` installs what is missing.
@@ -57,6 +65,7 @@ LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),
 PROGRAMS := $(filter-out $(LEFT_OUT),$(wildcard examples/*.c examples/seeds/*.c))
 TESTS_C := $(wildcard tests/*/t-*.c)# in folders by header; vpath finds them by name
 TESTS_C := $(filter-out $(if $(WITHOUT),$(shell sed -n 's,^\(t-[^ ]*\) .*,%/\1.c,p' $(WITHOUT))),$(TESTS_C))
+TESTS_C := $(filter-out $(if $(WINDOWS),,%/t-windows.c),$(TESTS_C))
 TESTS_SH := $(wildcard tests/*/t-*.sh)
 chosen = $(if $(strip $(ONLY)),$(foreach word,$(ONLY),$(foreach t,$(1),$(if $(findstring $(word),$(t)),$(t)))),$(1))
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(notdir $(call chosen,$(TESTS_C))))

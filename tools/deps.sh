@@ -44,6 +44,9 @@ missing_for_proof() {
     have chromium || echo "chromium the test of docs/replay in a browser"
     have musl-gcc || echo "musl-tools the tests with musl"
     have qemu-aarch64-static || echo "qemu-user-static the tests on other machines"
+    have x86_64-w64-mingw32-gcc || echo "gcc-mingw-w64-x86-64 the tests for Windows"
+    have i686-w64-mingw32-gcc || echo "gcc-mingw-w64-i686 the compilation for Windows, 32 bits"
+    have wine || echo "wine the tests for Windows"
     crosses i686-linux-gnu i386
     crosses aarch64-linux-gnu arm64
     crosses arm-linux-gnueabihf armhf

@@ -82,6 +82,14 @@ macos() { # what, target
     [ "$verdict" = ok ] || grep -E 'error:' "$log" | head -n 20
 }
 
+# Wine makes its folder when it first runs. It has no debugger to start when a program ends badly.
+windows() { # what, machine
+    if command -v wine >/dev/null; then
+        export WINEPREFIX="${WINEPREFIX:-$PWD/$out/wine}" WINEDEBUG="${WINEDEBUG:--all}"
+        wine wineboot -i >/dev/null 2>&1
+    fi
+    try "$1" "$2-w64-mingw32-gcc" wine FEW=yes
+}
 i686=/usr/i686-linux-gnu/lib
 i686="$i686/ld-linux.so.2 --library-path $i686"
 
@@ -108,6 +116,7 @@ else
     wasm
     macos "macOS, arm64" aarch64-macos
     macos "macOS, x86-64" x86_64-macos
+    windows "Windows, 64 bits" x86_64
 fi
 
 [ $bad -eq 0 ] || { echo && cat $out/table; } # again, without what came between
