@@ -11,6 +11,7 @@ DEFS =#             -DLEAT_NO_FUTEX, ...
 H =#                the folder of the headers under test, for the simulator and the benchmark; here, if not said
 ONLY =#             words: only the tests with one of them in their name
 FEW =#              anything: tests make a tenth of their rounds
+WITHOUT =#          a file with names of test programs that are left out, and why
 STD = c11
 PREFIX = /usr/local
 DESTDIR =
@@ -32,7 +33,15 @@ SANFLAGS_integer := -fsanitize=integer -fsanitize-ignorelist=tests/wraps.txt -fn
 SANFLAGS_coverage := --coverage -fprofile-update=atomic -DTAP_COVERAGE -Dalways_inline=unused# one copy of each
 COMMON = -std=$(STD) $(WARN) -pthread -g -fno-omit-frame-pointer -iquote . $(OPT) $(SANFLAGS_$(SAN)) $(DEFS)
 # LEAT_LINT: semaphore.h is usually a system header, of which compilers do not warn.
-TEST_CFLAGS = $(COMMON) -DLEAT_LINT $(if $(FEW),-DTAP_FEW=1) -iquote tests/lib
+TEST_CFLAGS = $(COMMON) $(if $(WINDOWS),-isystem tests/lib/win) -DLEAT_LINT $(if $(FEW),-DTAP_FEW=1) -iquote tests/lib
+
+WINDOWS := $(findstring mingw,$(shell $(CC) -dumpmachine 2>/dev/null))
+ifneq ($(WINDOWS),)
+WITHOUT := tests/windows.txt
+endif
+# A program shows its own frames by name. One for Windows is whole, and carries the pthreads of its tests.
+LINK := $(if $(WINDOWS),-static,-rdynamic)
+NO_EXE = $(if $(WINDOWS),&& mv $@.exe $@)# the compiler adds it, unasked
 
 # ---- What can be built here -----------------------------------------------------------------------
 # An example names its library by its #include; `make deps` installs what is missing.
@@ -55,6 +64,8 @@ LEFT_OUT := $(if $(call has,sqlite3.h),,$(SQLITE)) $(if $(call has,curl/curl.h),
 
 PROGRAMS := $(filter-out $(LEFT_OUT),$(wildcard examples/*.c examples/seeds/*.c))
 TESTS_C := $(wildcard tests/*/t-*.c)# in folders by header; vpath finds them by name
+TESTS_C := $(filter-out $(if $(WITHOUT),$(shell sed -n 's,^\(t-[^ ]*\) .*,%/\1.c,p' $(WITHOUT))),$(TESTS_C))
+TESTS_C := $(filter-out $(if $(WINDOWS),,%/t-windows.c),$(TESTS_C))
 TESTS_SH := $(wildcard tests/*/t-*.sh)
 chosen = $(if $(strip $(ONLY)),$(foreach word,$(ONLY),$(foreach t,$(1),$(if $(findstring $(word),$(t)),$(t)))),$(1))
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(notdir $(call chosen,$(TESTS_C))))
@@ -88,6 +99,7 @@ test-c: $(filter deps,$(MAKECMDGOALS)) ## only the test programs: quick, what ch
 test-cxx: ## the test programs that are C++ when some C is translated, as C++; names those that are not
 	@$(MAKE) --no-print-directory $(JOBS) cxx-programs CXX=$(or $(filter g++%,$(CXX)),g++)
 	@$(RUN) $$(ls $(CXX_TESTS) 2>/dev/null) # those that were made
+test-c-built: $(TEST_PROGRAMS)
 
 check-all: ## test-c with gcc and clang, -O0 to -O3, under sanitizers, without futex
 	@sh tools/check-all.sh
@@ -220,7 +232,7 @@ loc: ## lines of code
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: help demo deps deps-proof deps-bench test test-c test-cxx check-all asan tsan nofutex bench bench-peers plots single \
+.PHONY: help demo deps deps-proof deps-bench test test-c test-c-built test-cxx check-all asan tsan nofutex bench bench-peers plots single \
         replay replay-proof pictures \
         invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof \
         lesson simulate lesson-prices lesson-traces machine reference man dist deb

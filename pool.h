@@ -24,10 +24,10 @@
  * Needs queue.h and semaphore.h.
  *
  * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. Only leat_pool_abort may instead pass a
- * job of the pool to the caller's function `dropped`, once. A thread that a job ends (pthread_exit, cancellation) is
- * replaced, and the job counts as failed with -EINTR. In C++ an exception that leaves a task or job ends that alone, which
- * counts as failed with -EFAULT (see leat_group_rethrow). Hooks, and `dropped`, must not throw. Threads are joined, never
- * detached.
+ * job of the pool to the caller's function `dropped`, once. A thread that a job ends (pthread_exit, cancellation; on
+ * Windows ExitThread, _endthreadex) is replaced, and the job counts as failed with -EINTR. On Windows the hook
+ * worker_fini then runs on another thread. In C++ an exception that leaves a task or job ends that alone, which counts as
+ * failed with -EFAULT (see leat_group_rethrow). Hooks, and `dropped`, must not throw. Threads are joined, never detached.
  * A thread that this file spawns blocks the signals that ask the process for something (TERM, INT, CHLD, ALRM,
  * USR1..). The program's own threads handle those. A spawned thread takes the signals that its own faults raise.
  * Profilers and collectors reach a thread by PROF, VTALRM, PWR and the real-time signals. A spawned thread blocks
@@ -52,6 +52,8 @@
  *     [G6]    a handler enters, a call waits <- [G5]
  *     [G7]    a forked child registers       -> [G8]    the registration, in place of its parent's
  *     [G8]    a handler checks its process   <- [G7]
+ *     [G9]    a thread's guard is over       -> [G10]   what the guard did
+ *     [G10]   a join sees it                 <- [G9]
  *     [J1]    a job's state changes          -> [J2]    its lane and its thread, what it did, its result
  *     [J2]    a call reads it                <- [J1]
  *     [W3]    a worker runs out of jobs      -> [W4]    that its jobs are counted
@@ -65,12 +67,17 @@
 
 #include "semaphore.h"
 
-#include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#if !defined LEAT_WINDOWS_
+#include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
+#if defined __FreeBSD__ || defined __OpenBSD__ || defined __DragonFly__
+#include <pthread_np.h>
+#endif
+#endif
 #if defined LEAT_EXCEPTIONS_
 extern "C++" {
 #include <exception>
@@ -99,9 +106,73 @@ typedef LEAT_CHAN(int) leat_ints_;
 
 /* ==== 1. Threads and signals of the system ====================================================
  *
- * All that this file knows of its platform, except what queue.h knows of it. The first paragraph, from
+ * All that this file knows of its platform, except what queue.h knows of it. The second paragraph, from
  * leat_os_mask_t_ to leat_os_name_, is left out with LEAT_CUSTOM_OS. The header that this option names defines its
- * own. */
+ * own. Windows has a page of its own, at the end.
+ *
+ *      leat_os_thread_, leat_os_id_   what joins a thread, and what a running thread is known by
+ *      leat_os_spawn_                 spawns a thread. It runs a function declared with LEAT_OS_MAIN_, which returns 0 and
+ *                                     begins with leat_os_begins_(&thread): from then on its leat_os_thread_ is known
+ *      LEAT_OS_GUARD_(thread, fn, arg)  until LEAT_OS_UNGUARD_(), in the same block: if the thread ends itself
+ *                                     meanwhile, fn(arg) is called first, or elsewhere (LEAT_OS_ELSEWHERE_) on a thread of
+ *                                     the system's. leat_os_join_ waits for that, too
+ *      leat_os_shield_                until leat_os_unshield_: the calling thread cannot be cancelled */
+
+#if !defined LEAT_WINDOWS_
+
+typedef pthread_t leat_os_thread_, leat_os_id_;
+
+#define LEAT_OS_MAIN_ void *
+#define LEAT_OS_GUARD_(thread, fn, arg) pthread_cleanup_push(fn, arg)
+#define LEAT_OS_UNGUARD_() pthread_cleanup_pop(0)
+enum { LEAT_OS_ELSEWHERE_ = 0 };
+
+static inline leat_os_id_ leat_os_self_(void)
+{
+    return pthread_self();
+}
+
+static inline bool leat_os_same_(leat_os_id_ a, leat_os_id_ b)
+{
+    return pthread_equal(a, b);
+}
+
+/* What pthread_create writes may come later than the thread's first step, so the thread writes its id itself. RETURN
+ * VALUES: 0 or an error number. */
+static inline int leat_os_spawn_(leat_os_thread_ *thread, size_t stack_size, void *(*fn)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    pthread_t late;
+    int err = pthread_attr_init(&attr);
+    (void)thread;
+    if (err) return err;
+    if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
+    if (!err) err = pthread_create(&late, &attr, fn, arg);
+    pthread_attr_destroy(&attr);
+    return err;
+}
+
+static inline void leat_os_begins_(leat_os_thread_ *thread)
+{
+    *thread = pthread_self();
+}
+
+static inline void leat_os_join_(leat_os_thread_ *thread)
+{
+    pthread_join(*thread, NULL);
+}
+
+static inline int leat_os_shield_(void)
+{
+    int cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    return cancel;
+}
+
+static inline void leat_os_unshield_(int cancel)
+{
+    pthread_setcancelstate(cancel, &cancel);
+}
 
 #if !defined LEAT_CUSTOM_OS
 
@@ -143,6 +214,25 @@ static inline void leat_os_name_(const char *name)
     leat_os_call_(SYS_prctl, 15 /* PR_SET_NAME */, (long)name, 0, 0);
 }
 
+#elif defined __EMSCRIPTEN__
+
+typedef int leat_os_mask_t_; /* there are no signals, and no thread has a name */
+
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
+{
+    (void)mask;
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    return 0;
+}
+
+static inline void leat_os_name_(const char *name)
+{
+    (void)name;
+}
+
 #else
 
 typedef sigset_t leat_os_mask_t_;
@@ -177,16 +267,25 @@ static inline leat_os_mask_t_ leat_os_mask_workers_(void)
 
 static inline void leat_os_name_(const char *name)
 {
+#if defined __APPLE__
+    pthread_setname_np(name);
+#elif defined __FreeBSD__ || defined __OpenBSD__ || defined __DragonFly__
+    pthread_set_name_np(pthread_self(), name);
+#elif defined __NetBSD__
+    pthread_setname_np(pthread_self(), "%s", (void *)(uintptr_t)name);
+#else
     (void)name; /* a nicety that each system spells differently */
+#endif
 }
 
 #endif
 
 #endif
 
-#if defined LEAT_PTHREAD_EVENT_ || defined LEAT_CUSTOM_OS
-#define LEAT_PIPE_
+#if defined __EMSCRIPTEN__
+#define LEAT_NO_SIGNALS_
 #endif
+#if !defined LEAT_NO_SIGNALS_
 
 #if defined __linux__ && !defined SA_NOCLDSTOP /* -std=c11 hides all this */
 #if defined __GLIBC__
@@ -227,20 +326,13 @@ enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
 /* A handler rings the bell, any number of times. A thread waits for the bell while word_ is what the thread has seen.
  * The wait may also return without a reason. */
 typedef struct leat_bell_ {
-#if defined LEAT_PIPE_
     _Atomic(uint32_t) word_;
+#if defined LEAT_PTHREAD_EVENT_
     int ends_[2];
-#else
-    leat_os_event_ event_;
 #endif
 } leat_bell_;
 
-#if defined LEAT_PIPE_
-
-static inline _Atomic(uint32_t) *leat_bell_word_(leat_bell_ *b)
-{
-    return &b->word_;
-}
+#if defined LEAT_PTHREAD_EVENT_
 
 /* A pipe. Neither of its ends is one of the three descriptors that a program may find closed when it starts. */
 LEAT_COLD_ int leat_bell_make_(leat_bell_ *b)
@@ -277,30 +369,25 @@ static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 
 #else
 
-static inline _Atomic(uint32_t) *leat_bell_word_(leat_bell_ *b)
-{
-    return &b->event_.word_;
-}
-
 static inline int leat_bell_make_(leat_bell_ *b)
 {
-    leat_os_init_(&b->event_);
+    (void)b;
     return 0;
 }
 
 static inline void leat_bell_free_(leat_bell_ *b)
 {
-    leat_os_done_(&b->event_);
+    (void)b;
 }
 
 static inline void leat_bell_ring_(leat_bell_ *b)
 {
-    leat_os_futex_(&b->event_.word_, 129, 1, NULL); /* FUTEX_WAKE, private */
+    leat_os_word_wake_(&b->word_);
 }
 
 static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 {
-    leat_os_wait_(&b->event_, seen, LEAT_FOREVER);
+    leat_os_word_wait_(&b->word_, seen, LEAT_FOREVER);
 }
 
 #endif
@@ -314,6 +401,181 @@ static inline void leat_send_again_(int sig, void *info)
     (void)info;
     raise(sig);
 }
+
+#endif /* LEAT_NO_SIGNALS_ */
+
+#else                      /* LEAT_WINDOWS_ */
+
+extern void *LEAT_OS_CALL_ leat_os_this_(void) LEAT_OS_SYMBOL_(GetCurrentThread, 0);
+extern uint32_t LEAT_OS_CALL_ leat_os_this_id_(void) LEAT_OS_SYMBOL_(GetCurrentThreadId, 0);
+extern uint32_t LEAT_OS_CALL_ leat_os_resume_(void *) LEAT_OS_SYMBOL_(ResumeThread, 4);
+extern uint32_t LEAT_OS_CALL_ leat_os_await_(void *, uint32_t) LEAT_OS_SYMBOL_(WaitForSingleObject, 8);
+extern int LEAT_OS_CALL_ leat_os_close_(void *) LEAT_OS_SYMBOL_(CloseHandle, 4);
+extern uint32_t LEAT_OS_CALL_ leat_os_slot_make_(void LEAT_OS_CALL_ (*)(void *)) LEAT_OS_SYMBOL_(FlsAlloc, 4);
+extern int LEAT_OS_CALL_ leat_os_slot_set_(uint32_t, void *) LEAT_OS_SYMBOL_(FlsSetValue, 8);
+extern int LEAT_OS_CALL_ leat_os_slot_free_(uint32_t) LEAT_OS_SYMBOL_(FlsFree, 4);
+extern int LEAT_OS_CALL_ leat_os_hand_over_(uint32_t LEAT_OS_CALL_ (*)(void *), void *, uint32_t)
+    LEAT_OS_SYMBOL_(QueueUserWorkItem, 12);
+extern int LEAT_OS_CALL_ leat_os_on_console_(int LEAT_OS_CALL_ (*)(uint32_t), int) LEAT_OS_SYMBOL_(SetConsoleCtrlHandler, 8);
+#if defined LEAT_OS_BEGIN_ /* tests bring their own */
+#elif defined __i386__
+#define LEAT_OS_BEGIN_ "__beginthreadex"
+#else
+#define LEAT_OS_BEGIN_ "_beginthreadex"
+#endif
+extern uintptr_t leat_os_begin_thread_(void *, unsigned, unsigned LEAT_OS_CALL_ (*)(void *), void *, unsigned,
+                                       unsigned *) __asm__(LEAT_OS_BEGIN_);
+
+typedef struct leat_os_thread_ {
+    void *handle_;
+    void (*fn_)(void *); /* its guard */
+    void *arg_;
+    _Atomic(uint32_t) after_; /* 1: the guard is to be called elsewhere, or is being called. 2: that is over */
+} leat_os_thread_;
+typedef uint32_t leat_os_id_;
+typedef int leat_os_mask_t_; /* there are no masks of signals, and no cancellation */
+
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
+{
+    (void)mask;
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    return 0;
+}
+
+static inline int leat_os_shield_(void)
+{
+    return 0;
+}
+
+static inline void leat_os_unshield_(int cancel)
+{
+    (void)cancel;
+}
+
+static inline leat_os_id_ leat_os_self_(void)
+{
+    return leat_os_this_id_();
+}
+
+static inline bool leat_os_same_(leat_os_id_ a, leat_os_id_ b)
+{
+    return a == b;
+}
+
+typedef long LEAT_OS_CALL_ leat_os_describe_(void *, const wchar_t *);
+typedef unsigned char LEAT_OS_CALL_ leat_os_ending_(void);
+LEAT_ONE_ _Atomic(uintptr_t) leat_os_describes_, leat_os_ends_; /* as leat_os_waits_ */
+
+/* For debuggers and profilers, from Windows 10 on. */
+LEAT_COLD_ void leat_os_name_(const char *name)
+{
+    wchar_t wide[16] = { 0 };
+    uintptr_t address = atomic_load_explicit(&leat_os_describes_, memory_order_relaxed); /* [X7] */
+    if (!address) address = leat_os_look_up_(&leat_os_describes_, "kernelbase.dll", "SetThreadDescription");
+    for (int i = 0; i < 15 && name[i]; i++) wide[i] = (unsigned char)name[i];
+    if (address != 1) ((leat_os_describe_ *)address)(leat_os_this_(), wide);
+}
+
+/* A thread that ends itself (ExitThread, _endthreadex) runs no more of its own code but the callbacks of its slots of
+ * fiber-local storage. The slot of a guarded thread points to its leat_os_thread_. The callback must not wait, because
+ * the system may hold a lock for which other threads wait as they begin and end. So it hands over to a thread of the
+ * system's pool. The system calls the callback also for a thread that ends the process, where there must be nothing to
+ * do: exit() frees the slot first, and without exit() (ExitProcess) the system can be asked. TerminateThread calls
+ * nothing. */
+LEAT_ONE_ _Atomic(uint32_t) leat_os_slot_; /* its index, plus 1. 0: none */
+
+LEAT_COLD_ uint32_t LEAT_OS_CALL_ leat_os_after_end_(void *arg)
+{
+    leat_os_thread_ *thread = (leat_os_thread_ *)arg;
+    thread->fn_(thread->arg_);
+    atomic_store_explicit(&thread->after_, 2, memory_order_release); /* [G9] -> [G10] now it may be gone */
+    leat_os_word_wake_(&thread->after_);
+    return 0;
+}
+
+LEAT_COLD_ void LEAT_OS_CALL_ leat_os_at_end_(void *arg)
+{
+    leat_os_thread_ *thread = (leat_os_thread_ *)arg;
+    uintptr_t address = atomic_load_explicit(&leat_os_ends_, memory_order_relaxed);          /* [X7] */
+    bool ends = !atomic_load_explicit(&leat_os_slot_, memory_order_relaxed) || address == 1; /* [X7] */
+    if (ends || ((leat_os_ending_ *)address)()) return;
+    atomic_store_explicit(&thread->after_, 1, memory_order_relaxed); /* [X7] joined below */
+    if (!leat_os_hand_over_(leat_os_after_end_, thread, 16 /* it may take long */)) leat_os_after_end_(thread);
+}
+
+/* False: the process has no slot left. */
+LEAT_COLD_ bool leat_os_has_slot_(void)
+{
+    uint32_t none = 0;
+    if (atomic_load_explicit(&leat_os_slot_, memory_order_relaxed)) return true; /* [X7] */
+    leat_os_look_up_(&leat_os_ends_, "ntdll.dll", "RtlDllShutdownInProgress");   /* here, as the callback must not wait
+                                                                                * for the loader's lock */
+    uint32_t slot = leat_os_slot_make_(leat_os_at_end_);
+    if (slot == UINT32_MAX) return false;
+    if (!atomic_compare_exchange_strong_explicit(&leat_os_slot_, &none, slot + 1, memory_order_relaxed, /* [X7] */
+                                                 memory_order_relaxed))
+        leat_os_slot_free_(slot);
+    return true;
+}
+
+/* The program ends, or a plug-in is unloaded. */
+__attribute__((destructor)) LEAT_COLD_ void leat_os_slot_end_(void)
+{
+    uint32_t slot = atomic_exchange_explicit(&leat_os_slot_, 0, memory_order_relaxed); /* [X7] */
+    if (slot) leat_os_slot_free_(slot - 1);
+}
+
+static inline void leat_os_guarded_by_(leat_os_thread_ *thread)
+{
+    uint32_t slot = atomic_load_explicit(&leat_os_slot_, memory_order_relaxed); /* [X7] */
+    if (slot) leat_os_slot_set_(slot - 1, thread);
+}
+
+static inline void leat_os_guard_(leat_os_thread_ *thread, void (*fn)(void *), void *arg)
+{
+    thread->fn_ = fn;
+    thread->arg_ = arg;
+    leat_os_guarded_by_(thread);
+}
+
+#define LEAT_OS_MAIN_ unsigned LEAT_OS_CALL_
+#define LEAT_OS_GUARD_(thread, fn, arg) leat_os_guard_(thread, fn, arg)
+#define LEAT_OS_UNGUARD_() leat_os_guarded_by_(NULL)
+enum { LEAT_OS_ELSEWHERE_ = 1 };
+
+/* The thread begins suspended (4), so that it is known before it runs. The size of a stack is what is reserved
+ * (0x10000). */
+LEAT_COLD_ int leat_os_spawn_(leat_os_thread_ *thread, size_t stack_size, LEAT_OS_MAIN_ (*fn)(void *), void *arg)
+{
+    unsigned id;
+    int saved = errno;
+    if (stack_size > INT32_MAX) return EINVAL;
+    if (!leat_os_has_slot_()) return EAGAIN;
+    uintptr_t handle = leat_os_begin_thread_(NULL, (unsigned)stack_size, fn, arg, 4 | 0x10000, &id);
+    errno = saved;
+    if (!handle) return EAGAIN;
+    memcpy(&thread->handle_, &handle, sizeof handle);
+    leat_os_resume_(thread->handle_);
+    return 0;
+}
+
+static inline void leat_os_begins_(leat_os_thread_ *thread)
+{
+    (void)thread;
+}
+
+static inline void leat_os_join_(leat_os_thread_ *thread)
+{
+    leat_os_await_(thread->handle_, UINT32_MAX /* INFINITE */);
+    while (atomic_load_explicit(&thread->after_, memory_order_acquire) == 1) /* [G10] <- [G9] */
+        leat_os_word_wait_(&thread->after_, 1, LEAT_FOREVER);
+    leat_os_close_(thread->handle_);
+}
+
+#endif
 
 /* ==== 2. Threads ==============================================================================
  *
@@ -331,7 +593,7 @@ typedef struct leat_thread_ {
     struct leat_threads_ *threads_;
     void (*main_)(struct leat_thread_ *);
     void (*on_exit_)(struct leat_thread_ *); /* called when pthread_exit or cancellation has ended a job's thread */
-    pthread_t thread_;                       /* known when started_ */
+    leat_os_thread_ thread_;                 /* known when started_ */
     int id_;                                 /* its number, for its name and the hooks */
     bool started_, exited_;                  /* exited_: only destructors of pthread keys still run on it */
 } leat_thread_;
@@ -380,7 +642,9 @@ static inline void leat_thread_on_exit_(void *arg)
 {
     leat_thread_ *t = (leat_thread_ *)arg;
     if (t->exited_) return; /* a second job has ended this thread, which went on after the first */
+    if (LEAT_OS_ELSEWHERE_) *t->threads_->current_() = t;
     t->on_exit_(t);
+    if (LEAT_OS_ELSEWHERE_) *t->threads_->current_() = NULL;
     leat_thread_exits_(t);
 }
 
@@ -405,22 +669,22 @@ LEAT_COLD_ void leat_thread_name_(const char *name, int id)
 /* Calls fn(t). If a job ends the thread, the cleanup handler calls on_exit_, on this thread. */
 LEAT_COLD_ void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
 {
-    pthread_cleanup_push(leat_thread_on_exit_, t);
+    LEAT_OS_GUARD_(&t->thread_, leat_thread_on_exit_, t);
     fn(t);
-    pthread_cleanup_pop(0);
+    LEAT_OS_UNGUARD_();
 }
 
-LEAT_COLD_ void *leat_thread_main_(void *arg)
+LEAT_COLD_ LEAT_OS_MAIN_ leat_thread_main_(void *arg)
 {
     leat_thread_ *t = (leat_thread_ *)arg;
     leat_lock_take_(&t->threads_->lock_);
-    t->thread_ = pthread_self(); /* L2: the thread that spawned it may not know it yet */
+    leat_os_begins_(&t->thread_); /* L2: the thread that spawned it may not know it yet */
     t->started_ = true;
     leat_lock_drop_(&t->threads_->lock_);
     *t->threads_->current_() = t;
     leat_thread_run_(t, t->main_);
     leat_thread_exits_(t);
-    return NULL;
+    return 0;
 }
 
 LEAT_COLD_ void leat_threads_add_(leat_threads_ *threads, leat_thread_ *t)
@@ -448,18 +712,12 @@ LEAT_COLD_ void leat_threads_remove_(leat_threads_ *threads, leat_thread_ *t)
 /* Spawns the thread of `t`, the first member of a heap block. After an error the caller frees the block. */
 LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *t, size_t stack_size)
 {
-    pthread_attr_t attr;
-    pthread_t thread;
-    int saved = errno, err = pthread_attr_init(&attr);
+    int saved = errno;
     leat_threads_add_(threads, t); /* L1 */
-    if (!err) {
-        if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
-        leat_os_mask_t_ mask = leat_os_mask_workers_();
-        if (threads->inherit_signals_) leat_os_mask_(mask);
-        if (!err) err = pthread_create(&thread, &attr, leat_thread_main_, t); /* L3 */
-        leat_os_mask_(mask);
-        pthread_attr_destroy(&attr);
-    }
+    leat_os_mask_t_ mask = leat_os_mask_workers_();
+    if (threads->inherit_signals_) leat_os_mask_(mask);
+    int err = leat_os_spawn_(&t->thread_, stack_size, leat_thread_main_, t); /* L3 */
+    leat_os_mask_(mask);
     if (err) leat_threads_remove_(threads, t);
     errno = saved;
     return -err;
@@ -480,15 +738,14 @@ static inline void leat_thread_await_start_(leat_thread_ *t)
 /* Joins and frees a chain of threads that were taken out of their list. */
 LEAT_COLD_ void leat_join_(leat_thread_ *t)
 {
-    int saved = errno, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the calls below must not end the calling thread */
+    int saved = errno, cancel = leat_os_shield_(); /* the calls below must not end the calling thread */
     for (leat_thread_ *next; t; t = next) {
         next = t->next_;
         leat_thread_await_start_(t); /* L2 */
-        pthread_join(t->thread_, NULL);
+        leat_os_join_(&t->thread_);
         free(t);
     }
-    pthread_setcancelstate(cancel, &cancel);
+    leat_os_unshield_(cancel);
     errno = saved;
 }
 
@@ -1288,7 +1545,7 @@ typedef struct leat_job {
     leat_waitq_ waiters_;
     struct leat_lane_ *lane_; /* the lane's lock guards this and linked_ */
     struct leat_job *next_, *prev_;
-    pthread_t runner_; /* the thread that runs it */
+    leat_os_id_ runner_; /* the thread that runs it */
 } leat_job;
 
 /* clang-format off */
@@ -1818,7 +2075,7 @@ LEAT_COLD_ leat_job *leat_lane_exchange_(leat_lane_ *lane)
         if (j || stale) break;
     }
     if (stale) return NULL;
-    j->runner_ = pthread_self();
+    j->runner_ = leat_os_self_();
     for (unsigned round = 0; !leat_job_move_(j, LEAT_JOB_QUEUED_, LEAT_JOB_RUNS_);) leat_backoff_(&round); /* L13 */
     return j;
 }
@@ -2741,7 +2998,7 @@ LEAT_COLD_ int leat_job_wait_ctx(leat_ctx *ctx, leat_job *j, int *result)
         if (err) return err;
         if (state >= LEAT_JOB_RAN_) return leat_job_result_(word, result);
         if (state == LEAT_JOB_NEW_) return -EINVAL;
-        if (state == LEAT_JOB_RUNS_ && pthread_equal(j->runner_, pthread_self())) return -EDEADLK;
+        if (state == LEAT_JOB_RUNS_ && leat_os_same_(j->runner_, leat_os_self_())) return -EDEADLK;
         leat_waiter_ waiter;
         leat_waiter_init_(&waiter);
         leat_job_waiter_ self = { .job_ = j, .spin_ = &spin };
@@ -3124,7 +3381,11 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
  * thread.
  *
  * There are two catches. The gate says which one is in use, and counts the handlers that have entered. A call that
- * changes the catch waits until those handlers have left. Then no thread uses the old catch any more. */
+ * changes the catch waits until those handlers have left. Then no thread uses the old catch any more.
+ *
+ * Windows has no signals, but its console has events, which are simpler. They are at the end. */
+
+#if !defined LEAT_WINDOWS_ && !defined LEAT_NO_SIGNALS_
 
 typedef struct leat_caught_ {
     int sig_;
@@ -3185,7 +3446,7 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
     leat_catch_ *w = leat_catch_of_(gate);
     uint32_t none = 0;
     bool first = here && w &&
-                 atomic_compare_exchange_strong_explicit(leat_bell_word_(&w->bell_), &none, (uint32_t)sig,
+                 atomic_compare_exchange_strong_explicit(&w->bell_.word_, &none, (uint32_t)sig,
                                                          memory_order_release, /* [G3] -> [G4] */
                                                          memory_order_relaxed);
     void (*was)(int) = SIG_DFL;
@@ -3209,7 +3470,7 @@ LEAT_ONE_ void *leat_signal_thread_(void *arg)
     leat_catch_ *w = (leat_catch_ *)arg;
     leat_os_name_("leat-signals");
     for (bool told = false;;) {
-        uint32_t seen = atomic_load_explicit(leat_bell_word_(&w->bell_), memory_order_acquire); /* [G4] <- [G3] */
+        uint32_t seen = atomic_load_explicit(&w->bell_.word_, memory_order_acquire); /* [G4] <- [G3] */
         if (!told && seen & (LEAT_ENDS_ - 1)) {
             told = true;
             leat_cancel(w->ctx_, (int)(seen & (LEAT_ENDS_ - 1)));
@@ -3250,7 +3511,7 @@ LEAT_COLD_ int leat_catch_begin_(leat_catch_ *w, const leat_catch_ *old)
 
 LEAT_COLD_ void leat_catch_end_(leat_catch_ *w)
 {
-    atomic_fetch_or_explicit(leat_bell_word_(&w->bell_), LEAT_ENDS_, memory_order_relaxed); /* [X7] joined below */
+    atomic_fetch_or_explicit(&w->bell_.word_, LEAT_ENDS_, memory_order_relaxed); /* [X7] joined below */
     leat_bell_ring_(&w->bell_);
     pthread_join(w->thread_, NULL);
     leat_bell_free_(&w->bell_);
@@ -3336,6 +3597,108 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     errno = saved;
     return err;
 }
+
+#elif defined LEAT_WINDOWS_
+
+/* The system calls the handler on a thread of its own, so the handler itself may cancel. It takes the context out: the
+ * next event finds none, and the system goes on to the handler that was registered before. */
+typedef struct leat_console_ {
+    leat_lock_ calls_;                       /* held by a call of leat_cancel_on_signals. The handler does not take it */
+    leat_lock_ lock_;                        /* guards what follows */
+    leat_ctx *ctx_;                          /* NULL: there is no catch, or it has got its event */
+    uint32_t caught_;                        /* a bit for each signal */
+    int cancels_;                            /* handlers that are cancelling */
+    bool closes_;                            /* a handler keeps the system from ending the process */
+    int LEAT_OS_CALL_ (*handler_)(uint32_t); /* which is registered. calls_ guards it */
+} leat_console_;
+
+LEAT_ONE_ leat_console_ leat_console_here_;
+
+/* 0 is Ctrl+C, 1 is Ctrl+Break. When it returns from any other event, the process ends. */
+LEAT_COLD_ int LEAT_OS_CALL_ leat_on_console_(uint32_t event)
+{
+    leat_console_ *s = &leat_console_here_;
+    int sig = event == 0 ? SIGINT : event == 1 ? SIGBREAK : SIGTERM;
+    leat_lock_take_(&s->lock_);
+    leat_ctx *ctx = s->caught_ >> sig & 1 ? s->ctx_ : NULL;
+    if (ctx) {
+        s->ctx_ = NULL;
+        s->cancels_++;
+        if (event > 1) s->closes_ = true;
+    }
+    leat_lock_drop_(&s->lock_);
+    if (!ctx) return 0;
+    leat_cancel(ctx, sig);
+    leat_lock_take_(&s->lock_);
+    s->cancels_--;
+    leat_lock_drop_(&s->lock_);
+    while (event > 1) leat_os_sleep_(UINT32_MAX /* INFINITE */);
+    return 1;
+}
+
+/* leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0): the first of these events of the console cancels `ctx`, with the
+ * signal's number as cause, for a graceful end. SIGINT is Ctrl+C. SIGBREAK is Ctrl+Break. SIGTERM is: the console's
+ * window is closed, the user logs off, or the machine shuts down. The second event does what it would have done without
+ * the call. It calls the program's own handler, or ends the process.
+ * After SIGTERM the system ends the process as soon as main returns, but after some seconds in any case (5 where a
+ * window is closed). raise(SIGTERM) is no event, and calls nothing of leat. Nor does TerminateProcess.
+ * Ctrl+C that was ignored (SetConsoleCtrlHandler(NULL, TRUE), a new process group) stays ignored.
+ * A call replaces the previous one, from whichever file of the program. A call with ctx = NULL only takes the
+ * previous one back. When the call returns, no thread uses the previous call's `ctx` any more. After a call with
+ * ctx = NULL no handler is left, unless the process is being ended. A plug-in may then be unloaded, but an event at that
+ * moment may still be on its way into the handler. Otherwise `ctx` must live as long as the process.
+ * A handler of the console's must not call this function.
+ * 0. Or an error, with nothing changed: -EINVAL (no signal, or not one of these), -EAGAIN (no handler could be
+ * registered). */
+LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
+{
+    leat_console_ *s = &leat_console_here_;
+    uint32_t caught = 0;
+    int err = 0;
+    bool over = false;
+    va_list ap;
+    va_start(ap, ctx);
+    for (int sig; (sig = va_arg(ap, int)) != 0;) {
+        if (sig == SIGINT || sig == SIGBREAK || sig == SIGTERM) caught |= UINT32_C(1) << sig;
+        else err = -EINVAL;
+    }
+    va_end(ap);
+    if ((ctx && !caught) || err) return -EINVAL;
+    leat_lock_take_(&s->calls_);
+    if (ctx && !s->handler_) {
+        if (leat_os_on_console_(leat_on_console_, 1)) s->handler_ = leat_on_console_;
+        else err = -EAGAIN;
+    }
+    if (!err) {
+        leat_lock_take_(&s->lock_);
+        s->ctx_ = ctx;
+        s->caught_ = caught;
+        bool closes = s->closes_; /* then the system may hold a lock until the handler returns, which it does not */
+        leat_lock_drop_(&s->lock_);
+        if (!ctx && s->handler_ && !closes) {
+            leat_os_on_console_(s->handler_, 0);
+            s->handler_ = NULL;
+        }
+    }
+    for (unsigned round = 0; !err && !over; leat_backoff_(&round)) {
+        leat_lock_take_(&s->lock_);
+        over = !s->cancels_;
+        leat_lock_drop_(&s->lock_);
+    }
+    leat_lock_drop_(&s->calls_);
+    return err;
+}
+
+#else /* LEAT_NO_SIGNALS_ */
+
+/* WebAssembly has no signals. -ENOSYS, and nothing has changed. */
+LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
+{
+    (void)ctx;
+    return -ENOSYS;
+}
+
+#endif
 
 #ifdef __cplusplus
 #define LEAT_C11_END_

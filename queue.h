@@ -8,7 +8,8 @@
  *     for (struct job j; leat_recv(&jobs, &j) == 0; ) run(&j);     // for j := range jobs
  *     leat_free(&jobs);
  *
- * To use it, copy this file into your project, or include it as <leat/queue.h>, and link with -pthread.
+ * To use it, copy this file into your project, or include it as <leat/queue.h>, and link with -pthread (on Windows with
+ * nothing).
  * SPDX-License-Identifier: MIT
  *
  * WHAT IT IS NOT. Not unbounded. Not shared between processes. Not for coroutines: the threads that wait are the
@@ -41,7 +42,7 @@
  * A wait goes on from there to leat_wait_case_ (7), leat_select_ (6), leat_block_ (4) and leat_park_ (3). Invariants: I1
  * to I3 are in part 3, I4 to I6 in 5, I7 and I8 in 6, I9 in 7. Names that end in an underscore are private.
  *
- * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
+ * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux (not on Windows)
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1 (tests/lib/step.h is one)
  *          [whole program] LEAT_NO_QUOTA      opens no file: a CPU quota of the process's cgroup is ignored
  *          [whole program] LEAT_ONCE          the program contains each slow path once, not once per file that includes
@@ -461,6 +462,166 @@ extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t un
 #define LEAT_C11_BEGIN_
 #include "queue.h"
 #endif
+#elif defined _WIN32
+
+/* Windows 8 and later. <windows.h> would fill the program's namespace, so the few functions of the system are declared
+ * here, under other names. Nothing is to be linked: all are in kernel32.dll, but for the two that wait and wake. Their
+ * import library (-lsynchronization) is not linked by default, so the first wait looks them up. */
+#define LEAT_WINDOWS_
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#include "queue.h"
+#endif
+#define LEAT_RELATIVE_WAIT_
+#if defined __i386__
+#define LEAT_OS_CALL_ __attribute__((stdcall))
+#define LEAT_OS_SYMBOL_(name, bytes) __asm__("_" #name "@" #bytes)
+#else
+#define LEAT_OS_CALL_
+#define LEAT_OS_SYMBOL_(name, bytes) __asm__(#name)
+#endif
+
+#ifndef ESHUTDOWN
+#define ESHUTDOWN 10058 /* as WSAESHUTDOWN; the C library has none */
+#endif
+
+#define LEAT_OS_ALIGNED_ (2 * sizeof(void *)) /* what malloc aligns to. In 32 bits less than max_align_t */
+
+extern int LEAT_OS_CALL_ leat_os_counter_(int64_t *) LEAT_OS_SYMBOL_(QueryPerformanceCounter, 4);
+extern int LEAT_OS_CALL_ leat_os_frequency_(int64_t *) LEAT_OS_SYMBOL_(QueryPerformanceFrequency, 4);
+extern int LEAT_OS_CALL_ leat_os_switch_(void) LEAT_OS_SYMBOL_(SwitchToThread, 0);
+extern void LEAT_OS_CALL_ leat_os_sleep_(uint32_t) LEAT_OS_SYMBOL_(Sleep, 4);
+extern void *LEAT_OS_CALL_ leat_os_module_(const char *) LEAT_OS_SYMBOL_(GetModuleHandleA, 4);
+extern void *LEAT_OS_CALL_ leat_os_symbol_(void *, const char *) LEAT_OS_SYMBOL_(GetProcAddress, 8);
+extern void LEAT_OS_CALL_ leat_os_flush_(void) LEAT_OS_SYMBOL_(FlushProcessWriteBuffers, 0);
+extern void *LEAT_OS_CALL_ leat_os_process_(void) LEAT_OS_SYMBOL_(GetCurrentProcess, 0);
+extern int LEAT_OS_CALL_ leat_os_affinity_(void *, uintptr_t *, uintptr_t *) LEAT_OS_SYMBOL_(GetProcessAffinityMask, 12);
+extern uint32_t LEAT_OS_CALL_ leat_os_processors_(uint16_t) LEAT_OS_SYMBOL_(GetActiveProcessorCount, 4);
+extern int LEAT_OS_CALL_ leat_os_job_(void *, int, void *, uint32_t, uint32_t *)
+    LEAT_OS_SYMBOL_(QueryInformationJobObject, 20);
+
+LEAT_ONE_ _Atomic(int64_t) leat_os_ticks_; /* of the counter, in a second: a constant of the boot. 0: not read yet */
+
+static inline int64_t leat_os_now_(void)
+{
+    int64_t t = 0, f = atomic_load_explicit(&leat_os_ticks_, memory_order_relaxed); /* [X5] */
+    if (!f) {
+        leat_os_frequency_(&f);
+        atomic_store_explicit(&leat_os_ticks_, f, memory_order_relaxed); /* [X5] */
+    }
+    leat_os_counter_(&t);
+    return f == 10000000 ? t * 100 : t / f * 1000000000 + t % f * 1000000000 / f;
+}
+
+/* The system's coarse clocks have other origins. */
+static inline int64_t leat_os_coarse_now_(void)
+{
+    return leat_os_now_();
+}
+
+static inline void leat_os_yield_(void)
+{
+    leat_os_switch_();
+}
+
+static inline void leat_os_pause_(void)
+{
+#if defined __x86_64__ || defined __i386__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+typedef int LEAT_OS_CALL_ leat_os_wait_on_address_(void *, void *, size_t, uint32_t);
+typedef void LEAT_OS_CALL_ leat_os_wake_by_address_(void *);
+LEAT_ONE_ _Atomic(uintptr_t) leat_os_waits_, leat_os_wakes_; /* their addresses. 0: not looked up yet, 1: there is none */
+
+/* The address of a function of kernelbase.dll or ntdll.dll, which every process has loaded. 1: there is none. */
+LEAT_COLD_ uintptr_t leat_os_look_up_(_Atomic(uintptr_t) *at, const char *dll, const char *name)
+{
+    void *module = leat_os_module_(dll), *symbol = module ? leat_os_symbol_(module, name) : NULL;
+    uintptr_t address = symbol ? (uintptr_t)symbol : 1;
+    atomic_store_explicit(at, address, memory_order_relaxed); /* [X5] */
+    return address;
+}
+
+/* In milliseconds, rounded up. The system's timer ticks every 15.6 ms, unless a program has asked for more: a wait may
+ * last a tick longer. Without the function (Windows 7) the thread polls. */
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    uintptr_t address = atomic_load_explicit(&leat_os_waits_, memory_order_relaxed); /* [X5] */
+    int64_t ms = (ns - 1) / 1000000 + 1;
+    uint32_t most = ns == LEAT_FOREVER ? UINT32_MAX /* INFINITE */ : ms > INT32_MAX ? INT32_MAX : (uint32_t)ms;
+    if (!address) address = leat_os_look_up_(&leat_os_waits_, "kernelbase.dll", "WaitOnAddress");
+    if (address != 1) return !((leat_os_wait_on_address_ *)address)(word, &old, sizeof old, most);
+    leat_os_sleep_(1);
+    return true;
+}
+
+/* Takes an address. The word may be gone. */
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    uintptr_t address = atomic_load_explicit(&leat_os_wakes_, memory_order_relaxed); /* [X5] */
+    if (!address) address = leat_os_look_up_(&leat_os_wakes_, "kernelbase.dll", "WakeByAddressSingle");
+    if (address != 1) ((leat_os_wake_by_address_ *)address)(word);
+}
+
+/* What poll() can watch: nothing here. A select of Winsock watches sockets, and a wait of the system watches handles.
+ * Neither can watch an int of the C library. */
+LEAT_COLD_ int leat_os_fd_make_(int ends[2])
+{
+    ends[0] = ends[1] = -1;
+    return -ENOSYS;
+}
+
+LEAT_COLD_ void leat_os_fd_write_(int end)
+{
+    (void)end;
+}
+
+LEAT_COLD_ void leat_os_fd_reset_(int end)
+{
+    (void)end;
+}
+
+LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
+{
+    (void)ends;
+}
+
+/* Makes every thread of the process pass a full fence before it returns. */
+LEAT_COLD_ bool leat_os_fence_all_(void)
+{
+    leat_os_flush_();
+    return true;
+}
+
+/* How many CPUs this process may use: those of its affinity mask, but no more than the hard cap of its job object (a
+ * container's quota) pays for. The cap is a share of all CPUs of the machine. The mask is that of one group of 64. It
+ * is 0 if the program has put threads into several. */
+LEAT_COLD_ int leat_os_cpus_(void)
+{
+    uintptr_t mask = 0, system = 0;
+    uint32_t cap[2] = { 0, 0 }; /* flags: 1 enabled, 4 hard cap, 16 least and most. Then a share in 1/10000, the most in
+                                 * the upper half if there are two */
+    int cpus = 0, all = (int)leat_os_processors_(0xFFFF);
+    leat_os_affinity_(leat_os_process_(), &mask, &system);
+    for (; mask; mask &= mask - 1) cpus++;
+    if (!cpus) cpus = all;
+    if (leat_os_job_(NULL, 15, cap, sizeof cap, NULL) && cap[0] & 1 && cap[0] & (4 | 16)) {
+        int64_t share = cap[0] & 16 ? cap[1] >> 16 : cap[1];
+        int paid = (int)((share * all + 50) / 10000); /* to the nearest hundredth of a CPU: 2 of 3 CPUs are 6666 */
+        if (paid < cpus) cpus = paid;
+    }
+    return cpus < 1 ? 1 : cpus;
+}
+
+static inline bool leat_os_one_cpu_(void)
+{
+    return leat_os_cpus_() == 1;
+}
+
 #else
 
 #include <sched.h>
@@ -470,13 +631,42 @@ extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t un
 #if defined __linux__
 #include <fcntl.h>
 #include <sys/syscall.h>
+#elif defined __APPLE__
+#include <Availability.h>
+#elif defined __FreeBSD__
+#include <sys/types.h>
+#include <sys/umtx.h>
+#elif defined __OpenBSD__
+#include <sys/time.h>
+#include <sys/futex.h>
+#elif defined __NetBSD__
+#include <sys/syscall.h>
+#elif defined __EMSCRIPTEN__
+#include <emscripten/emscripten.h>
+#include <emscripten/threading.h>
 #endif
-#if !defined __linux__ || defined LEAT_NO_FUTEX
+
+/* How a thread waits. os_sync is Apple's public interface, which came with macOS 14.4 and iOS 17.4, and ulock what it is
+ * made of. NetBSD has a futex since version 10. */
+#if defined __APPLE__ && ((defined __MAC_OS_X_VERSION_MIN_REQUIRED && __MAC_OS_X_VERSION_MIN_REQUIRED >= 140400) || \
+                          (defined __IPHONE_OS_VERSION_MIN_REQUIRED && __IPHONE_OS_VERSION_MIN_REQUIRED >= 170400))
+#define LEAT_OS_SYNC_
+#elif defined __APPLE__ && defined __MAC_OS_X_VERSION_MIN_REQUIRED && __MAC_OS_X_VERSION_MIN_REQUIRED >= 110000
+#define LEAT_ULOCK_
+#endif
+#if defined LEAT_NO_FUTEX || \
+    !(defined __linux__ || defined LEAT_OS_SYNC_ || defined LEAT_ULOCK_ || defined __FreeBSD__ || defined __OpenBSD__ || \
+      (defined __NetBSD__ && defined SYS___futex) || defined __DragonFly__ || defined __EMSCRIPTEN__)
 #define LEAT_PTHREAD_EVENT_
+#elif !(defined __linux__ || defined __FreeBSD__ || defined __NetBSD__)
+#define LEAT_RELATIVE_WAIT_
+#endif
+#if defined __linux__ && !defined LEAT_PTHREAD_EVENT_
+#define LEAT_EVENTFD_
+#include <sys/eventfd.h>
+#else
 #include <fcntl.h>
 #include <pthread.h>
-#else
-#include <sys/eventfd.h>
 #endif
 
 #ifdef __cplusplus
@@ -484,21 +674,31 @@ extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t un
 #include "queue.h"
 #endif
 
-#if defined __linux__
+#if defined __EMSCRIPTEN__
+#define LEAT_CLOCK_ 1 /* CLOCK_MONOTONIC, which strict C hides */
+#define LEAT_COARSE_CLOCK_ 1
+#elif defined __linux__
 #define LEAT_CLOCK_ 1        /* CLOCK_MONOTONIC */
 #define LEAT_COARSE_CLOCK_ 6 /* CLOCK_MONOTONIC_COARSE: at most 10 ms old, a quarter of the price */
+#elif defined __APPLE__
+#define LEAT_CLOCK_ CLOCK_UPTIME_RAW /* its CLOCK_MONOTONIC counts microseconds, and the time in which the machine sleeps */
+#define LEAT_COARSE_CLOCK_ CLOCK_UPTIME_RAW
 #else
 #define LEAT_CLOCK_ CLOCK_MONOTONIC
 #define LEAT_COARSE_CLOCK_ CLOCK_MONOTONIC
 #endif
 
-#if defined __linux__
-
-/* Strict -std=c11 hides these functions. They are declared here under other names and with other types. So no option of
- * the C library (64-bit time on 32 bits) renames what the symbol stands for, and no declaration of the user's is
- * repeated. */
+/* Strict -std=c11, or an older header, hides these functions. They are declared here under other names and with other
+ * types. So no option of the C library (64-bit time on 32 bits) renames what the symbol stands for, and no declaration of
+ * the user's is repeated. */
+#if defined __APPLE__
+#define LEAT_OS_SYMBOL_(name) __asm__("_" LEAT_OS_TEXT_(name))
+#else
 #define LEAT_OS_SYMBOL_(name) __asm__(LEAT_OS_TEXT_(name))
+#endif
 #define LEAT_OS_TEXT_(name) #name
+
+#if defined __linux__
 
 /* The time format of the symbol clock_gettime and of the system calls that do not have time64 in their name: two words.
  * Each has 64 bits on platforms that never had an older format. */
@@ -530,6 +730,14 @@ static inline int64_t leat_os_clock_(int id)
     leat_os_time_ t = { 0, 0 };
     leat_os_gettime_(id, &t);
     return (int64_t)t.seconds_ * 1000000000 + t.ns_;
+}
+
+#elif defined __EMSCRIPTEN__
+
+static inline int64_t leat_os_clock_(int id)
+{
+    (void)id;
+    return (int64_t)(emscripten_get_now() * 1e6);
 }
 
 #else
@@ -564,7 +772,7 @@ static inline void leat_os_pause_(void)
     __builtin_ia32_pause();
 #elif defined __aarch64__
     __asm__ volatile("isb" ::: "memory");
-#elif defined __arm__ || defined __riscv
+#elif defined __arm__ || defined __riscv || defined __EMSCRIPTEN__
     __asm__ volatile("" ::: "memory");
 #endif
 }
@@ -577,15 +785,24 @@ static inline long leat_os_seconds_(int64_t deadline)
     return sizeof(long) < 8 && seconds > INT32_MAX ? INT32_MAX : (long)seconds;
 }
 
-/* An event is a 32-bit word that one thread T waits on. leat_os_set_ stores a new value. If the old value had the bit
- * LEAT_ASLEEP_, it wakes T and returns true. T may then return, and its stack frame with the event may be gone, so
- * leat_os_set_ must not touch the event again. leat_os_wait_ returns when the value is no longer `old`, at the deadline
- * (-ETIMEDOUT), or for no reason (0). After its last wait, T calls leat_os_done_. */
+/* Each system brings a wait on a 32-bit word, and its wake. Part 1 ends with the events that are made of them.
+ *
+ *      int leat_os_word_wait_(word, old, deadline)   returns when the word is no longer `old`, at the deadline
+ *                                                    (-ETIMEDOUT, exact), or for no reason (0)
+ *      void leat_os_word_wake_(word)                 wakes one thread that waits there. It takes an address and does
+ *                                                    not touch the word, which may be gone. A signal handler may call it
+ *
+ * Where a wait takes a duration and no deadline, the system defines LEAT_RELATIVE_WAIT_, and brings in place of the first
+ *
+ *      bool leat_os_word_wait_for_(word, old, ns)    LEAT_FOREVER: no time-out. False: the word is no longer `old`, or no
+ *                                                    reason. True: the time may be up, or there was an error
+ *
+ * A system without such a wait has LEAT_PTHREAD_EVENT_, and brings the events. */
 #ifdef LEAT_PTHREAD_EVENT_
 
-#if defined __linux__
+#if defined __linux__ || defined __EMSCRIPTEN__
 extern int leat_os_setclock_(pthread_condattr_t *, int) LEAT_OS_SYMBOL_(pthread_condattr_setclock);
-#else
+#elif !defined __APPLE__
 #define leat_os_setclock_ pthread_condattr_setclock
 #endif
 
@@ -597,13 +814,31 @@ typedef struct leat_os_event_ {
 
 static inline void leat_os_init_(leat_os_event_ *e)
 {
-    pthread_condattr_t attr;
     atomic_init(&e->word_, 0);
     pthread_mutex_init(&e->mutex_, NULL);
+#if defined __APPLE__ /* where a condition has no clock, but a timed wait may take a duration */
+    pthread_cond_init(&e->cond_, NULL);
+#else
+    pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     leat_os_setclock_(&attr, LEAT_CLOCK_);
     pthread_cond_init(&e->cond_, &attr);
     pthread_condattr_destroy(&attr);
+#endif
+}
+
+/* True: the deadline has passed. */
+static inline bool leat_os_timed_wait_(leat_os_event_ *e, int64_t deadline)
+{
+#if defined __APPLE__
+    int64_t left = deadline - leat_os_now_();
+    struct timespec ts = { .tv_sec = left / 1000000000, .tv_nsec = left % 1000000000 };
+    if (left > 0) pthread_cond_timedwait_relative_np(&e->cond_, &e->mutex_, &ts);
+    return leat_os_now_() >= deadline;
+#else
+    struct timespec ts = { .tv_sec = leat_os_seconds_(deadline), .tv_nsec = (long)(deadline % 1000000000) };
+    return pthread_cond_timedwait(&e->cond_, &e->mutex_, &ts) == ETIMEDOUT;
+#endif
 }
 
 static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
@@ -612,12 +847,8 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the waiter is on this stack */
     pthread_mutex_lock(&e->mutex_);
     if (atomic_load_explicit(&e->word_, memory_order_relaxed) == old) { /* [X3] the mutex orders it */
-        if (deadline == LEAT_FOREVER) {
-            pthread_cond_wait(&e->cond_, &e->mutex_);
-        } else {
-            struct timespec ts = { .tv_sec = leat_os_seconds_(deadline), .tv_nsec = (long)(deadline % 1000000000) };
-            if (deadline <= 0 || pthread_cond_timedwait(&e->cond_, &e->mutex_, &ts) == ETIMEDOUT) err = -ETIMEDOUT;
-        }
+        if (deadline == LEAT_FOREVER) pthread_cond_wait(&e->cond_, &e->mutex_);
+        else if (deadline <= 0 || leat_os_timed_wait_(e, deadline)) err = -ETIMEDOUT;
     }
     pthread_mutex_unlock(&e->mutex_);
     pthread_setcancelstate(cancel, &cancel);
@@ -642,66 +873,7 @@ static inline void leat_os_done_(leat_os_event_ *e)
     pthread_mutex_destroy(&e->mutex_);
 }
 
-/* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
- * returns 0 or a negative error. Neither end is one of the three descriptors that a program may find closed when it
- * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe. */
-LEAT_COLD_ int leat_os_fd_make_(int ends[2])
-{
-    int saved = errno, low[2] = { -1, -1 }, err = pipe(low) ? errno : 0, made = 0, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* to close is a cancellation point */
-    for (; made < 2 && !err; made++) {
-        if ((ends[made] = fcntl(low[made], F_DUPFD, 3)) < 0) {
-            err = errno;
-            break;
-        }
-        (void)(fcntl(ends[made], F_SETFD, FD_CLOEXEC) | fcntl(ends[made], F_SETFL, O_NONBLOCK));
-    }
-    for (int i = 0; i < 2 && low[0] >= 0; i++) close(low[i]);
-    while (err && made) close(ends[--made]);
-    pthread_setcancelstate(cancel, &cancel);
-    errno = saved;
-    return -err;
-}
-
-LEAT_COLD_ void leat_os_fd_write_(int end)
-{
-    int saved = errno, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-    while (write(end, "", 1) < 0 && errno == EINTR) continue;
-    pthread_setcancelstate(cancel, &cancel);
-    errno = saved;
-}
-
-LEAT_COLD_ void leat_os_fd_reset_(int end)
-{
-    char c[8];
-    int saved = errno, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-    while (read(end, c, sizeof c) > 0) continue;
-    pthread_setcancelstate(cancel, &cancel);
-    errno = saved;
-}
-
-LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
-{
-    int saved = errno, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-    close(ends[0]);
-    close(ends[1]);
-    pthread_setcancelstate(cancel, &cancel);
-    errno = saved;
-}
-
-#else /* futex */
-
-typedef struct leat_os_event_ {
-    _Atomic(uint32_t) word_;
-} leat_os_event_;
-
-static inline void leat_os_init_(leat_os_event_ *e)
-{
-    atomic_init(&e->word_, 0);
-}
+#elif defined __linux__
 
 #if defined SYS_futex
 #define LEAT_SYS_FUTEX_ SYS_futex
@@ -726,28 +898,155 @@ LEAT_COLD_ void leat_os_short_sleep_(void)
     if (err) leat_os_yield_();
 }
 
-static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
 {
     leat_os_time_ t = { leat_os_seconds_(deadline), (leat_os_word_)(deadline % 1000000000) };
     if (deadline <= 0) return -ETIMEDOUT;
     /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG. It takes an absolute monotonic time. */
-    long r = leat_os_futex_(&e->word_, 137, old, deadline == LEAT_FOREVER ? NULL : &t);
+    long r = leat_os_futex_(word, 137, old, deadline == LEAT_FOREVER ? NULL : &t);
     if (r && r != -EAGAIN && r != -EINTR && r != -ETIMEDOUT) leat_os_short_sleep_();
     return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0; /* the clock decides, not a sandbox */
 }
 
-static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
 {
-    uint32_t old = atomic_exchange_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
-    if (!(old & LEAT_ASLEEP_)) return false;
-    leat_os_futex_(&e->word_, 129, 1, NULL); /* FUTEX_WAKE, private: an address will do */
-    return true;
+    leat_os_futex_(word, 129, 1, NULL); /* FUTEX_WAKE, private: an address will do */
 }
 
-static inline void leat_os_done_(leat_os_event_ *e)
+#elif defined LEAT_OS_SYNC_
+
+extern int leat_os_sync_wait_(void *, uint64_t, size_t, uint32_t) LEAT_OS_SYMBOL_(os_sync_wait_on_address);
+extern int leat_os_sync_wait_for_(void *, uint64_t, size_t, uint32_t, uint32_t, uint64_t)
+    LEAT_OS_SYMBOL_(os_sync_wait_on_address_with_timeout);
+extern int leat_os_sync_wake_(void *, size_t, uint32_t) LEAT_OS_SYMBOL_(os_sync_wake_by_address_any);
+
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
 {
-    (void)e;
+    int saved = errno;
+    int r = ns == LEAT_FOREVER ? leat_os_sync_wait_(word, old, 4, 0)
+                               : leat_os_sync_wait_for_(word, old, 4, 0, 32 /* OS_CLOCK_MACH_ABSOLUTE_TIME */, (uint64_t)ns);
+    errno = saved;
+    return r < 0;
 }
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    leat_os_sync_wake_(word, 4, 0);
+    errno = saved;
+}
+
+#elif defined LEAT_ULOCK_
+
+extern int leat_os_ulock_wait_(uint32_t, void *, uint64_t, uint64_t, uint64_t) LEAT_OS_SYMBOL_(__ulock_wait2);
+extern int leat_os_ulock_wake_(uint32_t, void *, uint64_t) LEAT_OS_SYMBOL_(__ulock_wake);
+enum { LEAT_ULOCK_OP_ = 0x1000001 }; /* UL_COMPARE_AND_WAIT | ULF_NO_ERRNO: the error is the result */
+
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    return leat_os_ulock_wait_(LEAT_ULOCK_OP_, word, old, ns == LEAT_FOREVER ? 0 : (uint64_t)ns, 0) < 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    leat_os_ulock_wake_(LEAT_ULOCK_OP_, word, 0);
+}
+
+#elif defined __FreeBSD__
+
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
+{
+    struct _umtx_time t = { ._flags = UMTX_ABSTIME, ._clockid = LEAT_CLOCK_ };
+    int saved = errno;
+    if (deadline <= 0) return -ETIMEDOUT;
+    t._timeout.tv_sec = leat_os_seconds_(deadline);
+    t._timeout.tv_nsec = (long)(deadline % 1000000000);
+    int r = deadline == LEAT_FOREVER ? _umtx_op(word, UMTX_OP_WAIT_UINT_PRIVATE, old, NULL, NULL)
+                                     : _umtx_op(word, UMTX_OP_WAIT_UINT_PRIVATE, old, (void *)sizeof t, &t);
+    errno = saved;
+    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    _umtx_op(word, UMTX_OP_WAKE_PRIVATE, 1, NULL, NULL);
+    errno = saved;
+}
+
+#elif defined __OpenBSD__
+
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    struct timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = (long)(ns % 1000000000) };
+    int saved = errno;
+    int r = futex((volatile uint32_t *)word, FUTEX_WAIT_PRIVATE, (int)old, ns == LEAT_FOREVER ? NULL : &ts, NULL);
+    errno = saved;
+    return r != 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    futex((volatile uint32_t *)word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL);
+    errno = saved;
+}
+
+#elif defined __NetBSD__
+
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
+{
+    struct timespec ts = { .tv_sec = deadline / 1000000000, .tv_nsec = (long)(deadline % 1000000000) };
+    int saved = errno;
+    if (deadline <= 0) return -ETIMEDOUT;
+    /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG. It takes an absolute monotonic time. */
+    int r = syscall(SYS___futex, word, 137, (int)old, deadline == LEAT_FOREVER ? NULL : &ts, NULL, 0, -1);
+    errno = saved;
+    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    syscall(SYS___futex, word, 129, 1, NULL, NULL, 0, 0); /* FUTEX_WAKE, private */
+    errno = saved;
+}
+
+#elif defined __DragonFly__
+
+/* It takes a second at most, in microseconds, and 0 for ever. */
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    int saved = errno, us = ns == LEAT_FOREVER ? 0 : ns >= 1000000000 ? 1000000 : (int)((ns + 999) / 1000);
+    int r = umtx_sleep((volatile const int *)word, (int)old, us);
+    errno = saved;
+    return r != 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    umtx_wakeup((volatile const int *)word, 1);
+    errno = saved;
+}
+
+#elif defined __EMSCRIPTEN__
+
+/* Not the plain instruction: this one also works on a browser's main thread, which may not sleep and which spawns the
+ * threads of others. It does not change errno. */
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    return emscripten_futex_wait(word, old, ns == LEAT_FOREVER ? __builtin_inf() : (double)ns / 1e6) == -ETIMEDOUT;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    emscripten_futex_wake(word, 1);
+}
+
+#endif
+
+#if defined LEAT_EVENTFD_
 
 /* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
  * returns 0 or a negative error. The descriptor is none of the three that a program may find closed when it starts, and
@@ -785,6 +1084,64 @@ LEAT_COLD_ void leat_os_fd_reset_(int end)
 LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
 {
     leat_os_call_(SYS_close, ends[0], 0, 0, 0);
+}
+
+#else
+
+/* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
+ * returns 0 or a negative error. Neither end is one of the three descriptors that a program may find closed when it
+ * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe, and there is none
+ * in WebAssembly, whose poll() does not wait. */
+LEAT_COLD_ int leat_os_fd_make_(int ends[2])
+{
+#if defined __EMSCRIPTEN__
+    (void)ends;
+    return -ENOSYS;
+#else
+    int saved = errno, low[2] = { -1, -1 }, err = pipe(low) ? errno : 0, n = 0, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* to close is a cancellation point */
+    for (; n < 2 && !err; n++) {
+        if ((ends[n] = fcntl(low[n], F_DUPFD, 3)) < 0) {
+            err = errno;
+            break;
+        }
+        (void)(fcntl(ends[n], F_SETFD, FD_CLOEXEC) | fcntl(ends[n], F_SETFL, O_NONBLOCK));
+    }
+    for (int i = 0; i < 2 && low[0] >= 0; i++) close(low[i]);
+    while (err && n) close(ends[--n]);
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+    return -err;
+#endif
+}
+
+LEAT_COLD_ void leat_os_fd_write_(int end)
+{
+    int saved = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    while (write(end, "", 1) < 0 && errno == EINTR) continue;
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+}
+
+LEAT_COLD_ void leat_os_fd_reset_(int end)
+{
+    char c[8];
+    int saved = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    while (read(end, c, sizeof c) > 0) continue;
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+}
+
+LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
+{
+    int saved = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    close(ends[0]);
+    close(ends[1]);
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
 }
 
 #endif
@@ -941,6 +1298,64 @@ static inline bool leat_os_one_cpu_(void)
 
 #endif
 #endif /* LEAT_CUSTOM_OS */
+
+#ifndef LEAT_OS_ALIGNED_
+#define LEAT_OS_ALIGNED_ _Alignof(max_align_t) /* what malloc and calloc align to */
+#endif
+
+#ifdef LEAT_RELATIVE_WAIT_
+
+/* What is left until a deadline. At most 0: it has passed. */
+static inline int64_t leat_os_left_(int64_t deadline)
+{
+    return deadline <= 0 || deadline == LEAT_FOREVER ? deadline : deadline - leat_os_now_();
+}
+
+/* The clock decides whether the deadline has passed. A wait may end early, where a tick or a rounding ends it. */
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
+{
+    int64_t left = leat_os_left_(deadline), most = LEAT_S(86400); /* no system's largest duration is shorter */
+    if (left > most && left != LEAT_FOREVER) left = most;
+    if (left > 0 && leat_os_word_wait_for_(word, old, left)) left = leat_os_left_(deadline);
+    return left > 0 ? 0 : -ETIMEDOUT;
+}
+
+#endif
+
+/* An event is a 32-bit word that one thread T waits on. leat_os_set_ stores a new value. If the old value had the bit
+ * LEAT_ASLEEP_, it wakes T and returns true. T may then return, and its stack frame with the event may be gone, so
+ * leat_os_set_ must not touch the event again. leat_os_wait_ returns when the value is no longer `old`, at the deadline
+ * (-ETIMEDOUT), or for no reason (0). After its last wait, T calls leat_os_done_. */
+#ifndef LEAT_PTHREAD_EVENT_
+
+typedef struct leat_os_event_ {
+    _Atomic(uint32_t) word_;
+} leat_os_event_;
+
+static inline void leat_os_init_(leat_os_event_ *e)
+{
+    atomic_init(&e->word_, 0);
+}
+
+static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
+{
+    return leat_os_word_wait_(&e->word_, old, deadline);
+}
+
+static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
+{
+    uint32_t old = atomic_exchange_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
+    if (!(old & LEAT_ASLEEP_)) return false;
+    leat_os_word_wake_(&e->word_);
+    return true;
+}
+
+static inline void leat_os_done_(leat_os_event_ *e)
+{
+    (void)e;
+}
+
+#endif
 
 /* The number of CPUs that this process can use now, at least 1. Affinity and cgroup quota count, not only the
  * processors of the machine. Reads files and needs 8 KB of stack, so it is for sizing, not for loops. */
@@ -2181,11 +2596,11 @@ LEAT_COLD_ int leat_poll_case_(leat_case *c)
     uint64_t own = leat_look_at_(c, c->side_);
     if (leat_sends_(c) && own & LEAT_CLOSING_) return own & LEAT_CLOSED_ ? -EPIPE : LEAT_IN_FLIGHT_;
     if (leat_ready_at_(c, own)) return 0;
-    uint64_t far = leat_look_at_(c, !c->side_);
+    uint64_t other = leat_look_at_(c, !c->side_);
     /* tail was read before head, and is at most a lap ahead: if they say full, the ring was full when head was read */
-    if (leat_sends_(c)) return leat_is_full_(ch, own, far) ? -EAGAIN : LEAT_IN_FLIGHT_;
-    if (leat_position_(far) != leat_position_(own)) return LEAT_IN_FLIGHT_;
-    return far & LEAT_CLOSED_ ? -EPIPE : far & LEAT_CLOSING_ ? LEAT_IN_FLIGHT_ : -EAGAIN;
+    if (leat_sends_(c)) return leat_is_full_(ch, own, other) ? -EAGAIN : LEAT_IN_FLIGHT_;
+    if (leat_position_(other) != leat_position_(own)) return LEAT_IN_FLIGHT_;
+    return other & LEAT_CLOSED_ ? -EPIPE : other & LEAT_CLOSING_ ? LEAT_IN_FLIGHT_ : -EAGAIN;
 }
 
 /* A rendezvous. The second thread to arrive copies between the buffers of both callers and wakes the first. Returns
@@ -2232,12 +2647,13 @@ LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 LEAT_COLD_ bool leat_may_park_(leat_case *c, uint64_t bit)
 {
     leat_chan *ch = c->chan_;
-    leat_end_ *far = leat_far_end_(c);
+    leat_end_ *other = leat_far_end_(c);
     if (!ch->slots_) {
         uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] lock held */
         if (tail & LEAT_CLOSING_ || leat_peer_waits_(c)) return false;
-        atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed);        /* [X2] */
-        atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] shows leat_try_select_ a new waiter */
+        atomic_fetch_or_explicit(&other->at_, bit, memory_order_relaxed); /* [X2] */
+        atomic_fetch_add_explicit(&other->at_, LEAT_POS_,
+                                  memory_order_relaxed); /* [X2] shows leat_try_select_ a new waiter */
         return true;
     }
     uint64_t there = leat_set_(ch, !c->side_, bit), here = leat_glimpse_(ch, c->side_); /* in this order */
@@ -2252,18 +2668,18 @@ LEAT_COLD_ bool leat_may_park_(leat_case *c, uint64_t bit)
 LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
 {
     leat_chan *ch = c->chan_;
-    leat_end_ *far = leat_far_end_(c);
+    leat_end_ *other = leat_far_end_(c);
     leat_node_ *next = NULL, *second = NULL;
     if (!ch->slots_) return; /* unbuffered: a peer wakes T with its message, or close wakes all */
     leat_lock_take_(&ch->lock_);
-    if (far->peers_.first_) {
+    if (other->peers_.first_) {
         uint64_t there = leat_set_(ch, !c->side_, LEAT_WAITERS_), here = leat_glimpse_(ch, c->side_);
         uint64_t n = leat_sends_(c) ? ch->cap_ - leat_count_(ch, here, there) : leat_count_(ch, there, here);
-        if (n >= least) next = leat_resolve_first_(&far->peers_, 0);
+        if (n >= least) next = leat_resolve_first_(&other->peers_, 0);
 #ifndef LEAT_WITHOUT_TWO
-        if (next && n >= 2 * least) second = leat_resolve_first_(&far->peers_, 0);
+        if (next && n >= 2 * least) second = leat_resolve_first_(&other->peers_, 0);
 #endif
-        if (next) atomic_fetch_and_explicit(&far->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+        if (next) atomic_fetch_and_explicit(&other->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
     }
     leat_lock_drop_(&ch->lock_);
     if (next) leat_wake_(next);
@@ -2661,7 +3077,7 @@ static inline void leat_quiet_free_(void *p)
 LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 {
     int saved = LEAT_ERRNO_;
-    bool over = align > _Alignof(max_align_t);
+    bool over = align > LEAT_OS_ALIGNED_;
     unsigned char *p = (unsigned char *)(over ? calloc(1, n * size + align) : calloc(n, size));
     LEAT_ERRNO_ = saved;
     if (!p || !over) return p;
@@ -2674,7 +3090,7 @@ LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 LEAT_COLD_ void leat_zeroed_free_(void *at, size_t align)
 {
     void *p = at;
-    if (at && align > _Alignof(max_align_t)) memcpy(&p, (unsigned char *)at - sizeof p, sizeof p);
+    if (at && align > LEAT_OS_ALIGNED_) memcpy(&p, (unsigned char *)at - sizeof p, sizeof p);
     leat_quiet_free_(p);
 }
 

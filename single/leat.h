@@ -10,7 +10,8 @@
  *     for (struct job j; leat_recv(&jobs, &j) == 0; ) run(&j);     // for j := range jobs
  *     leat_free(&jobs);
  *
- * To use it, copy this file into your project, or include it as <leat/queue.h>, and link with -pthread.
+ * To use it, copy this file into your project, or include it as <leat/queue.h>, and link with -pthread (on Windows with
+ * nothing).
  * SPDX-License-Identifier: MIT
  *
  * WHAT IT IS NOT. Not unbounded. Not shared between processes. Not for coroutines: the threads that wait are the
@@ -43,7 +44,7 @@
  * A wait goes on from there to leat_wait_case_ (7), leat_select_ (6), leat_block_ (4) and leat_park_ (3). Invariants: I1
  * to I3 are in part 3, I4 to I6 in 5, I7 and I8 in 6, I9 in 7. Names that end in an underscore are private.
  *
- * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux
+ * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux (not on Windows)
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1 (tests/lib/step.h is one)
  *          [whole program] LEAT_NO_QUOTA      opens no file: a CPU quota of the process's cgroup is ignored
  *          [whole program] LEAT_ONCE          the program contains each slow path once, not once per file that includes
@@ -433,6 +434,229 @@ extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t un
 extern "C++" { /* perhaps the program has included the header in an extern "C" */
 #endif
 #endif
+#elif defined _WIN32
+
+/* Windows 8 and later. <windows.h> would fill the program's namespace, so the few functions of the system are declared
+ * here, under other names. Nothing is to be linked: all are in kernel32.dll, but for the two that wait and wake. Their
+ * import library (-lsynchronization) is not linked by default, so the first wait looks them up. */
+#define LEAT_WINDOWS_
+#ifdef __cplusplus
+#define LEAT_C11_BEGIN_
+#if defined LEAT_C11_BEGIN_
+#undef LEAT_C11_BEGIN_
+#pragma push_macro("_Atomic")
+#pragma push_macro("_Thread_local")
+#pragma push_macro("_Alignof")
+#pragma push_macro("memory_order_relaxed")
+#pragma push_macro("memory_order_acquire")
+#pragma push_macro("memory_order_release")
+#pragma push_macro("memory_order_acq_rel")
+#pragma push_macro("memory_order_seq_cst")
+#pragma push_macro("atomic_init")
+#pragma push_macro("atomic_signal_fence")
+#pragma push_macro("atomic_load_explicit")
+#pragma push_macro("atomic_store_explicit")
+#pragma push_macro("atomic_exchange_explicit")
+#pragma push_macro("atomic_compare_exchange_weak_explicit")
+#pragma push_macro("atomic_compare_exchange_strong_explicit")
+#pragma push_macro("atomic_fetch_add_explicit")
+#pragma push_macro("atomic_fetch_sub_explicit")
+#pragma push_macro("atomic_fetch_and_explicit")
+#pragma push_macro("atomic_fetch_or_explicit")
+#pragma push_macro("atomic_fetch_xor_explicit")
+#undef _Atomic
+#undef _Thread_local
+#undef _Alignof
+#undef memory_order_relaxed
+#undef memory_order_acquire
+#undef memory_order_release
+#undef memory_order_acq_rel
+#undef memory_order_seq_cst
+#undef atomic_init
+#undef atomic_signal_fence
+#undef atomic_load_explicit
+#undef atomic_store_explicit
+#undef atomic_exchange_explicit
+#undef atomic_compare_exchange_weak_explicit
+#undef atomic_compare_exchange_strong_explicit
+#undef atomic_fetch_add_explicit
+#undef atomic_fetch_sub_explicit
+#undef atomic_fetch_and_explicit
+#undef atomic_fetch_or_explicit
+#undef atomic_fetch_xor_explicit
+#define _Atomic(...) leat_atomic_<__VA_ARGS__>
+#define _Thread_local __thread
+#define _Alignof(...) alignof(__VA_ARGS__)
+#define memory_order_relaxed __ATOMIC_RELAXED
+#define memory_order_acquire __ATOMIC_ACQUIRE
+#define memory_order_release __ATOMIC_RELEASE
+#define memory_order_acq_rel __ATOMIC_ACQ_REL
+#define memory_order_seq_cst __ATOMIC_SEQ_CST
+#define atomic_init leat_atomic_init_
+#define atomic_signal_fence leat_atomic_signal_fence_
+#define atomic_load_explicit leat_atomic_load_
+#define atomic_store_explicit leat_atomic_store_
+#define atomic_exchange_explicit leat_atomic_exchange_
+#define atomic_compare_exchange_weak_explicit leat_atomic_compare_exchange_weak_
+#define atomic_compare_exchange_strong_explicit leat_atomic_compare_exchange_strong_
+#define atomic_fetch_add_explicit leat_atomic_fetch_add_
+#define atomic_fetch_sub_explicit leat_atomic_fetch_sub_
+#define atomic_fetch_and_explicit leat_atomic_fetch_and_
+#define atomic_fetch_or_explicit leat_atomic_fetch_or_
+#define atomic_fetch_xor_explicit leat_atomic_fetch_xor_
+extern "C++" { /* perhaps the program has included the header in an extern "C" */
+#endif
+#endif
+#define LEAT_RELATIVE_WAIT_
+#if defined __i386__
+#define LEAT_OS_CALL_ __attribute__((stdcall))
+#define LEAT_OS_SYMBOL_(name, bytes) __asm__("_" #name "@" #bytes)
+#else
+#define LEAT_OS_CALL_
+#define LEAT_OS_SYMBOL_(name, bytes) __asm__(#name)
+#endif
+
+#ifndef ESHUTDOWN
+#define ESHUTDOWN 10058 /* as WSAESHUTDOWN; the C library has none */
+#endif
+
+#define LEAT_OS_ALIGNED_ (2 * sizeof(void *)) /* what malloc aligns to. In 32 bits less than max_align_t */
+
+extern int LEAT_OS_CALL_ leat_os_counter_(int64_t *) LEAT_OS_SYMBOL_(QueryPerformanceCounter, 4);
+extern int LEAT_OS_CALL_ leat_os_frequency_(int64_t *) LEAT_OS_SYMBOL_(QueryPerformanceFrequency, 4);
+extern int LEAT_OS_CALL_ leat_os_switch_(void) LEAT_OS_SYMBOL_(SwitchToThread, 0);
+extern void LEAT_OS_CALL_ leat_os_sleep_(uint32_t) LEAT_OS_SYMBOL_(Sleep, 4);
+extern void *LEAT_OS_CALL_ leat_os_module_(const char *) LEAT_OS_SYMBOL_(GetModuleHandleA, 4);
+extern void *LEAT_OS_CALL_ leat_os_symbol_(void *, const char *) LEAT_OS_SYMBOL_(GetProcAddress, 8);
+extern void LEAT_OS_CALL_ leat_os_flush_(void) LEAT_OS_SYMBOL_(FlushProcessWriteBuffers, 0);
+extern void *LEAT_OS_CALL_ leat_os_process_(void) LEAT_OS_SYMBOL_(GetCurrentProcess, 0);
+extern int LEAT_OS_CALL_ leat_os_affinity_(void *, uintptr_t *, uintptr_t *) LEAT_OS_SYMBOL_(GetProcessAffinityMask, 12);
+extern uint32_t LEAT_OS_CALL_ leat_os_processors_(uint16_t) LEAT_OS_SYMBOL_(GetActiveProcessorCount, 4);
+extern int LEAT_OS_CALL_ leat_os_job_(void *, int, void *, uint32_t, uint32_t *)
+    LEAT_OS_SYMBOL_(QueryInformationJobObject, 20);
+
+LEAT_ONE_ _Atomic(int64_t) leat_os_ticks_; /* of the counter, in a second: a constant of the boot. 0: not read yet */
+
+static inline int64_t leat_os_now_(void)
+{
+    int64_t t = 0, f = atomic_load_explicit(&leat_os_ticks_, memory_order_relaxed); /* [X5] */
+    if (!f) {
+        leat_os_frequency_(&f);
+        atomic_store_explicit(&leat_os_ticks_, f, memory_order_relaxed); /* [X5] */
+    }
+    leat_os_counter_(&t);
+    return f == 10000000 ? t * 100 : t / f * 1000000000 + t % f * 1000000000 / f;
+}
+
+/* The system's coarse clocks have other origins. */
+static inline int64_t leat_os_coarse_now_(void)
+{
+    return leat_os_now_();
+}
+
+static inline void leat_os_yield_(void)
+{
+    leat_os_switch_();
+}
+
+static inline void leat_os_pause_(void)
+{
+#if defined __x86_64__ || defined __i386__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+typedef int LEAT_OS_CALL_ leat_os_wait_on_address_(void *, void *, size_t, uint32_t);
+typedef void LEAT_OS_CALL_ leat_os_wake_by_address_(void *);
+LEAT_ONE_ _Atomic(uintptr_t) leat_os_waits_, leat_os_wakes_; /* their addresses. 0: not looked up yet, 1: there is none */
+
+/* The address of a function of kernelbase.dll or ntdll.dll, which every process has loaded. 1: there is none. */
+LEAT_COLD_ uintptr_t leat_os_look_up_(_Atomic(uintptr_t) *at, const char *dll, const char *name)
+{
+    void *module = leat_os_module_(dll), *symbol = module ? leat_os_symbol_(module, name) : NULL;
+    uintptr_t address = symbol ? (uintptr_t)symbol : 1;
+    atomic_store_explicit(at, address, memory_order_relaxed); /* [X5] */
+    return address;
+}
+
+/* In milliseconds, rounded up. The system's timer ticks every 15.6 ms, unless a program has asked for more: a wait may
+ * last a tick longer. Without the function (Windows 7) the thread polls. */
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    uintptr_t address = atomic_load_explicit(&leat_os_waits_, memory_order_relaxed); /* [X5] */
+    int64_t ms = (ns - 1) / 1000000 + 1;
+    uint32_t most = ns == LEAT_FOREVER ? UINT32_MAX /* INFINITE */ : ms > INT32_MAX ? INT32_MAX : (uint32_t)ms;
+    if (!address) address = leat_os_look_up_(&leat_os_waits_, "kernelbase.dll", "WaitOnAddress");
+    if (address != 1) return !((leat_os_wait_on_address_ *)address)(word, &old, sizeof old, most);
+    leat_os_sleep_(1);
+    return true;
+}
+
+/* Takes an address. The word may be gone. */
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    uintptr_t address = atomic_load_explicit(&leat_os_wakes_, memory_order_relaxed); /* [X5] */
+    if (!address) address = leat_os_look_up_(&leat_os_wakes_, "kernelbase.dll", "WakeByAddressSingle");
+    if (address != 1) ((leat_os_wake_by_address_ *)address)(word);
+}
+
+/* What poll() can watch: nothing here. A select of Winsock watches sockets, and a wait of the system watches handles.
+ * Neither can watch an int of the C library. */
+LEAT_COLD_ int leat_os_fd_make_(int ends[2])
+{
+    ends[0] = ends[1] = -1;
+    return -ENOSYS;
+}
+
+LEAT_COLD_ void leat_os_fd_write_(int end)
+{
+    (void)end;
+}
+
+LEAT_COLD_ void leat_os_fd_reset_(int end)
+{
+    (void)end;
+}
+
+LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
+{
+    (void)ends;
+}
+
+/* Makes every thread of the process pass a full fence before it returns. */
+LEAT_COLD_ bool leat_os_fence_all_(void)
+{
+    leat_os_flush_();
+    return true;
+}
+
+/* How many CPUs this process may use: those of its affinity mask, but no more than the hard cap of its job object (a
+ * container's quota) pays for. The cap is a share of all CPUs of the machine. The mask is that of one group of 64. It
+ * is 0 if the program has put threads into several. */
+LEAT_COLD_ int leat_os_cpus_(void)
+{
+    uintptr_t mask = 0, system = 0;
+    uint32_t cap[2] = { 0, 0 }; /* flags: 1 enabled, 4 hard cap, 16 least and most. Then a share in 1/10000, the most in
+                                 * the upper half if there are two */
+    int cpus = 0, all = (int)leat_os_processors_(0xFFFF);
+    leat_os_affinity_(leat_os_process_(), &mask, &system);
+    for (; mask; mask &= mask - 1) cpus++;
+    if (!cpus) cpus = all;
+    if (leat_os_job_(NULL, 15, cap, sizeof cap, NULL) && cap[0] & 1 && cap[0] & (4 | 16)) {
+        int64_t share = cap[0] & 16 ? cap[1] >> 16 : cap[1];
+        int paid = (int)((share * all + 50) / 10000); /* to the nearest hundredth of a CPU: 2 of 3 CPUs are 6666 */
+        if (paid < cpus) cpus = paid;
+    }
+    return cpus < 1 ? 1 : cpus;
+}
+
+static inline bool leat_os_one_cpu_(void)
+{
+    return leat_os_cpus_() == 1;
+}
+
 #else
 
 #include <sched.h>
@@ -442,13 +666,42 @@ extern "C++" { /* perhaps the program has included the header in an extern "C" *
 #if defined __linux__
 #include <fcntl.h>
 #include <sys/syscall.h>
+#elif defined __APPLE__
+#include <Availability.h>
+#elif defined __FreeBSD__
+#include <sys/types.h>
+#include <sys/umtx.h>
+#elif defined __OpenBSD__
+#include <sys/time.h>
+#include <sys/futex.h>
+#elif defined __NetBSD__
+#include <sys/syscall.h>
+#elif defined __EMSCRIPTEN__
+#include <emscripten/emscripten.h>
+#include <emscripten/threading.h>
 #endif
-#if !defined __linux__ || defined LEAT_NO_FUTEX
+
+/* How a thread waits. os_sync is Apple's public interface, which came with macOS 14.4 and iOS 17.4, and ulock what it is
+ * made of. NetBSD has a futex since version 10. */
+#if defined __APPLE__ && ((defined __MAC_OS_X_VERSION_MIN_REQUIRED && __MAC_OS_X_VERSION_MIN_REQUIRED >= 140400) || \
+                          (defined __IPHONE_OS_VERSION_MIN_REQUIRED && __IPHONE_OS_VERSION_MIN_REQUIRED >= 170400))
+#define LEAT_OS_SYNC_
+#elif defined __APPLE__ && defined __MAC_OS_X_VERSION_MIN_REQUIRED && __MAC_OS_X_VERSION_MIN_REQUIRED >= 110000
+#define LEAT_ULOCK_
+#endif
+#if defined LEAT_NO_FUTEX || \
+    !(defined __linux__ || defined LEAT_OS_SYNC_ || defined LEAT_ULOCK_ || defined __FreeBSD__ || defined __OpenBSD__ || \
+      (defined __NetBSD__ && defined SYS___futex) || defined __DragonFly__ || defined __EMSCRIPTEN__)
 #define LEAT_PTHREAD_EVENT_
+#elif !(defined __linux__ || defined __FreeBSD__ || defined __NetBSD__)
+#define LEAT_RELATIVE_WAIT_
+#endif
+#if defined __linux__ && !defined LEAT_PTHREAD_EVENT_
+#define LEAT_EVENTFD_
+#include <sys/eventfd.h>
+#else
 #include <fcntl.h>
 #include <pthread.h>
-#else
-#include <sys/eventfd.h>
 #endif
 
 #ifdef __cplusplus
@@ -519,21 +772,31 @@ extern "C++" { /* perhaps the program has included the header in an extern "C" *
 #endif
 #endif
 
-#if defined __linux__
+#if defined __EMSCRIPTEN__
+#define LEAT_CLOCK_ 1 /* CLOCK_MONOTONIC, which strict C hides */
+#define LEAT_COARSE_CLOCK_ 1
+#elif defined __linux__
 #define LEAT_CLOCK_ 1        /* CLOCK_MONOTONIC */
 #define LEAT_COARSE_CLOCK_ 6 /* CLOCK_MONOTONIC_COARSE: at most 10 ms old, a quarter of the price */
+#elif defined __APPLE__
+#define LEAT_CLOCK_ CLOCK_UPTIME_RAW /* its CLOCK_MONOTONIC counts microseconds, and the time in which the machine sleeps */
+#define LEAT_COARSE_CLOCK_ CLOCK_UPTIME_RAW
 #else
 #define LEAT_CLOCK_ CLOCK_MONOTONIC
 #define LEAT_COARSE_CLOCK_ CLOCK_MONOTONIC
 #endif
 
-#if defined __linux__
-
-/* Strict -std=c11 hides these functions. They are declared here under other names and with other types. So no option of
- * the C library (64-bit time on 32 bits) renames what the symbol stands for, and no declaration of the user's is
- * repeated. */
+/* Strict -std=c11, or an older header, hides these functions. They are declared here under other names and with other
+ * types. So no option of the C library (64-bit time on 32 bits) renames what the symbol stands for, and no declaration of
+ * the user's is repeated. */
+#if defined __APPLE__
+#define LEAT_OS_SYMBOL_(name) __asm__("_" LEAT_OS_TEXT_(name))
+#else
 #define LEAT_OS_SYMBOL_(name) __asm__(LEAT_OS_TEXT_(name))
+#endif
 #define LEAT_OS_TEXT_(name) #name
+
+#if defined __linux__
 
 /* The time format of the symbol clock_gettime and of the system calls that do not have time64 in their name: two words.
  * Each has 64 bits on platforms that never had an older format. */
@@ -565,6 +828,14 @@ static inline int64_t leat_os_clock_(int id)
     leat_os_time_ t = { 0, 0 };
     leat_os_gettime_(id, &t);
     return (int64_t)t.seconds_ * 1000000000 + t.ns_;
+}
+
+#elif defined __EMSCRIPTEN__
+
+static inline int64_t leat_os_clock_(int id)
+{
+    (void)id;
+    return (int64_t)(emscripten_get_now() * 1e6);
 }
 
 #else
@@ -599,7 +870,7 @@ static inline void leat_os_pause_(void)
     __builtin_ia32_pause();
 #elif defined __aarch64__
     __asm__ volatile("isb" ::: "memory");
-#elif defined __arm__ || defined __riscv
+#elif defined __arm__ || defined __riscv || defined __EMSCRIPTEN__
     __asm__ volatile("" ::: "memory");
 #endif
 }
@@ -612,15 +883,24 @@ static inline long leat_os_seconds_(int64_t deadline)
     return sizeof(long) < 8 && seconds > INT32_MAX ? INT32_MAX : (long)seconds;
 }
 
-/* An event is a 32-bit word that one thread T waits on. leat_os_set_ stores a new value. If the old value had the bit
- * LEAT_ASLEEP_, it wakes T and returns true. T may then return, and its stack frame with the event may be gone, so
- * leat_os_set_ must not touch the event again. leat_os_wait_ returns when the value is no longer `old`, at the deadline
- * (-ETIMEDOUT), or for no reason (0). After its last wait, T calls leat_os_done_. */
+/* Each system brings a wait on a 32-bit word, and its wake. Part 1 ends with the events that are made of them.
+ *
+ *      int leat_os_word_wait_(word, old, deadline)   returns when the word is no longer `old`, at the deadline
+ *                                                    (-ETIMEDOUT, exact), or for no reason (0)
+ *      void leat_os_word_wake_(word)                 wakes one thread that waits there. It takes an address and does
+ *                                                    not touch the word, which may be gone. A signal handler may call it
+ *
+ * Where a wait takes a duration and no deadline, the system defines LEAT_RELATIVE_WAIT_, and brings in place of the first
+ *
+ *      bool leat_os_word_wait_for_(word, old, ns)    LEAT_FOREVER: no time-out. False: the word is no longer `old`, or no
+ *                                                    reason. True: the time may be up, or there was an error
+ *
+ * A system without such a wait has LEAT_PTHREAD_EVENT_, and brings the events. */
 #ifdef LEAT_PTHREAD_EVENT_
 
-#if defined __linux__
+#if defined __linux__ || defined __EMSCRIPTEN__
 extern int leat_os_setclock_(pthread_condattr_t *, int) LEAT_OS_SYMBOL_(pthread_condattr_setclock);
-#else
+#elif !defined __APPLE__
 #define leat_os_setclock_ pthread_condattr_setclock
 #endif
 
@@ -632,13 +912,31 @@ typedef struct leat_os_event_ {
 
 static inline void leat_os_init_(leat_os_event_ *e)
 {
-    pthread_condattr_t attr;
     atomic_init(&e->word_, 0);
     pthread_mutex_init(&e->mutex_, NULL);
+#if defined __APPLE__ /* where a condition has no clock, but a timed wait may take a duration */
+    pthread_cond_init(&e->cond_, NULL);
+#else
+    pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     leat_os_setclock_(&attr, LEAT_CLOCK_);
     pthread_cond_init(&e->cond_, &attr);
     pthread_condattr_destroy(&attr);
+#endif
+}
+
+/* True: the deadline has passed. */
+static inline bool leat_os_timed_wait_(leat_os_event_ *e, int64_t deadline)
+{
+#if defined __APPLE__
+    int64_t left = deadline - leat_os_now_();
+    struct timespec ts = { .tv_sec = left / 1000000000, .tv_nsec = left % 1000000000 };
+    if (left > 0) pthread_cond_timedwait_relative_np(&e->cond_, &e->mutex_, &ts);
+    return leat_os_now_() >= deadline;
+#else
+    struct timespec ts = { .tv_sec = leat_os_seconds_(deadline), .tv_nsec = (long)(deadline % 1000000000) };
+    return pthread_cond_timedwait(&e->cond_, &e->mutex_, &ts) == ETIMEDOUT;
+#endif
 }
 
 static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
@@ -647,12 +945,8 @@ static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadlin
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the waiter is on this stack */
     pthread_mutex_lock(&e->mutex_);
     if (atomic_load_explicit(&e->word_, memory_order_relaxed) == old) { /* [X3] the mutex orders it */
-        if (deadline == LEAT_FOREVER) {
-            pthread_cond_wait(&e->cond_, &e->mutex_);
-        } else {
-            struct timespec ts = { .tv_sec = leat_os_seconds_(deadline), .tv_nsec = (long)(deadline % 1000000000) };
-            if (deadline <= 0 || pthread_cond_timedwait(&e->cond_, &e->mutex_, &ts) == ETIMEDOUT) err = -ETIMEDOUT;
-        }
+        if (deadline == LEAT_FOREVER) pthread_cond_wait(&e->cond_, &e->mutex_);
+        else if (deadline <= 0 || leat_os_timed_wait_(e, deadline)) err = -ETIMEDOUT;
     }
     pthread_mutex_unlock(&e->mutex_);
     pthread_setcancelstate(cancel, &cancel);
@@ -677,66 +971,7 @@ static inline void leat_os_done_(leat_os_event_ *e)
     pthread_mutex_destroy(&e->mutex_);
 }
 
-/* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
- * returns 0 or a negative error. Neither end is one of the three descriptors that a program may find closed when it
- * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe. */
-LEAT_COLD_ int leat_os_fd_make_(int ends[2])
-{
-    int saved = errno, low[2] = { -1, -1 }, err = pipe(low) ? errno : 0, made = 0, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* to close is a cancellation point */
-    for (; made < 2 && !err; made++) {
-        if ((ends[made] = fcntl(low[made], F_DUPFD, 3)) < 0) {
-            err = errno;
-            break;
-        }
-        (void)(fcntl(ends[made], F_SETFD, FD_CLOEXEC) | fcntl(ends[made], F_SETFL, O_NONBLOCK));
-    }
-    for (int i = 0; i < 2 && low[0] >= 0; i++) close(low[i]);
-    while (err && made) close(ends[--made]);
-    pthread_setcancelstate(cancel, &cancel);
-    errno = saved;
-    return -err;
-}
-
-LEAT_COLD_ void leat_os_fd_write_(int end)
-{
-    int saved = errno, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-    while (write(end, "", 1) < 0 && errno == EINTR) continue;
-    pthread_setcancelstate(cancel, &cancel);
-    errno = saved;
-}
-
-LEAT_COLD_ void leat_os_fd_reset_(int end)
-{
-    char c[8];
-    int saved = errno, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-    while (read(end, c, sizeof c) > 0) continue;
-    pthread_setcancelstate(cancel, &cancel);
-    errno = saved;
-}
-
-LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
-{
-    int saved = errno, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-    close(ends[0]);
-    close(ends[1]);
-    pthread_setcancelstate(cancel, &cancel);
-    errno = saved;
-}
-
-#else /* futex */
-
-typedef struct leat_os_event_ {
-    _Atomic(uint32_t) word_;
-} leat_os_event_;
-
-static inline void leat_os_init_(leat_os_event_ *e)
-{
-    atomic_init(&e->word_, 0);
-}
+#elif defined __linux__
 
 #if defined SYS_futex
 #define LEAT_SYS_FUTEX_ SYS_futex
@@ -761,28 +996,155 @@ LEAT_COLD_ void leat_os_short_sleep_(void)
     if (err) leat_os_yield_();
 }
 
-static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
 {
     leat_os_time_ t = { leat_os_seconds_(deadline), (leat_os_word_)(deadline % 1000000000) };
     if (deadline <= 0) return -ETIMEDOUT;
     /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG. It takes an absolute monotonic time. */
-    long r = leat_os_futex_(&e->word_, 137, old, deadline == LEAT_FOREVER ? NULL : &t);
+    long r = leat_os_futex_(word, 137, old, deadline == LEAT_FOREVER ? NULL : &t);
     if (r && r != -EAGAIN && r != -EINTR && r != -ETIMEDOUT) leat_os_short_sleep_();
     return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0; /* the clock decides, not a sandbox */
 }
 
-static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
 {
-    uint32_t old = atomic_exchange_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
-    if (!(old & LEAT_ASLEEP_)) return false;
-    leat_os_futex_(&e->word_, 129, 1, NULL); /* FUTEX_WAKE, private: an address will do */
-    return true;
+    leat_os_futex_(word, 129, 1, NULL); /* FUTEX_WAKE, private: an address will do */
 }
 
-static inline void leat_os_done_(leat_os_event_ *e)
+#elif defined LEAT_OS_SYNC_
+
+extern int leat_os_sync_wait_(void *, uint64_t, size_t, uint32_t) LEAT_OS_SYMBOL_(os_sync_wait_on_address);
+extern int leat_os_sync_wait_for_(void *, uint64_t, size_t, uint32_t, uint32_t, uint64_t)
+    LEAT_OS_SYMBOL_(os_sync_wait_on_address_with_timeout);
+extern int leat_os_sync_wake_(void *, size_t, uint32_t) LEAT_OS_SYMBOL_(os_sync_wake_by_address_any);
+
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
 {
-    (void)e;
+    int saved = errno;
+    int r = ns == LEAT_FOREVER ? leat_os_sync_wait_(word, old, 4, 0)
+                               : leat_os_sync_wait_for_(word, old, 4, 0, 32 /* OS_CLOCK_MACH_ABSOLUTE_TIME */, (uint64_t)ns);
+    errno = saved;
+    return r < 0;
 }
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    leat_os_sync_wake_(word, 4, 0);
+    errno = saved;
+}
+
+#elif defined LEAT_ULOCK_
+
+extern int leat_os_ulock_wait_(uint32_t, void *, uint64_t, uint64_t, uint64_t) LEAT_OS_SYMBOL_(__ulock_wait2);
+extern int leat_os_ulock_wake_(uint32_t, void *, uint64_t) LEAT_OS_SYMBOL_(__ulock_wake);
+enum { LEAT_ULOCK_OP_ = 0x1000001 }; /* UL_COMPARE_AND_WAIT | ULF_NO_ERRNO: the error is the result */
+
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    return leat_os_ulock_wait_(LEAT_ULOCK_OP_, word, old, ns == LEAT_FOREVER ? 0 : (uint64_t)ns, 0) < 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    leat_os_ulock_wake_(LEAT_ULOCK_OP_, word, 0);
+}
+
+#elif defined __FreeBSD__
+
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
+{
+    struct _umtx_time t = { ._flags = UMTX_ABSTIME, ._clockid = LEAT_CLOCK_ };
+    int saved = errno;
+    if (deadline <= 0) return -ETIMEDOUT;
+    t._timeout.tv_sec = leat_os_seconds_(deadline);
+    t._timeout.tv_nsec = (long)(deadline % 1000000000);
+    int r = deadline == LEAT_FOREVER ? _umtx_op(word, UMTX_OP_WAIT_UINT_PRIVATE, old, NULL, NULL)
+                                     : _umtx_op(word, UMTX_OP_WAIT_UINT_PRIVATE, old, (void *)sizeof t, &t);
+    errno = saved;
+    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    _umtx_op(word, UMTX_OP_WAKE_PRIVATE, 1, NULL, NULL);
+    errno = saved;
+}
+
+#elif defined __OpenBSD__
+
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    struct timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = (long)(ns % 1000000000) };
+    int saved = errno;
+    int r = futex((volatile uint32_t *)word, FUTEX_WAIT_PRIVATE, (int)old, ns == LEAT_FOREVER ? NULL : &ts, NULL);
+    errno = saved;
+    return r != 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    futex((volatile uint32_t *)word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL);
+    errno = saved;
+}
+
+#elif defined __NetBSD__
+
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
+{
+    struct timespec ts = { .tv_sec = deadline / 1000000000, .tv_nsec = (long)(deadline % 1000000000) };
+    int saved = errno;
+    if (deadline <= 0) return -ETIMEDOUT;
+    /* 137: FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG. It takes an absolute monotonic time. */
+    int r = syscall(SYS___futex, word, 137, (int)old, deadline == LEAT_FOREVER ? NULL : &ts, NULL, 0, -1);
+    errno = saved;
+    return r && leat_os_now_() >= deadline ? -ETIMEDOUT : 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    syscall(SYS___futex, word, 129, 1, NULL, NULL, 0, 0); /* FUTEX_WAKE, private */
+    errno = saved;
+}
+
+#elif defined __DragonFly__
+
+/* It takes a second at most, in microseconds, and 0 for ever. */
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    int saved = errno, us = ns == LEAT_FOREVER ? 0 : ns >= 1000000000 ? 1000000 : (int)((ns + 999) / 1000);
+    int r = umtx_sleep((volatile const int *)word, (int)old, us);
+    errno = saved;
+    return r != 0;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    int saved = errno;
+    umtx_wakeup((volatile const int *)word, 1);
+    errno = saved;
+}
+
+#elif defined __EMSCRIPTEN__
+
+/* Not the plain instruction: this one also works on a browser's main thread, which may not sleep and which spawns the
+ * threads of others. It does not change errno. */
+static inline bool leat_os_word_wait_for_(_Atomic(uint32_t) *word, uint32_t old, int64_t ns)
+{
+    return emscripten_futex_wait(word, old, ns == LEAT_FOREVER ? __builtin_inf() : (double)ns / 1e6) == -ETIMEDOUT;
+}
+
+static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
+{
+    emscripten_futex_wake(word, 1);
+}
+
+#endif
+
+#if defined LEAT_EVENTFD_
 
 /* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
  * returns 0 or a negative error. The descriptor is none of the three that a program may find closed when it starts, and
@@ -820,6 +1182,64 @@ LEAT_COLD_ void leat_os_fd_reset_(int end)
 LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
 {
     leat_os_call_(SYS_close, ends[0], 0, 0, 0);
+}
+
+#else
+
+/* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
+ * returns 0 or a negative error. Neither end is one of the three descriptors that a program may find closed when it
+ * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe, and there is none
+ * in WebAssembly, whose poll() does not wait. */
+LEAT_COLD_ int leat_os_fd_make_(int ends[2])
+{
+#if defined __EMSCRIPTEN__
+    (void)ends;
+    return -ENOSYS;
+#else
+    int saved = errno, low[2] = { -1, -1 }, err = pipe(low) ? errno : 0, n = 0, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* to close is a cancellation point */
+    for (; n < 2 && !err; n++) {
+        if ((ends[n] = fcntl(low[n], F_DUPFD, 3)) < 0) {
+            err = errno;
+            break;
+        }
+        (void)(fcntl(ends[n], F_SETFD, FD_CLOEXEC) | fcntl(ends[n], F_SETFL, O_NONBLOCK));
+    }
+    for (int i = 0; i < 2 && low[0] >= 0; i++) close(low[i]);
+    while (err && n) close(ends[--n]);
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+    return -err;
+#endif
+}
+
+LEAT_COLD_ void leat_os_fd_write_(int end)
+{
+    int saved = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    while (write(end, "", 1) < 0 && errno == EINTR) continue;
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+}
+
+LEAT_COLD_ void leat_os_fd_reset_(int end)
+{
+    char c[8];
+    int saved = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    while (read(end, c, sizeof c) > 0) continue;
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
+}
+
+LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
+{
+    int saved = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    close(ends[0]);
+    close(ends[1]);
+    pthread_setcancelstate(cancel, &cancel);
+    errno = saved;
 }
 
 #endif
@@ -976,6 +1396,64 @@ static inline bool leat_os_one_cpu_(void)
 
 #endif
 #endif /* LEAT_CUSTOM_OS */
+
+#ifndef LEAT_OS_ALIGNED_
+#define LEAT_OS_ALIGNED_ _Alignof(max_align_t) /* what malloc and calloc align to */
+#endif
+
+#ifdef LEAT_RELATIVE_WAIT_
+
+/* What is left until a deadline. At most 0: it has passed. */
+static inline int64_t leat_os_left_(int64_t deadline)
+{
+    return deadline <= 0 || deadline == LEAT_FOREVER ? deadline : deadline - leat_os_now_();
+}
+
+/* The clock decides whether the deadline has passed. A wait may end early, where a tick or a rounding ends it. */
+static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
+{
+    int64_t left = leat_os_left_(deadline), most = LEAT_S(86400); /* no system's largest duration is shorter */
+    if (left > most && left != LEAT_FOREVER) left = most;
+    if (left > 0 && leat_os_word_wait_for_(word, old, left)) left = leat_os_left_(deadline);
+    return left > 0 ? 0 : -ETIMEDOUT;
+}
+
+#endif
+
+/* An event is a 32-bit word that one thread T waits on. leat_os_set_ stores a new value. If the old value had the bit
+ * LEAT_ASLEEP_, it wakes T and returns true. T may then return, and its stack frame with the event may be gone, so
+ * leat_os_set_ must not touch the event again. leat_os_wait_ returns when the value is no longer `old`, at the deadline
+ * (-ETIMEDOUT), or for no reason (0). After its last wait, T calls leat_os_done_. */
+#ifndef LEAT_PTHREAD_EVENT_
+
+typedef struct leat_os_event_ {
+    _Atomic(uint32_t) word_;
+} leat_os_event_;
+
+static inline void leat_os_init_(leat_os_event_ *e)
+{
+    atomic_init(&e->word_, 0);
+}
+
+static inline int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
+{
+    return leat_os_word_wait_(&e->word_, old, deadline);
+}
+
+static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
+{
+    uint32_t old = atomic_exchange_explicit(&e->word_, value, memory_order_release); /* [S1] -> [S2] */
+    if (!(old & LEAT_ASLEEP_)) return false;
+    leat_os_word_wake_(&e->word_);
+    return true;
+}
+
+static inline void leat_os_done_(leat_os_event_ *e)
+{
+    (void)e;
+}
+
+#endif
 
 /* The number of CPUs that this process can use now, at least 1. Affinity and cgroup quota count, not only the
  * processors of the machine. Reads files and needs 8 KB of stack, so it is for sizing, not for loops. */
@@ -2216,11 +2694,11 @@ LEAT_COLD_ int leat_poll_case_(leat_case *c)
     uint64_t own = leat_look_at_(c, c->side_);
     if (leat_sends_(c) && own & LEAT_CLOSING_) return own & LEAT_CLOSED_ ? -EPIPE : LEAT_IN_FLIGHT_;
     if (leat_ready_at_(c, own)) return 0;
-    uint64_t far = leat_look_at_(c, !c->side_);
+    uint64_t other = leat_look_at_(c, !c->side_);
     /* tail was read before head, and is at most a lap ahead: if they say full, the ring was full when head was read */
-    if (leat_sends_(c)) return leat_is_full_(ch, own, far) ? -EAGAIN : LEAT_IN_FLIGHT_;
-    if (leat_position_(far) != leat_position_(own)) return LEAT_IN_FLIGHT_;
-    return far & LEAT_CLOSED_ ? -EPIPE : far & LEAT_CLOSING_ ? LEAT_IN_FLIGHT_ : -EAGAIN;
+    if (leat_sends_(c)) return leat_is_full_(ch, own, other) ? -EAGAIN : LEAT_IN_FLIGHT_;
+    if (leat_position_(other) != leat_position_(own)) return LEAT_IN_FLIGHT_;
+    return other & LEAT_CLOSED_ ? -EPIPE : other & LEAT_CLOSING_ ? LEAT_IN_FLIGHT_ : -EAGAIN;
 }
 
 /* A rendezvous. The second thread to arrive copies between the buffers of both callers and wakes the first. Returns
@@ -2267,12 +2745,13 @@ LEAT_COLD_ int leat_try_case_(leat_ctx *ctx, leat_ctx *also, leat_case *c)
 LEAT_COLD_ bool leat_may_park_(leat_case *c, uint64_t bit)
 {
     leat_chan *ch = c->chan_;
-    leat_end_ *far = leat_far_end_(c);
+    leat_end_ *other = leat_far_end_(c);
     if (!ch->slots_) {
         uint64_t tail = atomic_load_explicit(&ch->ends_[LEAT_SENDS_].at_, memory_order_relaxed); /* [X4] lock held */
         if (tail & LEAT_CLOSING_ || leat_peer_waits_(c)) return false;
-        atomic_fetch_or_explicit(&far->at_, bit, memory_order_relaxed);        /* [X2] */
-        atomic_fetch_add_explicit(&far->at_, LEAT_POS_, memory_order_relaxed); /* [X2] shows leat_try_select_ a new waiter */
+        atomic_fetch_or_explicit(&other->at_, bit, memory_order_relaxed); /* [X2] */
+        atomic_fetch_add_explicit(&other->at_, LEAT_POS_,
+                                  memory_order_relaxed); /* [X2] shows leat_try_select_ a new waiter */
         return true;
     }
     uint64_t there = leat_set_(ch, !c->side_, bit), here = leat_glimpse_(ch, c->side_); /* in this order */
@@ -2287,18 +2766,18 @@ LEAT_COLD_ bool leat_may_park_(leat_case *c, uint64_t bit)
 LEAT_COLD_ void leat_wake_next_(leat_case *c, uint64_t least)
 {
     leat_chan *ch = c->chan_;
-    leat_end_ *far = leat_far_end_(c);
+    leat_end_ *other = leat_far_end_(c);
     leat_node_ *next = NULL, *second = NULL;
     if (!ch->slots_) return; /* unbuffered: a peer wakes T with its message, or close wakes all */
     leat_lock_take_(&ch->lock_);
-    if (far->peers_.first_) {
+    if (other->peers_.first_) {
         uint64_t there = leat_set_(ch, !c->side_, LEAT_WAITERS_), here = leat_glimpse_(ch, c->side_);
         uint64_t n = leat_sends_(c) ? ch->cap_ - leat_count_(ch, here, there) : leat_count_(ch, there, here);
-        if (n >= least) next = leat_resolve_first_(&far->peers_, 0);
+        if (n >= least) next = leat_resolve_first_(&other->peers_, 0);
 #ifndef LEAT_WITHOUT_TWO
-        if (next && n >= 2 * least) second = leat_resolve_first_(&far->peers_, 0);
+        if (next && n >= 2 * least) second = leat_resolve_first_(&other->peers_, 0);
 #endif
-        if (next) atomic_fetch_and_explicit(&far->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
+        if (next) atomic_fetch_and_explicit(&other->at_, ~LEAT_WAITERS_, memory_order_relaxed); /* [X2] */
     }
     leat_lock_drop_(&ch->lock_);
     if (next) leat_wake_(next);
@@ -2696,7 +3175,7 @@ static inline void leat_quiet_free_(void *p)
 LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 {
     int saved = LEAT_ERRNO_;
-    bool over = align > _Alignof(max_align_t);
+    bool over = align > LEAT_OS_ALIGNED_;
     unsigned char *p = (unsigned char *)(over ? calloc(1, n * size + align) : calloc(n, size));
     LEAT_ERRNO_ = saved;
     if (!p || !over) return p;
@@ -2709,7 +3188,7 @@ LEAT_COLD_ void *leat_zeroed_(size_t n, size_t size, size_t align)
 LEAT_COLD_ void leat_zeroed_free_(void *at, size_t align)
 {
     void *p = at;
-    if (at && align > _Alignof(max_align_t)) memcpy(&p, (unsigned char *)at - sizeof p, sizeof p);
+    if (at && align > LEAT_OS_ALIGNED_) memcpy(&p, (unsigned char *)at - sizeof p, sizeof p);
     leat_quiet_free_(p);
 }
 
@@ -4110,10 +4589,10 @@ LEAT_OWN_STYLE_END_
  * Needs queue.h and semaphore.h.
  *
  * WHAT IS PROMISED. A task or job that was accepted (0) runs once, to its end. Only leat_pool_abort may instead pass a
- * job of the pool to the caller's function `dropped`, once. A thread that a job ends (pthread_exit, cancellation) is
- * replaced, and the job counts as failed with -EINTR. In C++ an exception that leaves a task or job ends that alone, which
- * counts as failed with -EFAULT (see leat_group_rethrow). Hooks, and `dropped`, must not throw. Threads are joined, never
- * detached.
+ * job of the pool to the caller's function `dropped`, once. A thread that a job ends (pthread_exit, cancellation; on
+ * Windows ExitThread, _endthreadex) is replaced, and the job counts as failed with -EINTR. On Windows the hook
+ * worker_fini then runs on another thread. In C++ an exception that leaves a task or job ends that alone, which counts as
+ * failed with -EFAULT (see leat_group_rethrow). Hooks, and `dropped`, must not throw. Threads are joined, never detached.
  * A thread that this file spawns blocks the signals that ask the process for something (TERM, INT, CHLD, ALRM,
  * USR1..). The program's own threads handle those. A spawned thread takes the signals that its own faults raise.
  * Profilers and collectors reach a thread by PROF, VTALRM, PWR and the real-time signals. A spawned thread blocks
@@ -4138,6 +4617,8 @@ LEAT_OWN_STYLE_END_
  *     [G6]    a handler enters, a call waits <- [G5]
  *     [G7]    a forked child registers       -> [G8]    the registration, in place of its parent's
  *     [G8]    a handler checks its process   <- [G7]
+ *     [G9]    a thread's guard is over       -> [G10]   what the guard did
+ *     [G10]   a join sees it                 <- [G9]
  *     [J1]    a job's state changes          -> [J2]    its lane and its thread, what it did, its result
  *     [J2]    a call reads it                <- [J1]
  *     [W3]    a worker runs out of jobs      -> [W4]    that its jobs are counted
@@ -4150,12 +4631,17 @@ LEAT_OWN_STYLE_END_
 #define LEAT_POOL_H
 
 
-#include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#if !defined LEAT_WINDOWS_
+#include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
+#if defined __FreeBSD__ || defined __OpenBSD__ || defined __DragonFly__
+#include <pthread_np.h>
+#endif
+#endif
 #if defined LEAT_EXCEPTIONS_
 extern "C++" {
 #include <exception>
@@ -4247,9 +4733,73 @@ typedef LEAT_CHAN(int) leat_ints_;
 
 /* ==== 1. Threads and signals of the system ====================================================
  *
- * All that this file knows of its platform, except what queue.h knows of it. The first paragraph, from
+ * All that this file knows of its platform, except what queue.h knows of it. The second paragraph, from
  * leat_os_mask_t_ to leat_os_name_, is left out with LEAT_CUSTOM_OS. The header that this option names defines its
- * own. */
+ * own. Windows has a page of its own, at the end.
+ *
+ *      leat_os_thread_, leat_os_id_   what joins a thread, and what a running thread is known by
+ *      leat_os_spawn_                 spawns a thread. It runs a function declared with LEAT_OS_MAIN_, which returns 0 and
+ *                                     begins with leat_os_begins_(&thread): from then on its leat_os_thread_ is known
+ *      LEAT_OS_GUARD_(thread, fn, arg)  until LEAT_OS_UNGUARD_(), in the same block: if the thread ends itself
+ *                                     meanwhile, fn(arg) is called first, or elsewhere (LEAT_OS_ELSEWHERE_) on a thread of
+ *                                     the system's. leat_os_join_ waits for that, too
+ *      leat_os_shield_                until leat_os_unshield_: the calling thread cannot be cancelled */
+
+#if !defined LEAT_WINDOWS_
+
+typedef pthread_t leat_os_thread_, leat_os_id_;
+
+#define LEAT_OS_MAIN_ void *
+#define LEAT_OS_GUARD_(thread, fn, arg) pthread_cleanup_push(fn, arg)
+#define LEAT_OS_UNGUARD_() pthread_cleanup_pop(0)
+enum { LEAT_OS_ELSEWHERE_ = 0 };
+
+static inline leat_os_id_ leat_os_self_(void)
+{
+    return pthread_self();
+}
+
+static inline bool leat_os_same_(leat_os_id_ a, leat_os_id_ b)
+{
+    return pthread_equal(a, b);
+}
+
+/* What pthread_create writes may come later than the thread's first step, so the thread writes its id itself. RETURN
+ * VALUES: 0 or an error number. */
+static inline int leat_os_spawn_(leat_os_thread_ *thread, size_t stack_size, void *(*fn)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    pthread_t late;
+    int err = pthread_attr_init(&attr);
+    (void)thread;
+    if (err) return err;
+    if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
+    if (!err) err = pthread_create(&late, &attr, fn, arg);
+    pthread_attr_destroy(&attr);
+    return err;
+}
+
+static inline void leat_os_begins_(leat_os_thread_ *thread)
+{
+    *thread = pthread_self();
+}
+
+static inline void leat_os_join_(leat_os_thread_ *thread)
+{
+    pthread_join(*thread, NULL);
+}
+
+static inline int leat_os_shield_(void)
+{
+    int cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    return cancel;
+}
+
+static inline void leat_os_unshield_(int cancel)
+{
+    pthread_setcancelstate(cancel, &cancel);
+}
 
 #if !defined LEAT_CUSTOM_OS
 
@@ -4291,6 +4841,25 @@ static inline void leat_os_name_(const char *name)
     leat_os_call_(SYS_prctl, 15 /* PR_SET_NAME */, (long)name, 0, 0);
 }
 
+#elif defined __EMSCRIPTEN__
+
+typedef int leat_os_mask_t_; /* there are no signals, and no thread has a name */
+
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
+{
+    (void)mask;
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    return 0;
+}
+
+static inline void leat_os_name_(const char *name)
+{
+    (void)name;
+}
+
 #else
 
 typedef sigset_t leat_os_mask_t_;
@@ -4325,16 +4894,25 @@ static inline leat_os_mask_t_ leat_os_mask_workers_(void)
 
 static inline void leat_os_name_(const char *name)
 {
+#if defined __APPLE__
+    pthread_setname_np(name);
+#elif defined __FreeBSD__ || defined __OpenBSD__ || defined __DragonFly__
+    pthread_set_name_np(pthread_self(), name);
+#elif defined __NetBSD__
+    pthread_setname_np(pthread_self(), "%s", (void *)(uintptr_t)name);
+#else
     (void)name; /* a nicety that each system spells differently */
+#endif
 }
 
 #endif
 
 #endif
 
-#if defined LEAT_PTHREAD_EVENT_ || defined LEAT_CUSTOM_OS
-#define LEAT_PIPE_
+#if defined __EMSCRIPTEN__
+#define LEAT_NO_SIGNALS_
 #endif
+#if !defined LEAT_NO_SIGNALS_
 
 #if defined __linux__ && !defined SA_NOCLDSTOP /* -std=c11 hides all this */
 #if defined __GLIBC__
@@ -4375,20 +4953,13 @@ enum { LEAT_SA_ = SA_SIGINFO | 0x18000000 };
 /* A handler rings the bell, any number of times. A thread waits for the bell while word_ is what the thread has seen.
  * The wait may also return without a reason. */
 typedef struct leat_bell_ {
-#if defined LEAT_PIPE_
     _Atomic(uint32_t) word_;
+#if defined LEAT_PTHREAD_EVENT_
     int ends_[2];
-#else
-    leat_os_event_ event_;
 #endif
 } leat_bell_;
 
-#if defined LEAT_PIPE_
-
-static inline _Atomic(uint32_t) *leat_bell_word_(leat_bell_ *b)
-{
-    return &b->word_;
-}
+#if defined LEAT_PTHREAD_EVENT_
 
 /* A pipe. Neither of its ends is one of the three descriptors that a program may find closed when it starts. */
 LEAT_COLD_ int leat_bell_make_(leat_bell_ *b)
@@ -4425,30 +4996,25 @@ static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 
 #else
 
-static inline _Atomic(uint32_t) *leat_bell_word_(leat_bell_ *b)
-{
-    return &b->event_.word_;
-}
-
 static inline int leat_bell_make_(leat_bell_ *b)
 {
-    leat_os_init_(&b->event_);
+    (void)b;
     return 0;
 }
 
 static inline void leat_bell_free_(leat_bell_ *b)
 {
-    leat_os_done_(&b->event_);
+    (void)b;
 }
 
 static inline void leat_bell_ring_(leat_bell_ *b)
 {
-    leat_os_futex_(&b->event_.word_, 129, 1, NULL); /* FUTEX_WAKE, private */
+    leat_os_word_wake_(&b->word_);
 }
 
 static inline void leat_bell_wait_(leat_bell_ *b, uint32_t seen)
 {
-    leat_os_wait_(&b->event_, seen, LEAT_FOREVER);
+    leat_os_word_wait_(&b->word_, seen, LEAT_FOREVER);
 }
 
 #endif
@@ -4462,6 +5028,181 @@ static inline void leat_send_again_(int sig, void *info)
     (void)info;
     raise(sig);
 }
+
+#endif /* LEAT_NO_SIGNALS_ */
+
+#else                      /* LEAT_WINDOWS_ */
+
+extern void *LEAT_OS_CALL_ leat_os_this_(void) LEAT_OS_SYMBOL_(GetCurrentThread, 0);
+extern uint32_t LEAT_OS_CALL_ leat_os_this_id_(void) LEAT_OS_SYMBOL_(GetCurrentThreadId, 0);
+extern uint32_t LEAT_OS_CALL_ leat_os_resume_(void *) LEAT_OS_SYMBOL_(ResumeThread, 4);
+extern uint32_t LEAT_OS_CALL_ leat_os_await_(void *, uint32_t) LEAT_OS_SYMBOL_(WaitForSingleObject, 8);
+extern int LEAT_OS_CALL_ leat_os_close_(void *) LEAT_OS_SYMBOL_(CloseHandle, 4);
+extern uint32_t LEAT_OS_CALL_ leat_os_slot_make_(void LEAT_OS_CALL_ (*)(void *)) LEAT_OS_SYMBOL_(FlsAlloc, 4);
+extern int LEAT_OS_CALL_ leat_os_slot_set_(uint32_t, void *) LEAT_OS_SYMBOL_(FlsSetValue, 8);
+extern int LEAT_OS_CALL_ leat_os_slot_free_(uint32_t) LEAT_OS_SYMBOL_(FlsFree, 4);
+extern int LEAT_OS_CALL_ leat_os_hand_over_(uint32_t LEAT_OS_CALL_ (*)(void *), void *, uint32_t)
+    LEAT_OS_SYMBOL_(QueueUserWorkItem, 12);
+extern int LEAT_OS_CALL_ leat_os_on_console_(int LEAT_OS_CALL_ (*)(uint32_t), int) LEAT_OS_SYMBOL_(SetConsoleCtrlHandler, 8);
+#if defined LEAT_OS_BEGIN_ /* tests bring their own */
+#elif defined __i386__
+#define LEAT_OS_BEGIN_ "__beginthreadex"
+#else
+#define LEAT_OS_BEGIN_ "_beginthreadex"
+#endif
+extern uintptr_t leat_os_begin_thread_(void *, unsigned, unsigned LEAT_OS_CALL_ (*)(void *), void *, unsigned,
+                                       unsigned *) __asm__(LEAT_OS_BEGIN_);
+
+typedef struct leat_os_thread_ {
+    void *handle_;
+    void (*fn_)(void *); /* its guard */
+    void *arg_;
+    _Atomic(uint32_t) after_; /* 1: the guard is to be called elsewhere, or is being called. 2: that is over */
+} leat_os_thread_;
+typedef uint32_t leat_os_id_;
+typedef int leat_os_mask_t_; /* there are no masks of signals, and no cancellation */
+
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
+{
+    (void)mask;
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    return 0;
+}
+
+static inline int leat_os_shield_(void)
+{
+    return 0;
+}
+
+static inline void leat_os_unshield_(int cancel)
+{
+    (void)cancel;
+}
+
+static inline leat_os_id_ leat_os_self_(void)
+{
+    return leat_os_this_id_();
+}
+
+static inline bool leat_os_same_(leat_os_id_ a, leat_os_id_ b)
+{
+    return a == b;
+}
+
+typedef long LEAT_OS_CALL_ leat_os_describe_(void *, const wchar_t *);
+typedef unsigned char LEAT_OS_CALL_ leat_os_ending_(void);
+LEAT_ONE_ _Atomic(uintptr_t) leat_os_describes_, leat_os_ends_; /* as leat_os_waits_ */
+
+/* For debuggers and profilers, from Windows 10 on. */
+LEAT_COLD_ void leat_os_name_(const char *name)
+{
+    wchar_t wide[16] = { 0 };
+    uintptr_t address = atomic_load_explicit(&leat_os_describes_, memory_order_relaxed); /* [X7] */
+    if (!address) address = leat_os_look_up_(&leat_os_describes_, "kernelbase.dll", "SetThreadDescription");
+    for (int i = 0; i < 15 && name[i]; i++) wide[i] = (unsigned char)name[i];
+    if (address != 1) ((leat_os_describe_ *)address)(leat_os_this_(), wide);
+}
+
+/* A thread that ends itself (ExitThread, _endthreadex) runs no more of its own code but the callbacks of its slots of
+ * fiber-local storage. The slot of a guarded thread points to its leat_os_thread_. The callback must not wait, because
+ * the system may hold a lock for which other threads wait as they begin and end. So it hands over to a thread of the
+ * system's pool. The system calls the callback also for a thread that ends the process, where there must be nothing to
+ * do: exit() frees the slot first, and without exit() (ExitProcess) the system can be asked. TerminateThread calls
+ * nothing. */
+LEAT_ONE_ _Atomic(uint32_t) leat_os_slot_; /* its index, plus 1. 0: none */
+
+LEAT_COLD_ uint32_t LEAT_OS_CALL_ leat_os_after_end_(void *arg)
+{
+    leat_os_thread_ *thread = (leat_os_thread_ *)arg;
+    thread->fn_(thread->arg_);
+    atomic_store_explicit(&thread->after_, 2, memory_order_release); /* [G9] -> [G10] now it may be gone */
+    leat_os_word_wake_(&thread->after_);
+    return 0;
+}
+
+LEAT_COLD_ void LEAT_OS_CALL_ leat_os_at_end_(void *arg)
+{
+    leat_os_thread_ *thread = (leat_os_thread_ *)arg;
+    uintptr_t address = atomic_load_explicit(&leat_os_ends_, memory_order_relaxed);          /* [X7] */
+    bool ends = !atomic_load_explicit(&leat_os_slot_, memory_order_relaxed) || address == 1; /* [X7] */
+    if (ends || ((leat_os_ending_ *)address)()) return;
+    atomic_store_explicit(&thread->after_, 1, memory_order_relaxed); /* [X7] joined below */
+    if (!leat_os_hand_over_(leat_os_after_end_, thread, 16 /* it may take long */)) leat_os_after_end_(thread);
+}
+
+/* False: the process has no slot left. */
+LEAT_COLD_ bool leat_os_has_slot_(void)
+{
+    uint32_t none = 0;
+    if (atomic_load_explicit(&leat_os_slot_, memory_order_relaxed)) return true; /* [X7] */
+    leat_os_look_up_(&leat_os_ends_, "ntdll.dll", "RtlDllShutdownInProgress");   /* here, as the callback must not wait
+                                                                                * for the loader's lock */
+    uint32_t slot = leat_os_slot_make_(leat_os_at_end_);
+    if (slot == UINT32_MAX) return false;
+    if (!atomic_compare_exchange_strong_explicit(&leat_os_slot_, &none, slot + 1, memory_order_relaxed, /* [X7] */
+                                                 memory_order_relaxed))
+        leat_os_slot_free_(slot);
+    return true;
+}
+
+/* The program ends, or a plug-in is unloaded. */
+__attribute__((destructor)) LEAT_COLD_ void leat_os_slot_end_(void)
+{
+    uint32_t slot = atomic_exchange_explicit(&leat_os_slot_, 0, memory_order_relaxed); /* [X7] */
+    if (slot) leat_os_slot_free_(slot - 1);
+}
+
+static inline void leat_os_guarded_by_(leat_os_thread_ *thread)
+{
+    uint32_t slot = atomic_load_explicit(&leat_os_slot_, memory_order_relaxed); /* [X7] */
+    if (slot) leat_os_slot_set_(slot - 1, thread);
+}
+
+static inline void leat_os_guard_(leat_os_thread_ *thread, void (*fn)(void *), void *arg)
+{
+    thread->fn_ = fn;
+    thread->arg_ = arg;
+    leat_os_guarded_by_(thread);
+}
+
+#define LEAT_OS_MAIN_ unsigned LEAT_OS_CALL_
+#define LEAT_OS_GUARD_(thread, fn, arg) leat_os_guard_(thread, fn, arg)
+#define LEAT_OS_UNGUARD_() leat_os_guarded_by_(NULL)
+enum { LEAT_OS_ELSEWHERE_ = 1 };
+
+/* The thread begins suspended (4), so that it is known before it runs. The size of a stack is what is reserved
+ * (0x10000). */
+LEAT_COLD_ int leat_os_spawn_(leat_os_thread_ *thread, size_t stack_size, LEAT_OS_MAIN_ (*fn)(void *), void *arg)
+{
+    unsigned id;
+    int saved = errno;
+    if (stack_size > INT32_MAX) return EINVAL;
+    if (!leat_os_has_slot_()) return EAGAIN;
+    uintptr_t handle = leat_os_begin_thread_(NULL, (unsigned)stack_size, fn, arg, 4 | 0x10000, &id);
+    errno = saved;
+    if (!handle) return EAGAIN;
+    memcpy(&thread->handle_, &handle, sizeof handle);
+    leat_os_resume_(thread->handle_);
+    return 0;
+}
+
+static inline void leat_os_begins_(leat_os_thread_ *thread)
+{
+    (void)thread;
+}
+
+static inline void leat_os_join_(leat_os_thread_ *thread)
+{
+    leat_os_await_(thread->handle_, UINT32_MAX /* INFINITE */);
+    while (atomic_load_explicit(&thread->after_, memory_order_acquire) == 1) /* [G10] <- [G9] */
+        leat_os_word_wait_(&thread->after_, 1, LEAT_FOREVER);
+    leat_os_close_(thread->handle_);
+}
+
+#endif
 
 /* ==== 2. Threads ==============================================================================
  *
@@ -4479,7 +5220,7 @@ typedef struct leat_thread_ {
     struct leat_threads_ *threads_;
     void (*main_)(struct leat_thread_ *);
     void (*on_exit_)(struct leat_thread_ *); /* called when pthread_exit or cancellation has ended a job's thread */
-    pthread_t thread_;                       /* known when started_ */
+    leat_os_thread_ thread_;                 /* known when started_ */
     int id_;                                 /* its number, for its name and the hooks */
     bool started_, exited_;                  /* exited_: only destructors of pthread keys still run on it */
 } leat_thread_;
@@ -4528,7 +5269,9 @@ static inline void leat_thread_on_exit_(void *arg)
 {
     leat_thread_ *t = (leat_thread_ *)arg;
     if (t->exited_) return; /* a second job has ended this thread, which went on after the first */
+    if (LEAT_OS_ELSEWHERE_) *t->threads_->current_() = t;
     t->on_exit_(t);
+    if (LEAT_OS_ELSEWHERE_) *t->threads_->current_() = NULL;
     leat_thread_exits_(t);
 }
 
@@ -4553,22 +5296,22 @@ LEAT_COLD_ void leat_thread_name_(const char *name, int id)
 /* Calls fn(t). If a job ends the thread, the cleanup handler calls on_exit_, on this thread. */
 LEAT_COLD_ void leat_thread_run_(leat_thread_ *t, void (*fn)(leat_thread_ *))
 {
-    pthread_cleanup_push(leat_thread_on_exit_, t);
+    LEAT_OS_GUARD_(&t->thread_, leat_thread_on_exit_, t);
     fn(t);
-    pthread_cleanup_pop(0);
+    LEAT_OS_UNGUARD_();
 }
 
-LEAT_COLD_ void *leat_thread_main_(void *arg)
+LEAT_COLD_ LEAT_OS_MAIN_ leat_thread_main_(void *arg)
 {
     leat_thread_ *t = (leat_thread_ *)arg;
     leat_lock_take_(&t->threads_->lock_);
-    t->thread_ = pthread_self(); /* L2: the thread that spawned it may not know it yet */
+    leat_os_begins_(&t->thread_); /* L2: the thread that spawned it may not know it yet */
     t->started_ = true;
     leat_lock_drop_(&t->threads_->lock_);
     *t->threads_->current_() = t;
     leat_thread_run_(t, t->main_);
     leat_thread_exits_(t);
-    return NULL;
+    return 0;
 }
 
 LEAT_COLD_ void leat_threads_add_(leat_threads_ *threads, leat_thread_ *t)
@@ -4596,18 +5339,12 @@ LEAT_COLD_ void leat_threads_remove_(leat_threads_ *threads, leat_thread_ *t)
 /* Spawns the thread of `t`, the first member of a heap block. After an error the caller frees the block. */
 LEAT_COLD_ int leat_spawn_(leat_threads_ *threads, leat_thread_ *t, size_t stack_size)
 {
-    pthread_attr_t attr;
-    pthread_t thread;
-    int saved = errno, err = pthread_attr_init(&attr);
+    int saved = errno;
     leat_threads_add_(threads, t); /* L1 */
-    if (!err) {
-        if (stack_size) err = pthread_attr_setstacksize(&attr, stack_size);
-        leat_os_mask_t_ mask = leat_os_mask_workers_();
-        if (threads->inherit_signals_) leat_os_mask_(mask);
-        if (!err) err = pthread_create(&thread, &attr, leat_thread_main_, t); /* L3 */
-        leat_os_mask_(mask);
-        pthread_attr_destroy(&attr);
-    }
+    leat_os_mask_t_ mask = leat_os_mask_workers_();
+    if (threads->inherit_signals_) leat_os_mask_(mask);
+    int err = leat_os_spawn_(&t->thread_, stack_size, leat_thread_main_, t); /* L3 */
+    leat_os_mask_(mask);
     if (err) leat_threads_remove_(threads, t);
     errno = saved;
     return -err;
@@ -4628,15 +5365,14 @@ static inline void leat_thread_await_start_(leat_thread_ *t)
 /* Joins and frees a chain of threads that were taken out of their list. */
 LEAT_COLD_ void leat_join_(leat_thread_ *t)
 {
-    int saved = errno, cancel;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the calls below must not end the calling thread */
+    int saved = errno, cancel = leat_os_shield_(); /* the calls below must not end the calling thread */
     for (leat_thread_ *next; t; t = next) {
         next = t->next_;
         leat_thread_await_start_(t); /* L2 */
-        pthread_join(t->thread_, NULL);
+        leat_os_join_(&t->thread_);
         free(t);
     }
-    pthread_setcancelstate(cancel, &cancel);
+    leat_os_unshield_(cancel);
     errno = saved;
 }
 
@@ -5436,7 +6172,7 @@ typedef struct leat_job {
     leat_waitq_ waiters_;
     struct leat_lane_ *lane_; /* the lane's lock guards this and linked_ */
     struct leat_job *next_, *prev_;
-    pthread_t runner_; /* the thread that runs it */
+    leat_os_id_ runner_; /* the thread that runs it */
 } leat_job;
 
 /* clang-format off */
@@ -5966,7 +6702,7 @@ LEAT_COLD_ leat_job *leat_lane_exchange_(leat_lane_ *lane)
         if (j || stale) break;
     }
     if (stale) return NULL;
-    j->runner_ = pthread_self();
+    j->runner_ = leat_os_self_();
     for (unsigned round = 0; !leat_job_move_(j, LEAT_JOB_QUEUED_, LEAT_JOB_RUNS_);) leat_backoff_(&round); /* L13 */
     return j;
 }
@@ -6889,7 +7625,7 @@ LEAT_COLD_ int leat_job_wait_ctx(leat_ctx *ctx, leat_job *j, int *result)
         if (err) return err;
         if (state >= LEAT_JOB_RAN_) return leat_job_result_(word, result);
         if (state == LEAT_JOB_NEW_) return -EINVAL;
-        if (state == LEAT_JOB_RUNS_ && pthread_equal(j->runner_, pthread_self())) return -EDEADLK;
+        if (state == LEAT_JOB_RUNS_ && leat_os_same_(j->runner_, leat_os_self_())) return -EDEADLK;
         leat_waiter_ waiter;
         leat_waiter_init_(&waiter);
         leat_job_waiter_ self = { .job_ = j, .spin_ = &spin };
@@ -7272,7 +8008,11 @@ LEAT_COLD_ int leat_pool_stats(leat_pool *p, leat_stats *st)
  * thread.
  *
  * There are two catches. The gate says which one is in use, and counts the handlers that have entered. A call that
- * changes the catch waits until those handlers have left. Then no thread uses the old catch any more. */
+ * changes the catch waits until those handlers have left. Then no thread uses the old catch any more.
+ *
+ * Windows has no signals, but its console has events, which are simpler. They are at the end. */
+
+#if !defined LEAT_WINDOWS_ && !defined LEAT_NO_SIGNALS_
 
 typedef struct leat_caught_ {
     int sig_;
@@ -7333,7 +8073,7 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
     leat_catch_ *w = leat_catch_of_(gate);
     uint32_t none = 0;
     bool first = here && w &&
-                 atomic_compare_exchange_strong_explicit(leat_bell_word_(&w->bell_), &none, (uint32_t)sig,
+                 atomic_compare_exchange_strong_explicit(&w->bell_.word_, &none, (uint32_t)sig,
                                                          memory_order_release, /* [G3] -> [G4] */
                                                          memory_order_relaxed);
     void (*was)(int) = SIG_DFL;
@@ -7357,7 +8097,7 @@ LEAT_ONE_ void *leat_signal_thread_(void *arg)
     leat_catch_ *w = (leat_catch_ *)arg;
     leat_os_name_("leat-signals");
     for (bool told = false;;) {
-        uint32_t seen = atomic_load_explicit(leat_bell_word_(&w->bell_), memory_order_acquire); /* [G4] <- [G3] */
+        uint32_t seen = atomic_load_explicit(&w->bell_.word_, memory_order_acquire); /* [G4] <- [G3] */
         if (!told && seen & (LEAT_ENDS_ - 1)) {
             told = true;
             leat_cancel(w->ctx_, (int)(seen & (LEAT_ENDS_ - 1)));
@@ -7398,7 +8138,7 @@ LEAT_COLD_ int leat_catch_begin_(leat_catch_ *w, const leat_catch_ *old)
 
 LEAT_COLD_ void leat_catch_end_(leat_catch_ *w)
 {
-    atomic_fetch_or_explicit(leat_bell_word_(&w->bell_), LEAT_ENDS_, memory_order_relaxed); /* [X7] joined below */
+    atomic_fetch_or_explicit(&w->bell_.word_, LEAT_ENDS_, memory_order_relaxed); /* [X7] joined below */
     leat_bell_ring_(&w->bell_);
     pthread_join(w->thread_, NULL);
     leat_bell_free_(&w->bell_);
@@ -7484,6 +8224,108 @@ LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
     errno = saved;
     return err;
 }
+
+#elif defined LEAT_WINDOWS_
+
+/* The system calls the handler on a thread of its own, so the handler itself may cancel. It takes the context out: the
+ * next event finds none, and the system goes on to the handler that was registered before. */
+typedef struct leat_console_ {
+    leat_lock_ calls_;                       /* held by a call of leat_cancel_on_signals. The handler does not take it */
+    leat_lock_ lock_;                        /* guards what follows */
+    leat_ctx *ctx_;                          /* NULL: there is no catch, or it has got its event */
+    uint32_t caught_;                        /* a bit for each signal */
+    int cancels_;                            /* handlers that are cancelling */
+    bool closes_;                            /* a handler keeps the system from ending the process */
+    int LEAT_OS_CALL_ (*handler_)(uint32_t); /* which is registered. calls_ guards it */
+} leat_console_;
+
+LEAT_ONE_ leat_console_ leat_console_here_;
+
+/* 0 is Ctrl+C, 1 is Ctrl+Break. When it returns from any other event, the process ends. */
+LEAT_COLD_ int LEAT_OS_CALL_ leat_on_console_(uint32_t event)
+{
+    leat_console_ *s = &leat_console_here_;
+    int sig = event == 0 ? SIGINT : event == 1 ? SIGBREAK : SIGTERM;
+    leat_lock_take_(&s->lock_);
+    leat_ctx *ctx = s->caught_ >> sig & 1 ? s->ctx_ : NULL;
+    if (ctx) {
+        s->ctx_ = NULL;
+        s->cancels_++;
+        if (event > 1) s->closes_ = true;
+    }
+    leat_lock_drop_(&s->lock_);
+    if (!ctx) return 0;
+    leat_cancel(ctx, sig);
+    leat_lock_take_(&s->lock_);
+    s->cancels_--;
+    leat_lock_drop_(&s->lock_);
+    while (event > 1) leat_os_sleep_(UINT32_MAX /* INFINITE */);
+    return 1;
+}
+
+/* leat_cancel_on_signals(ctx, SIGTERM, SIGINT, 0): the first of these events of the console cancels `ctx`, with the
+ * signal's number as cause, for a graceful end. SIGINT is Ctrl+C. SIGBREAK is Ctrl+Break. SIGTERM is: the console's
+ * window is closed, the user logs off, or the machine shuts down. The second event does what it would have done without
+ * the call. It calls the program's own handler, or ends the process.
+ * After SIGTERM the system ends the process as soon as main returns, but after some seconds in any case (5 where a
+ * window is closed). raise(SIGTERM) is no event, and calls nothing of leat. Nor does TerminateProcess.
+ * Ctrl+C that was ignored (SetConsoleCtrlHandler(NULL, TRUE), a new process group) stays ignored.
+ * A call replaces the previous one, from whichever file of the program. A call with ctx = NULL only takes the
+ * previous one back. When the call returns, no thread uses the previous call's `ctx` any more. After a call with
+ * ctx = NULL no handler is left, unless the process is being ended. A plug-in may then be unloaded, but an event at that
+ * moment may still be on its way into the handler. Otherwise `ctx` must live as long as the process.
+ * A handler of the console's must not call this function.
+ * 0. Or an error, with nothing changed: -EINVAL (no signal, or not one of these), -EAGAIN (no handler could be
+ * registered). */
+LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
+{
+    leat_console_ *s = &leat_console_here_;
+    uint32_t caught = 0;
+    int err = 0;
+    bool over = false;
+    va_list ap;
+    va_start(ap, ctx);
+    for (int sig; (sig = va_arg(ap, int)) != 0;) {
+        if (sig == SIGINT || sig == SIGBREAK || sig == SIGTERM) caught |= UINT32_C(1) << sig;
+        else err = -EINVAL;
+    }
+    va_end(ap);
+    if ((ctx && !caught) || err) return -EINVAL;
+    leat_lock_take_(&s->calls_);
+    if (ctx && !s->handler_) {
+        if (leat_os_on_console_(leat_on_console_, 1)) s->handler_ = leat_on_console_;
+        else err = -EAGAIN;
+    }
+    if (!err) {
+        leat_lock_take_(&s->lock_);
+        s->ctx_ = ctx;
+        s->caught_ = caught;
+        bool closes = s->closes_; /* then the system may hold a lock until the handler returns, which it does not */
+        leat_lock_drop_(&s->lock_);
+        if (!ctx && s->handler_ && !closes) {
+            leat_os_on_console_(s->handler_, 0);
+            s->handler_ = NULL;
+        }
+    }
+    for (unsigned round = 0; !err && !over; leat_backoff_(&round)) {
+        leat_lock_take_(&s->lock_);
+        over = !s->cancels_;
+        leat_lock_drop_(&s->lock_);
+    }
+    leat_lock_drop_(&s->calls_);
+    return err;
+}
+
+#else /* LEAT_NO_SIGNALS_ */
+
+/* WebAssembly has no signals. -ENOSYS, and nothing has changed. */
+LEAT_COLD_ int leat_cancel_on_signals(leat_ctx *ctx, ...)
+{
+    (void)ctx;
+    return -ENOSYS;
+}
+
+#endif
 
 #ifdef __cplusplus
 #define LEAT_C11_END_

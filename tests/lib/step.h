@@ -6,7 +6,7 @@
  * SPDX-License-Identifier: MIT
  *
  * This is part 1 of queue.h, played by actors. An actor is a thread. One of them runs until it ends, waits in
- * leat_os_wait_, or is stopped. Then the stage manager, which is the main thread, decides which actor runs next. So a
+ * leat_os_word_wait_, or is stopped. Then the stage manager, which is the main thread, decides which actor runs next. So a
  * run repeats exactly, except for the dice of a select. A test sees that a thread waits, and does not guess it from a
  * time that has passed. The clock is a number. The threads that pool.h spawns are actors too.
  *
@@ -280,26 +280,12 @@ static bool set_stage(void (*meanwhile)(void))
 
 /* ==== What queue.h wants of a system ========================================================== */
 
-typedef struct leat_os_event_ {
-    _Atomic uint32_t word_;
-} leat_os_event_;
-
-static inline void leat_os_init_(leat_os_event_ *e)
-{
-    atomic_init(&e->word_, 0);
-}
-
-static inline void leat_os_done_(leat_os_event_ *e)
-{
-    (void)e;
-}
-
-__attribute__((noinline)) static int leat_os_wait_(leat_os_event_ *e, uint32_t old, int64_t deadline)
+__attribute__((noinline)) static int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
 {
     bool noted = step_rests(), late = deadline <= stage.clock;
     REQUIRE(actor_self); /* else the manager would wait: a call has left something half-way */
-    if (!late && atomic_load_explicit(&e->word_, memory_order_acquire) == old) {
-        actor_self->at = e;
+    if (!late && atomic_load_explicit(word, memory_order_acquire) == old) {
+        actor_self->at = word;
         actor_self->backs_off = !(old & LEAT_ASLEEP_);
         if (!actor_self->backs_off && !actor_self->parked_at) actor_self->parked_at = ++stage.ticks;
         actor_self->deadline = deadline;
@@ -312,18 +298,11 @@ __attribute__((noinline)) static int leat_os_wait_(leat_os_event_ *e, uint32_t o
     return late ? -ETIMEDOUT : 0;
 }
 
-__attribute__((noinline)) static void leat_os_wake_(leat_os_event_ *e)
+__attribute__((noinline)) static void leat_os_word_wake_(_Atomic(uint32_t) *word)
 {
     bool noted = step_rests();
-    wake_(e);
+    wake_(word);
     step_goes_on(noted);
-}
-
-static inline bool leat_os_set_(leat_os_event_ *e, uint32_t value)
-{
-    bool slept = atomic_exchange_explicit(&e->word_, value, memory_order_release) & LEAT_ASLEEP_;
-    if (slept) leat_os_wake_(e);
-    return slept;
 }
 
 static inline int leat_os_fd_make_(int ends[2])

@@ -13,19 +13,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#if defined _WIN32
+#define dprintf(fd, ...) (fprintf((fd) == STDOUT_FILENO ? stdout : stderr, __VA_ARGS__), fflush(NULL))
+#elif defined __linux__
+#include <sys/syscall.h>
+#endif
 #if __has_include(<execinfo.h>)
 #include <execinfo.h>
-#else
+#elif !defined _WIN32
 #define backtrace(frames, n) ((void)(frames), 0)
 #define backtrace_symbols_fd(frames, n, fd) ((void)(frames))
 #endif
 
 enum { MOST_SAID = 20, MOST_FRAMES = 40, STACK_WORDS = 2048 };
 
-static struct tap_test_ *first_, **last_ = &first_;
+static struct tap_test_ *first_;
+#if !defined _WIN32
+static struct tap_test_ **last_ = &first_;
+#endif
 static _Atomic int failures_; /* of the test that runs */
 static int number_, seconds_ = 60;
 static char name_[200]; /* of the test that runs, with spaces */
@@ -54,8 +61,13 @@ static long setting_(const char *name, long otherwise)
 
 void tap_add_(struct tap_test_ *test)
 {
+#if defined _WIN32 /* whose constructors begin with the last */
+    test->next = first_;
+    first_ = test;
+#else
     *last_ = test;
     last_ = &test->next;
+#endif
 }
 
 void tap_note(const char *format, ...)
@@ -157,6 +169,19 @@ uint64_t tap_seed(int i)
  * A thread that sleeps until the test's deadline. Then it asks each thread in turn, by a signal, for a backtrace. A
  * thread that does not answer blocks signals, as a pool's workers do. Then the watchdog reads that thread's stack,
  * from the stack pointer that the system tells, and shows every return address that it finds there. */
+
+#if !defined __linux__
+
+/* Elsewhere it tells no more than that a test hangs. */
+static _Noreturn void hang_(void)
+{
+    fprintf(stderr, "# hang: \"%s\" has not ended after %d seconds\n", name_, seconds_);
+    printf("not ok %d - %s: it hangs\n", number_, name_);
+    fflush(NULL);
+    _exit(1);
+}
+
+#else
 
 static void *frames_[STACK_WORDS];
 static int frame_count_;
@@ -297,10 +322,14 @@ static _Noreturn void hang_(void)
     _exit(1);
 }
 
+#endif
+
 static void *watch_(void *unused)
 {
     (void)unused;
+#if defined __linux__
     pthread_setname_np(pthread_self(), "watchdog");
+#endif
     for (int64_t left; (left = atomic_load_explicit(&deadline_, memory_order_relaxed) - now_()) > 0;) sleep_(left);
     hang_();
 }
@@ -308,14 +337,18 @@ static void *watch_(void *unused)
 /* The watchdog blocks all signals, so it never gets those of a test. */
 static void start_watchdog_(void)
 {
+    pthread_t thread;
+#if !defined _WIN32
     void *warm[1];
     if (backtrace(warm, 1) < 0) return; /* the first call loads a library, which must not happen in a handler */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread;
+#endif
     if (pthread_create(&thread, NULL, watch_, NULL) == 0) pthread_detach(thread);
+#if !defined _WIN32
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+#endif
 }
 
 /* ==== main ==================================================================================== */
@@ -337,7 +370,11 @@ int main(int argc, char **argv)
         t->name = strstr(t->name, word) || strstr(name_, word) ? t->name : NULL;
         count += t->name != NULL;
     }
+#if defined _WIN32
+    setvbuf(stdout, NULL, _IONBF, 0);
+#else
     setvbuf(stdout, NULL, _IOLBF, 0);
+#endif
     printf("1..%d\n", count);
     seconds_ = (int)setting_("LEAT_TEST_SECONDS", seconds_) * (TAP_SLOW ? 4 : 1);
     for (struct tap_test_ *t = first_; t; t = t->next) {

@@ -93,4 +93,8 @@ bool tap_check_eq_(long long a, long long b, const char *as, const char *bs, con
 void tap_skip_(const char *why);
 _Noreturn void tap_die_(const char *cond, const char *file, int line);
 
+#if defined _WIN32
+#include "tap_win.h"
+#endif
+
 #endif

@@ -220,10 +220,12 @@ static char name[32];
 static int reads_name(leat_ctx *ctx, void *arg)
 {
     (void)ctx, (void)arg;
+#if defined __linux__
     FILE *f = fopen("/proc/thread-self/comm", "r");
     if (!f) return 0;
     if (!fgets(name, sizeof name, f)) name[0] = 0;
     fclose(f);
+#endif
     return 0;
 }
 
@@ -256,7 +258,11 @@ TEST(threads_of_a_group_have_its_stack_size_and_a_wrong_one_is_an_error)
     CHECK_EQ(leat_go(&g, reads_stack, NULL), 0);
     CHECK_EQ(leat_wait(&g), 0);
     CHECK_EQ(stack_of_thread, 1);
+#if defined _WIN32 /* which takes the least that it can */
+    CHECK_EQ(leat_group_threads(&wrong, &(leat_thread_opts){ .stack_size = SIZE_MAX }), 0);
+#else
     CHECK_EQ(leat_group_threads(&wrong, &(leat_thread_opts){ .stack_size = 1 }), 0);
+#endif
     CHECK_EQ(leat_go(&wrong, reads_name, NULL), -EINVAL);
     CHECK_EQ(leat_wait(&wrong), 0);
     CHECK_EQ(leat_group_threads(&wrong, &(leat_thread_opts){ .idle = -1 }), -EINVAL);

@@ -331,6 +331,7 @@ TEST(a_resize_that_gave_up_waiting_for_a_hook_leaves_a_worker_that_starts_all_th
     leat_ctx ctx;
     start_grown(0);
     CHECK_EQ(leat_pool_resize_ctx(LEAT_WITHIN(LEAT_MS(10)), &grown.p, 2), -ETIMEDOUT);
+    door_until(&grown.hook, 1); /* a thread may take longer than that to begin */
     CHECK_EQ(workers(&grown.p), 1);
     CHECK_EQ(leat_pool_resize_ctx(cancelled(&ctx), &grown.p, 2), -ECANCELED);
     CHECK_EQ(leat_try_pool_resize(&grown.p, 2), -EAGAIN);
@@ -438,6 +439,7 @@ TEST(a_stop_waits_for_a_worker_that_no_other_call_waits_for)
     start_grown(0);
     CHECK_EQ(leat_try_pool_resize(&grown.p, 2), -EAGAIN);
     CHECK_EQ(leat_pool_resize_ctx(LEAT_WITHIN(LEAT_MS(10)), &grown.p, 2), -ETIMEDOUT);
+    door_until(&grown.hook, 1); /* a thread may take longer than that to begin */
     CHECK_EQ(leat_pool_stop_ctx(cancelled(&ctx), &grown.p), -ECANCELED);
     CHECK_EQ(leat_try_pool_stop(&grown.p), -EAGAIN);
     door_open(&grown.hook);

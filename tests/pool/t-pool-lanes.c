@@ -147,7 +147,9 @@ static int in_order(leat_ctx *ctx, void *arg)
 TEST(the_jobs_of_a_lane_start_in_order)
 {
     leat_pool p;
-    fifos = last_of[0] = last_of[1] = 0;
+    fifos = 0;
+    last_of[0] = 0;
+    last_of[1] = 0;
     REQUIRE_EQ(leat_pool_start(&p, NULL, &(leat_pool_opts){ .workers = 1, .queue = 5, .lanes = 2 }), 0);
     for (intptr_t i = 0; i < tap_rounds(50000); i++) REQUIRE_EQ(leat_submit_lane(&p, (int)(i % 2), in_order, (void *)i), 0);
     CHECK_EQ(leat_pool_stop(&p), 0);

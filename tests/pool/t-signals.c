@@ -179,7 +179,7 @@ static void replaces_what_is_being_cancelled(void)
     leat_lock_take_(&replaced.lock_); /* its cancellation begins, and gets no further */
     kill(getpid(), SIGTERM);
     leat_catch_ *c = leat_catch_of_(atomic_load(&leat_signals_here_.gate_));
-    UNTIL_HANDLED(atomic_load(leat_bell_word_(&c->bell_)));
+    UNTIL_HANDLED(atomic_load(&c->bell_.word_));
     MUST(pthread_create(&thread, NULL, replaces_it, NULL) == 0);
     for (int i = 0; i < 100; i++) sched_yield();
     MUST(!atomic_load(&gone_on));

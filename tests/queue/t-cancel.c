@@ -6,7 +6,7 @@ typedef LEAT_CHAN(int) int_chan;
 
 enum { RECEIVES, SENDS, SELECTS, ACQUIRES, WAITS_FOR_ZERO, BATCHES, FORMS };
 
-struct wait {
+struct waiting {
     int form;
     int_chan in, full;
     leat_sem sem;
@@ -18,7 +18,7 @@ struct wait {
 
 static void *waits(void *arg)
 {
-    struct wait *w = arg;
+    struct waiting *w = arg;
     int m = 7, many[2];
     leat_case cases[] = { LEAT_RECV(&w->in, &w->got), LEAT_SEND(&w->full, &m) };
     switch (w->form) {
@@ -38,7 +38,7 @@ static void *waits(void *arg)
 TEST(a_thread_that_is_cancelled_while_it_waits_ends_after_its_call_has_returned)
 {
     for (int form = 0; form < FORMS; form++) {
-        struct wait w = { .form = form, .sem = LEAT_SEM_OF(0, 8), .wg = LEAT_WG(1) };
+        struct waiting w = { .form = form, .sem = LEAT_SEM_OF(0, 8), .wg = LEAT_WG(1) };
         pthread_t thread;
         void *ended = NULL;
         int m = 3;

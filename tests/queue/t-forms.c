@@ -2,6 +2,7 @@
  * version. SPDX-License-Identifier: MIT */
 #include "semaphore.h"
 #include "tap.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 typedef LEAT_CHAN(int) int_chan;

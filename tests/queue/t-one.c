@@ -5,10 +5,12 @@
 #include "queue.h"
 #include "tap.h"
 
-#include <poll.h>
 #include <sched.h>
+#if !defined _WIN32
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 #if defined __linux__ && defined __has_include
 #if __has_include(<linux/filter.h>) /* not with musl on a system of glibc */
 #include <linux/filter.h>
@@ -137,6 +139,8 @@ TEST(it_is_as_large_as_any_and_may_be_unbuffered)
     leat_free(&zero);
 }
 
+#if !defined _WIN32
+
 static bool readable(int fd)
 {
     return poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 0) == 1;
@@ -163,15 +167,17 @@ TEST(its_ends_can_be_polled)
     leat_free(&c);
 }
 
+#endif
+
 /* ---- threads ---- */
 
 struct flow {
     const struct calls *of;
     one_each_chan c; /* of whatever kind: they are alike */
     int senders, receivers, each, how;
-    _Atomic int left;    /* senders that still send */
-    _Atomic int got;     /* messages */
-    _Atomic long summed; /* of all messages */
+    _Atomic int left;        /* senders that still send */
+    _Atomic int got;         /* messages */
+    _Atomic(int64_t) summed; /* of all messages */
 };
 
 static void dawdle(uint64_t *rng)
@@ -266,7 +272,7 @@ static bool flow(const struct calls *of, size_t cap, int how, int each)
     f.left = f.senders;
     REQUIRE_EQ(of->make(&f.c, cap), 0);
     tap_threads(f.senders + f.receivers, flows, &f);
-    long n = (long)f.senders * f.each;
+    int64_t n = (int64_t)f.senders * f.each;
     bool all = CHECK_EQ(f.got, n) && CHECK_EQ(f.summed, n * (n - 1) / 2);
     of->free(&f.c);
     return all;

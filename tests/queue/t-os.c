@@ -92,6 +92,8 @@ TEST(setting_the_word_wakes_the_thread_that_sleeps_on_it)
     }
 }
 
+#if !defined _WIN32
+
 static void nothing(int signal)
 {
     (void)signal;
@@ -127,6 +129,8 @@ TEST(a_storm_of_signals_ends_no_wait)
     sigaction(SIGUSR2, &before, NULL);
     leat_free(&c);
 }
+
+#endif
 
 TEST(errno_is_never_touched)
 {
@@ -165,6 +169,8 @@ TEST(the_number_of_cpus_follows_the_affinity)
 #endif
 }
 
+#if !defined _WIN32
+
 /* A thread's first wait counts the CPUs. A cancel of the thread ends it somewhere else, where it holds nothing of
  * ours. */
 static void *counts_cpus(void *counted)
@@ -185,6 +191,8 @@ TEST(a_cancelled_thread_is_not_ended_while_it_counts_the_cpus)
     CHECK(counted);
     CHECK(result == PTHREAD_CANCELED);
 }
+
+#endif
 
 #if defined __linux__
 

@@ -240,6 +240,8 @@ TEST(slots_are_aligned_as_their_messages_are)
     ALIGNED_BY(4096);
 }
 
+#if !defined _WIN32
+
 static long resident(void) /* pages. -1: the system does not tell */
 {
     long all, here = -1;
@@ -279,3 +281,5 @@ TEST(slots_that_were_never_used_take_no_memory)
     if (!CHECK(more < LEAT_VERSIONS_ * (1 << 20) / page / 10)) tap_note("%ld pages for versions of 64 MB", more);
     leat_topic_free(&t);
 }
+
+#endif

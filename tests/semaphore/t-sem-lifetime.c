@@ -16,7 +16,7 @@ struct handoff {
 static int give(void *arg)
 {
     struct handoff *f = arg;
-    for (int k = 0;; k++) {
+    for (;;) {
         leat_sem *s;
         while (!(s = atomic_exchange_explicit(&f->s, NULL, memory_order_acquire))) leat_os_yield_();
         if (s == (leat_sem *)(void *)f) return 0;

@@ -7,7 +7,7 @@ struct call {
     leat_wg *w;
 };
 
-static int wait(void *arg)
+static int waits(void *arg)
 {
     struct call *c = arg;
     return leat_wg_wait_ctx(c->ctx, c->w);
@@ -47,7 +47,7 @@ TEST(below_zero_is_refused_also_while_a_thread_waits)
 {
     leat_wg w = LEAT_WG(1);
     side waiter;
-    side_start(&waiter, wait, &(struct call){ NULL, &w });
+    side_start(&waiter, waits, &(struct call){ NULL, &w });
     UNTIL(peek_wg(&w) == 1);
     CHECK_EQ(leat_wg_add(&w, -2), -EOVERFLOW);
     CHECK_EQ(peek_wg(&w), 1);
@@ -59,7 +59,7 @@ TEST(no_thread_goes_on_before_zero)
 {
     leat_wg w = LEAT_WG(3);
     side waiter;
-    side_start(&waiter, wait, &(struct call){ NULL, &w });
+    side_start(&waiter, waits, &(struct call){ NULL, &w });
     UNTIL(peek_wg(&w) == 1);
     CHECK_EQ(leat_wg_done(&w), 0);
     CHECK_EQ(leat_wg_add(&w, 4), 0);
@@ -76,7 +76,7 @@ TEST(all_threads_that_wait_go_on_at_zero)
     leat_ctx live = LEAT_CTX(NULL);
     side waiter[N];
     struct call call[2] = { { NULL, &w }, { &live, &w } };
-    for (int i = 0; i < N; i++) side_start(&waiter[i], wait, &call[i % 2]);
+    for (int i = 0; i < N; i++) side_start(&waiter[i], waits, &call[i % 2]);
     UNTIL(peek_wg(&w) == N);
     CHECK_EQ(leat_wg_done(&w), 0);
     for (int i = 0; i < N; i++) CHECK_EQ(side_join(&waiter[i]), 0);
@@ -88,7 +88,7 @@ TEST(a_done_context_ends_the_wait_and_leaves_nothing_behind)
     leat_ctx ctx = LEAT_CTX(NULL), soon = LEAT_CTX_WITHIN(NULL, LEAT_MS(10));
     side waiter;
     CHECK_EQ(leat_wg_wait_ctx(&soon, &w), -ETIMEDOUT);
-    side_start(&waiter, wait, &(struct call){ &ctx, &w });
+    side_start(&waiter, waits, &(struct call){ &ctx, &w });
     UNTIL(peek_wg(&w) == 1);
     leat_cancel(&ctx, 7);
     CHECK_EQ(side_join(&waiter), -ECANCELED);
@@ -111,8 +111,8 @@ TEST(a_cancel_that_races_with_zero_hangs_no_thread)
         leat_ctx ctx = LEAT_CTX(NULL);
         struct call a = { &ctx, &w }, b = { NULL, &w };
         side cancelled, waiter, canceller;
-        side_start(&cancelled, wait, &a);
-        side_start(&waiter, wait, &b);
+        side_start(&cancelled, waits, &a);
+        side_start(&waiter, waits, &b);
         side_start(&canceller, cancel, &ctx);
         CHECK_EQ(leat_wg_done(&w), 0);
         int err = side_join(&cancelled);
@@ -280,7 +280,7 @@ TEST(a_waiter_that_was_released_returns_though_the_next_round_has_begun)
         leat_ctx rescue = LEAT_CTX_WITHIN(NULL, LEAT_S(20));
         struct call k = { &rescue, &w };
         side waiter[3];
-        for (int i = 0; i < 3; i++) side_start(&waiter[i], wait, &k);
+        for (int i = 0; i < 3; i++) side_start(&waiter[i], waits, &k);
         UNTIL(peek_wg(&w) == 3);
         CHECK_EQ(leat_wg_done(&w), 0);
         CHECK_EQ(leat_wg_add(&w, 1), 0);

@@ -1,0 +1,1 @@
+/* The compiler's stddef.h includes it on FreeBSD.  SPDX-License-Identifier: MIT */
