@@ -460,6 +460,9 @@ TEST(a_queue_that_takes_not_ready_for_empty_is_found)
 
 TEST(a_select_that_looks_only_once_is_found)
 {
+#if defined __EMSCRIPTEN__
+    SKIP("its threads start too far apart for that");
+#endif
     struct queue q = { .call = looking_once_call, .close = leat_close_call, .fault = 1 };
     CHECK(find_wrong(&q, 20000, LEAT_FOREVER));
 }
