@@ -84,8 +84,11 @@ demo: $(BUILD)/examples/pwc ## count a real tree with the example pwc, and compa
 deps: ## install what the tests and examples need beside a C compiler and make (Debian, Ubuntu)
 	@sh tools/deps.sh
 
-deps-proof: ## and what proof, platforms and coverage need: spin, emulators, cross compilers
+deps-proof: ## and what proof and coverage need: spin, emulators, cross compilers
 	@sh tools/deps.sh proof
+
+deps-platforms: ## and what platforms, deb and replay-proof need: wine, Emscripten, zig, lintian, a browser
+	@sh tools/deps.sh platforms
 
 # The work is done by a second make, which sees what `deps` has installed.
 test: $(filter deps,$(MAKECMDGOALS)) ## build everything and run all tests; ONLY="word ..." for some
@@ -181,7 +184,7 @@ fuzz: ## random programs of calls against a model, for SECONDS in all: plain, un
 faults: $(patsubst tests/faults/%.c,$(BUILD)/faults/%,$(wildcard tests/faults/*.c)) ## failing calls, storms of signals, suspended threads, few CPUs...
 	@$(RUN) $^
 
-platforms: ## test-c on other machines, compilers, C libraries, as far as they are installed; PLATFORMS=--short
+platforms: $(filter deps-platforms,$(MAKECMDGOALS)) ## test-c on other machines, compilers, C libraries, as far as they are installed; PLATFORMS=--short
 	@sh tools/platforms.sh $(PLATFORMS)
 
 proof: $(filter deps deps-proof,$(MAKECMDGOALS)) models faults ## short forms of the campaigns that `make test` does not contain
@@ -232,7 +235,7 @@ loc: ## lines of code
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: help demo deps deps-proof deps-bench test test-c test-c-built test-cxx check-all asan tsan nofutex bench bench-peers plots single \
+.PHONY: help demo deps deps-proof deps-platforms deps-bench test test-c test-c-built test-cxx check-all asan tsan nofutex bench bench-peers plots single \
         replay replay-proof pictures \
         invariants pairs install uninstall format lint loc clean built explore models mutants coverage soak fuzz faults platforms proof \
         lesson simulate lesson-prices lesson-traces machine reference man dist deb

@@ -10,7 +10,7 @@ LC_ALL=C
 export LC_ALL
 version=$1
 for tool in dpkg-buildpackage dh lintian pkg-config; do
-    command -v $tool >/dev/null || { echo "deb: no $tool: make deps-proof"; exit 1; }
+    command -v $tool >/dev/null || { echo "deb: no $tool: make deps-platforms"; exit 1; }
 done
 sh tools/dist.sh "$version"
 rm -rf build/deb

