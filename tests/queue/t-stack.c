@@ -11,8 +11,8 @@
 
 #if defined __i386__ && defined __OPTIMIZE__
 enum { OURS = 1280, AN_ANCESTOR = 192 }; /* where arguments are passed on the stack */
-#elif defined __s390x__ && defined __OPTIMIZE__
-enum { OURS = 2048, AN_ANCESTOR = 384 }; /* where each call reserves 160 bytes for the function that it calls */
+#elif (defined __s390x__ || defined __powerpc64__) && defined __OPTIMIZE__
+enum { OURS = 2048, AN_ANCESTOR = 384 }; /* where each call reserves room for the function that it calls */
 #elif defined __OPTIMIZE__ && defined LEAT_DEBUG
 enum { OURS = 1024 + 64, AN_ANCESTOR = 192 }; /* a call knows where it is */
 #elif defined __OPTIMIZE__
