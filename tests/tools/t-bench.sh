@@ -46,6 +46,7 @@ cp -r Makefile bench "$tree"
 mkdir -p "$tree/tests/explore"
 cp tests/rules.mk "$tree/tests"
 cp tests/explore/rules.mk "$tree/tests/explore"
+mkdir "$tree/learn" && cp learn/rules.mk "$tree/learn"
 sed 's/sub(&permits_left, n/sub(\&permits_left, TAKEN(n)/; s/#include "contestant.h"/#include "queue.h"\n&/' bench/bare.c \
     >"$tree/bench/leat.c"
 in_tree() { git -C "$tree" -c user.name=test -c user.email=test "$@"; }
