@@ -344,14 +344,15 @@ static void explain_why(const event *e)
     char text[900];
     const reason *r = &e->why;
     bool stored = false, freed = is(e, "free") || (e->note == RACE && e->missed >= 0 && is(&events[e->missed], "free"));
-    bool both_write = !is(e, "plain load") && (e->missed < 0 || !is(&events[e->missed], "plain load"));
+    bool one_reads = is(e, "plain load") || (e->missed >= 0 && is(&events[e->missed], "plain load"));
+    const char *remedy = one_reads ? " Something must order them: a lock, or a release after it that this thread acquires."
+                                   : " Something must order them: a lock, or a claim that only one of the two can win.";
     for (const event *s = events; s < e; s++) stored |= s->thread == e->thread && stores(s);
     if (r->read < 0) {
         snprintf(text, sizeof text, "T%d has read nothing that T%d stored after it%s%s", r->to, r->from,
                  r->to != e->thread || e->note == RACE ? "." : ", so no release and acquire can order the two.",
                  freed             ? " So it might as well come after the free."
-                 : e->note == RACE ? both_write ? " Something must order them: a lock, or a claim that only one of the two can win."
-                                                : " Something must order them: a lock, or a release after it that this thread acquires."
+                 : e->note == RACE ? remedy
                  : stored ? " Two things can: a seq_cst fence in both threads, between their store and their load; or that "
                             "both change one word, by read-modify-writes."
                           : "");
