@@ -35,12 +35,22 @@
  * pool.h). It must not leave by longjmp, because a thread that waits has nodes on its stack that are in wait queues. A
  * task or a hook must not leave by longjmp the function of leat that called it.
  *
- * HOW TO READ IT. From top to bottom. Each part calls only the parts above it:
+ * HOW TO READ IT. Each part calls only the parts above it:
  *     1 the operating system   2 spinning   3 parking   4 contexts   5 the ring   6 select, how everything waits
  *     7 channels               8 typed macros: the names to call; their comments are the manual
- * A first reading may skip parts 1 and 2. On the fast path a message meets leat_send (8), leat_do_ (7) and leat_move_ (5).
- * A wait goes on from there to leat_wait_case_ (7), leat_select_ (6), leat_block_ (4) and leat_park_ (3). Invariants: I1
- * to I3 are in part 3, I4 to I6 in 5, I7 and I8 in 6, I9 in 7. Names that end in an underscore are private.
+ * A first reading begins with part 5, as far as leat_move_by_: the ring, how a send and a receive claim, and why no wake-up
+ * is lost. Then part 3: a waiter, and who may touch it. Then part 5 from I5 on, and leat_select_which_ in part 6: how a
+ * thread waits. Then part 4, contexts. The rest can be skipped until it is needed:
+ *   - the table MEMORY ORDER below: there one looks up a label like [P1];
+ *   - what stands between the words leat:c11, and under "C++": it lets C++ compile the same code;
+ *   - part 1: one page for each system, all with the same few functions. What an event is stands at its end;
+ *   - part 2: it decides how long a thread stays awake, and never whether it is woken. LEAT_WITHOUT_.. is for benchmarks;
+ *   - ends for one thread (leat_claim_one_, leat_move_one_), batches (leat_run_.., leat_move_some_), pollables (I9),
+ *     LEAT_DEBUG.
+ * On the fast path a message meets leat_send (8), leat_do_ (7) and leat_move_ (5). A wait goes on from there to
+ * leat_wait_case_ (7), leat_select_ (6), leat_block_ (4) and leat_park_ (3). Invariants: I1 to I3 are in part 3, I4 to I6 in
+ * 5, I7 and I8 in 6, I9 in 7. Names that end in an underscore are private. For a reader who has not seen such code,
+ * learn/README.md of the project comes to it in nine steps.
  *
  * OPTIONS. [whole program] LEAT_NO_FUTEX      use the portable pthread fallback even on Linux (not on Windows)
  *          [whole program] LEAT_CUSTOM_OS     the name of a header with your own part 1 (tests/lib/step.h is one)
@@ -485,7 +495,7 @@ extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t un
 #define ESHUTDOWN 10058 /* as WSAESHUTDOWN; the C library has none */
 #endif
 
-#define LEAT_OS_ALIGNED_ (2 * sizeof(void *)) /* what malloc aligns to. In 32 bits less than max_align_t */
+#define LEAT_OS_ALIGNED_ (2 * sizeof(void *)) /* bytes that malloc aligns to. In 32 bits less than max_align_t */
 
 extern int LEAT_OS_CALL_ leat_os_counter_(int64_t *) LEAT_OS_SYMBOL_(QueryPerformanceCounter, 4);
 extern int LEAT_OS_CALL_ leat_os_frequency_(int64_t *) LEAT_OS_SYMBOL_(QueryPerformanceFrequency, 4);
@@ -1300,7 +1310,7 @@ static inline bool leat_os_one_cpu_(void)
 #endif /* LEAT_CUSTOM_OS */
 
 #ifndef LEAT_OS_ALIGNED_
-#define LEAT_OS_ALIGNED_ _Alignof(max_align_t) /* what malloc and calloc align to */
+#define LEAT_OS_ALIGNED_ _Alignof(max_align_t) /* bytes that malloc and calloc align to */
 #endif
 
 #ifdef LEAT_RELATIVE_WAIT_
@@ -1314,7 +1324,7 @@ static inline int64_t leat_os_left_(int64_t deadline)
 /* The clock decides whether the deadline has passed. A wait may end early, where a tick or a rounding ends it. */
 static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int64_t deadline)
 {
-    int64_t left = leat_os_left_(deadline), most = LEAT_S(86400); /* no system's largest duration is shorter */
+    int64_t left = leat_os_left_(deadline), most = LEAT_S(86400); /* a day: no system's largest duration is shorter */
     if (left > most && left != LEAT_FOREVER) left = most;
     if (left > 0 && leat_os_word_wait_for_(word, old, left)) left = leat_os_left_(deadline);
     return left > 0 ? 0 : -ETIMEDOUT;
@@ -1322,10 +1332,11 @@ static inline int leat_os_word_wait_(_Atomic(uint32_t) *word, uint32_t old, int6
 
 #endif
 
-/* An event is a 32-bit word that one thread T waits on. leat_os_set_ stores a new value. If the old value had the bit
- * LEAT_ASLEEP_, it wakes T and returns true. T may then return, and its stack frame with the event may be gone, so
- * leat_os_set_ must not touch the event again. leat_os_wait_ returns when the value is no longer `old`, at the deadline
- * (-ETIMEDOUT), or for no reason (0). After its last wait, T calls leat_os_done_. */
+/* An event is a 32-bit word that one thread T waits on: 29 bits that are 0, ASLEEP (4), and two bits for a state (part 3).
+ * leat_os_set_ stores a new value. If the old value had the bit LEAT_ASLEEP_, it wakes T and returns true. T may then
+ * return, and its stack frame with the event may be gone, so leat_os_set_ must not touch the event again. leat_os_wait_
+ * returns when the value is no longer `old`, at the deadline (-ETIMEDOUT), or for no reason (0). After its last wait, T
+ * calls leat_os_done_. */
 #ifndef LEAT_PTHREAD_EVENT_
 
 typedef struct leat_os_event_ {
@@ -1430,16 +1441,17 @@ LEAT_HOT_ int64_t leat_after(int64_t duration)
 
 enum {
     LEAT_GLANCES_ = 7, /* rounds of pauses, each twice as long as the one before */
-    LEAT_AWAY_ = 32,   /* pauses, about a microsecond: between polls when a thread spins on, and to linger */
-    LEAT_DOUBT_ = 255, /* the most that a thread's doubt can be */
+    LEAT_AWAY_ = 32,   /* pauses, about a microsecond: between polls when a thread spins on, and to linger. Also slots: the
+                        * least ring in which a thread lingers */
+    LEAT_DOUBT_ = 255, /* the most that a thread's doubt can be: it spins on once in 256 waits */
 };
 #ifndef LEAT_WAKE_             /* tests want it shorter */
-#define LEAT_WAKE_ LEAT_US(50) /* how long a wake takes: the first value, and the largest */
+#define LEAT_WAKE_ LEAT_US(50) /* ns that a wake takes: the first value, and the largest */
 #endif
 
 /* Whether spinning pays. On one usable CPU no other thread can answer meanwhile. CPUs come and go, so a thread that has
  * glanced counts them again after 100 ms. A thread that must not spin counts them too, before it parks. */
-LEAT_ONE_ _Atomic(int64_t) leat_spins_; /* when a thread last counted; lowest bit: spinning pays; 0: never */
+LEAT_ONE_ _Atomic(int64_t) leat_spins_; /* when a thread last counted, in ns; lowest bit: spinning pays; 0: never */
 
 LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 {
@@ -1460,7 +1472,7 @@ static inline bool leat_spin_pays_(void)
            leat_look_at_cpus_(leat_os_coarse_now_());
 }
 
-/* How long it takes to be woken: the least of the recent times. A wake that took longer had to wait for a CPU, too. A
+/* How long it takes to be woken, in ns: the least of the recent times. A wake that took longer had to wait for a CPU, too. A
  * floor keeps out times near nothing. Those come from threads that had set ASLEEP and did not sleep yet. */
 LEAT_ONE_ _Atomic(uint32_t) leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
 
@@ -1488,12 +1500,12 @@ LEAT_WRAPS_ static inline uint32_t leat_random_(uint32_t n)
     return (uint32_t)((uint64_t)x * n >> 32);
 }
 
-LEAT_ONE_ _Thread_local uint32_t leat_doubt_;
+LEAT_ONE_ _Thread_local uint32_t leat_doubt_; /* 0 to LEAT_DOUBT_. Its address also stands for its thread (LEAT_DEBUG) */
 
 typedef struct leat_spin_ {
-    unsigned round_;
+    unsigned round_;  /* polls so far */
     unsigned pauses_; /* between two polls when it spins on; 0: it yields */
-    int64_t until_;   /* when to stop spinning on; 0: it does not spin on yet */
+    int64_t until_;   /* when to stop spinning on, in ns; 0: it does not spin on yet */
 } leat_spin_;
 
 /* LEAT_SPIN_: how a wait begins. LEAT_SPIN_WOKEN_: how it goes on after a thread T was woken and found nothing, because
@@ -1539,7 +1551,8 @@ LEAT_COLD_ bool leat_spin_on_(leat_spin_ *s)
     return true;
 }
 
-/* Pauses until the next poll is due, or until *word (if not NULL) is no longer `seen`. False: it is time to park. */
+/* Pauses until the next poll is due, or until *word (if not NULL) is no longer `seen`. False: it is time to park. As a
+ * count of polls, a tenth of LEAT_WAKE_ is 5000. */
 LEAT_COLD_ bool leat_spin_again_(leat_spin_ *s, _Atomic(uint64_t) *word, uint64_t seen)
 {
     if (!leat_spin_pays_()) return false;
@@ -1587,8 +1600,8 @@ LEAT_COLD_ void leat_spin_end_(const leat_spin_ *s)
  * process had the CPU. */
 #ifndef LEAT_RESTS_                  /* tests set it lower */
 #define LEAT_RESTS_ (8 * LEAT_AWAY_) /* the least capacity, in slots */
-#define LEAT_REST_ LEAT_MS(1)        /* the longest rest */
-#define LEAT_PACE_ 0                 /* added to the pace that a sender has learned */
+#define LEAT_REST_ LEAT_MS(1)        /* the longest rest, in ns */
+#define LEAT_PACE_ 0                 /* ns for a slot, added to the pace that a sender has learned */
 #endif
 #define LEAT_QUICK_ 250 /* nanoseconds for a slot: four in a microsecond */
 
@@ -1622,7 +1635,7 @@ static inline int64_t leat_pace_rest_(_Atomic(uint32_t) *pace, uint64_t slots)
 /* The back-off of a thread that waits for something which another thread is about to finish. It makes pauses that
  * double, then up to 16 yields, until one takes 50 us, then sleeps that grow to a millisecond. So no core is kept busy
  * while the other thread is preempted. */
-enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ };
+enum { LEAT_PAUSES_ = 7, LEAT_YIELDS_ = 16, LEAT_ROUNDS_ = LEAT_PAUSES_ + LEAT_YIELDS_ }; /* rounds of each, and of both */
 
 LEAT_COLD_ void leat_backoff_(unsigned *round)
 {
@@ -1673,7 +1686,7 @@ typedef struct leat_waiter_ {
     leat_os_event_ state_;   /* its word is one of the four states, and perhaps ASLEEP */
     int fd_;                 /* a pollable's: what to write to when it is woken (part 7). 0: a thread's */
     struct leat_node_ *won_; /* the node by which it was resolved. Read it once WOKEN */
-    int64_t resolved_at_;    /* when, if its thread was ASLEEP then; else 0 */
+    int64_t resolved_at_;    /* when, in ns, if its thread was ASLEEP then; else 0 */
 } leat_waiter_;
 
 typedef struct leat_node_ {
@@ -1839,7 +1852,7 @@ LEAT_COLD_ int leat_park_(leat_waiter_ *w, int64_t deadline)
 
 typedef struct leat_ctx {
     struct leat_ctx *parent_;
-    int64_t deadline_;       /* absolute; 0: none */
+    int64_t deadline_;       /* absolute, in ns; 0: none */
     _Atomic(uint64_t) word_; /* cause << 32 | the bits below */
     leat_lock_ lock_;        /* guards waiters_ */
     leat_waitq_ waiters_;
@@ -2078,14 +2091,25 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
  * are exact, a capacity of 1 works, and zeroed memory is an empty ring.
  *
  *     slot:         stamp (8 bytes) | message
- *     head, tail:   lap | index | CLOSED | WAITERS | CLOSING      each on a cache line of its own
+ *     head, tail:   lap | index | CLOSED (4) | WAITERS (2) | CLOSING (1)      each on a cache line of its own
+ *     stamp:        lap |   0   |     0      |  FULL (2)   |      0           2 is FULL here, and WAITERS there
  *
  * lap | index is a position: where the next message is put (tail) or taken (head). In lap L a slot's stamp is L when
- * the slot is free, and L | FULL when it holds a message. To take the message makes the slot free in L + 1.
+ * the slot is free, and L | FULL when it holds a message. To take the message makes the slot free in the lap after L.
  * To send: read tail, find the slot free, claim it with a CAS on tail, write, publish the stamp. To receive is
- * the same at head. An example with three slots: an index has two bits, above the three flags, so LEAT_POS_ is 8 and
- * lap_ is 32. The positions are 0, 8, 16 in the first lap and 32, 40, 48 in the next. 24 is skipped, as it has no slot.
- * Slot 1 has the stamps 0 (free), 2 (full), 32 (free in the next lap), 34.. The ring is full when tail is lap_ ahead.
+ * the same at head.
+ *
+ * An example with three slots. An index has two bits, above the three flags. So the next position is LEAT_POS_ = 8 further,
+ * and the next lap lap_ = 4 * 8 = 32 further. The positions 24 and 56 have no slot, and are skipped:
+ *
+ *     slot             0    1    2        0    1    2        0 ..
+ *     position         0    8   16       32   40   48       64        index: (40 & 31) / 8 = 1.  lap: 40 & ~31 = 32
+ *     stamp if free    0    0    0       32   32   32       64
+ *     stamp if full    2    2    2       34   34   34       66
+ *
+ * After five sends and three receives tail is 48 and head is 32. Slots 0 and 1 have the stamp 34: full. Slot 2 has 32: its
+ * message of the first lap was taken, and it is free. One send later tail is 64, lap_ ahead of head: the ring is full. The
+ * next send finds slot 0 with the stamp 34 where it needs 64, and waits.
  *
  * The bits live in the word that a claim must win. So it costs a send or a receive nothing that a channel can be
  * closed, and that threads can park:
@@ -2093,12 +2117,19 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
  * CLOSED    (tail) follows when all waiters have been resolved. The thread that closes touches nothing after it.
  * WAITERS   in tail: receivers may be parked. In head: senders may be. A thread whose claim sees the bit resolves one of
  *           them before it publishes its slot, and wakes that one afterwards.
- *           Why it is a bit in this word: suppose it had a word of its own. Then a sender S would publish, and read that
- *           word. A receiver R would set it, and look for a message. Each could miss the other's store, and R would
- *           sleep beside a message. That is the lost wake-up. To prevent it takes a fence in every send. Here the claim
- *           of S and the fetch-or by which R sets the bit are read-modify-writes of one word, so one comes first. If the
- *           claim is second, S sees the bit, and wakes R. If it is first, the fetch-or returns a position past the
- *           claim, and R stays awake.
+ *
+ * Why WAITERS is a bit in this word. Suppose that it was a word of its own, `waiters`, beside the ring:
+ *
+ *     sender S      publishes the slot;      then reads waiters, and wakes R if it is set
+ *     receiver R    sets waiters;            then reads the slot, and parks if it is not full
+ *
+ * A processor may put its own store into a buffer and do the load that follows at once, x86 too. So S may read that no
+ * thread waits, and R that the slot is free, and R sleeps beside a message. That is the lost wake-up, and its cause is
+ * called store buffering. Release and acquire do not forbid it: neither thread has read anything that the other wrote. A
+ * seq_cst fence between the two steps of each does, but each send pays for it, 5 to 10 ns (learn/06-sleep measures it), also
+ * if no thread has ever waited. Here the claim of S and the fetch-or by which R sets the bit are read-modify-writes of one
+ * word, so one comes first. If the claim is second, S sees the bit, and wakes R. If it is first, the fetch-or returns a
+ * position past the claim, and R stays awake. S pays nothing: it must claim anyway.
  *
  * AN END FOR ONE THREAD (LEAT_CHAN_FOR) has its position in a word of its own, pos_, and only the bits in at_. Its one
  * thread T claims by a plain store of pos_, and then reads at_. A thread R that sets a bit there makes all threads pass
@@ -2110,13 +2141,16 @@ LEAT_HOT_ int leat_sleep(int64_t duration)
  * I4  No access after publication. Neither send nor recv nor close touches anything of the channel after the store that
  *     publishes its effect. So a thread that saw the effect may free the channel at once. */
 
+/* Two values have two names each. 2 is WAITERS in head and tail, and FULL in a stamp. leat_ready_stamp_ makes a stamp of a
+ * head or tail, and drops its WAITERS first. 8 is POS in head and tail, and FENCED in at_ of an end for one thread, whose
+ * position stands in pos_. */
 #define LEAT_CLOSING_ UINT64_C(1)
 #define LEAT_WAITERS_ UINT64_C(2)
 #define LEAT_CLOSED_ UINT64_C(4)
-#define LEAT_POS_ UINT64_C(8)    /* from one position to the next */
+#define LEAT_POS_ UINT64_C(8)    /* from one position to the next. Unbuffered: from one waiter to the next */
 #define LEAT_FENCED_ UINT64_C(8) /* in at_ of an end for one thread */
 #define LEAT_FULL_ UINT64_C(2)   /* in a stamp. The three bits above are in head and tail */
-#define LEAT_LINE_ 64
+#define LEAT_LINE_ 64            /* bytes of a cache line */
 
 /* The two sides of a channel. Each is named after what a call does there. */
 enum { LEAT_SENDS_, LEAT_RECEIVES_ };
@@ -2140,7 +2174,7 @@ typedef struct leat_end_ {
 typedef struct leat_chan {
     unsigned char *slots_; /* NULL: unbuffered */
     uint64_t cap_;         /* in slots */
-    uint64_t lap_;         /* from a lap to the next: LEAT_POS_ times the least power of two that is at least cap_ */
+    uint64_t lap_;         /* a lap further, as positions count: LEAT_POS_ * (least power of two that is at least cap_) */
     int ones_;             /* LEAT_ONE_SENDER, LEAT_ONE_RECEIVER */
 #ifdef LEAT_DEBUG
     uintptr_t seal_; /* of slots_ and address: tells a channel from memory that was one and is half overwritten */
@@ -2159,7 +2193,7 @@ enum { LEAT_FREED_ = 1 }; /* self_ of a channel that was freed */
 
 typedef _Atomic(uint64_t) leat_stamp_;
 
-/* How far behind its stamp the message stands in a slot, and how many bytes a slot has. */
+/* How many bytes behind its stamp the message stands in a slot, and how many bytes a slot has. */
 static inline size_t leat_msg_at_(size_t align)
 {
     return align > sizeof(leat_stamp_) ? align : sizeof(leat_stamp_);
@@ -2528,7 +2562,7 @@ typedef struct leat_case {
     leat_chan *chan_; /* NULL: never ready */
     int side_;
     int err;
-    uint32_t size_, align_;
+    uint32_t size_, align_; /* of a message, in bytes */
     leat_copier_ *copy_;
     leat_node_ link_;         /* in the queue of the far end */
     uint32_t lot_;            /* the order of cases of one channel: random, or the index */
@@ -2937,12 +2971,23 @@ LEAT_COLD_ int64_t leat_rest_until_(leat_case *c, leat_ctx *ctx, leat_ctx *also)
 }
 
 /* Waits until one of the cases is done, and returns its index, or until a context is done, and returns its error.
- *     poll:  leave if a case or a context is done. If a claim is in flight, back off and poll
- *     spin:  while it is too early to park, pause and poll. With an unbuffered channel, spin once enqueued
- *     park:  enqueue for all cases, park (a sender may rest instead), dequeue. If handed off, leave
- *     woken: wake the next (I5) and poll
- * A thread that leaves, and has not taken from where it was woken last (`woken`), wakes the next once more (I5). `only` is
- * the case, if there is one case and its channel is buffered. `slept`: the thread has been in the wait queues. */
+ *
+ *     for (;;) {
+ *         poll all cases and the contexts; if one is done, break
+ *         if another thread's claim is in flight { back off; continue }        it will be done soon: no parking (I6)
+ *         if buffered and too early to park { pause; continue }                part 2
+ *         enqueue at the contexts; lock all channels                           leat_block_, I7
+ *         set WAITERS at each far end; look again; if still nothing, enqueue   I6; else unlock, dequeue, continue
+ *         unlock; if unbuffered, spin a while; park; dequeue from all          leat_park_: until woken, or a deadline
+ *         if handed off, return that case                                      a rendezvous: the message has been copied
+ *         if woken, wake the next if there is more                             I5; then poll again: a wake is only a hint
+ *     }
+ *     if woken by a channel and not taking from it, wake the next there        I5
+ *
+ * Its variables: `r` is what the last poll said. `first` chains the cases in the order of their locks, and is NULL until
+ * needed. `only` is the case, if there is one case and its channel is buffered. `woken` is the case by which the thread was
+ * woken last. `slept`: it has been in the wait queues. `busy` counts the backs-off in a row. `until` is when a sender that
+ * rests comes back (leat_case_rests_): it parks without WAITERS. */
 LEAT_COLD_ int leat_select_which_(int which, leat_ctx *ctx, leat_ctx *also, leat_case *cases, size_t n)
 {
     leat_case *first = NULL, *only = NULL, *woken = NULL;

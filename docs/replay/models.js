@@ -33,8 +33,9 @@ function tailText(v) {
 const MODELS = [
   {
     name: '1 sender, 1 receiver',
+    learn: '02-one-to-one',
     about: 'A ring of one slot. S writes the message, then says so in tail. R waits for tail, then reads the slot. Both know their own end. ' +
-      'Can R see the new tail and the old slot? The step is the second of learn/.',
+      'Can R see the new tail and the old slot?',
     words: { tail: 0, head: 0, slot: 0 },
     lost: 'R took a message that is not there: it saw the new tail and the old slot.',
     variants: [
@@ -58,6 +59,7 @@ const MODELS = [
   },
   {
     name: "many senders: Vyukov's ring",
+    learn: '03-many',
     about: 'A ring of two slots, two senders, one receiver. A sender claims a slot by moving tail on, writes the message, and then publishes ' +
       "the slot's stamp. The receiver waits for the stamp, not for tail.",
     words: { tail: 0, stamp0: 0, stamp1: 0, slot0: 0, slot1: 0 },
@@ -90,6 +92,7 @@ const MODELS = [
   },
   {
     name: 'sleeping, with two words',
+    learn: '06-sleep',
     about: 'S puts a message, then looks whether R sleeps. R says that it sleeps, then looks for a message. This is store buffering: each may ' +
       "miss the other's store. It takes a fence in both, so each send pays for one.",
     words: { message: 0, sleeping: 0 },
@@ -117,6 +120,7 @@ const MODELS = [
   },
   {
     name: 'sleeping, with one word',
+    learn: '06-sleep',
     about: 'As queue.h does it. The bit WAITERS is in tail, the word that S must change anyway. So the claim of S and the fetch-or of R come one ' +
       'after the other, whatever the memory does. No fence is needed.',
     words: { tail: 0, stamp: 0 },
@@ -150,6 +154,7 @@ const MODELS = [
   },
   {
     name: 'wake the next',
+    learn: '07-chain',
     about: 'Two senders, two receivers, both parked. A sender clears WAITERS while its wake is in flight, so that not every send takes the lock. ' +
       'A sender that comes meanwhile wakes no thread. So a woken thread looks whether others wait, sets WAITERS again, and wakes the next if ' +
       'there is more than it will take (I5).',
@@ -197,6 +202,7 @@ const MODELS = [
   },
   {
     name: 'closing',
+    learn: '05-close',
     about: 'Two receivers find the channel empty, and another thread closes it. CLOSING is in tail, too, so a receiver that sets WAITERS learns by the ' +
       'same step whether the close has begun. The close resolves all waiters under the lock, and wakes them.',
     words: { tail: 0 },
@@ -395,7 +401,7 @@ function chooseModel(k, variant) {
   const model = new Model(MODELS[k], variant), states = model.search();
   play = { k, variant, model, states, path: [], s: model.first() };
   $('model').value = String(k);
-  $('model-about').textContent = MODELS[k].about;
+  $('model-about').replaceChildren(MODELS[k].about + ' ', ...lesson(MODELS[k].learn));
   $('model-variants').replaceChildren(...MODELS[k].variants.map(([name, right], v) => el('button', {
     onclick: () => chooseModel(k, v), 'aria-pressed': String(v === variant) }, `${right ? '✓' : '✗'} ${name}`)));
   drawPlay();

@@ -1,36 +1,34 @@
-/* The judge of exercise 1. Two senders and two receivers. Each message must arrive once. */
+/* The judge of exercise 1. Two senders and two receivers, then one sender and four receivers. Each message must arrive once. */
 #include "judge.h"
 #include LESSON
 
-static int got[4];
+enum { MESSAGES = 4 };
+static int got[MESSAGES], per_sender, per_receiver;
 
 static void *sender(void *arg)
 {
-    queue_send((int)(intptr_t)arg);
-    queue_send((int)(intptr_t)arg + 1);
+    for (int i = 0; i < per_sender; i++) queue_send((int)(intptr_t)arg + i);
     return NULL;
 }
 
 static void *receiver(void *arg)
 {
     int *to = arg;
-    to[0] = queue_recv();
-    to[1] = queue_recv();
+    for (int i = 0; i < per_receiver; i++) to[i] = queue_recv();
     return NULL;
 }
 
-SCENARIO(each_message_arrives_once, { .senders = 2, .receivers = 2 })
+SCENARIO(each_message_arrives_once, { .senders = 2, .receivers = 2 }, { .senders = 1, .receivers = 4 })
 {
-    (void)k;
-    sim_go(sender, (void *)1);
-    sim_go(sender, (void *)3);
-    sim_go(receiver, &got[0]);
-    sim_go(receiver, &got[2]);
+    per_sender = MESSAGES / k->senders;
+    per_receiver = MESSAGES / k->receivers;
+    for (int i = 0; i < MESSAGES; i += per_sender) sim_go(sender, (void *)(intptr_t)(1 + i));
+    for (int i = 0; i < MESSAGES; i += per_receiver) sim_go(receiver, &got[i]);
     sim_join();
-    int times[5] = { 0 };
-    for (int i = 0; i < 4; i++) {
-        MUST(got[i] >= 1 && got[i] <= 4, "each message to be one of those sent");
+    int times[MESSAGES + 1] = { 0 };
+    for (int i = 0; i < MESSAGES; i++) {
+        MUST(got[i] >= 1 && got[i] <= MESSAGES, "each message to be one of those sent");
         times[got[i]]++;
     }
-    for (int i = 1; i < 5; i++) MUST(times[i] == 1, "each message to arrive once");
+    for (int i = 1; i <= MESSAGES; i++) MUST(times[i] == 1, "each message to arrive once");
 }

@@ -37,3 +37,15 @@ SCENARIO(each_message_arrives_once, { .senders = 2, .receivers = 1, .each = 1, .
         MUST(times[got[i]]++ == 0, "each message to arrive once");
     }
 }
+
+SCENARIO(full_and_empty_are_said, { .a = 1 })
+{
+    int m;
+    (void)k;
+    ring_init();
+    MUST(!ring_recv(&m), "an empty ring to be said to be empty");
+    for (int i = 0; i < CAPACITY; i++) MUST(ring_send(i), "room in a ring that is not full");
+    MUST(!ring_send(9), "no room in a full ring");
+    for (int i = 0; i < CAPACITY; i++) MUST(ring_recv(&m) && m == i, "the messages in order");
+    MUST(!ring_recv(&m), "an empty ring to be said to be empty");
+}

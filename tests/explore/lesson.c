@@ -56,6 +56,7 @@ static store_told tolds[STORES];
 static int told_count;
 static uint32_t all[SIM_THREADS][SIM_THREADS];
 static void *function[SIM_THREADS];
+static void *latest[SIM_THREADS]; /* where each thread was last seen */
 static const store_told *reading; /* by the event that comes next */
 static event noted;               /* and its note */
 
@@ -69,6 +70,7 @@ void explain_begin(void)
     noted.note = NONE;
     memset(all, 0, sizeof all);
     memset(function, 0, sizeof function);
+    memset(latest, 0, sizeof latest);
 }
 
 void explain_thread(int t, int parent, void *fn)
@@ -85,6 +87,7 @@ static void learn(uint32_t *to, const uint32_t *from)
 
 void explain_event(const char *what, int order, const void *where, uint64_t a, uint64_t b, void *pc)
 {
+    latest[self] = pc;
     if (count == KEPT) return; /* the beginning is what a livelock shows */
     event *e = &events[count++];
     *e = noted;
@@ -341,12 +344,15 @@ static void explain_why(const event *e)
     char text[900];
     const reason *r = &e->why;
     bool stored = false, freed = is(e, "free") || (e->note == RACE && e->missed >= 0 && is(&events[e->missed], "free"));
+    bool one_reads = is(e, "plain load") || (e->missed >= 0 && is(&events[e->missed], "plain load"));
+    const char *remedy = one_reads ? " Something must order them: a lock, or a release after it that this thread acquires."
+                                   : " Something must order them: a lock, or a claim that only one of the two can win.";
     for (const event *s = events; s < e; s++) stored |= s->thread == e->thread && stores(s);
     if (r->read < 0) {
         snprintf(text, sizeof text, "T%d has read nothing that T%d stored after it%s%s", r->to, r->from,
                  r->to != e->thread || e->note == RACE ? "." : ", so no release and acquire can order the two.",
                  freed             ? " So it might as well come after the free."
-                 : e->note == RACE ? " Something must order them: a lock, or a claim that only one of the two can win."
+                 : e->note == RACE ? remedy
                  : stored ? " Two things can: a seq_cst fence in both threads, between their store and their load; or that "
                             "both change one word, by read-modify-writes."
                           : "");
@@ -380,23 +386,42 @@ static void explain_note(const event *e)
     if (e->missed >= 0 || e->note == RACE) explain_why(e);
 }
 
-static void explain_failure(const char *failure)
+/* What thread t sleeps on, and since when. The judge's own thread, T0, mostly waits for the end of the others. */
+static void explain_sleep(int t, char *to, size_t size)
 {
-    char text[600], part[160];
+    const void *on = threads_sleeps_on(t);
+    int owner = on ? mutex_owner(on) : -1;
+    long i = count;
+    to[0] = 0;
+    if (!on || threads_of(on) >= 0) return;
+    while (i-- > 0 && (events[i].thread != t || is(&events[i], "plain"))) continue;
+    if (owner == t) snprintf(to, size, " T%d waits for the mutex %s, which it has itself.", t, trace_place(on));
+    else if (owner >= 0) snprintf(to, size, " T%d waits for the mutex %s, which T%d has.", t, trace_place(on), owner);
+    else if (i < 0) snprintf(to, size, " T%d sleeps on %s.", t, trace_place(on));
+    else snprintf(to, size, " T%d sleeps on %s since step %ld.", t, trace_place(on), events[i].step);
+}
+
+static void explain_failure(const char *exe, const char *failure)
+{
+    char text[900], part[160];
     if (!strncmp(failure, "everybody is asleep", 19)) {
         snprintf(text, sizeof text, "Nothing happens any more, as every thread sleeps.");
-        for (int t = 1; t < threads; t++)
-            for (long i = count; threads_asleep(t) && i-- > 0;)
-                if (events[i].thread == t && !is(&events[i], "plain")) {
-                    snprintf(part, sizeof part, " T%d sleeps on %s since step %ld.", t, trace_place(events[i].where),
-                             events[i].step);
-                    strncat(text, part, sizeof text - strlen(text) - 1);
-                    break;
-                }
+        for (int t = 0; t < threads; t++) {
+            explain_sleep(t, part, sizeof part);
+            strncat(text, part, sizeof text - strlen(text) - 1);
+        }
     } else if (!strncmp(failure, "data race: ", 11)) {
         snprintf(text, sizeof text, "A data race: %s. Nothing orders the two.", failure + 11);
     } else if (strstr(failure, "livelock")) {
-        snprintf(text, sizeof text, "It does not end: it still runs after %d steps. These are the first.", STEPS);
+        snprintf(text, sizeof text, "It does not end: it still runs after %d steps.", STEPS);
+        char place[SIM_THREADS][64];
+        find_places(exe, latest, threads, place, NULL);
+        for (int t = 0; t < threads; t++) {
+            if (!latest[t] || threads_ended(t) || threads_asleep(t)) continue;
+            snprintf(part, sizeof part, " T%d goes round at %.63s.", t, place[t]);
+            strncat(text, part, sizeof text - strlen(text) - 1);
+        }
+        strncat(text, " These are the first steps.", sizeof text - strlen(text) - 1);
     } else {
         snprintf(text, sizeof text, "%s.", failure);
         text[0] = (char)toupper((unsigned char)text[0]);
@@ -424,9 +449,9 @@ static void explain_print(const char *exe, const char *failure)
     for (long i = 0; i < count; i++) memcpy(events[i].text, place[i], sizeof place[i]);
     for (int t = 1; t < threads; t++) pc[t - 1] = (char *)function[t] + 1;
     find_places(exe, pc, threads - 1, NULL, name);
-    explain_failure(failure);
+    explain_failure(exe, failure);
     for (int t = 1; t < threads; t++) printf("%sT%d runs %s()", t > 1 ? ", " : "  ", t, name[t - 1]);
-    printf(".\n\n");
+    printf(threads > 1 ? ".\n\n" : "\n");
     bool memory = strstr(failure, "race") || strstr(failure, "freed"); /* then plain accesses matter, too */
     long begun = 0;                                                    /* what T0 did before it made the threads */
     while (begun < count && !is(&events[begun], "thread made")) begun++;

@@ -96,6 +96,7 @@ bool threads_asleep(int t);
 bool threads_ended(int t);
 int threads_of(const void *on);       /* the thread whose end is what a join waits for, or -1 */
 const void *threads_sleeps_on(int t); /* NULL: it is not asleep */
+int mutex_owner(const void *m);       /* the thread that has it, or -1: no thread has it, or it is no mutex */
 
 /* Sleeps until a thread wakes `on` (returns 0), or until the deadline (ETIMEDOUT), or for no reason, if that may
  * happen (EINTR). */

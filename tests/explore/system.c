@@ -391,6 +391,7 @@ long sim_syscall(long number, ...)
 typedef struct object {
     const void *at;
     bool taken;
+    int owner; /* if it is taken */
     const view *seen;
     uint64_t state; /* which thread took or dropped it last */
 } object;
@@ -405,6 +406,13 @@ static object *object_at(const void *p)
     if (object_count == 64) threads_fail("too many mutexes and condition variables");
     objects[object_count] = (object){ .at = p };
     return &objects[object_count++];
+}
+
+int mutex_owner(const void *m)
+{
+    for (int i = 0; i < object_count; i++)
+        if (objects[i].at == m && objects[i].taken) return objects[i].owner;
+    return -1;
 }
 
 int sim_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr)
@@ -428,6 +436,7 @@ static void mutex_take(pthread_mutex_t *m)
     object *o = object_at(m);
     while (o->taken) threads_wait(m, INT64_MAX, false);
     o->taken = true;
+    o->owner = self;
     threads_did(m, o->state, &o->state);
     if (o->seen) memory_take(o->seen);
     memory_plain(m, 1, false, PC);

@@ -24,6 +24,19 @@ broken=$tmp/broken/explore/explore
 check "a broken copy of queue.h builds" make BUILD="$tmp/broken" H="$tmp/headers" WERROR= "$broken"
 refuse "a next waiter that is not woken is found" "$broken" --stop send_recv senders=2
 cp "$tmp/said" "$tmp/first"
+bare() { # a trace without line numbers, places in a stack, and how the simulator was called
+    sed -E "s/stack-[0-9]+/stack/g; s/\.([ch]):[0-9]+ /.\1 /; s|again: .*explore --runs|again: explore --runs|; s/ +/ /g; s/ \$//" "$@"
+}
+shown() { # the trace in docs/testing.md: each line of it is one of the real trace, in the same order
+    awk '/^not ok 5 - send_recv/ { on = 1 } /^```/ { on = 0 } on && !/^\.\.\.$/' docs/testing.md | bare >"$tmp/shown"
+    bare "$tmp/first" | awk -v shown="$tmp/shown" '
+        BEGIN { while ((getline line < shown) > 0) want[++n] = line; at = 1 }
+        $0 == want[at] { at++ }
+        END { if (n < 20 || at <= n) { print "docs/testing.md: not in the trace, or not there: " want[at]; exit 1 } }'
+}
+if gcc --version | grep -q '^gcc.* 12\.'; then check "docs/testing.md shows what the simulator says of it" shown
+else skip "docs/testing.md shows what the simulator says of it" "it was recorded with gcc 12"
+fi
 grep '^# again: ' "$tmp/first" | sed 's/# again: //' >"$tmp/again.sh"
 refuse "and found again by its seed" sh "$tmp/again.sh"
 sed -i '/^ok\|^not ok\|^1\.\./d' "$tmp/first" "$tmp/said"

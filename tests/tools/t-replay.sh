@@ -112,6 +112,28 @@ EOP
 }
 check "what the list names is recorded, fails where it is broken and passes where it is not, in less than 2 MB" recorded
 
+# ---- The page and the steps of learn/ lead to each other
+
+lessons() {
+    python3 - <<'EOP'
+import pathlib, re
+page, models = (pathlib.Path("docs/replay", f).read_text() for f in ("index.html", "models.js"))
+steps = re.findall(r"'(0\d-[a-z-]+)'", page + models)
+assert len(steps) > 10
+for step in steps: assert pathlib.Path("learn", step, "README.md").is_file(), step
+of = re.findall(r"^    learn: '(.*)',$", models, re.M)
+assert len(of) == len(re.findall(r"^    name: ", models, re.M))
+linked = 0
+for at in sorted(pathlib.Path("learn").glob("0*/README.md")):
+    for what, which in re.findall(r"replay/index\.html#(\w+)=([\w-]+)", at.read_text()):
+        if what == "model": assert of[int(which)] == at.parent.name, (at, which)
+        else: assert pathlib.Path("docs/replay/traces", which + ".js").is_file(), (at, which)
+        linked += 1
+assert linked >= 10, linked
+EOP
+}
+check "the page and the steps of learn/ lead to each other, each model to its step and back" lessons
+
 # ---- In a browser
 
 for chromium in chromium chromium-browser google-chrome ''; do have "$chromium" && break; done
