@@ -325,6 +325,18 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #define LEAT_ONE_ static
 #endif
 
+/* LEAT_ONE_OF_: such a variable, of a type that C++ spells otherwise than C. With -flto, gcc compares the types that the files
+ * of a program give to a variable. So in C++ it is declared as bytes, which go with every type, and a macro of its name says
+ * what they are (LEAT_ONE_AS_). LEAT_ONE_CALL_: a function that exists once. It has the same symbol in both languages. */
+#ifdef __cplusplus
+#define LEAT_ONE_OF_(type, name) alignas(type) LEAT_ONE_ char name[sizeof(type)]
+#define LEAT_ONE_AS_(type, name) (*(type *)(void *)name)
+#define LEAT_ONE_CALL_ extern "C" LEAT_ONE_
+#else
+#define LEAT_ONE_OF_(type, name) LEAT_ONE_ type name
+#define LEAT_ONE_CALL_ LEAT_ONE_
+#endif
+
 #ifdef __cplusplus
 /* ==== C++ =====================================================================================
  *
@@ -1226,7 +1238,10 @@ LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
 
 /* This process's quota as it was read last. Its files are opened before main, and by leat_cpus, but never by a wait,
  * because a wait may run in a sandbox that kills the process for opening a file. */
-LEAT_ONE_ _Atomic(long) leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
+LEAT_ONE_OF_(_Atomic(long), leat_quota_); /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
+#ifdef __cplusplus
+#define leat_quota_ LEAT_ONE_AS_(leat_atomic_<long>, leat_quota_)
+#endif
 
 LEAT_COLD_ long leat_os_quota_now_(void)
 {
@@ -1439,7 +1454,10 @@ enum {
 
 /* Whether spinning pays. On one usable CPU no other thread can answer meanwhile. CPUs come and go, so a thread that has
  * glanced counts them again after 100 ms. A thread that must not spin counts them too, before it parks. */
-LEAT_ONE_ _Atomic(int64_t) leat_spins_; /* when a thread last counted; lowest bit: spinning pays; 0: never */
+LEAT_ONE_OF_(_Atomic(int64_t), leat_spins_); /* when a thread last counted; lowest bit: spinning pays; 0: never */
+#ifdef __cplusplus
+#define leat_spins_ LEAT_ONE_AS_(leat_atomic_<int64_t>, leat_spins_)
+#endif
 
 LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 {
@@ -1462,7 +1480,10 @@ static inline bool leat_spin_pays_(void)
 
 /* How long it takes to be woken: the least of the recent times. A wake that took longer had to wait for a CPU, too. A
  * floor keeps out times near nothing. Those come from threads that had set ASLEEP and did not sleep yet. */
-LEAT_ONE_ _Atomic(uint32_t) leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
+LEAT_ONE_OF_(_Atomic(uint32_t), leat_wake_takes_); /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
+#ifdef __cplusplus
+#define leat_wake_takes_ LEAT_ONE_AS_(leat_atomic_<uint32_t>, leat_wake_takes_)
+#endif
 
 static inline int64_t leat_wake_cost_(void)
 {
