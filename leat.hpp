@@ -3,7 +3,7 @@
 //     leat::chan<std::unique_ptr<job>> jobs(64);
 //     leat::group workers;
 //     workers.go([&] { for (auto &j : jobs) run(*j); });      // a lambda is a task; the loop ends when jobs is closed
-//     jobs.send(std::unique_ptr<job>(new job(7)));             // moved into the channel
+//     jobs.send(std::unique_ptr<job>(new job{ 7 }));           // moved into the channel
 //     jobs.close();
 //     int err = workers.wait();                                // throws again what a task threw
 //

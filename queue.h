@@ -469,11 +469,11 @@ extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t un
 #define LEAT_ASLEEP_ 4u /* a bit of an event (below): its thread sleeps, or is about to */
 
 #if !!defined LEAT_CUSTOM_OS /* !!: else cppcheck tries it with nothing to include */
-#include LEAT_CUSTOM_OS
 #ifdef __cplusplus
 #define LEAT_C11_BEGIN_
-#include "queue.h"
+#include "queue.h" /* so that the same text is C and C++ */
 #endif
+#include LEAT_CUSTOM_OS
 #elif defined _WIN32
 
 /* Windows 8 and later. <windows.h> would fill the program's namespace, so the few functions of the system are declared
@@ -512,7 +512,10 @@ extern uint32_t LEAT_OS_CALL_ leat_os_processors_(uint16_t) LEAT_OS_SYMBOL_(GetA
 extern int LEAT_OS_CALL_ leat_os_job_(void *, int, void *, uint32_t, uint32_t *)
     LEAT_OS_SYMBOL_(QueryInformationJobObject, 20);
 
-LEAT_ONE_ _Atomic(int64_t) leat_os_ticks_; /* of the counter, in a second: a constant of the boot. 0: not read yet */
+LEAT_ONE_OF_(_Atomic(int64_t), leat_os_ticks_); /* of the counter, in a second: a constant of the boot. 0: not read yet */
+#ifdef __cplusplus
+#define leat_os_ticks_ LEAT_ONE_AS_(leat_atomic_<int64_t>, leat_os_ticks_)
+#endif
 
 static inline int64_t leat_os_now_(void)
 {
@@ -547,7 +550,12 @@ static inline void leat_os_pause_(void)
 
 typedef int LEAT_OS_CALL_ leat_os_wait_on_address_(void *, void *, size_t, uint32_t);
 typedef void LEAT_OS_CALL_ leat_os_wake_by_address_(void *);
-LEAT_ONE_ _Atomic(uintptr_t) leat_os_waits_, leat_os_wakes_; /* their addresses. 0: not looked up yet, 1: there is none */
+LEAT_ONE_OF_(_Atomic(uintptr_t), leat_os_waits_); /* their addresses. 0: not looked up yet, 1: there is none */
+LEAT_ONE_OF_(_Atomic(uintptr_t), leat_os_wakes_);
+#ifdef __cplusplus
+#define leat_os_waits_ LEAT_ONE_AS_(leat_atomic_<uintptr_t>, leat_os_waits_)
+#define leat_os_wakes_ LEAT_ONE_AS_(leat_atomic_<uintptr_t>, leat_os_wakes_)
+#endif
 
 /* The address of a function of kernelbase.dll or ntdll.dll, which every process has loaded. 1: there is none. */
 LEAT_COLD_ uintptr_t leat_os_look_up_(_Atomic(uintptr_t) *at, const char *dll, const char *name)

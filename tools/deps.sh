@@ -47,12 +47,14 @@ missing_for_proof() {
     have mandoc || echo "mandoc the check of the manual pages"
     have lintian || echo "lintian make deb"
     have dh || echo "debhelper make deb"
+    have clang++-19 || echo "clang-19 the headers in C++ with a newer clang"
     have musl-gcc || echo "musl-tools the tests with musl"
     have qemu-aarch64-static || echo "qemu-user-static the tests on other machines"
     have x86_64-w64-mingw32-gcc || echo "gcc-mingw-w64-x86-64 the tests for Windows"
     have i686-w64-mingw32-gcc || echo "gcc-mingw-w64-i686 the compilation for Windows, 32 bits"
     have wine || echo "wine the tests for Windows"
     crosses i686-linux-gnu i386
+    have i686-linux-gnu-g++ || echo "g++-i686-linux-gnu that C and C++ have the same layouts in 32 bits"
     crosses aarch64-linux-gnu arm64
     crosses arm-linux-gnueabihf armhf
     crosses riscv64-linux-gnu riscv64

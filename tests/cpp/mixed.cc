@@ -22,17 +22,17 @@ static all a;
 static void (*handler())(int)
 {
     struct sigaction now;
-    return sigaction(SIGINT, NULL, &now) == 0 ? now.sa_handler : SIG_ERR;
+    return sigaction(SIGUSR1, NULL, &now) == 0 ? now.sa_handler : SIG_ERR;
 }
 
 static void a_file_takes_back_the_signals_of_the_other()
 {
     leat_ctx ctx = LEAT_CTX(nullptr);
     REQUIRE(handler() == SIG_DFL && !c_catches(&ctx) && handler() != SIG_DFL);
-    REQUIRE(!leat_cancel_on_signals(&ctx, SIGINT, 0) && !raise(SIGINT) && leat_sleep_ctx(&ctx, LEAT_S(60)) == -ECANCELED);
+    REQUIRE(!leat_cancel_on_signals(&ctx, SIGUSR1, 0) && !raise(SIGUSR1) && leat_sleep_ctx(&ctx, LEAT_S(60)) == -ECANCELED);
     REQUIRE(!leat_cancel_on_signals(nullptr, 0) && handler() == SIG_DFL);
     leat_ctx again = LEAT_CTX(nullptr);
-    REQUIRE(!leat_cancel_on_signals(&again, SIGINT, 0) && !c_catches(nullptr) && handler() == SIG_DFL);
+    REQUIRE(!leat_cancel_on_signals(&again, SIGUSR1, 0) && !c_catches(nullptr) && handler() == SIG_DFL);
 }
 
 int main()
@@ -41,7 +41,7 @@ int main()
     LAYOUT(here);
     REQUIRE(c_layout(there) == n);
     for (size_t i = 0; i < n; i++) REQUIRE(here[i] == there[i]);
-    REQUIRE(c_one(0) == &leat_quota_ && c_one(1) == &leat_spins_ && c_one(2) == &leat_doubt_ && c_one(3) == &leat_signals_here_);
+    REQUIRE(c_one(0) == &leat_wake_takes_ && c_one(1) == &leat_spins_ && c_one(2) == &leat_doubt_ && c_one(3) == &leat_signals_here_);
     a_file_takes_back_the_signals_of_the_other();
 
     REQUIRE(!leat_make(&a.jobs, 4) && !leat_make(&a.results, 0) && !c_starts(&a));
