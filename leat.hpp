@@ -3,7 +3,7 @@
 //     leat::chan<std::unique_ptr<job>> jobs(64);
 //     leat::group workers;
 //     workers.go([&] { for (auto &j : jobs) run(*j); });      // a lambda is a task; the loop ends when jobs is closed
-//     jobs.send(std::unique_ptr<job>(new job(7)));             // moved into the channel
+//     jobs.send(std::unique_ptr<job>(new job{ 7 }));           // moved into the channel
 //     jobs.close();
 //     int err = workers.wait();                                // throws again what a task threw
 //
@@ -27,6 +27,13 @@
 #include <utility>
 
 namespace leat {
+#ifdef LEAT_EXCEPTIONS_ // files with exceptions and files without have classes of their own
+inline namespace throwing {
+inline void or_throw_(int err) { if (err) throw std::system_error(-err, std::generic_category(), leat_strerror(err)); }
+#else
+inline namespace aborting {
+inline void or_throw_(int err) { if (err) std::abort(); }
+#endif
 
 // A duration in nanoseconds, or LEAT_FOREVER if it is too long.
 template <class R, class P> int64_t ns(std::chrono::duration<R, P> d)
@@ -52,16 +59,6 @@ class context {
     leat_ctx ctx_;
 };
 
-inline void or_throw_(int err)
-{
-    if (!err) return;
-#ifdef LEAT_EXCEPTIONS_
-    throw std::system_error(-err, std::generic_category(), leat_strerror(err));
-#else
-    std::abort();
-#endif
-}
-
 // A channel of T, which may be move-only. A message is moved in and out of the ring, or from thread to thread where the
 // channel is unbuffered. Moving must not throw.
 template <class T> class chan {
@@ -84,9 +81,9 @@ template <class T> class chan {
     }
 
     // After an error m is as it was.
-    int send(T &&m) { return moves(nullptr, LEAT_SENDS_, &m, true); }
-    int try_send(T &&m) { return moves(nullptr, LEAT_SENDS_, &m, false); }
-    int send(leat_ctx *ctx, T &&m) { return moves(ctx, LEAT_SENDS_, &m, true); }
+    int send(T &&m) { return moves(nullptr, LEAT_SENDS_, std::addressof(m), true); }
+    int try_send(T &&m) { return moves(nullptr, LEAT_SENDS_, std::addressof(m), false); }
+    int send(leat_ctx *ctx, T &&m) { return moves(ctx, LEAT_SENDS_, std::addressof(m), true); }
     int send(const T &m) { return send(T(m)); }
     int try_send(const T &m) { return try_send(T(m)); }
     int send(leat_ctx *ctx, const T &m) { return send(ctx, T(m)); }
@@ -105,19 +102,14 @@ template <class T> class chan {
     size_t size() { return leat_len_(&chan_, 0); }
     size_t capacity() const { return leat_cap_(&chan_); }
 
-    // for (T &m : c) receives until the channel is closed and drained.
+    // for (T &m : c) receives until c is closed and drained; for (T &m : c.under(ctx)) also ends when ctx is done.
     class iterator {
       public:
         typedef std::input_iterator_tag iterator_category;
-        typedef T value_type;
         typedef std::ptrdiff_t difference_type;
-        typedef T *pointer;
-        typedef T &reference;
-        explicit iterator(chan *from) : from_(from) { next(); }
-        iterator(iterator &&o) noexcept : from_(o.from_)
-        {
-            if (from_) ::new (m_.bytes) T(std::move(*o.m_.get()));
-        }
+        typedef T value_type, *pointer, &reference;
+        explicit iterator(chan *from, leat_ctx *ctx = nullptr) : from_(from), ctx_(ctx) { next(); }
+        iterator(iterator &&o) noexcept : from_(o.from_), ctx_(o.ctx_) { if (from_) ::new (m_.bytes) T(std::move(*o.m_.get())); }
         ~iterator() { drop(); }
         T &operator*() { return *m_.get(); }
         T *operator->() { return m_.get(); }
@@ -126,25 +118,30 @@ template <class T> class chan {
         bool operator==(const iterator &o) const { return from_ == o.from_; }
 
       private:
-        void next() { if (from_ && from_->moves(nullptr, LEAT_RECEIVES_, m_.get(), true)) from_ = nullptr; }
+        void next() { if (from_ && from_->moves(ctx_, LEAT_RECEIVES_, m_.get(), true)) from_ = nullptr; }
         void drop() { if (from_) m_.get()->~T(); }
         chan *from_; // nullptr: the end
+        leat_ctx *ctx_;
         room m_;
+    };
+    struct range {
+        iterator begin() { return iterator(from_, ctx_); }
+        iterator end() { return iterator(nullptr); }
+        chan *from_;
+        leat_ctx *ctx_;
     };
     iterator begin() { return iterator(this); }
     iterator end() { return iterator(nullptr); }
+    range under(leat_ctx *ctx) { return range{ this, ctx }; }
 
   private:
     // How a message gets into a slot and out of it, and from a sender's object into a receiver's room.
     static void in_ring(int side, void *slot, void *m, size_t)
     {
         T *there = static_cast<T *>(slot), *here = static_cast<T *>(m);
-        if (side == LEAT_SENDS_) {
-            ::new (slot) T(std::move(*here));
-        } else {
-            ::new (m) T(std::move(*there));
-            there->~T();
-        }
+        if (side == LEAT_SENDS_) return void(::new (slot) T(std::move(*here)));
+        ::new (m) T(std::move(*there));
+        there->~T();
     }
     static void meeting(int side, void *peers, void *m, size_t)
     {
@@ -231,6 +228,8 @@ class group {
 class pool {
   public:
     explicit pool(const leat_pool_opts &opts = leat_pool_opts(), leat_ctx *ctx = nullptr) { or_throw_(leat_pool_start(&p_, ctx, &opts)); }
+    explicit pool(int workers, leat_ctx *ctx = nullptr)
+        : pool(leat_pool_opts{ workers, 0, 0, 0, nullptr, 0, false, nullptr, nullptr, nullptr }, ctx) {}
     pool(const pool &) = delete; pool &operator=(const pool &) = delete;
     ~pool() { leat_pool_stop(&p_); }
     template <class F> int submit(F &&f)
@@ -245,5 +244,6 @@ class pool {
     leat_pool p_;
 };
 
+} // namespace throwing or aborting
 } // namespace leat
 #endif

@@ -467,7 +467,12 @@ static inline bool leat_os_same_(leat_os_id_ a, leat_os_id_ b)
 
 typedef long LEAT_OS_CALL_ leat_os_describe_(void *, const wchar_t *);
 typedef unsigned char LEAT_OS_CALL_ leat_os_ending_(void);
-LEAT_ONE_ _Atomic(uintptr_t) leat_os_describes_, leat_os_ends_; /* as leat_os_waits_ */
+LEAT_ONE_OF_(_Atomic(uintptr_t), leat_os_describes_); /* as leat_os_waits_ */
+LEAT_ONE_OF_(_Atomic(uintptr_t), leat_os_ends_);
+#ifdef __cplusplus
+#define leat_os_describes_ LEAT_ONE_AS_(leat_atomic_<uintptr_t>, leat_os_describes_)
+#define leat_os_ends_ LEAT_ONE_AS_(leat_atomic_<uintptr_t>, leat_os_ends_)
+#endif
 
 /* For debuggers and profilers, from Windows 10 on. */
 LEAT_COLD_ void leat_os_name_(const char *name)
@@ -485,7 +490,10 @@ LEAT_COLD_ void leat_os_name_(const char *name)
  * system's pool. The system calls the callback also for a thread that ends the process, where there must be nothing to
  * do: exit() frees the slot first, and without exit() (ExitProcess) the system can be asked. TerminateThread calls
  * nothing. */
-LEAT_ONE_ _Atomic(uint32_t) leat_os_slot_; /* its index, plus 1. 0: none */
+LEAT_ONE_OF_(_Atomic(uint32_t), leat_os_slot_); /* its index, plus 1. 0: none */
+#ifdef __cplusplus
+#define leat_os_slot_ LEAT_ONE_AS_(leat_atomic_<uint32_t>, leat_os_slot_)
+#endif
 
 LEAT_COLD_ uint32_t LEAT_OS_CALL_ leat_os_after_end_(void *arg)
 {
@@ -3410,9 +3418,12 @@ typedef struct leat_signals_ {
 } leat_signals_;
 
 /* A signal handler gets no argument from its installer, so these belong to the process. */
-LEAT_ONE_ leat_signals_ leat_signals_here_;
-LEAT_ONE_ void leat_on_signal_(int, void *, void *);
-LEAT_ONE_ void *leat_signal_thread_(void *);
+LEAT_ONE_OF_(leat_signals_, leat_signals_here_);
+#ifdef __cplusplus
+#define leat_signals_here_ LEAT_ONE_AS_(leat_signals_, leat_signals_here_)
+#endif
+LEAT_ONE_CALL_ void leat_on_signal_(int, void *, void *);
+LEAT_ONE_CALL_ void *leat_signal_thread_(void *);
 
 static inline leat_catch_ *leat_catch_of_(uint32_t gate)
 {
@@ -3436,7 +3447,7 @@ static inline void leat_give_back_(const leat_caught_ *c)
     if (leat_is_ours_(c->sig_, &now)) sigaction(c->sig_, &c->was_, NULL);
 }
 
-LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
+LEAT_ONE_CALL_ void leat_on_signal_(int sig, void *info, void *context)
 {
     leat_signals_ *s = &leat_signals_here_;
     int saved = errno;
@@ -3465,7 +3476,7 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
     errno = saved;
 }
 
-LEAT_ONE_ void *leat_signal_thread_(void *arg)
+LEAT_ONE_CALL_ void *leat_signal_thread_(void *arg)
 {
     leat_catch_ *w = (leat_catch_ *)arg;
     leat_os_name_("leat-signals");
@@ -3612,7 +3623,10 @@ typedef struct leat_console_ {
     int LEAT_OS_CALL_ (*handler_)(uint32_t); /* which is registered. calls_ guards it */
 } leat_console_;
 
-LEAT_ONE_ leat_console_ leat_console_here_;
+LEAT_ONE_OF_(leat_console_, leat_console_here_);
+#ifdef __cplusplus
+#define leat_console_here_ LEAT_ONE_AS_(leat_console_, leat_console_here_)
+#endif
 
 /* 0 is Ctrl+C, 1 is Ctrl+Break. When it returns from any other event, the process ends. */
 LEAT_COLD_ int LEAT_OS_CALL_ leat_on_console_(uint32_t event)

@@ -335,6 +335,18 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #define LEAT_ONE_ static
 #endif
 
+/* LEAT_ONE_OF_: such a variable, of a type that C++ spells otherwise than C. With -flto, gcc compares the types that the files
+ * of a program give to a variable. So in C++ it is declared as bytes, which go with every type, and a macro of its name says
+ * what they are (LEAT_ONE_AS_). LEAT_ONE_CALL_: a function that exists once. It has the same symbol in both languages. */
+#ifdef __cplusplus
+#define LEAT_ONE_OF_(type, name) alignas(type) LEAT_ONE_ char name[sizeof(type)]
+#define LEAT_ONE_AS_(type, name) (*(type *)(void *)name)
+#define LEAT_ONE_CALL_ extern "C" LEAT_ONE_
+#else
+#define LEAT_ONE_OF_(type, name) LEAT_ONE_ type name
+#define LEAT_ONE_CALL_ LEAT_ONE_
+#endif
+
 #ifdef __cplusplus
 /* ==== C++ =====================================================================================
  *
@@ -467,11 +479,11 @@ extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t un
 #define LEAT_ASLEEP_ 4u /* a bit of an event (below): its thread sleeps, or is about to */
 
 #if !!defined LEAT_CUSTOM_OS /* !!: else cppcheck tries it with nothing to include */
-#include LEAT_CUSTOM_OS
 #ifdef __cplusplus
 #define LEAT_C11_BEGIN_
-#include "queue.h"
+#include "queue.h" /* so that the same text is C and C++ */
 #endif
+#include LEAT_CUSTOM_OS
 #elif defined _WIN32
 
 /* Windows 8 and later. <windows.h> would fill the program's namespace, so the few functions of the system are declared
@@ -510,7 +522,10 @@ extern uint32_t LEAT_OS_CALL_ leat_os_processors_(uint16_t) LEAT_OS_SYMBOL_(GetA
 extern int LEAT_OS_CALL_ leat_os_job_(void *, int, void *, uint32_t, uint32_t *)
     LEAT_OS_SYMBOL_(QueryInformationJobObject, 20);
 
-LEAT_ONE_ _Atomic(int64_t) leat_os_ticks_; /* of the counter, in a second: a constant of the boot. 0: not read yet */
+LEAT_ONE_OF_(_Atomic(int64_t), leat_os_ticks_); /* of the counter, in a second: a constant of the boot. 0: not read yet */
+#ifdef __cplusplus
+#define leat_os_ticks_ LEAT_ONE_AS_(leat_atomic_<int64_t>, leat_os_ticks_)
+#endif
 
 static inline int64_t leat_os_now_(void)
 {
@@ -545,7 +560,12 @@ static inline void leat_os_pause_(void)
 
 typedef int LEAT_OS_CALL_ leat_os_wait_on_address_(void *, void *, size_t, uint32_t);
 typedef void LEAT_OS_CALL_ leat_os_wake_by_address_(void *);
-LEAT_ONE_ _Atomic(uintptr_t) leat_os_waits_, leat_os_wakes_; /* their addresses. 0: not looked up yet, 1: there is none */
+LEAT_ONE_OF_(_Atomic(uintptr_t), leat_os_waits_); /* their addresses. 0: not looked up yet, 1: there is none */
+LEAT_ONE_OF_(_Atomic(uintptr_t), leat_os_wakes_);
+#ifdef __cplusplus
+#define leat_os_waits_ LEAT_ONE_AS_(leat_atomic_<uintptr_t>, leat_os_waits_)
+#define leat_os_wakes_ LEAT_ONE_AS_(leat_atomic_<uintptr_t>, leat_os_wakes_)
+#endif
 
 /* The address of a function of kernelbase.dll or ntdll.dll, which every process has loaded. 1: there is none. */
 LEAT_COLD_ uintptr_t leat_os_look_up_(_Atomic(uintptr_t) *at, const char *dll, const char *name)
@@ -1236,7 +1256,10 @@ LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
 
 /* This process's quota as it was read last. Its files are opened before main, and by leat_cpus, but never by a wait,
  * because a wait may run in a sandbox that kills the process for opening a file. */
-LEAT_ONE_ _Atomic(long) leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
+LEAT_ONE_OF_(_Atomic(long), leat_quota_); /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
+#ifdef __cplusplus
+#define leat_quota_ LEAT_ONE_AS_(leat_atomic_<long>, leat_quota_)
+#endif
 
 LEAT_COLD_ long leat_os_quota_now_(void)
 {
@@ -1451,7 +1474,10 @@ enum {
 
 /* Whether spinning pays. On one usable CPU no other thread can answer meanwhile. CPUs come and go, so a thread that has
  * glanced counts them again after 100 ms. A thread that must not spin counts them too, before it parks. */
-LEAT_ONE_ _Atomic(int64_t) leat_spins_; /* when a thread last counted, in ns; lowest bit: spinning pays; 0: never */
+LEAT_ONE_OF_(_Atomic(int64_t), leat_spins_); /* when a thread last counted, in ns; lowest bit: spinning pays; 0: never */
+#ifdef __cplusplus
+#define leat_spins_ LEAT_ONE_AS_(leat_atomic_<int64_t>, leat_spins_)
+#endif
 
 LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 {
@@ -1474,7 +1500,10 @@ static inline bool leat_spin_pays_(void)
 
 /* How long it takes to be woken, in ns: the least of the recent times. A wake that took longer had to wait for a CPU, too. A
  * floor keeps out times near nothing. Those come from threads that had set ASLEEP and did not sleep yet. */
-LEAT_ONE_ _Atomic(uint32_t) leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
+LEAT_ONE_OF_(_Atomic(uint32_t), leat_wake_takes_); /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
+#ifdef __cplusplus
+#define leat_wake_takes_ LEAT_ONE_AS_(leat_atomic_<uint32_t>, leat_wake_takes_)
+#endif
 
 static inline int64_t leat_wake_cost_(void)
 {

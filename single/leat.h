@@ -244,6 +244,18 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #define LEAT_ONE_ static
 #endif
 
+/* LEAT_ONE_OF_: such a variable, of a type that C++ spells otherwise than C. With -flto, gcc compares the types that the files
+ * of a program give to a variable. So in C++ it is declared as bytes, which go with every type, and a macro of its name says
+ * what they are (LEAT_ONE_AS_). LEAT_ONE_CALL_: a function that exists once. It has the same symbol in both languages. */
+#ifdef __cplusplus
+#define LEAT_ONE_OF_(type, name) alignas(type) LEAT_ONE_ char name[sizeof(type)]
+#define LEAT_ONE_AS_(type, name) (*(type *)(void *)name)
+#define LEAT_ONE_CALL_ extern "C" LEAT_ONE_
+#else
+#define LEAT_ONE_OF_(type, name) LEAT_ONE_ type name
+#define LEAT_ONE_CALL_ LEAT_ONE_
+#endif
+
 #ifdef __cplusplus
 /* ==== C++ =====================================================================================
  *
@@ -376,7 +388,6 @@ extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t un
 #define LEAT_ASLEEP_ 4u /* a bit of an event (below): its thread sleeps, or is about to */
 
 #if !!defined LEAT_CUSTOM_OS /* !!: else cppcheck tries it with nothing to include */
-#include LEAT_CUSTOM_OS
 #ifdef __cplusplus
 #define LEAT_C11_BEGIN_
 #if defined LEAT_C11_BEGIN_
@@ -444,6 +455,7 @@ extern "C++" template <class N> constexpr int64_t leat_times_of_(N n, int64_t un
 extern "C++" { /* perhaps the program has included the header in an extern "C" */
 #endif
 #endif
+#include LEAT_CUSTOM_OS
 #elif defined _WIN32
 
 /* Windows 8 and later. <windows.h> would fill the program's namespace, so the few functions of the system are declared
@@ -545,7 +557,10 @@ extern uint32_t LEAT_OS_CALL_ leat_os_processors_(uint16_t) LEAT_OS_SYMBOL_(GetA
 extern int LEAT_OS_CALL_ leat_os_job_(void *, int, void *, uint32_t, uint32_t *)
     LEAT_OS_SYMBOL_(QueryInformationJobObject, 20);
 
-LEAT_ONE_ _Atomic(int64_t) leat_os_ticks_; /* of the counter, in a second: a constant of the boot. 0: not read yet */
+LEAT_ONE_OF_(_Atomic(int64_t), leat_os_ticks_); /* of the counter, in a second: a constant of the boot. 0: not read yet */
+#ifdef __cplusplus
+#define leat_os_ticks_ LEAT_ONE_AS_(leat_atomic_<int64_t>, leat_os_ticks_)
+#endif
 
 static inline int64_t leat_os_now_(void)
 {
@@ -580,7 +595,12 @@ static inline void leat_os_pause_(void)
 
 typedef int LEAT_OS_CALL_ leat_os_wait_on_address_(void *, void *, size_t, uint32_t);
 typedef void LEAT_OS_CALL_ leat_os_wake_by_address_(void *);
-LEAT_ONE_ _Atomic(uintptr_t) leat_os_waits_, leat_os_wakes_; /* their addresses. 0: not looked up yet, 1: there is none */
+LEAT_ONE_OF_(_Atomic(uintptr_t), leat_os_waits_); /* their addresses. 0: not looked up yet, 1: there is none */
+LEAT_ONE_OF_(_Atomic(uintptr_t), leat_os_wakes_);
+#ifdef __cplusplus
+#define leat_os_waits_ LEAT_ONE_AS_(leat_atomic_<uintptr_t>, leat_os_waits_)
+#define leat_os_wakes_ LEAT_ONE_AS_(leat_atomic_<uintptr_t>, leat_os_wakes_)
+#endif
 
 /* The address of a function of kernelbase.dll or ntdll.dll, which every process has loaded. 1: there is none. */
 LEAT_COLD_ uintptr_t leat_os_look_up_(_Atomic(uintptr_t) *at, const char *dll, const char *name)
@@ -1334,7 +1354,10 @@ LEAT_COLD_ long leat_os_quota_(const char *proc, const char *sys)
 
 /* This process's quota as it was read last. Its files are opened before main, and by leat_cpus, but never by a wait,
  * because a wait may run in a sandbox that kills the process for opening a file. */
-LEAT_ONE_ _Atomic(long) leat_quota_; /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
+LEAT_ONE_OF_(_Atomic(long), leat_quota_); /* hundredths of a CPU; LONG_MAX: none; 0: not read yet */
+#ifdef __cplusplus
+#define leat_quota_ LEAT_ONE_AS_(leat_atomic_<long>, leat_quota_)
+#endif
 
 LEAT_COLD_ long leat_os_quota_now_(void)
 {
@@ -1549,7 +1572,10 @@ enum {
 
 /* Whether spinning pays. On one usable CPU no other thread can answer meanwhile. CPUs come and go, so a thread that has
  * glanced counts them again after 100 ms. A thread that must not spin counts them too, before it parks. */
-LEAT_ONE_ _Atomic(int64_t) leat_spins_; /* when a thread last counted, in ns; lowest bit: spinning pays; 0: never */
+LEAT_ONE_OF_(_Atomic(int64_t), leat_spins_); /* when a thread last counted, in ns; lowest bit: spinning pays; 0: never */
+#ifdef __cplusplus
+#define leat_spins_ LEAT_ONE_AS_(leat_atomic_<int64_t>, leat_spins_)
+#endif
 
 LEAT_COLD_ bool leat_look_at_cpus_(int64_t now)
 {
@@ -1572,7 +1598,10 @@ static inline bool leat_spin_pays_(void)
 
 /* How long it takes to be woken, in ns: the least of the recent times. A wake that took longer had to wait for a CPU, too. A
  * floor keeps out times near nothing. Those come from threads that had set ASLEEP and did not sleep yet. */
-LEAT_ONE_ _Atomic(uint32_t) leat_wake_takes_; /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
+LEAT_ONE_OF_(_Atomic(uint32_t), leat_wake_takes_); /* LEAT_WAKE_ minus that time, in nanoseconds. 0 at first */
+#ifdef __cplusplus
+#define leat_wake_takes_ LEAT_ONE_AS_(leat_atomic_<uint32_t>, leat_wake_takes_)
+#endif
 
 static inline int64_t leat_wake_cost_(void)
 {
@@ -5139,7 +5168,12 @@ static inline bool leat_os_same_(leat_os_id_ a, leat_os_id_ b)
 
 typedef long LEAT_OS_CALL_ leat_os_describe_(void *, const wchar_t *);
 typedef unsigned char LEAT_OS_CALL_ leat_os_ending_(void);
-LEAT_ONE_ _Atomic(uintptr_t) leat_os_describes_, leat_os_ends_; /* as leat_os_waits_ */
+LEAT_ONE_OF_(_Atomic(uintptr_t), leat_os_describes_); /* as leat_os_waits_ */
+LEAT_ONE_OF_(_Atomic(uintptr_t), leat_os_ends_);
+#ifdef __cplusplus
+#define leat_os_describes_ LEAT_ONE_AS_(leat_atomic_<uintptr_t>, leat_os_describes_)
+#define leat_os_ends_ LEAT_ONE_AS_(leat_atomic_<uintptr_t>, leat_os_ends_)
+#endif
 
 /* For debuggers and profilers, from Windows 10 on. */
 LEAT_COLD_ void leat_os_name_(const char *name)
@@ -5157,7 +5191,10 @@ LEAT_COLD_ void leat_os_name_(const char *name)
  * system's pool. The system calls the callback also for a thread that ends the process, where there must be nothing to
  * do: exit() frees the slot first, and without exit() (ExitProcess) the system can be asked. TerminateThread calls
  * nothing. */
-LEAT_ONE_ _Atomic(uint32_t) leat_os_slot_; /* its index, plus 1. 0: none */
+LEAT_ONE_OF_(_Atomic(uint32_t), leat_os_slot_); /* its index, plus 1. 0: none */
+#ifdef __cplusplus
+#define leat_os_slot_ LEAT_ONE_AS_(leat_atomic_<uint32_t>, leat_os_slot_)
+#endif
 
 LEAT_COLD_ uint32_t LEAT_OS_CALL_ leat_os_after_end_(void *arg)
 {
@@ -8082,9 +8119,12 @@ typedef struct leat_signals_ {
 } leat_signals_;
 
 /* A signal handler gets no argument from its installer, so these belong to the process. */
-LEAT_ONE_ leat_signals_ leat_signals_here_;
-LEAT_ONE_ void leat_on_signal_(int, void *, void *);
-LEAT_ONE_ void *leat_signal_thread_(void *);
+LEAT_ONE_OF_(leat_signals_, leat_signals_here_);
+#ifdef __cplusplus
+#define leat_signals_here_ LEAT_ONE_AS_(leat_signals_, leat_signals_here_)
+#endif
+LEAT_ONE_CALL_ void leat_on_signal_(int, void *, void *);
+LEAT_ONE_CALL_ void *leat_signal_thread_(void *);
 
 static inline leat_catch_ *leat_catch_of_(uint32_t gate)
 {
@@ -8108,7 +8148,7 @@ static inline void leat_give_back_(const leat_caught_ *c)
     if (leat_is_ours_(c->sig_, &now)) sigaction(c->sig_, &c->was_, NULL);
 }
 
-LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
+LEAT_ONE_CALL_ void leat_on_signal_(int sig, void *info, void *context)
 {
     leat_signals_ *s = &leat_signals_here_;
     int saved = errno;
@@ -8137,7 +8177,7 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
     errno = saved;
 }
 
-LEAT_ONE_ void *leat_signal_thread_(void *arg)
+LEAT_ONE_CALL_ void *leat_signal_thread_(void *arg)
 {
     leat_catch_ *w = (leat_catch_ *)arg;
     leat_os_name_("leat-signals");
@@ -8284,7 +8324,10 @@ typedef struct leat_console_ {
     int LEAT_OS_CALL_ (*handler_)(uint32_t); /* which is registered. calls_ guards it */
 } leat_console_;
 
-LEAT_ONE_ leat_console_ leat_console_here_;
+LEAT_ONE_OF_(leat_console_, leat_console_here_);
+#ifdef __cplusplus
+#define leat_console_here_ LEAT_ONE_AS_(leat_console_, leat_console_here_)
+#endif
 
 /* 0 is Ctrl+C, 1 is Ctrl+Break. When it returns from any other event, the process ends. */
 LEAT_COLD_ int LEAT_OS_CALL_ leat_on_console_(uint32_t event)

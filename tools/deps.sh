@@ -58,6 +58,8 @@ missing_for_proof() {
 # What is not on every machine, or large: 1.5 GB.
 missing_for_platforms() {
     missing_for_proof
+    have clang++-19 || echo "clang-19 the headers in C++ with a newer clang"
+    have i686-linux-gnu-g++ || echo "g++-i686-linux-gnu that C and C++ have the same layouts in 32 bits"
     have chromium || echo "chromium the test of docs/replay in a browser"
     have mandoc || echo "mandoc the check of the manual pages"
     have lintian || echo "lintian make deb"

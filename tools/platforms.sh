@@ -119,7 +119,17 @@ else
     windows "Windows, 64 bits" x86_64
 fi
 
-if [ -z "$short" ]; then # not a platform, but a package
+if [ -z "$short" ]; then # not a platform, but a language, and a package
+    name="C++, every standard" how="g++, clang++, clang++-19" from=$(date +%s) skipped=
+    for word in ${ALL:-C++}; do case $name in *$word*) ;; *) skipped=yes ;; esac done
+    if [ -n "$skipped" ]; then :
+    elif FULL=1 sh tests/tools/t-cpp.sh >$out/cpp.log 2>&1; then
+        says "$(grep -c ^ok $out/cpp.log) tests, $(grep -c '# SKIP' $out/cpp.log) left out, $(($(date +%s) - from)) s  ok"
+    else
+        says "FAILED: $out/cpp.log"
+        bad=1
+        grep '^not ok' $out/cpp.log | head -n 20
+    fi
     name="Debian package" how="dpkg-buildpackage, lintian"
     case " ${ALL:-Debian} " in *" Debian "*)
         if ! command -v lintian >/dev/null || ! command -v dh >/dev/null; then says "left out: no lintian or no debhelper"

@@ -34,5 +34,13 @@ int c_publishes(all *a, int id)
 
 void *c_one(int i)
 {
-    return i == 0 ? (void *)&leat_quota_ : i == 1 ? (void *)&leat_spins_ : (void *)&leat_doubt_;
+    return i == 0   ? (void *)&leat_wake_takes_
+           : i == 1 ? (void *)&leat_spins_
+           : i == 2 ? (void *)&leat_doubt_
+                    : (void *)&leat_signals_here_;
+}
+
+int c_catches(leat_ctx *ctx)
+{
+    return leat_cancel_on_signals(ctx, SIGUSR1, 0);
 }

@@ -19,13 +19,30 @@ static int relays(leat_ctx *, void *arg)
 
 static all a;
 
+static void (*handler())(int)
+{
+    struct sigaction now;
+    return sigaction(SIGUSR1, NULL, &now) == 0 ? now.sa_handler : SIG_ERR;
+}
+
+static void a_file_takes_back_the_signals_of_the_other()
+{
+    leat_ctx ctx = LEAT_CTX(nullptr);
+    REQUIRE(handler() == SIG_DFL && !c_catches(&ctx) && handler() != SIG_DFL);
+    REQUIRE(!leat_cancel_on_signals(&ctx, SIGUSR1, 0) && !raise(SIGUSR1) && leat_sleep_ctx(&ctx, LEAT_S(60)) == -ECANCELED);
+    REQUIRE(!leat_cancel_on_signals(nullptr, 0) && handler() == SIG_DFL);
+    leat_ctx again = LEAT_CTX(nullptr);
+    REQUIRE(!leat_cancel_on_signals(&again, SIGUSR1, 0) && !c_catches(nullptr) && handler() == SIG_DFL);
+}
+
 int main()
 {
     size_t here[32], there[32], n;
     LAYOUT(here);
     REQUIRE(c_layout(there) == n);
     for (size_t i = 0; i < n; i++) REQUIRE(here[i] == there[i]);
-    REQUIRE(c_one(0) == &leat_quota_ && c_one(1) == &leat_spins_ && c_one(2) == &leat_doubt_);
+    REQUIRE(c_one(0) == &leat_wake_takes_ && c_one(1) == &leat_spins_ && c_one(2) == &leat_doubt_ && c_one(3) == &leat_signals_here_);
+    a_file_takes_back_the_signals_of_the_other();
 
     REQUIRE(!leat_make(&a.jobs, 4) && !leat_make(&a.results, 0) && !c_starts(&a));
     for (int i = 0; i < 1000; i++) {

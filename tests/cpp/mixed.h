@@ -34,6 +34,7 @@ int c_task(leat_ctx *ctx, void *all);
 int c_starts(all *);
 int c_publishes(all *, int id);
 void *c_one(int i);
+int c_catches(leat_ctx *ctx); /* SIGUSR1 */
 
 #define LAYOUT(to) \
     do { \

@@ -1,13 +1,14 @@
 // objects.cc - leat.hpp: channels that free themselves, messages that are only moved, lambdas, durations.
 // SPDX-License-Identifier: MIT
 #include "leat.hpp"
+#include <atomic>
 #include <stdexcept>
 #include <stdio.h>
 #include <string>
 
 #define REQUIRE(x) ((x) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x), exit(1)))
 
-static int alive;
+static std::atomic<int> alive;
 struct counted {
     int n;
     std::string text;
@@ -15,6 +16,7 @@ struct counted {
     counted(counted &&o) noexcept : n(o.n), text(std::move(o.text)) { alive++; }
     counted &operator=(counted &&o) = default;
     ~counted() { alive--; }
+    counted *operator&() = delete;
 };
 
 static void what_is_left_in_a_channel_is_destroyed()
@@ -53,6 +55,21 @@ static void each_message_arrives_once(size_t capacity)
     }
 }
 
+static void the_loop_of_a_task_ends_with_its_group()
+{
+    leat::chan<counted> c(8);
+    std::atomic<int> got(0);
+    {
+        leat::group g;
+        REQUIRE(!g.go([&](leat_ctx *ctx) {
+            for (counted &m : c.under(ctx)) got += m.n;
+        }));
+        REQUIRE(!c.send(counted(7)));
+        while (!got) (void)leat_sleep(LEAT_US(100));
+    } // nobody closes c
+    REQUIRE(!c.is_closed() && c.size() == 0 && alive == 0);
+}
+
 static void a_wait_takes_a_duration()
 {
     leat::chan<std::string> c;
@@ -85,12 +102,25 @@ static void a_pool_runs_what_it_accepted()
 {
     leat::chan<int> done(100);
     {
-        leat_pool_opts opts = leat_pool_opts();
-        opts.workers = 2;
-        leat::pool p(opts);
+        leat::pool p(2);
+        leat_stats s;
+        REQUIRE(!leat_pool_stats(p.get(), &s) && s.workers == 2);
         for (int i = 0; i < 100; i++) REQUIRE(!p.submit([i, &done] { (void)done.send(i); }));
     }
     REQUIRE(done.size() == 100);
+}
+
+int in_a_file_without_exceptions(); // without.cc
+static void a_constructor_throws_beside_a_file_without_exceptions()
+{
+    bool thrown = false;
+    REQUIRE(in_a_file_without_exceptions() == 7);
+    try {
+        leat::chan<int> c(SIZE_MAX / 2);
+    } catch (const std::system_error &e) {
+        thrown = e.code().value() == EINVAL;
+    }
+    REQUIRE(thrown);
 }
 
 int main()
@@ -99,8 +129,10 @@ int main()
     each_message_arrives_once(0);
     each_message_arrives_once(1);
     each_message_arrives_once(64);
+    the_loop_of_a_task_ends_with_its_group();
     a_wait_takes_a_duration();
     what_a_lambda_throws_is_thrown_again();
     a_pool_runs_what_it_accepted();
+    a_constructor_throws_beside_a_file_without_exceptions();
     return 0;
 }
