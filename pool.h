@@ -85,6 +85,9 @@ extern "C++" {
 }
 #endif
 
+#if defined LEAT_AS_SYSTEM_HEADER_ /* see LEAT_COLD_ */
+#pragma GCC system_header
+#endif
 LEAT_OWN_STYLE_BEGIN_
 #ifdef __cplusplus
 #define LEAT_C11_BEGIN_
@@ -3411,8 +3414,8 @@ typedef struct leat_signals_ {
 
 /* A signal handler gets no argument from its installer, so these belong to the process. */
 LEAT_ONE_ leat_signals_ leat_signals_here_;
-LEAT_ONE_ void leat_on_signal_(int, void *, void *);
-LEAT_ONE_ void *leat_signal_thread_(void *);
+LEAT_ONE_FUNCTION_ void leat_on_signal_(int, void *, void *);
+LEAT_ONE_FUNCTION_ void *leat_signal_thread_(void *);
 
 static inline leat_catch_ *leat_catch_of_(uint32_t gate)
 {
@@ -3436,7 +3439,7 @@ static inline void leat_give_back_(const leat_caught_ *c)
     if (leat_is_ours_(c->sig_, &now)) sigaction(c->sig_, &c->was_, NULL);
 }
 
-LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
+LEAT_ONE_FUNCTION_ void leat_on_signal_(int sig, void *info, void *context)
 {
     leat_signals_ *s = &leat_signals_here_;
     int saved = errno;
@@ -3465,7 +3468,7 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
     errno = saved;
 }
 
-LEAT_ONE_ void *leat_signal_thread_(void *arg)
+LEAT_ONE_FUNCTION_ void *leat_signal_thread_(void *arg)
 {
     leat_catch_ *w = (leat_catch_ *)arg;
     leat_os_name_("leat-signals");

@@ -51,6 +51,10 @@
  *                                             the headers (ELF, gcc and clang; elsewhere no effect). Needs
  *                                             -ffunction-sections and -Wl,--gc-sections: without them the
  *                                             program gets larger
+ *          [this file]     LEAT_DECLARED      this file contains no slow path, and compiles in a fraction of the time. One
+ *                                             file in C of the program, and of each shared object, has to include the same
+ *                                             headers with LEAT_ONCE instead. Without it the linker says: undefined
+ *                                             reference to `leat_...'. For C; see LEAT_ONCE for where it has an effect
  *          [whole program] LEAT_DEBUG         detects misuse that no error code can report: a channel that was copied,
  *                                             is used after free, is freed while threads wait on it, is made again
  *                                             without a free, or has an end for one thread that two threads use.
@@ -167,8 +171,20 @@ LEAT_OWN_STYLE_BEGIN_
 #define LEAT_COLD_AHEAD_ static
 #elif defined __GNUC__
 #define LEAT_HOT_ static inline __attribute__((always_inline))
-#if defined LEAT_ONCE && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT /* these differ per file */
+#if (defined LEAT_ONCE || defined LEAT_DECLARED) && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT
+#if defined LEAT_DECLARED /* gnu_inline: a definition that no code is made of. Nor is it inlined: it is not optimized */
+#if defined __clang__
+#define LEAT_NOT_HERE_(where) extern inline __attribute__((gnu_inline, noinline, optnone, visibility(where)))
+#else
+#define LEAT_NOT_HERE_(where) extern inline __attribute__((gnu_inline, optimize(0), visibility(where)))
+#endif
+#define LEAT_AS_SYSTEM_HEADER_ /* gcc's warning about a static in such a function has no name */
+#pragma GCC system_header
+#define LEAT_COLD_ LEAT_NOT_HERE_("hidden")
+#define LEAT_ONE_FUNCTION_ LEAT_NOT_HERE_("default")
+#else
 #define LEAT_COLD_ __attribute__((noinline, weak, visibility("hidden")))
+#endif
 #elif defined __clang__                                    /* whose -Wused-but-marked-unused would be about each call */
 #define LEAT_COLD_ static inline __attribute__((noinline)) /* the slow path, out of line */
 #else
@@ -232,6 +248,9 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #define LEAT_ONE_ __attribute__((weak, visibility("default")))
 #else
 #define LEAT_ONE_ static
+#endif
+#ifndef LEAT_ONE_FUNCTION_
+#define LEAT_ONE_FUNCTION_ LEAT_ONE_
 #endif
 
 #ifdef __cplusplus
@@ -4002,6 +4021,9 @@ LEAT_OWN_STYLE_END_
 #if !defined LEAT_SEMAPHORE_H && defined LEAT_CHAN /* not in C++98, nor while queue.h includes LEAT_CUSTOM_OS */
 #define LEAT_SEMAPHORE_H
 
+#if defined LEAT_AS_SYSTEM_HEADER_ /* see LEAT_COLD_ */
+#pragma GCC system_header
+#endif
 LEAT_OWN_STYLE_BEGIN_
 #ifdef __cplusplus
 #define LEAT_C11_BEGIN_
@@ -4649,6 +4671,9 @@ extern "C++" {
 }
 #endif
 
+#if defined LEAT_AS_SYSTEM_HEADER_ /* see LEAT_COLD_ */
+#pragma GCC system_header
+#endif
 LEAT_OWN_STYLE_BEGIN_
 #ifdef __cplusplus
 #define LEAT_C11_BEGIN_
@@ -8038,8 +8063,8 @@ typedef struct leat_signals_ {
 
 /* A signal handler gets no argument from its installer, so these belong to the process. */
 LEAT_ONE_ leat_signals_ leat_signals_here_;
-LEAT_ONE_ void leat_on_signal_(int, void *, void *);
-LEAT_ONE_ void *leat_signal_thread_(void *);
+LEAT_ONE_FUNCTION_ void leat_on_signal_(int, void *, void *);
+LEAT_ONE_FUNCTION_ void *leat_signal_thread_(void *);
 
 static inline leat_catch_ *leat_catch_of_(uint32_t gate)
 {
@@ -8063,7 +8088,7 @@ static inline void leat_give_back_(const leat_caught_ *c)
     if (leat_is_ours_(c->sig_, &now)) sigaction(c->sig_, &c->was_, NULL);
 }
 
-LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
+LEAT_ONE_FUNCTION_ void leat_on_signal_(int sig, void *info, void *context)
 {
     leat_signals_ *s = &leat_signals_here_;
     int saved = errno;
@@ -8092,7 +8117,7 @@ LEAT_ONE_ void leat_on_signal_(int sig, void *info, void *context)
     errno = saved;
 }
 
-LEAT_ONE_ void *leat_signal_thread_(void *arg)
+LEAT_ONE_FUNCTION_ void *leat_signal_thread_(void *arg)
 {
     leat_catch_ *w = (leat_catch_ *)arg;
     leat_os_name_("leat-signals");
