@@ -85,6 +85,9 @@ extern "C++" {
 }
 #endif
 
+#if defined LEAT_AS_SYSTEM_HEADER_ /* see LEAT_COLD_ */
+#pragma GCC system_header
+#endif
 LEAT_OWN_STYLE_BEGIN_
 #ifdef __cplusplus
 #define LEAT_C11_BEGIN_

@@ -37,6 +37,9 @@
 #if !defined LEAT_SEMAPHORE_H && defined LEAT_CHAN /* not in C++98, nor while queue.h includes LEAT_CUSTOM_OS */
 #define LEAT_SEMAPHORE_H
 
+#if defined LEAT_AS_SYSTEM_HEADER_ /* see LEAT_COLD_ */
+#pragma GCC system_header
+#endif
 LEAT_OWN_STYLE_BEGIN_
 #ifdef __cplusplus
 #define LEAT_C11_BEGIN_

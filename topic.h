@@ -61,6 +61,9 @@
 
 #include "queue.h"
 
+#if defined LEAT_AS_SYSTEM_HEADER_ /* see LEAT_COLD_ */
+#pragma GCC system_header
+#endif
 LEAT_OWN_STYLE_BEGIN_
 
 #if !defined LEAT_NO_URCU

@@ -61,6 +61,10 @@
  *                                             the headers (ELF, gcc and clang; elsewhere no effect). Needs
  *                                             -ffunction-sections and -Wl,--gc-sections: without them the
  *                                             program gets larger
+ *          [this file]     LEAT_DECLARED      this file contains no slow path, and compiles in a fraction of the time. One
+ *                                             file in C of the program, and of each shared object, has to include the same
+ *                                             headers with LEAT_ONCE instead. Without it the linker says: undefined
+ *                                             reference to `leat_...'. For C; see LEAT_ONCE for where it has an effect
  *          [whole program] LEAT_DEBUG         detects misuse that no error code can report: a channel that was copied,
  *                                             is used after free, is freed while threads wait on it, is made again
  *                                             without a free, or has an end for one thread that two threads use.
@@ -177,8 +181,20 @@ LEAT_OWN_STYLE_BEGIN_
 #define LEAT_COLD_AHEAD_ static
 #elif defined __GNUC__
 #define LEAT_HOT_ static inline __attribute__((always_inline))
-#if defined LEAT_ONCE && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT /* these differ per file */
+#if (defined LEAT_ONCE || defined LEAT_DECLARED) && defined __ELF__ && !defined LEAT_DEBUG && !defined LEAT_ASSERT
+#if defined LEAT_DECLARED /* gnu_inline: a definition that no code is made of. Nor is it inlined: it is not optimized */
+#if defined __clang__
+#define LEAT_NOT_HERE_(where) extern inline __attribute__((gnu_inline, noinline, optnone, visibility(where)))
+#else
+#define LEAT_NOT_HERE_(where) extern inline __attribute__((gnu_inline, optimize(0), visibility(where)))
+#endif
+#define LEAT_AS_SYSTEM_HEADER_ /* gcc's warning about a static in such a function has no name */
+#pragma GCC system_header
+#define LEAT_COLD_ LEAT_NOT_HERE_("hidden")
+#define LEAT_ONE_CALL_ LEAT_NOT_HERE_("default")
+#else
 #define LEAT_COLD_ __attribute__((noinline, weak, visibility("hidden")))
+#endif
 #elif defined __clang__                                    /* whose -Wused-but-marked-unused would be about each call */
 #define LEAT_COLD_ static inline __attribute__((noinline)) /* the slow path, out of line */
 #else
@@ -253,7 +269,9 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #define LEAT_ONE_CALL_ extern "C" LEAT_ONE_
 #else
 #define LEAT_ONE_OF_(type, name) LEAT_ONE_ type name
+#ifndef LEAT_ONE_CALL_ /* LEAT_DECLARED */
 #define LEAT_ONE_CALL_ LEAT_ONE_
+#endif
 #endif
 
 #ifdef __cplusplus
@@ -1572,7 +1590,7 @@ enum {
 
 /* Whether spinning pays. On one usable CPU no other thread can answer meanwhile. CPUs come and go, so a thread that has
  * glanced counts them again after 100 ms. A thread that must not spin counts them too, before it parks. */
-LEAT_ONE_OF_(_Atomic(int64_t), leat_spins_); /* when a thread last counted, in ns; lowest bit: spinning pays; 0: never */
+LEAT_ONE_OF_(_Atomic(int64_t), leat_spins_); /* when a thread last counted, ns; lowest bit: spinning pays; 0: never */
 #ifdef __cplusplus
 #define leat_spins_ LEAT_ONE_AS_(leat_atomic_<int64_t>, leat_spins_)
 #endif
@@ -4076,6 +4094,9 @@ LEAT_OWN_STYLE_END_
 #if !defined LEAT_SEMAPHORE_H && defined LEAT_CHAN /* not in C++98, nor while queue.h includes LEAT_CUSTOM_OS */
 #define LEAT_SEMAPHORE_H
 
+#if defined LEAT_AS_SYSTEM_HEADER_ /* see LEAT_COLD_ */
+#pragma GCC system_header
+#endif
 LEAT_OWN_STYLE_BEGIN_
 #ifdef __cplusplus
 #define LEAT_C11_BEGIN_
@@ -4723,6 +4744,9 @@ extern "C++" {
 }
 #endif
 
+#if defined LEAT_AS_SYSTEM_HEADER_ /* see LEAT_COLD_ */
+#pragma GCC system_header
+#endif
 LEAT_OWN_STYLE_BEGIN_
 #ifdef __cplusplus
 #define LEAT_C11_BEGIN_
