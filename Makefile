@@ -188,7 +188,7 @@ platforms: $(filter deps-platforms,$(MAKECMDGOALS)) ## test-c on other machines,
 	@sh tools/platforms.sh $(PLATFORMS)
 
 proof: $(filter deps deps-proof,$(MAKECMDGOALS)) models faults ## short forms of the campaigns that `make test` does not contain
-	@python3 tools/mutants.py --sample 80 --runs 5000
+	@python3 tools/mutants.py --sample 120 --runs 5000
 	@sh tools/platforms.sh --short
 
 invariants: ## write the table of docs/testing.md: each invariant's tests, scenarios, models, mutants
