@@ -113,6 +113,7 @@ nofutex: ; @$(MAKE) --no-print-directory test-c DEFS=-DLEAT_NO_FUTEX ## test-c w
 
 bench: ## measure leat beside a mutex queue and pool, sem_t, a bare ring; BENCH="--only ping-pong"
 	-@CC="$(CC)" sh bench/size.sh # it fails where the linker cannot leave out what is not called
+	@python3 bench/compile.py
 	@python3 bench/run.py $(BENCH)
 
 bench-peers: $(filter deps-bench,$(MAKECMDGOALS)) ## beside everything that is installed, an hour; deps-bench installs it

@@ -214,6 +214,7 @@ extern "C++" { /* perhaps the program has included the header in an extern "C" *
 /* clang-format off */
 #if !defined __cplusplus
 #define LEAT_OWN_STYLE_OF_LANGUAGE_                                 \
+    _Pragma("GCC diagnostic ignored \"-Wattributes\"")                 \
     _Pragma("GCC diagnostic ignored \"-Wdeclaration-after-statement\"") \
     _Pragma("GCC diagnostic ignored \"-Wc++-compat\"")              \
     _Pragma("GCC diagnostic ignored \"-Wmissing-prototypes\"")      \
@@ -286,10 +287,8 @@ LEAT_OWN_STYLE_BEGIN_
 #else
 #define LEAT_COLD_ __attribute__((noinline, weak, visibility("hidden")))
 #endif
-#elif defined __clang__                                    /* whose -Wused-but-marked-unused would be about each call */
+#else /* inline: if nothing calls it, it is left out even at -O0. Not `unused`, about each call of which clang can warn */
 #define LEAT_COLD_ static inline __attribute__((noinline)) /* the slow path, out of line */
-#else
-#define LEAT_COLD_ static __attribute__((noinline, unused))
 #endif
 #endif
 #ifndef LEAT_COLD_AHEAD_
