@@ -2891,10 +2891,11 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_lane(leat_pool *p, int lane, leat
     return leat_submit_to_(NULL, p, lane, (leat_parcel_){ .call_ = { fn, arg } }, false);
 }
 
-/* int leat_submit_value(leat_pool *p, leat_task *fn, v): as leat_submit, and copies *v into the queue. The job calls fn(ctx, copy), with the
- * worker's own copy, which is aligned as *v is, and lives until fn has returned. leat_pool_abort hands dropped(fn, copy,
- * user) a copy that lives until `dropped` has returned. `v` is a pointer to any complete type. It allocates nothing.
- * -E2BIG: *v is larger than the pool's value_size. -EINVAL also if it is to be aligned to more than 64 bytes. */
+/* int leat_submit_value(leat_pool *p, leat_task *fn, v): as leat_submit, and copies *v into the queue. The job calls
+ * fn(ctx, copy), with the worker's own copy, which is aligned as *v is, and lives until fn has returned.
+ * leat_pool_abort hands dropped(fn, copy, user) a copy that lives until `dropped` has returned. `v` is a pointer to any
+ * complete type. It allocates nothing. -E2BIG: *v is larger than the pool's value_size. -EINVAL also if it is to be
+ * aligned to more than 64 bytes. */
 #ifndef __cplusplus
 #define leat_submit_value(p, fn, v) leat_submit_value_(NULL, p, fn, v, LEAT_VALUE_OF_(v), true)
 #define leat_try_submit_value(p, fn, v) leat_try_submit_value_(p, fn, v, LEAT_VALUE_OF_(v))

@@ -104,10 +104,11 @@ extern void urcu_bp_synchronize_rcu(void);
 #include "queue.h"
 #endif
 
-/* LEAT_WAITS.. are for leat_subscribe: what a publish does about a subscriber whose channel is full. It waits for room (WAITS), leaves this message out
- * (DROPS_NEWEST), or throws out the oldest (DROPS_OLDEST). An unbuffered channel has no oldest message, so this
- * message is left out. Each of these may be combined with LEAT_LATEST_FIRST. Then the latest message, if there is
- * one and the channel has room, is the first that the subscriber gets. DROPS_OLDEST makes room for it, too. */
+/* LEAT_WAITS.. are for leat_subscribe: what a publish does about a subscriber whose channel is full. It waits for room
+ * (WAITS), leaves this message out (DROPS_NEWEST), or throws out the oldest (DROPS_OLDEST). An unbuffered channel has
+ * no oldest message, so this message is left out. Each of these may be combined with LEAT_LATEST_FIRST. Then the latest
+ * message, if there is one and the channel has room, is the first that the subscriber gets. DROPS_OLDEST makes room for
+ * it, too. */
 enum { LEAT_WAITS = 0, LEAT_DROPS_NEWEST = 1, LEAT_DROPS_OLDEST = 2, LEAT_LATEST_FIRST = 4 };
 
 /* For leat_topic_make. */

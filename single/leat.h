@@ -259,9 +259,10 @@ LEAT_COLD_ void leat_blame_(const char *words, const char *file, int line)
 #define LEAT_ONE_ static
 #endif
 
-/* LEAT_ONE_OF_: such a variable, of a type that C++ spells otherwise than C. With -flto, gcc compares the types that the files
- * of a program give to a variable. So in C++ it is declared as bytes, which go with every type, and a macro of its name says
- * what they are (LEAT_ONE_AS_). LEAT_ONE_CALL_: a function that exists once. It has the same symbol in both languages. */
+/* LEAT_ONE_OF_: such a variable, of a type that C++ spells otherwise than C. With -flto, gcc compares the types that
+ * the files of a program give to a variable. So in C++ it is declared as bytes, which go with every type, and a macro
+ * of its name says what they are (LEAT_ONE_AS_). LEAT_ONE_CALL_: a function that exists once. It has the same symbol in
+ * both languages. */
 #ifdef __cplusplus
 #define LEAT_ONE_OF_(type, name) alignas(type) LEAT_ONE_ char name[sizeof(type)]
 #define LEAT_ONE_AS_(type, name) (*(type *)(void *)name)
@@ -3906,10 +3907,10 @@ LEAT_CALL_OF_M_(leat_case) LEAT_RECV(LEAT_CHAN_OF_T_ *c, M *m LEAT_CALL_)
 
 #endif
 
-/* Makes a descriptor that tells of a context: readable as soon as it or an ancestor is cancelled, and then for good. A deadline makes nothing
- * readable, because no thread watches the clock: give leat_ctx_deadline to the poll as its time-out. (If the deadline had
- * passed already, the descriptor is readable at once.) The context and its ancestors must not be gone before the pollable
- * is closed. Allocates a node for each of them.
+/* Makes a descriptor that tells of a context: readable as soon as it or an ancestor is cancelled, and then for good. A
+ * deadline makes nothing readable, because no thread watches the clock: give leat_ctx_deadline to the poll as its
+ * time-out. (If the deadline had passed already, the descriptor is readable at once.) The context and its ancestors must not
+ * be gone before the pollable is closed. Allocates a node for each of them.
  * Returns the descriptor, or the errors of leat_pollable_recv. -EINVAL: w or ctx is NULL. */
 LEAT_COLD_ int leat_pollable_ctx(leat_pollable *w, leat_ctx *ctx)
 {
@@ -7612,10 +7613,11 @@ LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_lane(leat_pool *p, int lane, leat
     return leat_submit_to_(NULL, p, lane, (leat_parcel_){ .call_ = { fn, arg } }, false);
 }
 
-/* int leat_submit_value(leat_pool *p, leat_task *fn, v): as leat_submit, and copies *v into the queue. The job calls fn(ctx, copy), with the
- * worker's own copy, which is aligned as *v is, and lives until fn has returned. leat_pool_abort hands dropped(fn, copy,
- * user) a copy that lives until `dropped` has returned. `v` is a pointer to any complete type. It allocates nothing.
- * -E2BIG: *v is larger than the pool's value_size. -EINVAL also if it is to be aligned to more than 64 bytes. */
+/* int leat_submit_value(leat_pool *p, leat_task *fn, v): as leat_submit, and copies *v into the queue. The job calls
+ * fn(ctx, copy), with the worker's own copy, which is aligned as *v is, and lives until fn has returned.
+ * leat_pool_abort hands dropped(fn, copy, user) a copy that lives until `dropped` has returned. `v` is a pointer to any
+ * complete type. It allocates nothing. -E2BIG: *v is larger than the pool's value_size. -EINVAL also if it is to be
+ * aligned to more than 64 bytes. */
 #ifndef __cplusplus
 #define leat_submit_value(p, fn, v) leat_submit_value_(NULL, p, fn, v, LEAT_VALUE_OF_(v), true)
 #define leat_try_submit_value(p, fn, v) leat_try_submit_value_(p, fn, v, LEAT_VALUE_OF_(v))
