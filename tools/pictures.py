@@ -90,7 +90,8 @@ def words():
     lap = POS
     while lap // POS < cap:
         lap *= 2
-    needs(QUEUE, "LEAT_POS_ is 8 and\n * lap_ is 32", "Slot 1 has the stamps 0 (free), 2 (full), 32 (free in the next lap), 34")
+    needs(QUEUE, "the next position is LEAT_POS_ = 8 further,\n * and the next lap lap_ = 4 * 8 = 32 further", "stamp if free    0    0    0       32",
+          "stamp if full    2    2    2       34")
     p = Picture("ring-words", 900, 570, "The bits of head, tail and a stamp, and a ring of three slots over two laps")
     p.text(20, 30, "head and tail, in a ring of three slots", "h")
     x, w = 130, 84
