@@ -12,6 +12,9 @@ for header in queue.h semaphore.h pool.h; do
         -Wmissing-prototypes -Wmissing-declarations -Werror -c "$tmp/p.c" -o "$tmp/p.o"
 done
 
+$CC -std=c11 -O0 -pthread -iquote . -c "$tmp/p.c" -o "$tmp/p.o"
+check "pool.h at -O0 has no slow path that nothing calls" [ "$(size "$tmp/p.o" | awk 'NR == 2 { print $1 }')" -lt 30000 ]
+
 # LEAT_DECLARED: one file has the slow paths for the others, which have none.
 for kind in pool group chan; do
     case $kind in
