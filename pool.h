@@ -109,9 +109,9 @@ typedef LEAT_CHAN(int) leat_ints_;
 
 /* ==== 1. Threads and signals of the system ====================================================
  *
- * All that this file knows of its platform, except what queue.h knows of it. The second paragraph, from
- * leat_os_mask_t_ to leat_os_name_, is left out with LEAT_CUSTOM_OS. The header that this option names defines its
- * own. Windows has a page of its own, at the end.
+ * All that this file knows of its platform, except what queue.h knows of it. The paragraph from leat_os_mask_t_ to
+ * leat_os_name_ is left out with LEAT_CUSTOM_OS. The header that this option names defines its own, or the name alone and
+ * LEAT_OS_NO_MASKS_. Windows has a page of its own, at the end.
  *
  *      leat_os_thread_, leat_os_id_   what joins a thread, and what a running thread is known by
  *      leat_os_spawn_                 spawns a thread. It runs a function declared with LEAT_OS_MAIN_, which returns 0 and
@@ -120,6 +120,25 @@ typedef LEAT_CHAN(int) leat_ints_;
  *                                     meanwhile, fn(arg) is called first, or elsewhere (LEAT_OS_ELSEWHERE_) on a thread of
  *                                     the system's. leat_os_join_ waits for that, too
  *      leat_os_shield_                until leat_os_unshield_: the calling thread cannot be cancelled */
+
+#if defined LEAT_WINDOWS_ || defined __EMSCRIPTEN__
+#define LEAT_OS_NO_MASKS_ /* no thread has a signal mask */
+#endif
+#if defined LEAT_OS_NO_MASKS_
+
+typedef int leat_os_mask_t_;
+
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
+{
+    (void)mask;
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    return 0;
+}
+
+#endif
 
 #if !defined LEAT_WINDOWS_
 
@@ -219,21 +238,9 @@ static inline void leat_os_name_(const char *name)
 
 #elif defined __EMSCRIPTEN__
 
-typedef int leat_os_mask_t_; /* there are no signals, and no thread has a name */
-
-static inline void leat_os_mask_(leat_os_mask_t_ mask)
-{
-    (void)mask;
-}
-
-static inline leat_os_mask_t_ leat_os_mask_workers_(void)
-{
-    return 0;
-}
-
 static inline void leat_os_name_(const char *name)
 {
-    (void)name;
+    (void)name; /* no thread has one */
 }
 
 #else
@@ -436,18 +443,6 @@ typedef struct leat_os_thread_ {
     _Atomic(uint32_t) after_; /* 1: the guard is to be called elsewhere, or is being called. 2: that is over */
 } leat_os_thread_;
 typedef uint32_t leat_os_id_;
-typedef int leat_os_mask_t_; /* there are no masks of signals, and no cancellation */
-
-static inline void leat_os_mask_(leat_os_mask_t_ mask)
-{
-    (void)mask;
-}
-
-static inline leat_os_mask_t_ leat_os_mask_workers_(void)
-{
-    return 0;
-}
-
 static inline int leat_os_shield_(void)
 {
     return 0;

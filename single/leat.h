@@ -650,28 +650,9 @@ static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
     if (address != 1) ((leat_os_wake_by_address_ *)address)(word);
 }
 
-/* What poll() can watch: nothing here. A select of Winsock watches sockets, and a wait of the system watches handles.
- * Neither can watch an int of the C library. */
-LEAT_COLD_ int leat_os_fd_make_(int ends[2])
-{
-    ends[0] = ends[1] = -1;
-    return -ENOSYS;
-}
-
-LEAT_COLD_ void leat_os_fd_write_(int end)
-{
-    (void)end;
-}
-
-LEAT_COLD_ void leat_os_fd_reset_(int end)
-{
-    (void)end;
-}
-
-LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
-{
-    (void)ends;
-}
+/* A select of Winsock watches sockets, and a wait of the system watches handles. Neither can watch an int of the C
+ * library. */
+#define LEAT_OS_NO_FD_
 
 /* Makes every thread of the process pass a full fence before it returns. */
 LEAT_COLD_ bool leat_os_fence_all_(void)
@@ -943,7 +924,8 @@ static inline long leat_os_seconds_(int64_t deadline)
  *      bool leat_os_word_wait_for_(word, old, ns)    LEAT_FOREVER: no time-out. False: the word is no longer `old`, or no
  *                                                    reason. True: the time may be up, or there was an error
  *
- * A system without such a wait has LEAT_PTHREAD_EVENT_, and brings the events. */
+ * A system without such a wait has LEAT_PTHREAD_EVENT_, and brings the events. One without a descriptor that poll() can
+ * watch has LEAT_OS_NO_FD_, and brings no leat_os_fd_. */
 #ifdef LEAT_PTHREAD_EVENT_
 
 #if defined __linux__ || defined __EMSCRIPTEN__
@@ -1192,7 +1174,9 @@ static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
 
 #endif
 
-#if defined LEAT_EVENTFD_
+#if defined __EMSCRIPTEN__
+#define LEAT_OS_NO_FD_ /* its poll() does not wait */
+#elif defined LEAT_EVENTFD_
 
 /* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
  * returns 0 or a negative error. The descriptor is none of the three that a program may find closed when it starts, and
@@ -1236,14 +1220,9 @@ LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
 
 /* What poll() can watch: ends[0] is readable from a leat_os_fd_write_(ends[1]) until leat_os_fd_reset_(ends[0]). make
  * returns 0 or a negative error. Neither end is one of the three descriptors that a program may find closed when it
- * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe, and there is none
- * in WebAssembly, whose poll() does not wait. */
+ * starts, and neither is inherited by another program. None of these calls blocks. Here it is a pipe. */
 LEAT_COLD_ int leat_os_fd_make_(int ends[2])
 {
-#if defined __EMSCRIPTEN__
-    (void)ends;
-    return -ENOSYS;
-#else
     int saved = errno, low[2] = { -1, -1 }, err = pipe(low) ? errno : 0, n = 0, cancel;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* to close is a cancellation point */
     for (; n < 2 && !err; n++) {
@@ -1258,7 +1237,6 @@ LEAT_COLD_ int leat_os_fd_make_(int ends[2])
     pthread_setcancelstate(cancel, &cancel);
     errno = saved;
     return -err;
-#endif
 }
 
 LEAT_COLD_ void leat_os_fd_write_(int end)
@@ -1447,6 +1425,32 @@ static inline bool leat_os_one_cpu_(void)
 
 #endif
 #endif /* LEAT_CUSTOM_OS */
+
+#ifdef LEAT_OS_NO_FD_
+
+/* What poll() can watch: there is nothing. */
+LEAT_COLD_ int leat_os_fd_make_(int ends[2])
+{
+    (void)ends;
+    return -ENOSYS;
+}
+
+LEAT_COLD_ void leat_os_fd_write_(int end)
+{
+    (void)end;
+}
+
+LEAT_COLD_ void leat_os_fd_reset_(int end)
+{
+    (void)end;
+}
+
+LEAT_COLD_ void leat_os_fd_close_(const int ends[2])
+{
+    (void)ends;
+}
+
+#endif
 
 #ifndef LEAT_OS_ALIGNED_
 #define LEAT_OS_ALIGNED_ _Alignof(max_align_t) /* bytes that malloc and calloc align to */
@@ -4831,9 +4835,9 @@ typedef LEAT_CHAN(int) leat_ints_;
 
 /* ==== 1. Threads and signals of the system ====================================================
  *
- * All that this file knows of its platform, except what queue.h knows of it. The second paragraph, from
- * leat_os_mask_t_ to leat_os_name_, is left out with LEAT_CUSTOM_OS. The header that this option names defines its
- * own. Windows has a page of its own, at the end.
+ * All that this file knows of its platform, except what queue.h knows of it. The paragraph from leat_os_mask_t_ to
+ * leat_os_name_ is left out with LEAT_CUSTOM_OS. The header that this option names defines its own, or the name alone and
+ * LEAT_OS_NO_MASKS_. Windows has a page of its own, at the end.
  *
  *      leat_os_thread_, leat_os_id_   what joins a thread, and what a running thread is known by
  *      leat_os_spawn_                 spawns a thread. It runs a function declared with LEAT_OS_MAIN_, which returns 0 and
@@ -4842,6 +4846,25 @@ typedef LEAT_CHAN(int) leat_ints_;
  *                                     meanwhile, fn(arg) is called first, or elsewhere (LEAT_OS_ELSEWHERE_) on a thread of
  *                                     the system's. leat_os_join_ waits for that, too
  *      leat_os_shield_                until leat_os_unshield_: the calling thread cannot be cancelled */
+
+#if defined LEAT_WINDOWS_ || defined __EMSCRIPTEN__
+#define LEAT_OS_NO_MASKS_ /* no thread has a signal mask */
+#endif
+#if defined LEAT_OS_NO_MASKS_
+
+typedef int leat_os_mask_t_;
+
+static inline void leat_os_mask_(leat_os_mask_t_ mask)
+{
+    (void)mask;
+}
+
+static inline leat_os_mask_t_ leat_os_mask_workers_(void)
+{
+    return 0;
+}
+
+#endif
 
 #if !defined LEAT_WINDOWS_
 
@@ -4941,21 +4964,9 @@ static inline void leat_os_name_(const char *name)
 
 #elif defined __EMSCRIPTEN__
 
-typedef int leat_os_mask_t_; /* there are no signals, and no thread has a name */
-
-static inline void leat_os_mask_(leat_os_mask_t_ mask)
-{
-    (void)mask;
-}
-
-static inline leat_os_mask_t_ leat_os_mask_workers_(void)
-{
-    return 0;
-}
-
 static inline void leat_os_name_(const char *name)
 {
-    (void)name;
+    (void)name; /* no thread has one */
 }
 
 #else
@@ -5158,18 +5169,6 @@ typedef struct leat_os_thread_ {
     _Atomic(uint32_t) after_; /* 1: the guard is to be called elsewhere, or is being called. 2: that is over */
 } leat_os_thread_;
 typedef uint32_t leat_os_id_;
-typedef int leat_os_mask_t_; /* there are no masks of signals, and no cancellation */
-
-static inline void leat_os_mask_(leat_os_mask_t_ mask)
-{
-    (void)mask;
-}
-
-static inline leat_os_mask_t_ leat_os_mask_workers_(void)
-{
-    return 0;
-}
-
 static inline int leat_os_shield_(void)
 {
     return 0;

@@ -36,26 +36,8 @@ static inline void leat_os_word_wake_(_Atomic(uint32_t) *word)
     (void)word;
 }
 
-static inline int leat_os_fd_make_(int ends[2])
-{
-    ends[0] = ends[1] = -1;
-    return -ENOSYS;
-}
-
-static inline void leat_os_fd_write_(int end)
-{
-    (void)end;
-}
-
-static inline void leat_os_fd_reset_(int end)
-{
-    (void)end;
-}
-
-static inline void leat_os_fd_close_(const int ends[2])
-{
-    (void)ends;
-}
+#define LEAT_OS_NO_FD_    /* nothing that poll() can watch */
+#define LEAT_OS_NO_MASKS_ /* no signal masks: both for pool.h and queue.h, which bring what then does nothing */
 
 static inline bool leat_os_fence_all_(void)
 {
@@ -73,18 +55,6 @@ static inline bool leat_os_one_cpu_(void)
 }
 
 /* Of pool.h. */
-typedef int leat_os_mask_t_;
-
-static inline void leat_os_mask_(leat_os_mask_t_ mask)
-{
-    (void)mask;
-}
-
-static inline leat_os_mask_t_ leat_os_mask_workers_(void)
-{
-    return 0;
-}
-
 static inline void leat_os_name_(const char *name)
 {
     (void)name;

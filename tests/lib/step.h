@@ -305,26 +305,7 @@ __attribute__((noinline)) static void leat_os_word_wake_(_Atomic(uint32_t) *word
     step_goes_on(noted);
 }
 
-static inline int leat_os_fd_make_(int ends[2])
-{
-    (void)ends;
-    return -ENOSYS; /* nothing is polled on this stage */
-}
-
-static inline void leat_os_fd_write_(int end)
-{
-    (void)end;
-}
-
-static inline void leat_os_fd_reset_(int end)
-{
-    (void)end;
-}
-
-static inline void leat_os_fd_close_(const int ends[2])
-{
-    (void)ends;
-}
+#define LEAT_OS_NO_FD_ /* nothing is polled on this stage */
 
 static inline bool leat_os_fence_all_(void)
 {
@@ -361,17 +342,7 @@ static inline bool leat_os_one_cpu_(void)
     return stage_cpus < 2;
 }
 
-typedef int leat_os_mask_t_;
-
-static inline void leat_os_mask_(leat_os_mask_t_ mask)
-{
-    (void)mask;
-}
-
-static inline leat_os_mask_t_ leat_os_mask_workers_(void)
-{
-    return 0;
-}
+#define LEAT_OS_NO_MASKS_
 
 static inline void leat_os_name_(const char *name)
 {
