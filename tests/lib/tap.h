@@ -93,8 +93,19 @@ bool tap_check_eq_(long long a, long long b, const char *as, const char *bs, con
 void tap_skip_(const char *why);
 _Noreturn void tap_die_(const char *cond, const char *file, int line);
 
+/* TAP_FAKE_THREADS(refuses): a thread of the headers cannot be had when refuses() says so. Before the #include of pool.h:
+ *     TAP_FAKE_THREADS(refuses)
+ *     #define pthread_create fake_create
+ *     #define LEAT_OS_BEGIN_ TAP_FAKE_BEGIN_SYMBOL
+ * and after it #undef pthread_create. The last #define is for Windows alone, where the one before is not used. */
 #if defined _WIN32
 #include "tap_win.h"
+#else
+#define TAP_FAKE_THREADS(refuses) \
+    static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg) \
+    { \
+        return refuses() ? EAGAIN : pthread_create(t, attr, fn, arg); \
+    }
 #endif
 
 #endif

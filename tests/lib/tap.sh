@@ -63,6 +63,13 @@ same_program() {
     [ "$(readlink -f "$(command -v "$1")")" = "$(readlink -f "$(command -v "$2")")" ]
 }
 
+# The programs that a page shows between ```c and ```, each written to a folder. A program begins with its name: /* x.c - ...
+# Prints the names.
+programs_of() { # page, folder
+    awk -v into="$2/" '/^```c$/ { inside = 1; file = ""; next } /^```$/ { inside = 0 }
+        inside && !file && /^\/\* [a-z0-9-]*\.c - / { file = into $2; print $2 } inside && file { print >file }' "$1"
+}
+
 finish() {
     echo "1..$tap_n"
     exit $tap_bad

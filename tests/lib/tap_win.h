@@ -30,8 +30,8 @@ __declspec(dllimport) int __stdcall FlsFree(unsigned long);
 #define pthread_setspecific(key, value) (!FlsSetValue(key, value))
 #define pthread_key_delete(key) FlsFree(key)
 
-/* In place of `#define pthread_create fake`: the headers' threads are refused when refuses() says so. */
-#define TAP_FAKE_BEGIN(refuses) \
+/* See tap.h. */
+#define TAP_FAKE_THREADS(refuses) \
     uintptr_t fake_begin(void *, unsigned, unsigned(__stdcall *)(void *), void *, unsigned, unsigned *); \
     uintptr_t fake_begin(void *security, unsigned stack, unsigned(__stdcall * fn)(void *), void *arg, unsigned flags, \
                          unsigned *id) \

@@ -5,22 +5,15 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 static _Atomic int made, fail_at, fail_always; /* threads asked for. fail_at: the one that fails, 1 is the first */
 
-static int refused(void)
+static bool refused(void)
 {
     int n = atomic_fetch_add(&made, 1) + 1;
-    return n == fail_at || (fail_always && n >= fail_always) ? EAGAIN : 0;
+    return n == fail_at || (fail_always && n >= fail_always);
 }
-
-#if !defined _WIN32
-static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
-{
-    int err = refused();
-    return err ? err : pthread_create(t, attr, fn, arg);
-}
-#endif
 
 static _Atomic int joined;
 
@@ -36,13 +29,10 @@ static inline int slow_join(pthread_t t, void **result)
 #include "peek.h"
 
 /* For the group, not for the tests. */
-#if defined _WIN32
-TAP_FAKE_BEGIN(refused)
-#define LEAT_OS_BEGIN_ TAP_FAKE_BEGIN_SYMBOL
-#else
+TAP_FAKE_THREADS(refused)
 #define pthread_create fake_create
 #define pthread_join slow_join
-#endif
+#define LEAT_OS_BEGIN_ TAP_FAKE_BEGIN_SYMBOL
 #include "pool.h"
 #undef pthread_create
 #undef pthread_join

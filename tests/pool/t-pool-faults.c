@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 static _Atomic int made, fail_at, fail_always; /* threads asked for. fail_at: the one that fails, 1 is the first */
@@ -12,20 +13,12 @@ static _Atomic int gotten, no_memory_at, given_back;
 static _Atomic unsigned *maker; /* the lock of the pool that spawns one */
 static _Atomic int locked;      /* threads asked for while it was held */
 
-static int refused(void)
+static bool refused(void)
 {
     int n = atomic_fetch_add(&made, 1) + 1;
     if (maker && *maker) locked++;
-    return n == fail_at || (fail_always && n >= fail_always) ? EAGAIN : 0;
+    return n == fail_at || (fail_always && n >= fail_always);
 }
-
-#if !defined _WIN32
-static int fake_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
-{
-    int err = refused();
-    return err ? err : pthread_create(t, attr, fn, arg);
-}
-#endif
 
 static void *fake_calloc(size_t n, size_t size)
 {
@@ -72,12 +65,9 @@ static inline int counted_cond_destroy(pthread_cond_t *cond)
 #include "queue.h"
 #include "semaphore.h"
 
-#if defined _WIN32
-TAP_FAKE_BEGIN(refused)
-#define LEAT_OS_BEGIN_ TAP_FAKE_BEGIN_SYMBOL
-#else
+TAP_FAKE_THREADS(refused)
 #define pthread_create fake_create
-#endif
+#define LEAT_OS_BEGIN_ TAP_FAKE_BEGIN_SYMBOL
 #include "pool.h"
 #undef pthread_create
 #undef calloc

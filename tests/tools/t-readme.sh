@@ -25,8 +25,7 @@ check "what the documents tell to make is a target" targets
 mkdir -p "$tmp/theirs/leat"
 cp $headers "$tmp/theirs"
 cp -R $headers include "$tmp/theirs/leat"
-awk '/^```c$/ { text = ""; inside = 1; next } /^```$/ { inside = 0 } inside { text = text $0 "\n" }
-    !inside && text ~ /int main\(/ { printf "%s", text; exit }' README.md >"$tmp/theirs/lines.c"
+programs_of README.md "$tmp/theirs" >"$tmp/programs"
 cd_and() { # command, in that folder
     (cd "$tmp/theirs" && "$@")
 }

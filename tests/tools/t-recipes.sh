@@ -5,8 +5,7 @@
 mkdir "$tmp/theirs"
 cp queue.h semaphore.h pool.h "$tmp/theirs"
 for page in docs/recipes.md docs/from-pthreads.md; do
-    awk -v into="$tmp/theirs/" '/^```c$/ { inside = 1; file = ""; next } /^```$/ { inside = 0 }
-        inside && !file && /^\/\* [a-z0-9-]*\.c - / { file = into $2; print $2 } inside && file { print >file }' $page >"$tmp/programs"
+    programs_of $page "$tmp/theirs" >"$tmp/programs"
     check "$page shows programs" test -s "$tmp/programs"
     while read -r program; do
         # gnu11: they use poll, pipe and raise.
