@@ -7658,8 +7658,8 @@ template <class V> LEAT_MUST_CHECK_ LEAT_HOT_ int leat_try_submit_value(leat_poo
 /* Queues a job that the caller can wait for, and cancel. *j must live until one leat_job_wait has returned its result, or
  * one leat_job_cancel has returned 0. From then on it may be freed, or submitted again. Several threads may wait for it,
  * and cancel it: then it must live until all these calls have returned. It allocates nothing.
- * 0, or the errors of leat_submit. Then the job is not accepted, and may be submitted again. -EINVAL also if there is no
- * lane j->lane. -EALREADY: it is in a queue, or runs.
+ * 0, or the errors of leat_submit. Then the job is not accepted, and may be submitted again. If it has run before, its last
+ * result stays. -EINVAL also if there is no lane j->lane. -EALREADY: it is in a queue, or runs.
  * leat_pool_abort does not hand it to `dropped`. Whoever waits for it learns that it never ran. */
 LEAT_COLD_ int leat_submit_job_(leat_ctx *ctx, leat_pool *p, leat_job *j, bool waits)
 {
@@ -7667,7 +7667,6 @@ LEAT_COLD_ int leat_submit_job_(leat_ctx *ctx, leat_pool *p, leat_job *j, bool w
     uint64_t state = atomic_load_explicit(&j->word_, memory_order_acquire) & LEAT_JOB_STATE_; /* [J2] <- [J1] */
     if (state != LEAT_JOB_NEW_ && state < LEAT_JOB_RAN_) return leat_unless_done_(ctx, NULL, -EALREADY);
     leat_lane_ *lane = &p->lane_[j->lane];
-    atomic_store_explicit(&j->word_, LEAT_JOB_NEW_, memory_order_relaxed); /* [X7] it may have run before */
     int err = leat_submit_to_(ctx, p, j->lane, (leat_parcel_){ .call_ = { leat_run_job_, lane } }, waits);
     if (err) return err;
     j->lane_ = lane;

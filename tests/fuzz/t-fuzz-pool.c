@@ -202,7 +202,6 @@ static void a_submit(void)
     calls(kind == PLAIN ? "submit" : kind == LANE ? "submit_lane" : kind == VALUE ? "submit_value" : "submit_job", lane, id);
     *at = id;
     if (j >= 0 && m.job[j] != QUEUED) job[j].arg_ = at;
-    if (j >= 0 && m.job[j] != QUEUED) m.job[j] = NEW;
     leat_pool *p = &pool;
     int got = kind == PLAIN ? leat_submit_(ctx, p, does, at, !tries)
               : kind == LANE
