@@ -14,8 +14,9 @@ $(MACHINE): $(SIM)/%.o: tests/explore/%.c tests/explore/machine.h tests/explore/
 	@mkdir -p $(@D)
 	$(Q)$(SIM_CC) -std=gnu11 $(WARN) -O2 -g -fno-pie -c $< -o $@
 
+# DWARF 4: of version 5, addr2line (binutils 2.40) says the wrong file for functions of a header that are not inlined
 $(SCENARIOS): $(SIM)/%.o: tests/explore/%.c $(wildcard tests/explore/*.h) tests/explore/symbols.txt $(HEADERS)
 	@mkdir -p $(@D)
-	$(Q)$(SIM_CC) -std=c11 $(WARN) -O1 -g -fno-pie -fsanitize=thread -DLEAT_LINT -DLEAT_NO_URCU $(DEFS) \
+	$(Q)$(SIM_CC) -std=c11 $(WARN) -O1 -gdwarf-4 -fno-pie -fsanitize=thread -DLEAT_LINT -DLEAT_NO_URCU $(DEFS) \
 	    -D__builtin_ia32_pause=sim_pause -include sim.h -iquote $(or $(H),.) -iquote tests/explore -c $< -o $@
 	@objcopy --redefine-syms=tests/explore/symbols.txt $@
