@@ -1342,7 +1342,8 @@ SCENARIO(cancel_against_start, { KNOBS(0, 1, 1, 1) }, { KNOBS(0, 2, 2, 2) }, { K
     mine_agree(k->each);
 }
 
-/* The submitter frees the job as soon as a cancel or a wait has returned. a = 1: while another thread is parked for it. */
+/* The submitter frees the job as soon as a cancel or a wait has returned. a = 1: while another thread is parked for it. a = 4:
+ * it tries until the job has returned. */
 static bool a_thread_waits_for_mine(void)
 {
     leat_lock_take_(&mine[0].lock_);
@@ -1358,8 +1359,9 @@ static int hangs_and_returns(leat_ctx *x, void *arg)
 }
 
 SCENARIO(job_is_freed_at_once, { KNOBS(0, 1, 1, 1) }, { KNOBS(0, 1, 1, 1), .a = 1 }, { KNOBS(0, 1, 1, 1), .a = 2 },
-         { KNOBS(0, 1, 1, 1), .a = 3 })
+         { KNOBS(0, 1, 1, 1), .a = 3 }, { KNOBS(0, 1, 1, 1), .a = 4 })
 {
+    int result = -7, err = -EAGAIN;
     start(k);
     held = (leat_wg)LEAT_WG(1);
     mine[0] = (leat_job)LEAT_JOB(hangs_and_returns, ARG(0));
@@ -1370,7 +1372,9 @@ SCENARIO(job_is_freed_at_once, { KNOBS(0, 1, 1, 1) }, { KNOBS(0, 1, 1, 1), .a = 
         while (!a_thread_waits_for_mine()) sim_yield();
     }
     if (k->a != 2) EXPECT(leat_wg_done(&held) == 0);
-    if (k->a == 1 || !k->a || leat_job_cancel(&mine[0])) ran_mine(0);
+    while (k->a == 4 && (err = leat_try_job_wait(&mine[0], &result)) == -EAGAIN) sim_yield();
+    if (k->a == 4) EXPECT(!err && result == 0 && ran[0] == 1);
+    else if (k->a == 1 || !k->a || leat_job_cancel(&mine[0])) ran_mine(0);
     else EXPECT(ran[0] == 0);
     job_is_freed(0);
     if (k->a == 2) EXPECT(leat_wg_done(&held) == 0);
