@@ -6553,7 +6553,7 @@ LEAT_COLD_ size_t leat_pool_left_(leat_pool *p)
 {
     leat_counts_ sum = { .completed_ = 0 };
     leat_pool_sum_(p, &sum);
-    int64_t submits = atomic_load_explicit(&p->gate_, memory_order_acquire) / LEAT_INSIDE_; /* [G2] <- [G1] */
+    int64_t submits = atomic_load_explicit(&p->gate_, memory_order_relaxed) / LEAT_INSIDE_; /* [X7] the counts order it */
     return (size_t)submits - leat_counts_over_(&sum) - p->cleared_;
 }
 

@@ -531,6 +531,35 @@ SCENARIO(submit_against_stop, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 1, 3) }, { KN
     stopped();
 }
 
+/* A call that is refused because the pool was shut sees what its stopper did before. a: which call. */
+static int before_the_stop;
+
+static int what_it_returns(void)
+{
+    if (now_->a == 1) return leat_pool_resize(&pool, 1);
+    if (now_->a == 2) return leat_try_pool_wait(&pool);
+    return leat_submit_lane(&pool, 7, job, NULL); /* there is no such lane */
+}
+
+static void *until_it_is_shut(void *arg)
+{
+    (void)arg;
+    while (what_it_returns() != -ESHUTDOWN) sim_yield();
+    EXPECT(before_the_stop == 1);
+    return NULL;
+}
+
+SCENARIO(a_refusal_comes_after_the_stop, { KNOBS(0, 1, 1, 0), .a = 0 }, { KNOBS(0, 1, 1, 0), .a = 1 },
+         { KNOBS(0, 1, 1, 0), .a = 2 })
+{
+    start(k);
+    before_the_stop = 0;
+    GO(until_it_is_shut, 0);
+    before_the_stop = 1;
+    EXPECT(leat_pool_stop(&pool) == 0);
+    sim_join();
+}
+
 /* Shows (L8). */
 SCENARIO(submit_against_abort, { KNOBS(1, 1, 1, 1) }, { KNOBS(1, 1, 2, 3) }, { KNOBS(2, 1, 1, 2) }, { KNOBS(2, 2, 2, 2) },
          { KNOBS(2, 1, LEAT_NO_QUEUE, 2) })
