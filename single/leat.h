@@ -5512,8 +5512,9 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
 typedef struct leat_group {
     leat_ctx ctx_;
     leat_sem idle_;
-    leat_threads_ threads_; /* its lock guards what follows */
     leat_waitq_ waiting_;   /* idle threads, the last one first */
+    int64_t active_;        /* tasks accepted, not returned */
+    leat_threads_ threads_; /* its lock guards the fields beside it */
     int limit_;             /* 0: none */
     int making_;            /* threads that exist or are being spawned, and places_ */
     int places_;
@@ -5521,10 +5522,10 @@ typedef struct leat_group {
     bool shut_;         /* no more tasks */
     bool used_;         /* there were tasks */
     bool over_;         /* L5 */
-    int64_t active_;    /* tasks accepted, not returned */
+    bool awaited_;      /* a caller waits: running_ is 1, and the last task's end makes it 0 */
     leat_sem *shared_;  /* of leat_group_share, or NULL */
     leat_chan *closes_; /* of leat_group_closes, or NULL */
-    leat_wg running_;   /* 1 while a task is active, for callers that wait */
+    leat_wg running_;   /* for callers that wait until no task is active */
     leat_chan joined_;  /* closed when all threads are joined */
     _Atomic(int) err_;  /* the first error of a task */
     _Atomic(size_t) errors_;
@@ -5540,9 +5541,11 @@ typedef struct leat_group {
 typedef struct leat_task_thread_ {
     leat_thread_ thread_; /* first */
     leat_group *group_;
-    leat_waiter_ waiter_; /* the thread waits here for task_ */
-    leat_node_ node_;     /* in waiting_. msg_ points to the whole */
-    leat_call_ task_;     /* the task that it was given. None: it is to return */
+    char pad0_[LEAT_LINE_]; /* callers that give it a task write to what follows */
+    leat_waiter_ waiter_;   /* the thread waits here for task_ */
+    leat_call_ task_;       /* the task that it was given. None: it is to return */
+    leat_node_ node_;       /* in waiting_. msg_ points to the whole */
+    char pad1_[LEAT_LINE_];
 } leat_task_thread_;
 
 /* An initialiser. The group's tasks run under a context of their own, below `parent` (or NULL). */
@@ -5635,23 +5638,27 @@ LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
 }
 
 /* Counts n tasks as ended: they have returned, or could not be started. With the last one it closes closes_, and the
- * whole counts one less (L11). In the same step the thread `t` (or NULL) becomes idle. */
+ * whole counts one less (L11). In the same step the thread `t` (or NULL) becomes idle. Once no task is active, the group
+ * may be gone, unless running_ still counts, or `t` is to be joined. */
 LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n, leat_task_thread_ *t)
 {
-    leat_chan *closes = NULL;
     leat_lock_take_(&g->threads_.lock_);
-    g->active_ -= n;
-    bool last = n && !g->active_;
-    if (!g->active_ && g->closes_) {
-        closes = g->closes_;
+    leat_chan *closes = g->active_ == n ? g->closes_ : NULL;
+    if (closes) { /* no task can begin any more, and these n are still active */
         g->closes_ = NULL;
         g->shut_ = true;
+        leat_lock_drop_(&g->threads_.lock_);
+        leat_close_(closes);
+        leat_lock_take_(&g->threads_.lock_);
     }
+    g->active_ -= n;
+    bool last = n && !g->active_, tells = last && g->awaited_;
+    leat_group *whole = last ? g->whole_ : NULL;
+    if (tells) g->awaited_ = false;
     if (t) leat_enqueue_front_(&g->waiting_, &t->node_);
     leat_lock_drop_(&g->threads_.lock_);
-    if (closes) leat_close_(closes);
-    if (last && g->whole_) leat_task_end_(g->whole_, 1, NULL);
-    if (last && leat_wg_done(&g->running_)) LEAT_MISUSE_("a group's count of tasks");
+    if (whole) leat_task_end_(whole, 1, NULL);
+    if (tells && leat_wg_done(&g->running_)) LEAT_MISUSE_("a group's count of tasks");
     if (t && leat_release(&g->idle_, 1)) LEAT_MISUSE_("beyond LEAT_SEM_MAX"); /* L4 */
 }
 
@@ -5861,50 +5868,19 @@ LEAT_COLD_ int leat_task_begin_(leat_ctx *ctx, leat_group *g, int64_t n)
         g->used_ = true;
         bool first = n && !g->active_;
         if (first && g->whole_) err = leat_task_begin_(NULL, g->whole_, 1); /* L11 */
-        if (first && !err) err = leat_wg_add(&g->running_, 1);
         if (!err) g->active_ += n;
     }
     leat_lock_drop_(&g->threads_.lock_);
     return err;
 }
 
-/* What leat_go does at the limit. RETURN VALUES: 0: the caller has a permit of `s`, which is idle_ or the shared
- * semaphore. Or an error. */
-typedef int leat_at_limit_(leat_ctx *ctx, leat_group *g, leat_sem *s);
-
-static inline int leat_dont_wait_(leat_ctx *ctx, leat_group *g, leat_sem *s)
+/* With a permit: takes an idle thread out of the queue, or NULL: a place, whose thread the caller must spawn. The caller
+ * holds the lock. */
+static inline leat_task_thread_ *leat_group_take_(leat_group *g)
 {
-    (void)ctx, (void)g;
-    return leat_try_acquire(s, 1);
-}
-
-/* A task that waits here blocks its own thread. If all tasks waited here, no thread would ever be idle. */
-LEAT_COLD_ int leat_wait_for_thread_(leat_ctx *ctx, leat_group *g, leat_sem *s)
-{
-    if (s != &g->idle_) return leat_acquire_of_(ctx, &g->ctx_, s, 1);
-    leat_lock_take_(&g->threads_.lock_);
-    leat_thread_ *self = leat_self_(&g->threads_);
-    bool task = self && !self->exited_, last = task && g->blocked_ + 1 == g->making_;
-    if (!last) g->blocked_ += task;
-    leat_lock_drop_(&g->threads_.lock_);
-    if (last) return leat_unless_done_(ctx, &g->ctx_, -EDEADLK);
-    int err = leat_acquire_of_(ctx, &g->ctx_, s, 1);
-    if (task) {
-        leat_lock_take_(&g->threads_.lock_);
-        g->blocked_--; /* before the task is given: a thread that has a permit is not blocked */
-        leat_lock_drop_(&g->threads_.lock_);
-    }
-    return err;
-}
-
-/* With a permit: takes an idle thread out of the queue, or NULL: a place, whose thread the caller must spawn. */
-LEAT_COLD_ leat_task_thread_ *leat_group_take_(leat_group *g)
-{
-    leat_lock_take_(&g->threads_.lock_);
     leat_node_ *l = g->waiting_.first_;
     if (l) leat_dequeue_(&g->waiting_, l);
     else g->places_--;
-    leat_lock_drop_(&g->threads_.lock_);
     return l ? (leat_task_thread_ *)l->msg_ : NULL;
 }
 
@@ -5918,28 +5894,33 @@ LEAT_COLD_ void leat_group_put_(leat_group *g, leat_task_thread_ *t)
     if (leat_release(&g->idle_, 1)) LEAT_MISUSE_("beyond LEAT_SEM_MAX"); /* L4 */
 }
 
-/* Without a permit: whether the limit lets the caller spawn a thread. */
-LEAT_COLD_ bool leat_group_may_spawn_(leat_group *g)
+/* Gets a thread for a task, idle or spawned. *to is then the caller's (L4). At the limit it waits for one. A task that waits
+ * here blocks its own thread. If all tasks waited here, no thread would ever be idle: -EDEADLK. RETURN VALUES: 0, -EAGAIN
+ * if it does not wait, why no thread could be spawned, or the error of a context. */
+LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, bool waits, leat_task_thread_ **to)
 {
+    int err = leat_sem_get_(&g->idle_, 1) ? 0 : -EAGAIN;
     leat_lock_take_(&g->threads_.lock_);
-    bool may = !g->limit_ || g->making_ < g->limit_;
-    g->making_ += may;
+    bool spawns = err && (!g->limit_ || g->making_ < g->limit_);
+    leat_thread_ *self = err && !spawns && waits ? leat_self_(&g->threads_) : NULL;
+    bool task = self && !self->exited_, last = task && g->blocked_ + 1 == g->making_;
+    *to = err ? NULL : leat_group_take_(g);
+    g->making_ += spawns;
+    g->blocked_ += task && !last;
     leat_lock_drop_(&g->threads_.lock_);
-    return may;
-}
-
-/* Gets a thread for a task, idle or spawned. *to is then the caller's (L4). RETURN VALUES: 0, what `at_limit` returns,
- * why no thread could be spawned, or the error of a context. */
-LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, leat_at_limit_ *at_limit, leat_task_thread_ **to)
-{
-    int err = leat_try_acquire(&g->idle_, 1);
-    bool spawn = err && leat_group_may_spawn_(g);
-    if (err && !spawn && (err = at_limit(ctx, g, &g->idle_)) != 0) return err;
-    leat_task_thread_ *t = spawn ? NULL : leat_group_take_(g);
+    if (last) return leat_unless_done_(ctx, &g->ctx_, -EDEADLK);
+    if (err && !spawns && !waits) return err;
+    if (err && !spawns) {
+        err = leat_acquire_of_(ctx, &g->ctx_, &g->idle_, 1);
+        leat_lock_take_(&g->threads_.lock_);
+        g->blocked_ -= task; /* before the task is given: a thread that has a permit is not blocked */
+        if (!err) *to = leat_group_take_(g);
+        leat_lock_drop_(&g->threads_.lock_);
+        if (err) return err;
+    }
     err = leat_unless_done_(ctx, &g->ctx_, 0);
-    if (!err && !t) t = leat_group_spawn_(g, &err);
-    if (err) leat_group_put_(g, t);
-    *to = t;
+    if (!err && !*to) *to = leat_group_spawn_(g, &err);
+    if (err) leat_group_put_(g, *to);
     return err;
 }
 
@@ -5949,22 +5930,23 @@ static inline void leat_group_unshare_(leat_group *g, int n)
 }
 
 /* Starts a task that was counted as accepted. */
-LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_call_ job, leat_at_limit_ *at_limit)
+LEAT_COLD_ int leat_group_start_(leat_ctx *ctx, leat_group *g, leat_call_ job, bool waits)
 {
     leat_task_thread_ *t;
-    int err = g->shared_ ? at_limit(ctx, g, g->shared_) : 0;
+    leat_sem *s = g->shared_;
+    int err = !s ? 0 : waits ? leat_acquire_of_(ctx, &g->ctx_, s, 1) : leat_try_acquire(s, 1);
     if (err) return err;
-    if ((err = leat_group_get_(ctx, g, at_limit, &t)) == 0) leat_task_give_(t, job);
+    if ((err = leat_group_get_(ctx, g, waits, &t)) == 0) leat_task_give_(t, job);
     if (err) leat_group_unshare_(g, 1);
     return err;
 }
 
-LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_call_ job, leat_at_limit_ *at_limit)
+LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_call_ job, bool waits)
 {
     if (!g || !job.fn_ || n < 0) return -EINVAL;
     int err = leat_task_begin_(ctx, g, n), i;
     if (err) return err;
-    for (i = 0; i < n && !err; i++) err = leat_group_start_(ctx, g, job, at_limit);
+    for (i = 0; i < n && !err; i++) err = leat_group_start_(ctx, g, job, waits);
     if (err) leat_task_end_(g, n - i + 1, NULL); /* the task that could not be started, and those after it */
     return err;
 }
@@ -5978,17 +5960,17 @@ LEAT_COLD_ int leat_group_go_(leat_ctx *ctx, leat_group *g, int n, leat_call_ jo
  * this context. */
 LEAT_HOT_ int leat_go(leat_group *g, leat_task *fn, void *arg)
 {
-    return leat_group_go_(NULL, g, 1, (leat_call_){ fn, arg }, leat_wait_for_thread_);
+    return leat_group_go_(NULL, g, 1, (leat_call_){ fn, arg }, true);
 }
 
 LEAT_HOT_ int leat_try_go(leat_group *g, leat_task *fn, void *arg)
 {
-    return leat_group_go_(NULL, g, 1, (leat_call_){ fn, arg }, leat_dont_wait_);
+    return leat_group_go_(NULL, g, 1, (leat_call_){ fn, arg }, false);
 }
 
 LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg)
 {
-    return leat_group_go_(ctx, g, 1, (leat_call_){ fn, arg }, leat_wait_for_thread_);
+    return leat_group_go_(ctx, g, 1, (leat_call_){ fn, arg }, true);
 }
 
 /* Starts n tasks fn(ctx, arg) with the same argument, such as the workers of a pool. 0: all n will run. Otherwise the
@@ -5998,12 +5980,12 @@ LEAT_HOT_ int leat_go_ctx(leat_ctx *ctx, leat_group *g, leat_task *fn, void *arg
  * leat_go_ctx. */
 LEAT_HOT_ int leat_go_n(leat_group *g, int n, leat_task *fn, void *arg)
 {
-    return leat_group_go_(NULL, g, n, (leat_call_){ fn, arg }, leat_wait_for_thread_);
+    return leat_group_go_(NULL, g, n, (leat_call_){ fn, arg }, true);
 }
 
 LEAT_HOT_ int leat_go_n_ctx(leat_ctx *ctx, leat_group *g, int n, leat_task *fn, void *arg)
 {
-    return leat_group_go_(ctx, g, n, (leat_call_){ fn, arg }, leat_wait_for_thread_);
+    return leat_group_go_(ctx, g, n, (leat_call_){ fn, arg }, true);
 }
 
 LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
@@ -6019,7 +6001,7 @@ LEAT_COLD_ int leat_try_go_n(leat_group *g, int n, leat_task *fn, void *arg)
     leat_node_ *chain = NULL; /* first the threads, then the tasks */
     for (int i = 0; i < n && !err; i++) {
         leat_task_thread_ *t;
-        if ((err = leat_group_get_(NULL, g, leat_dont_wait_, &t)) != 0) break;
+        if ((err = leat_group_get_(NULL, g, false, &t)) != 0) break;
         t->node_.next_ = chain;
         chain = &t->node_;
     }
@@ -6060,23 +6042,26 @@ LEAT_CALL_OF_C_(int) leat_group_closes(leat_group *g, LEAT_CHAN_OF_T_ *c LEAT_CA
 }
 #endif
 
-/* L5: checks a group whose tasks have returned. RETURN VALUES: 0: the caller must end it. -EAGAIN: a task was started
- * since. -EALREADY: another caller ends it, or has ended it. Or the error of ctx. */
-LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g)
+/* L5: looks whether a group is over. RETURN VALUES: 0: it is, and the caller must end it. -EAGAIN: a task is active. Then a
+ * caller that waits has running_ count until the last task ends. -EALREADY: another caller ends it, or has ended it. Or
+ * the error of ctx. */
+LEAT_COLD_ int leat_group_over_(leat_ctx *ctx, leat_group *g, bool waits)
 {
     leat_lock_take_(&g->threads_.lock_);
-    int err = leat_unless_done_(ctx, NULL, g->active_ ? -EAGAIN : g->over_ ? -EALREADY : 0);
+    bool busy = g->active_ || leat_try_wg_wait(&g->running_); /* a last task's end is about to touch running_ */
+    int err = leat_unless_done_(ctx, NULL, busy ? -EAGAIN : g->over_ ? -EALREADY : 0);
     if (!err) g->over_ = g->shut_ = true;
+    if (waits && g->active_ && !g->awaited_) g->awaited_ = !leat_wg_add(&g->running_, 1);
     leat_lock_drop_(&g->threads_.lock_);
     return err;
 }
 
-/* Waits for the last task, then calls leat_group_over_, and returns what that returns, but never -EAGAIN. */
+/* The same, but it waits until no task is active. */
 LEAT_COLD_ int leat_group_await_over_(leat_ctx *ctx, leat_group *g)
 {
-    int err = -EAGAIN;
-    while (err == -EAGAIN)
-        if ((err = leat_wg_wait_ctx(ctx, &g->running_)) == 0) err = leat_group_over_(ctx, g);
+    int err;
+    while ((err = leat_group_over_(ctx, g, true)) == -EAGAIN)
+        if ((err = leat_wg_wait_ctx(ctx, &g->running_)) != 0) break;
     return err;
 }
 
@@ -6154,8 +6139,8 @@ LEAT_HOT_ int leat_wait(leat_group *g)
 LEAT_MUST_CHECK_ LEAT_COLD_ int leat_try_wait(leat_group *g)
 {
     if (!g) return -EINVAL;
-    if (leat_group_is_own_thread_(g) || leat_try_wg_wait(&g->running_)) return -EAGAIN;
-    int err = leat_group_over_(NULL, g);
+    if (leat_group_is_own_thread_(g)) return -EAGAIN;
+    int err = leat_group_over_(NULL, g, false);
     if (!err) return leat_group_end_(g);
     return err == -EALREADY && leat_is_closed_(&g->joined_) ? leat_group_err_(g) : -EAGAIN;
 }

@@ -428,6 +428,44 @@ SCENARIO(go_in_a_stage_against_wait, { .senders = 1 }, { .senders = 2 })
     whole_is_freed();
 }
 
+/* A call that fails is the last that is counted, while one caller gives up its wait, and another then ends the group. */
+static void *is_refused_a_permit(void *arg)
+{
+    EXPECT(leat_try_go(&group, job, arg) == -EAGAIN);
+    return NULL;
+}
+
+static void *gives_up_at_once(void *arg)
+{
+    leat_ctx done = LEAT_CTX(NULL);
+    (void)arg;
+    leat_cancel(&done, 0);
+    int err = leat_wait_ctx(&done, &group);
+    EXPECT(err == 0 || err == -ECANCELED);
+    return NULL;
+}
+
+/* Shows (L5). */
+SCENARIO(go_fails_while_a_wait_gives_up, { 0 })
+{
+    leat_sem none = LEAT_SEM_OF(0, 1);
+    (void)k;
+    group = (leat_group)LEAT_GROUP(NULL);
+    sim_name(&group, sizeof group, "group");
+    EXPECT(leat_group_share(&group, &none) == 0);
+    GO(is_refused_a_permit, 0);
+    int waiter = GO(gives_up_at_once, 0);
+    for (bool used = false; !used; sim_yield()) { /* from then on only the group's own count keeps it */
+        leat_lock_take_(&group.threads_.lock_);
+        used = group.used_;
+        leat_lock_drop_(&group.threads_.lock_);
+    }
+    sim_join_one(waiter);
+    while (leat_try_wait(&group) == -EAGAIN) sim_yield();
+    sim_freed(&group, sizeof group, "the group");
+    sim_join();
+}
+
 /* Threads that leave as they are idle, while calls at the limit wait for one. */
 static void *starts_two(void *arg)
 {

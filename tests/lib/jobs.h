@@ -19,6 +19,15 @@ static inline int at_door(leat_ctx *ctx, void *arg)
     return 0;
 }
 
+/* A group's tasks, accepted and not returned. */
+static inline int64_t tasks_of(leat_group *g)
+{
+    leat_lock_take_(&g->threads_.lock_);
+    int64_t n = g->active_;
+    leat_lock_drop_(&g->threads_.lock_);
+    return n;
+}
+
 /* Threads that are not joined. */
 static inline int threads(leat_threads_ *threads)
 {

@@ -1,8 +1,7 @@
 /* t-group-closes.c - the results channel is closed when the last task has returned: once, not before, never again, in
  * any order of calls.
  * SPDX-License-Identifier: MIT */
-#include "peek.h"
-#include "pool.h"
+#include "jobs.h"
 
 typedef LEAT_CHAN(int) ints;
 
@@ -17,15 +16,6 @@ static int drain(ints *c)
     int sum = 0;
     for (int i; leat_recv(c, &i) == 0;) sum += i;
     return sum;
-}
-
-/* Accepted, not returned. */
-static int64_t tasks(leat_group *g)
-{
-    leat_lock_take_(&g->threads_.lock_);
-    int64_t n = g->active_;
-    leat_lock_drop_(&g->threads_.lock_);
-    return n;
 }
 
 /* A thread that was told that the channel is closed may free it. The same memory is then a new channel, which no
@@ -76,7 +66,7 @@ TEST(results_end_when_all_tasks_were_over_before)
     leat_group g = LEAT_GROUP(NULL);
     REQUIRE_EQ(leat_make(&c, 4), 0);
     REQUIRE_EQ(leat_go_n(&g, 2, sends_one, &c), 0);
-    UNTIL(tasks(&g) == 0); /* on two threads, or one after the other on one */
+    UNTIL(tasks_of(&g) == 0); /* on two threads, or one after the other on one */
     CHECK(!leat_is_closed(&c));
     CHECK_EQ(leat_group_closes(&g, &c), 0);
     CHECK(leat_is_closed(&c));

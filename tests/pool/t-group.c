@@ -36,7 +36,7 @@ TEST(wait_returns_the_first_error_verbatim_and_keeps_to_it)
         leat_group g = LEAT_GROUP(NULL);
         CHECK_EQ(leat_go(&g, RETURN(0)), 0);
         CHECK_EQ(leat_go(&g, RETURN(errors[i])), 0);
-        UNTIL(atomic_load_explicit(&g.running_.word_, memory_order_relaxed) < 2);
+        UNTIL(tasks_of(&g) == 0);
         int late = leat_go(&g, RETURN(99));
         CHECK_EQ(late, errors[i] ? -ECANCELED : 0);
         CHECK_EQ(leat_wait(&g), errors[i] ? errors[i] : 99);
