@@ -20,6 +20,8 @@
  *     #define THREADS       queue_enter(q), queue_leave(q), in each thread
  *     #define POOL          pool_start(workers, cap), pool_submit(number): calls job(number) on a worker,
  *                           pool_ask(number): the same, and waits for it; pool_stop(): returns when all have run
+ *     #define REQUESTS      a POOL beside an event loop: requests_start(workers), requests_run(n, under_way): calls job(number)
+ *                           on workers, and the loop's thread is told of each end, and submits the next; requests_stop()
  *     #define SEMAPHORE     sem_new(permits), sem_take(n), sem_give(n), sem_left(); WEIGHTED: n > 1
  *     #define SELECT        select_new(cases, cap), select_free(), select_send(i, msg), select_recv(&msg)
  *     #define GROUP         group_tasks(n, limit): runs task() n times
@@ -80,8 +82,8 @@ INLINE msg msg_of(uint64_t number)
 }
 
 static struct {
-    uint64_t senders, receivers, cap, batch, blocking, pin, workers, spin, limit, cases, ready, subscribers, others;
-} arg = { 1, 1, 1024, 1, 1, 0, 2, 0, 2, 2, 1, 0, 0 };
+    uint64_t senders, receivers, cap, batch, blocking, pin, workers, spin, limit, cases, ready, subscribers, others, every;
+} arg = { 1, 1, 1024, 1, 1, 0, 2, 0, 2, 2, 1, 0, 0, 0 };
 
 /* ---- the clocks ------------------------------------------------------------------------------ */
 

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "pool.h"
 
+#include <poll.h>
+
 #include "contestant.h"
 
 /* ---- queue.h --------------------------------------------------------------------------------- */
@@ -218,6 +220,69 @@ INLINE void cancel_tasks(uint64_t n, uint64_t fail_at, int limit)
     for (uint64_t i = 0; i < n; i++)
         if (leat_go(&g, may_fail, (void *)(uintptr_t)i)) break;
     if (leat_wait(&g) != 5) wrong("the error was lost");
+}
+
+/* ---- requests: an event loop's work queue over pool.h (tests/pool/t-adapters.c has it whole) ---- */
+
+#define REQUESTS
+
+struct request {
+    leat_job job;
+    uint64_t number;
+};
+
+static struct request leat_requests[64];
+static LEAT_CHAN(struct request *) requests_done; /* has a place for each */
+static leat_pollable requests_ready;
+static int requests_fd;
+static uint64_t request_next;
+
+static int request_runs(leat_ctx *ctx, void *at)
+{
+    struct request *r = (struct request *)at;
+    (void)ctx;
+    job(r->number);
+    return leat_send(&requests_done, &r);
+}
+
+static void request_submit(struct request *r)
+{
+    r->job = (leat_job)LEAT_JOB(request_runs, r);
+    r->number = request_next++;
+    if (leat_submit_job(&pool, &r->job)) wrong("leat_submit_job");
+}
+
+static inline void requests_start(int workers)
+{
+    pool_start(workers, 64);
+    if (leat_make(&requests_done, 64)) wrong("leat_make");
+    requests_fd = leat_pollable_recv(&requests_ready, &requests_done);
+}
+
+static inline void requests_run(uint64_t n, uint64_t under_way)
+{
+    struct request *r;
+    uint64_t ended = 0;
+    request_next = 1;
+    for (uint64_t i = 0; i < under_way && i < n; i++) request_submit(&leat_requests[i]);
+    while (ended < n) {
+        struct pollfd p = { requests_fd, POLLIN, 0 };
+        if (poll(&p, 1, -1) != 1) wrong("poll");
+        do {
+            while (leat_try_recv(&requests_done, &r) == 0) {
+                leat_job_wait(&r->job, NULL); /* its worker lets go of it */
+                ended++;
+                if (request_next <= n) request_submit(r);
+            }
+        } while (leat_pollable_rearm(&requests_ready));
+    }
+}
+
+static inline void requests_stop(void)
+{
+    pool_stop();
+    leat_pollable_close(&requests_ready);
+    leat_free(&requests_done);
 }
 
 #endif

@@ -47,4 +47,37 @@ INLINE void pool_stop(void)
     uv_loop_close(&loop);
 }
 
+/* ---- requests: each that has ended is submitted again ---- */
+
+#define REQUESTS
+
+static uv_work_t uv_requests[64];
+static uint64_t request_next, request_last;
+
+static void request_over(uv_work_t *work, int status)
+{
+    if (status) wrong("a request ended with %d", status);
+    if (request_next > request_last) return;
+    work->data = (void *)(uintptr_t)request_next++;
+    if (uv_queue_work(&loop, work, runs, request_over)) wrong("uv_queue_work");
+}
+
+static inline void requests_start(int workers)
+{
+    pool_start(workers, 0);
+}
+
+static inline void requests_run(uint64_t n, uint64_t under_way)
+{
+    request_next = 1;
+    request_last = n;
+    for (uint64_t i = 0; i < under_way && i < n; i++) request_over(&uv_requests[i], 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+}
+
+static inline void requests_stop(void)
+{
+    pool_stop();
+}
+
 #include "works.h"

@@ -216,6 +216,9 @@ def works():
                        by="wall" if us else "cpu", workers=w, spin=us * 1000, targets=targets)
     yield Work("pool of 2, submit one and wait for it", "churn", workers=2,
                targets=[at_most(1, "go"), at_most(1 / 5, "mutex")])
+    for us in 1, 8:
+        yield Work(f"event loop and pool of 4, 64 under way, jobs of {us} us", "requests", by="cpu", workers=4, spin=us * 1000,
+                   targets=[at_most(1, "libuv")])
     yield Work("group, empty tasks at limit 2", "group", limit=2, targets=[at_most(1, "posix")])
     yield Work("group, cancel 10,000 tasks of 10 us at the 100th", "cancel", limit=2, spin=10000)
     yield Work("semaphore uncontended", "sem-pair", by="cpu", cap=8,
@@ -236,6 +239,7 @@ def works():
     yield Work("publish to 8, others come and go", "publishers", needs=["changes"], senders=2, others=1, **room)
     yield Work("the latest value, read", "latest", by="cpu", size=64, only=LOOKED_AT, receivers=0)
     yield Work("the latest value, read while it is updated", "latest", size=64, only=LOOKED_AT, receivers=1)
+    yield Work("the latest value, read while it is updated each us", "latest", size=64, only=LOOKED_AT, receivers=1, every=1000)
     yield from (w for w in flows("blocking", one_cpu=True) if w.args["senders"] in (1, 4))
     for s in 1, 2, 4:
         yield Work(f"blocking {s}x{s}, busy machine", "flow", needs=["blocking"], busy=2 * len(CPUS), senders=s, receivers=s,

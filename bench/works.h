@@ -541,6 +541,19 @@ static void jobs(uint64_t n)
     must_have_run(n);
 }
 
+#ifdef REQUESTS
+/* An event loop keeps 64 requests under way: each that has ended makes place for the next. Measured until all n have. */
+static void requests(uint64_t n)
+{
+    requests_start((int)arg.workers);
+    round_begins();
+    requests_run(n, 64);
+    round_ends(n);
+    requests_stop();
+    must_have_run(n);
+}
+#endif
+
 /* One thread submits a job and waits for it, in turns. */
 static void churn(uint64_t n)
 {
@@ -827,13 +840,16 @@ static void *updates_it(void *member)
     struct member *m = (struct member *)member;
     uint64_t number = 1;
     begin(m);
-    while (somebody_publishes()) topic_publish(msg_of(++number));
+    for (int64_t due = now_ns(); somebody_publishes(); due += (int64_t)arg.every) {
+        while (arg.every && now_ns() < due && somebody_publishes()) cpu_relax();
+        topic_publish(msg_of(++number));
+    }
     updates = number - 1;
     m->ended = m->began; /* the time is the reader's */
     return NULL;
 }
 
-/* One thread reads the latest value, beside none or one that publishes others all the time. */
+/* One thread reads the latest value, beside none or one that publishes others all the time, or one `every` ns. */
 static void latest(uint64_t n)
 {
     topic_begins(true);
@@ -882,6 +898,9 @@ static const struct work {
 #ifdef POOL
     { "jobs", jobs },
     { "churn", churn },
+#endif
+#ifdef REQUESTS
+    { "requests", requests },
 #endif
 #ifdef SEMAPHORE
     { "sem-pair", sem_pair },
@@ -948,19 +967,13 @@ static uint64_t *find_arg(const char *name, size_t length)
     static const struct {
         const char *name;
         uint64_t *value;
-    } all[] = { { "senders", &arg.senders },
-                { "receivers", &arg.receivers },
-                { "cap", &arg.cap },
-                { "batch", &arg.batch },
-                { "blocking", &arg.blocking },
-                { "pin", &arg.pin },
-                { "workers", &arg.workers },
-                { "spin", &arg.spin },
-                { "limit", &arg.limit },
-                { "cases", &arg.cases },
-                { "ready", &arg.ready },
-                { "others", &arg.others },
-                { "subscribers", &arg.subscribers } };
+    } all[] = { { "senders", &arg.senders },   { "receivers", &arg.receivers },
+                { "cap", &arg.cap },           { "batch", &arg.batch },
+                { "blocking", &arg.blocking }, { "pin", &arg.pin },
+                { "workers", &arg.workers },   { "spin", &arg.spin },
+                { "limit", &arg.limit },       { "cases", &arg.cases },
+                { "ready", &arg.ready },       { "others", &arg.others },
+                { "every", &arg.every },       { "subscribers", &arg.subscribers } };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strlen(all[i].name) == length && memcmp(all[i].name, name, length) == 0) return all[i].value;
     return NULL;

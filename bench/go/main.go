@@ -26,7 +26,7 @@ import (
 type msg = uint64
 
 var arg = map[string]uint64{"senders": 1, "receivers": 1, "cap": 1024, "batch": 1, "blocking": 1, "pin": 0,
-	"workers": 2, "spin": 0, "limit": 2, "cases": 2, "ready": 1, "subscribers": 0, "others": 0}
+	"workers": 2, "spin": 0, "limit": 2, "cases": 2, "ready": 1, "subscribers": 0, "others": 0, "every": 0}
 
 // ---- the clocks ----
 
@@ -733,7 +733,11 @@ func latest(r *round, n uint64) {
 		all.Add(1)
 		go func() {
 			close(started)
+			every, due := time.Duration(arg["every"]), time.Now()
 			for m := uint64(2); !over.Load(); m++ {
+				for every > 0 && time.Now().Before(due) && !over.Load() {
+				}
+				due = due.Add(every)
 				latest.Store(&value{m, 7: m})
 				updates++
 			}

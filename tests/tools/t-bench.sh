@@ -15,7 +15,7 @@ says() { # word command ...
 check "nothing is lost by a queue" run --only "blocking 2x2*" --only "try 4x4" --only "fill*" --only "burst*"
 check "nor with other sizes" run --with leat,mutex --only "*of 32 bytes"
 check "nor by batches, a select, a ping-pong" run --only "*batches of 8" --only "select of 8*" --only "ping-pong*"
-check "nor by a pool, a group, a semaphore" run --only "pool of 2*" --only "group*" --only "semaphore*"
+check "nor by a pool, a group, a semaphore" run --only "pool of 2*" --only "event loop*" --only "group*" --only "semaphore*"
 check "nor by a topic" run --only "publish*" --only "the latest*"
 check "all of it can be written down" run --only "uncontended*" --only "fill*" --json "$tmp/json" --csv "$tmp/csv" \
     --table "$tmp/table"
