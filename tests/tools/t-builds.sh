@@ -166,6 +166,22 @@ END
     check "the recipe of Conan runs" python3 "$tmp/conan/create.py" "$tmp/conan" "$tmp/package" "$version"
     check "... and what it packages is built" $CC -std=c11 -I"$tmp/package/include" -DLEAT_NO_URCU $users/topic.c -o "$tmp/packaged" -pthread
     check "... with the licence" cmp LICENSE "$tmp/package/licenses/LICENSE"
+    # Where it is, it runs the recipe, and a project finds the package.
+    by_conan() { # from a folder of its own, in which Conan leaves files
+        (export CONAN_HOME="$tmp/conan-home" && mkdir -p "$tmp/by-conan" && cd "$tmp/by-conan" && conan profile detect --force &&
+            conan create "$root/packaging/conan" --no-remote &&
+            conan install --requires="leat/$version" --no-remote -g CMakeDeps -g CMakeToolchain -g PkgConfigDeps -of .)
+    }
+    if conan --version 2>/dev/null | grep -q "version 2"; then
+        check "conan create, conan install" by_conan
+        for cxx in OFF ON; do
+            check "... find_package, C++ $cxx" by_cmake conan-$cxx -DWAY=find -DCXX=$cxx -DCMAKE_BUILD_TYPE=Release \
+                -DCMAKE_TOOLCHAIN_FILE="$tmp/by-conan/conan_toolchain.cmake" -DASKED="${version%.*}"
+        done
+        check "... pkg-config: the topic counts" sh -c 'PKG_CONFIG_PATH=$1 pkg-config --cflags leat-topic | grep NO_URCU' - "$tmp/by-conan"
+    else
+        skip "the recipe, run by Conan" "no conan 2"
+    fi
 else
     skip "the recipes of packagers" "no python3"
 fi

@@ -157,7 +157,12 @@ awk 'BEGIN { print "#include \"leat.hpp\"" }
                  if (n > 1) print "void page" n "(std::unique_ptr<job> last);\nvoid page" n "(std::unique_ptr<job> last)\n{ (void)last;"; next }
      /^```/ { if (inside && n > 1) print "(void)" (n == 2 ? "which, (void)err" : "err") "; }"; inside = 0 }
      inside && (n == 1 || !/^#include/)' docs/cpp.md >"$tmp/page.cc"
-check "the examples of docs/cpp.md compile" $one -std=c++11 -Wall -Wextra -Werror -pthread -iquote . -fsyntax-only "$tmp/page.cc"
+check "the examples of docs/cpp.md compile" $one -std=c++11 -Wall -Wextra -Werror -pthread -iquote . -Iinclude -fsyntax-only "$tmp/page.cc"
+newcomer() { # takes the first, and the command as it stands there
+    mkdir "$tmp/new" && ln -s "$PWD" "$tmp/new/leat" && awk '/^```/ { n++; next } n == 1' docs/cpp.md >"$tmp/new/main.cc" &&
+        command=$(sed -n 's/.*`c++ \(-std=[^`]* main\.cc\)`.*/\1/p' docs/cpp.md) && (cd "$tmp/new" && $1 $command && ./a.out)
+}
+check "... and the first is a program by the command beside it" newcomer $one
 
 # What is wrong does not compile, and is told why. All of it is compiled at once: each line must be in the report, and each
 # sentence as often as it is here. other<N> is a type of its own for each line.
