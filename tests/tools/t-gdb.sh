@@ -13,12 +13,13 @@ debug() { # program [core], then commands: what gdb says goes to $tmp/raw. A pro
     timeout 120 gdb -nx -batch -ex 'set debuginfod enabled off' -ex 'handle SIGCONT nostop noprint pass' "$@" \
         </dev/null >"$tmp/raw" 2>&1
 }
-tell() { # what follows: each thread on a line, without its number, its name, addresses and fractions of a second
+names='("[^"]*" )?' # of threads
+tell() { # what follows: each thread on a line, without its number, $names, addresses and fractions of a second
     awk '/^Thread [0-9]+ ("[^"]*" )?(waits|does|is)/ || /^leat: / { if (text) print text; text = $0; next }
         /^    / && text { sub(/^ */, ""); text = text " | " $0; next }
         text { print text; text = "" }
         END { if (text) print text }' "$tmp/raw" |
-        sed -E 's/^Thread [0-9]+ ("[^"]*" )?//; s/0x[0-9a-f]+/ADDRESS/g; s/3600\.0 s|35[0-9][0-9]\.[0-9] s/AN HOUR/
+        sed -E "s/^Thread [0-9]+ $names//"'; s/0x[0-9a-f]+/ADDRESS/g; s/3600\.0 s|35[0-9][0-9]\.[0-9] s/AN HOUR/
             s/1000000\.0 s|999[0-9]{3}\.[0-9] s/DAYS/; s/until [0-9.]+ s of the monotonic clock/AT A TIME/' >"$tmp/told"
 }
 told() { # times, a thread
@@ -86,10 +87,12 @@ everything() { # how, what of the time of an hour is left, of the days of a slee
     refuse "$how: nothing unknown, no error" grep -iE 'error|exception|unknown' "$tmp/raw"
 }
 
-build() { # compiler and flags, sample
-    sample=$2
+objects='' # to link with
+build() { # compiler and flags, sample, what to change in it
+    sample=$2 source=tests/samples/$2.c
+    if [ "$3" ]; then sed -e "$3" "$source" >"$tmp/$sample.c" && source=$tmp/$sample.c; fi
     # shellcheck disable=SC2086
-    $1 -std=c11 -pthread -DLEAT_NO_URCU -iquote . "tests/samples/$sample.c" -o "$tmp/$sample"
+    $1 -std=c11 -pthread -DLEAT_NO_URCU -iquote . "$source" $objects -o "$tmp/$sample"
 }
 parked() { # commands: runs the program until all its threads are parked
     debug "$tmp/waits" 'break all_are_parked' -ex run -ex 'source tools/leat-gdb.py' -ex 'leat threads' "$@"
@@ -152,28 +155,84 @@ topic unknown: unknown subscribers
 context unknown: unknown
 END
 
-# The session in docs/debugging.md is what gdb says of that program. Which of its two readers is first is up to chance.
-check "the example of the document builds, as it is shown there" build "cc -O2 -g" hang
-sed -n '/^(gdb) leat threads$/,/^```$/p' docs/debugging.md >"$tmp/raw"
-tell
-sort "$tmp/told" >"$tmp/shown"
-for round in 1 2 3 4 5 6 7 8 9 10; do # attached to while it is not yet parked, too
-    "$tmp/hang" &
-    hang=$!
-    debug "$tmp/hang" "attach $hang" -ex 'source tools/leat-gdb.py' -ex 'leat threads' -ex 'leat chan lines'
-    kill "$hang"
-    wait "$hang" 2>/dev/null
+# Each session in docs/debugging.md is what gdb says of that program. Which of two tasks is in the first thread is up to chance.
+# To compile all of leat once saves 20 s.
+names=''
+echo '#include "pool.h"' >"$tmp/leat.c"
+check "leat compiles alone" cc -std=c11 -O2 -g -DLEAT_ONCE -DLEAT_NO_URCU -iquote . -c "$tmp/leat.c" -o "$tmp/leat.o"
+objects=$tmp/leat.o
+session() { # sample, what else to say to gdb: is it in the page?
+    sample=$1 how=-DLEAT_DECLARED
+    if [ "$sample" = cases ]; then how=; fi # gdb can tell a case's number where leat_select is inlined
+    shift
+    check "$sample.c builds" build "cc -O2 -g $how" "$sample"
+    sed -n "/^. gdb -q -p .(pidof $sample)\$/,/^\`\`\`\$/p" docs/debugging.md >"$tmp/raw"
     tell
-    if sort "$tmp/told" | cmp -s - "$tmp/shown" || grep -q 'ptrace: ' "$tmp/raw"; then break; fi
-done
-if grep -q 'ptrace: ' "$tmp/raw"; then
-    skip "the session in the document" "this process may not attach gdb to another"
-else
-    check "the session in the document is a real one" sh -c 'sort "$1" | diff "$2" -' - "$tmp/told" "$tmp/shown"
+    sort "$tmp/told" >"$tmp/shown"
+    check "... whose session is in the page" test -s "$tmp/shown"
+    for round in 1 2 3 4 5 6 7 8 9 10; do # attached to while it is not yet parked, too
+        "$tmp/$sample" &
+        hangs=$!
+        debug "$tmp/$sample" "attach $hangs" -ex 'source tools/leat-gdb.py' -ex 'leat threads' "$@"
+        kill "$hangs"
+        wait "$hangs" 2>/dev/null
+        ended=$? # 143: by the kill. Else it did not hang, and there was nothing to attach to
+        tell
+        if sort "$tmp/told" | cmp -s - "$tmp/shown" || grep -q 'ptrace: ' "$tmp/raw"; then break; fi
+    done
+    if [ $ended -eq 143 ] && grep -q 'ptrace: ' "$tmp/raw"; then
+        skip "... and is a real one" "this process may not attach gdb to another"
+        return 1
+    fi
+    check "... and is a real one" sh -c 'sort "$1" | diff "$2" -' - "$tmp/told" "$tmp/shown"
+}
+mended() { # what the page says to do, for sed
+    build "cc -include poll.h -DLEAT_DECLARED" "$sample" "$1" && timeout 60 "$tmp/$sample"
+}
+if session hang -ex 'leat chan lines'; then
     sed -n '/^(gdb) leat chan lines$/,/^```$/p' docs/debugging.md | sed '1d;$d' >"$tmp/shown"
     check "... and so is the channel in it" grep -A 2 -e "$(head -n 1 "$tmp/shown")$" "$tmp/raw"
     tail -n 3 "$tmp/said" >"$tmp/channel"
     check "... its ends" diff "$tmp/shown" "$tmp/channel"
+fi
+ends="... and does not hang, if mended as the page says"
+check "$ends" mended 's/for (int i = 0; i < 2 .*/while (!err) err = leat_recv_ctx(ctx, \&lines, \&l);/
+    s/return err;/return leat_release(\&files, 1), err == -EPIPE ? 0 : err;/
+    s/^int main.*/&/; s/    int err = leat_make(&lines, 4);/&\n    leat_group_closes(\&readers, \&lines);/
+    s/    return err != 0;/    return err || leat_pool_stop(\&writers);/'
+session replies
+check "$ends" mended 's/&replies, 8/\&replies, ALL/'
+session permit
+check "$ends" mended 's/return -ENOENT/return leat_release(\&files, 1), -ENOENT/'
+session close
+check "$ends" mended 's/    int err = leat_make.*/&\n    leat_group_closes(\&senders, \&numbers);/'
+session cancel
+check "$ends" mended 's/    while .*/    leat_pollable w;\n    int wake = leat_pollable_ctx(\&w, ctx);\
+    struct pollfd fds[] = { { .fd = *(int *)fd, .events = POLLIN }, { .fd = wake, .events = POLLIN } };\
+    while (n = 0, poll(fds, 2, -1) > 0 \&\& !leat_ctx_err(ctx) \&\& (n = read(*(int *)fd, \&c, 1)) == 1) {}\
+    leat_pollable_close(\&w);/'
+session tree
+check "$ends" mended 's/err |= leat_job_wait(&half\[i\].job, NULL);/if (leat_job_cancel(\&half[i].job) == 0) add(ctx, \&half[i]); else &/'
+session cases
+check "$ends" mended 's/if (to == &left) leat_close(&left)/leat_close((int_chan *)to)/'
+session deadline
+check "$ends" mended 's/LEAT_S(3600)/LEAT_MS(36)/; s/leat_recv(&answers/leat_recv_ctx(ctx, \&answers/'
+session mutex
+check "$ends" mended 's/^    pthread_mutex_lock(&mutex);/    int copy[10];\n&\n    memcpy(copy, list, sizeof list);\n    pthread_mutex_unlock(\&mutex);/
+    s/&list\[i\]/\&copy[i]/; /^    pthread_mutex_unlock(&mutex);/d'
+
+objects=''
+
+# What is no hang: the page's commands, with what they say. Aborted is what a shell may add.
+sed -n '/^## What is no hang/,/^## What is told/p' docs/debugging.md | sed -n '/^```$/,/^```$/p' | sed '/^```$/d' >"$tmp/shown"
+grep '^\$ ' "$tmp/shown" | while read -r _ command; do
+    echo "\$ $command"
+    sh -c "$(echo "$command" | sed "s:-o misuse:-o $tmp/misuse:; s:^\./misuse:$tmp/misuse:")" 2>&1
+done | sed -E '/Aborted/d; s/==[0-9]+==/==...==/; s/0x[0-9a-f]+/0x.../g' >"$tmp/real"
+if echo 'int main(void) { return 0; }' | cc -x c -fsanitize=address - -o "$tmp/none" 2>"$tmp/said" && "$tmp/none"; then
+    check "what the page says of mistakes that are no hang is real" diff "$tmp/shown" "$tmp/real"
+else
+    skip "what the page says of mistakes that are no hang is real" "no AddressSanitizer"
 fi
 
 debug "$tmp/waits" 'source tools/leat-gdb.py' -ex 'leat threads'
