@@ -5,16 +5,16 @@
 
 static _Thread_local void (*meanwhile)(leat_sem *); /* what happens before the next look for an idle thread */
 
-static int looks_late(leat_sem *s, int64_t n)
+static bool looks_late(leat_sem *s, int64_t n)
 {
     if (meanwhile) meanwhile(s);
     meanwhile = NULL;
-    return leat_try_acquire(s, n);
+    return leat_sem_get_(s, n);
 }
 
-#define leat_try_acquire looks_late
+#define leat_sem_get_ looks_late
 #include "jobs.h"
-#undef leat_try_acquire
+#undef leat_sem_get_
 
 /* What the call waits for. Each test sets its own. */
 struct race {
