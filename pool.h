@@ -777,8 +777,10 @@ static inline int leat_unless_done_(leat_ctx *ctx, leat_ctx *also, int err)
  *     it, and a task that waits at the limit is not forgotten. Threads and places_ together are at most limit_. A thread
  *     is taken only for a task that is counted as active, and is back in the queue before that count ends. So when no
  *     task is active, all threads are in waiting_.
- * L5  A group ends once. The caller that ends it has seen under the lock that no task is active, and has shut the
- *     group under that lock.
+ * L5  A group ends once. The caller that ends it has seen under the lock that no task is active, and that no end of a
+ *     last task is about to touch running_. It has shut the group under that lock. A last task's end touches nothing of
+ *     the group after running_ is 0 or, if no caller waited, after it has dropped the lock. It closes closes_ while its
+ *     task still counts. What it releases after that is for its own thread, which is joined first.
  * L11 While a stage has active tasks, it counts as one active task of its whole. It begins to count under its own lock,
  *     before its first task does, and ends after its last. So a whole that has no active task has none in its stages
  *     either. A lock of a stage is taken before that of its whole. */
@@ -912,8 +914,7 @@ LEAT_HOT_ int leat_group_share(leat_group *g, leat_sem *sem)
 }
 
 /* Counts n tasks as ended: they have returned, or could not be started. With the last one it closes closes_, and the
- * whole counts one less (L11). In the same step the thread `t` (or NULL) becomes idle. Once no task is active, the group
- * may be gone, unless running_ still counts, or `t` is to be joined. */
+ * whole counts one less (L11). In the same step the thread `t` (or NULL) becomes idle. The group may then be gone (L5). */
 LEAT_COLD_ void leat_task_end_(leat_group *g, int64_t n, leat_task_thread_ *t)
 {
     leat_lock_take_(&g->threads_.lock_);
@@ -1175,16 +1176,16 @@ LEAT_COLD_ int leat_group_get_(leat_ctx *ctx, leat_group *g, bool waits, leat_ta
 {
     int err = leat_sem_get_(&g->idle_, 1) ? 0 : -EAGAIN;
     leat_lock_take_(&g->threads_.lock_);
-    bool spawns = err && (!g->limit_ || g->making_ < g->limit_);
-    leat_thread_ *self = err && !spawns && waits ? leat_self_(&g->threads_) : NULL;
+    bool full = err && g->limit_ && g->making_ >= g->limit_;
+    leat_thread_ *self = full && waits ? leat_self_(&g->threads_) : NULL;
     bool task = self && !self->exited_, last = task && g->blocked_ + 1 == g->making_;
     *to = err ? NULL : leat_group_take_(g);
-    g->making_ += spawns;
+    g->making_ += err && !full;
     g->blocked_ += task && !last;
     leat_lock_drop_(&g->threads_.lock_);
     if (last) return leat_unless_done_(ctx, &g->ctx_, -EDEADLK);
-    if (err && !spawns && !waits) return err;
-    if (err && !spawns) {
+    if (full && !waits) return err;
+    if (full) {
         err = leat_acquire_of_(ctx, &g->ctx_, &g->idle_, 1);
         leat_lock_take_(&g->threads_.lock_);
         g->blocked_ -= task; /* before the task is given: a thread that has a permit is not blocked */

@@ -256,7 +256,7 @@ static inline void requests_start(int workers)
 {
     pool_start(workers, 64);
     if (leat_make(&requests_done, 64)) wrong("leat_make");
-    requests_fd = leat_pollable_recv(&requests_ready, &requests_done);
+    if ((requests_fd = leat_pollable_recv(&requests_ready, &requests_done)) < 0) wrong("leat_pollable_recv");
 }
 
 static inline void requests_run(uint64_t n, uint64_t under_way)
